@@ -1,0 +1,39 @@
+# Two commands: `make demo` on a fresh machine, `make test` for everything. `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+SPEC := pyproject.toml constraints.txt
+
+.PHONY: help demo test check proto clean
+help: ## show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(VENV)/.run ## install what is needed to run and play the bundled two-party call
+	@$(BIN)/yuetone demo
+
+test: $(VENV)/.test ## install everything and run every test
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/.test ## the whole gate: format, lint, types, import contracts, stub drift, tests
+	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/check
+
+proto: $(VENV)/.test ## regenerate proto/gen from proto/yuetone
+	@$(BIN)/python -m scripts.generate_proto
+
+clean: ## remove the virtual environment
+	rm -rf $(VENV)
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Yuetone needs Python 3.11 to 3.13: make PYTHON=python3.11 $(MAKECMDGOALS)")'
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: $(VENV)/bin/python $(SPEC)
+	@echo "Installing Yuetone into $(VENV) (once) ..."
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run
+	@echo "Installing the development tools and training libraries into $(VENV) (once) ..."
+	@$(PIP) --editable ".[dev,finetune]"
+	@touch $@

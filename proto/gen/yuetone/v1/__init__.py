@@ -1,0 +1,1 @@
+"""Generated from proto/yuetone; do not edit."""

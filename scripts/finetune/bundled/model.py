@@ -1,0 +1,132 @@
+"""The bundled recogniser: a small Whisper with CTC heads, trained at exact utterance lengths.
+
+Whisper (Radford et al. 2022) with d_model 192 and 4 + 2 layers; the CTC heads follow the hybrid
+CTC/attention recipe (Watanabe et al. 2017): without CTC first, attention never aligns at this size.
+"""
+
+from __future__ import annotations
+
+import torch
+from tokenizers import Tokenizer
+from torch import nn
+from torch.nn import functional
+from transformers import WhisperConfig, WhisperForConditionalGeneration
+
+from scripts.finetune.bundled.examples import PHONES, Batch
+
+TEXT_CTC_SHARE = 0.25  # of each batch: a softmax over every character on every frame is dear
+
+
+def whisper_config(
+    tokenizer: Tokenizer, *, d_model: int = 192, encoder_layers: int = 4, decoder_layers: int = 2
+) -> WhisperConfig:
+    """Return the architecture for ``tokenizer``."""
+    end = tokenizer.token_to_id("<|endoftext|>")
+    return WhisperConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        num_mel_bins=80,
+        d_model=d_model,
+        encoder_layers=encoder_layers,
+        decoder_layers=decoder_layers,
+        encoder_attention_heads=d_model // 64,
+        decoder_attention_heads=d_model // 64,
+        encoder_ffn_dim=4 * d_model,
+        decoder_ffn_dim=4 * d_model,
+        max_source_positions=1500,
+        max_target_positions=448,
+        dropout=0.0,
+        pad_token_id=end,
+        bos_token_id=end,
+        eos_token_id=end,
+        decoder_start_token_id=tokenizer.token_to_id("<|startoftranscript|>"),
+        suppress_tokens=None,
+        begin_suppress_tokens=None,
+    )
+
+
+class Recogniser(nn.Module):
+    """Whisper plus two CTC heads on the encoder: phonemes (training aid) and text tokens.
+
+    Args:
+        config: the Whisper architecture.
+        text_tokens: how many vocabulary entries are text; the CTC blank is the one behind them.
+        nospeech: id of ``<|nospeech|>``.
+    """
+
+    def __init__(self, config: WhisperConfig, *, text_tokens: int, nospeech: int) -> None:
+        super().__init__()
+        self.whisper = WhisperForConditionalGeneration(config)
+        self.phone_head = nn.Linear(config.d_model, len(PHONES))
+        self.ctc_head = nn.Linear(config.d_model, text_tokens + 1)
+        self._nospeech = nospeech
+
+    @property
+    def blank(self) -> int:
+        """The blank label of :attr:`ctc_head`."""
+        return self.ctc_head.out_features - 1
+
+    def encode(self, features: torch.Tensor) -> torch.Tensor:
+        """Encode at the features' own length.
+
+        Args:
+            features: log-mel, float32, shape (batch, 80, frames).
+
+        Returns:
+            states, shape (batch, ceil(frames / 2), d_model).
+        """
+        encoder = self.whisper.model.encoder
+        hidden = functional.gelu(encoder.conv1(features))
+        hidden = functional.gelu(encoder.conv2(hidden)).transpose(1, 2)
+        hidden = hidden + encoder.embed_positions.weight[: hidden.shape[1]]
+        for layer in encoder.layers:
+            output = layer(hidden, None)
+            hidden = output[0] if isinstance(output, tuple) else output
+        states: torch.Tensor = encoder.layer_norm(hidden)
+        return states
+
+    def phone_loss(self, states: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Return the phoneme CTC loss per label."""
+        return _ctc(self.phone_head(states), batch.phones, batch.phone_lengths, blank=0)
+
+    def text_ctc_loss(self, states: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Return the text CTC loss per label, on a share of the batch."""
+        rows = max(1, int(len(states) * TEXT_CTC_SHARE))
+        logits = self.ctc_head(states[:rows])
+        return _ctc(logits, batch.ctc[:rows], batch.ctc_lengths[:rows], blank=self.blank)
+
+    def attention_loss(self, states: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the decoder's cross entropy per token and its teacher-forced accuracy."""
+        inputs = batch.tokens[:, :-1].clamp(min=0)
+        targets = batch.tokens[:, 1:].clone()
+        positions = torch.arange(targets.shape[1])[None]
+        first = batch.target_from[:, None] - 1
+        targets[(positions < first) | ((positions > first) & (positions < first + 3))] = -100
+        targets[batch.silent, (batch.target_from - 1)[batch.silent]] = self._nospeech
+        hidden = self.whisper.model.decoder(
+            input_ids=inputs, encoder_hidden_states=states, use_cache=False
+        ).last_hidden_state
+        wanted = targets != -100
+        logits = self.whisper.proj_out(hidden[wanted]).float()
+        loss = functional.cross_entropy(logits, targets[wanted], label_smoothing=0.05)
+        accuracy = (logits.argmax(-1) == targets[wanted]).float().mean()
+        return loss, accuracy
+
+
+def _ctc(
+    logits: torch.Tensor, labels: torch.Tensor, lengths: torch.Tensor, *, blank: int
+) -> torch.Tensor:
+    log_probs = logits.float().log_softmax(-1).transpose(0, 1)
+    frames = torch.full((logits.shape[0],), logits.shape[1])
+    loss: torch.Tensor = functional.ctc_loss(
+        log_probs, labels, frames, lengths, blank=blank, reduction="sum", zero_infinity=True
+    )
+    return loss / lengths.sum().clamp(min=1)
+
+
+def build(tokenizer: Tokenizer, *, d_model: int = 192) -> Recogniser:
+    """Return an untrained recogniser for ``tokenizer``."""
+    return Recogniser(
+        whisper_config(tokenizer, d_model=d_model),
+        text_tokens=tokenizer.token_to_id("<|endoftext|>"),
+        nospeech=tokenizer.token_to_id("<|nospeech|>"),
+    )
