@@ -100,9 +100,16 @@ def losses(model: Recogniser, batch: Batch, *, phones_only: bool) -> dict[str, t
         if phones_only:
             return {"loss": phone, "phone": phone}
         text = model.text_ctc_loss(states, batch)
-        attention, accuracy = model.attention_loss(states, batch)
-    total = attention + 0.5 * phone + 0.15 * text
-    return {"loss": total, "phone": phone, "ctc": text, "attention": attention, "accuracy": accuracy}
+        attention, accuracy, stray = model.attention_loss(states, batch)
+    total = attention + 0.5 * phone + 0.3 * text + 2.0 * stray
+    return {
+        "loss": total,
+        "phone": phone,
+        "ctc": text,
+        "attention": attention,
+        "accuracy": accuracy,
+        "stray": stray,
+    }
 
 
 def save(folder: Path, model: Recogniser, optimizer: torch.optim.Optimizer, step: int) -> None:

@@ -1,0 +1,91 @@
+"""Guards against text that nobody said. Pure functions of a hypothesis.
+
+Whisper writes subtitle boilerplate over silence and noise, and loops; see Koenecke et al. 2024
+("Careless Whisper") and openai/whisper ``transcribe.py`` for the classic thresholds.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass
+
+from asr.text.spoken import without_marks
+
+# What training data taught public Whisper models to write when nobody speaks.
+BOILERPLATE = re.compile(
+    r"字幕(由|製作|提供|組|志願者|校對)|(多謝|感謝|謝謝)(大家)?(觀看|收看|收睇|觀賞|您的觀看)|請(不吝)?(點贊|點讚|訂閱)"
+    r"|訂閱我的頻道|明鏡與點點|Amara\.?org|優優獨播劇場|中文字幕|下(集|期)(再見|待續)|小鈴鐺"
+    r"|thanks?\s+(you\s+)?for\s+watching|subtitles?\s+by|please\s+subscribe|[\[(（【](music|音樂|applause|掌聲)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardSettings:
+    """Thresholds.
+
+    Attributes:
+        no_speech: above this, together with a low log-probability, nothing was said.
+        log_probability: mean token log-probability below which a text is not believed.
+        compression: zlib ratio of the text's bytes above which it is a loop.
+        characters_per_second: more than anybody speaks (fast Cantonese has 7 to 8 syllables a second).
+    """
+
+    no_speech: float = 0.6
+    log_probability: float = -1.5
+    compression: float = 2.4
+    characters_per_second: float = 14.0
+
+
+def token_cap(seconds: float) -> int:
+    """Return how many tokens an utterance may have: twice what a fast speaker needs, and a little."""
+    return int(2 * (6.5 * seconds + 2)) + 4
+
+
+def compression_ratio(text: str) -> float:
+    """Return how well ``text`` compresses; loops compress well."""
+    data = text.encode()
+    return len(data) / len(zlib.compress(data)) if data else 0.0
+
+
+def has_loop(text: str) -> bool:
+    """Tell whether a piece of 1 to 8 characters stands four times or more in a row.
+
+    A single repeated character needs six (係係係係 is said in earnest).
+    """
+    return re.search(r"(.{2,8}?)\1{3,}|(.)\2{5,}", text) is not None
+
+
+def collapse_loop(text: str) -> str:
+    """Keep two rounds of a loop, which is as much as anybody says."""
+    text = re.sub(r"(.{2,8}?)\1{3,}", r"\1\1", text)
+    return re.sub(r"(.)\1{5,}", r"\1\1", text)
+
+
+def rejection(
+    text: str, *, seconds: float, log_probability: float, no_speech: float, settings: GuardSettings
+) -> str | None:
+    """Return why ``text`` is not believed, or None.
+
+    Args:
+        text: verbatim hypothesis.
+        seconds: length of the audio.
+        log_probability: mean over tokens, natural logarithm.
+        no_speech: probability in [0, 1].
+        settings: thresholds.
+    """
+    bare = without_marks(text).strip()
+    if not bare:
+        return None
+    if BOILERPLATE.search(bare):
+        return "boilerplate"
+    if no_speech > settings.no_speech and log_probability < -0.7:
+        return "no_speech"
+    if log_probability < settings.log_probability:
+        return "log_probability"
+    if len(bare) > 12 and compression_ratio(bare) > settings.compression:
+        return "repetition"
+    if len(bare) > 4 and len(bare) / max(seconds, 0.1) > settings.characters_per_second:
+        return "too_fast"
+    return None

@@ -1,0 +1,282 @@
+"""Whisper through CTranslate2, encoded at an utterance's own length.
+
+faster-whisper's ``transcribe`` pads every request to 30 s; at whisper-tiny's size that costs 38 times the
+encoding of a 3 s utterance. CTranslate2 itself takes any length up to 30 s, so models that were trained
+on short inputs (``min_context_s``) are fed as they are, and the others are padded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ctranslate2
+import numpy as np
+from numpy.typing import NDArray
+
+from asr import guards
+from asr.base import SAMPLE_RATE, AsrRequest, ModelError, Transcript, Word
+from asr.directory import ModelDirectory
+from asr.features import HOP_SAMPLES, LogMel
+from asr.text.characters import fold_variants, is_han, to_traditional
+from asr.text.spoken import MARKS
+from asr.vocabulary import TokenGroup, Vocabulary
+
+BUCKET_SAMPLES = SAMPLE_RATE // 2
+"""Lengths are rounded up to 0.5 s: cross-attention is not masked, so a batch needs equal lengths."""
+MAX_SAMPLES = 30 * SAMPLE_RATE
+MIN_SAMPLES = SAMPLE_RATE // 10
+STATE_SAMPLES = 2 * HOP_SAMPLES
+"""Samples per encoder state: 20 ms."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhisperOptions:
+    """How to run the model.
+
+    Attributes:
+        device: ``cpu``, ``cuda`` or ``auto``.
+        compute_type: of CTranslate2; ``default`` keeps that of the directory.
+        threads: CPU threads of one inference; 0 lets CTranslate2 choose.
+        beam_size: of finals; partials are greedy.
+        guards: thresholds against invented text.
+    """
+
+    device: str = "cpu"
+    compute_type: str = "default"
+    threads: int = 1
+    beam_size: int = 5
+    guards: guards.GuardSettings = guards.GuardSettings()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Hypothesis:
+    tokens: list[int]
+    log_probability: float
+    no_speech: float
+
+
+class WhisperEngine:
+    """A :class:`asr.base.AsrEngine`; thread-safe, as CTranslate2 is.
+
+    Args:
+        directory: a checked model directory.
+        options: how to run it.
+
+    Raises:
+        ModelError: CTranslate2 cannot load the weights.
+    """
+
+    def __init__(self, directory: ModelDirectory, options: WhisperOptions | None = None) -> None:
+        self._directory = directory
+        self._options = options or WhisperOptions()
+        self._vocabulary = Vocabulary(directory.path / "tokenizer.json")
+        self._log_mel = LogMel(directory.n_mels)
+        self._language = self._default_language()
+        try:
+            self._model = ctranslate2.models.Whisper(
+                str(directory.path),
+                device=self._options.device,
+                compute_type=self._options.compute_type,
+                intra_threads=self._options.threads,
+            )
+        except (RuntimeError, ValueError) as error:
+            raise ModelError(
+                f"CTranslate2 cannot load {directory.path} on {self._options.device}: {error}"
+            ) from error
+
+    def _default_language(self) -> str:
+        if self._directory.language:
+            return self._directory.language
+        return "yue" if self._vocabulary.has_language("yue") else "zh"
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return self._directory.name
+
+    def language(self, hint: str | None) -> str:
+        """Return the language code to use for a BCP 47 ``hint`` such as yue-HK, zh-HK or en."""
+        if not hint:
+            return self._language
+        parts = hint.lower().split("-")
+        code = "yue" if parts[0] == "zh" and ("hk" in parts or "yue" in parts) else parts[0]
+        if code == "yue" and not self._vocabulary.has_language("yue"):
+            code = "zh"
+        supported = code in self._directory.languages or not self._directory.languages
+        return code if supported and self._vocabulary.has_language(code) else self._language
+
+    def bucket(self, request: AsrRequest) -> int:
+        """Return a key of padded length, prompt length and kind: what one batch must share."""
+        prompt = len(self._vocabulary.prompt(self.language(request.language), request.hotwords))
+        return (self._padded(len(request.pcm)) * 1000 + prompt) * 2 + request.final
+
+    def _padded(self, samples: int) -> int:
+        context = int(self._directory.min_context_s * SAMPLE_RATE)
+        rounded = samples + -samples % BUCKET_SAMPLES
+        return min(MAX_SAMPLES, max(rounded, context, BUCKET_SAMPLES))
+
+    def transcribe(self, requests: Sequence[AsrRequest]) -> tuple[Transcript, ...]:
+        """Transcribe requests of one bucket; see :class:`asr.base.AsrEngine`.
+
+        Audio beyond 30 s is left out; shorter than 0.1 s gives an empty transcript.
+
+        Raises:
+            ModelError: CTranslate2 failed.
+        """
+        try:
+            return self._transcribe(requests)
+        except (RuntimeError, ValueError) as error:
+            raise ModelError(f"inference with {self.name} failed: {error}") from error
+
+    def _transcribe(self, requests: Sequence[AsrRequest]) -> tuple[Transcript, ...]:
+        states = self._model.encode(self._features(requests))
+        hypotheses = self._generate(states, requests)
+        results = [
+            self._judge(request, hypothesis) for request, hypothesis in zip(requests, hypotheses, strict=True)
+        ]
+        if any(result.rejected == "repetition" for result in results) and requests[0].final:
+            retried = self._generate(states, requests, no_repeat=3)
+            hypotheses = [
+                new if result.rejected == "repetition" else old
+                for old, new, result in zip(hypotheses, retried, results, strict=True)
+            ]
+            results = [self._judge(r, h) for r, h in zip(requests, hypotheses, strict=True)]
+        if not requests[0].final:
+            return tuple(results)
+        return tuple(self._with_words(states, requests, hypotheses, results))
+
+    def _features(self, requests: Sequence[AsrRequest]) -> ctranslate2.StorageView:
+        size = max(self._padded(len(request.pcm)) for request in requests)
+        rows = []
+        for request in requests:
+            pcm = request.pcm[:size]
+            rows.append(self._log_mel(np.pad(pcm, (0, size - len(pcm)))))
+        return ctranslate2.StorageView.from_array(np.stack(rows))
+
+    def _generate(
+        self, states: ctranslate2.StorageView, requests: Sequence[AsrRequest], no_repeat: int = 0
+    ) -> list[_Hypothesis]:
+        prompts = [self._vocabulary.prompt(self.language(r.language), r.hotwords) for r in requests]
+        cap = guards.token_cap(max(len(request.pcm) for request in requests) / SAMPLE_RATE)
+        results = self._model.generate(
+            states,
+            prompts,
+            beam_size=self._options.beam_size if requests[0].final else 1,
+            # CTranslate2 makes at most max_length / 2 new tokens, and no more than fit behind the prompt.
+            max_length=min(448, max(2 * cap, cap + len(prompts[0]))),
+            no_repeat_ngram_size=no_repeat,
+            return_scores=True,
+            return_no_speech_prob=True,
+        )
+        hypotheses = []
+        for result in results:
+            tokens = self._vocabulary.text_tokens(result.sequences_ids[0])
+            score = float(result.scores[0]) if tokens else 0.0
+            hypotheses.append(
+                _Hypothesis(tokens=tokens, log_probability=score, no_speech=float(result.no_speech_prob))
+            )
+        return hypotheses
+
+    def _judge(self, request: AsrRequest, hypothesis: _Hypothesis) -> Transcript:
+        text = fold_variants(to_traditional(self._vocabulary.decode(hypothesis.tokens)))
+        seconds = len(request.pcm) / SAMPLE_RATE
+        reason = "too_short" if len(request.pcm) < MIN_SAMPLES else None
+        reason = reason or guards.rejection(
+            text,
+            seconds=seconds,
+            log_probability=hypothesis.log_probability,
+            no_speech=hypothesis.no_speech,
+            settings=self._options.guards,
+        )
+        return Transcript(
+            text="" if reason else text,
+            language=self.language(request.language),
+            confidence=min(1.0, math.exp(hypothesis.log_probability)),
+            no_speech=hypothesis.no_speech,
+            rejected=reason,
+        )
+
+    def _with_words(
+        self,
+        states: ctranslate2.StorageView,
+        requests: Sequence[AsrRequest],
+        hypotheses: list[_Hypothesis],
+        results: list[Transcript],
+    ) -> list[Transcript]:
+        """Add word times to finals, by dynamic time warping of the cross-attention."""
+        if not any(result.text for result in results):
+            return results
+        aligned = self._model.align(
+            states,
+            self._vocabulary.start_sequence(results[0].language),
+            [hypothesis.tokens for hypothesis in hypotheses],
+            [max(2, len(request.pcm) // HOP_SAMPLES) for request in requests],
+        )
+        return [
+            self._place(result, request, hypothesis, alignment) if result.text else result
+            for result, request, hypothesis, alignment in zip(
+                results, requests, hypotheses, aligned, strict=True
+            )
+        ]
+
+    def _place(
+        self,
+        result: Transcript,
+        request: AsrRequest,
+        hypothesis: _Hypothesis,
+        alignment: ctranslate2.models.WhisperAlignmentResult,
+    ) -> Transcript:
+        starts = _token_starts(alignment.alignments, len(hypothesis.tokens), len(request.pcm))
+        words: list[Word] = []
+        for group in self._vocabulary.groups(hypothesis.tokens):
+            probabilities = alignment.text_token_probs[group.first : group.last]
+            confidence = float(np.mean(probabilities)) if len(probabilities) else 0.0
+            words += _words(group, starts[group.first], starts[group.last], min(1.0, confidence))
+        return Transcript(
+            text=result.text,
+            language=result.language,
+            confidence=result.confidence,
+            no_speech=result.no_speech,
+            words=tuple(words),
+        )
+
+
+def _token_starts(path: Sequence[tuple[int, int]], tokens: int, samples: int) -> list[int]:
+    """Return the first sample of each token, and behind the last one, from a warping path.
+
+    Args:
+        path: pairs of token index and encoder state, both rising.
+        tokens: how many text tokens there are.
+        samples: length of the audio.
+    """
+    starts = [samples] * (tokens + 1)
+    for token, state in reversed(path):
+        if token <= tokens:
+            starts[token] = min(samples, state * STATE_SAMPLES)
+    for index in range(tokens - 1, -1, -1):
+        starts[index] = min(starts[index], starts[index + 1])
+    return starts
+
+
+def _words(group: TokenGroup, start: int, end: int, confidence: float) -> list[Word]:
+    """Return the words of one token group: a Latin word, or one for each Chinese character."""
+    text = fold_variants(to_traditional("".join(char for char in group.text if char not in MARKS))).strip()
+    pieces = list(text) if any(map(is_han, text)) else [text]
+    step = (end - start) / max(1, len(pieces))
+    return [
+        Word(
+            text=piece,
+            start=start + round(index * step),
+            end=start + round((index + 1) * step),
+            confidence=confidence,
+        )
+        for index, piece in enumerate(pieces)
+        if piece
+    ]
+
+
+def silence(seconds: float) -> NDArray[np.float32]:
+    """Return silence, for warming a model up: float32 at 16 kHz, shape (n,)."""
+    return np.zeros(int(seconds * SAMPLE_RATE), np.float32)

@@ -1,0 +1,116 @@
+"""One channel's time line: where each piece of audio belongs, and silence where a piece is missing.
+
+Pure: no clock, no asyncio. Positions inside are samples at the rate the client sends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.audio.resample import Resampler
+from pipeline.errors import CallTooLong, InvalidRequest
+from pipeline.events import SAMPLE_RATE
+
+Pcm = NDArray[np.float32]
+TOLERANCE_MS = 60
+"""Difference between a stated and the counted position that is taken for rounding or jitter."""
+BLOCK_S = 1
+"""Silence is made in blocks of this length, so that an hour of hold needs no hour of memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """What became of one chunk.
+
+    Attributes:
+        missing: samples of silence to put before it, at the client's rate.
+        skip: samples of it that were heard already.
+        late: it belongs before what was heard; all of it is left out.
+        jumped: messages that the sequence says are missing.
+    """
+
+    missing: int = 0
+    skip: int = 0
+    late: bool = False
+    jumped: int = 0
+
+
+class Timeline:
+    """Turns chunks of one channel into gapless 16 kHz audio.
+
+    Args:
+        rate: samples a second, as sent.
+        max_samples: longest call, at that rate.
+    """
+
+    def __init__(self, rate: int, max_samples: int) -> None:
+        self._rate = rate
+        self._max_samples = max_samples
+        self._resampler = Resampler(rate)
+        self._received = 0
+        self._next_sequence: int | None = 0
+        self._last_size = 0
+        self.gap_samples = 0
+
+    @property
+    def position(self) -> int:
+        """Samples taken so far, at 16 kHz."""
+        return self._received * SAMPLE_RATE // self._rate
+
+    def reconnect(self) -> None:
+        """Accept any sequence number next: the client has a new stream."""
+        self._next_sequence = None
+
+    def place(self, sequence: int, size: int, offset_ms: int | None) -> Placed:
+        """Decide where a chunk of ``size`` samples goes, and count it as taken.
+
+        Raises:
+            InvalidRequest: the offset lies before the call.
+            CallTooLong: the chunk ends behind the longest call.
+        """
+        expected = sequence if self._next_sequence is None else self._next_sequence
+        if sequence < expected:
+            return Placed(late=True)
+        jumped = sequence - expected
+        missing, skip = self._shift(jumped, size, offset_ms)
+        if self._received + missing + size > self._max_samples:
+            raise CallTooLong(
+                f"audio would pass the longest call of {self._max_samples // self._rate} s (limits.max_call_s)"
+            )
+        self._next_sequence = sequence + 1
+        self._last_size = size
+        self._received += missing + max(0, size - skip)
+        self.gap_samples += missing
+        if skip >= size > 0:
+            return Placed(late=True, jumped=jumped)
+        return Placed(missing=missing, skip=skip, jumped=jumped)
+
+    def _shift(self, jumped: int, size: int, offset_ms: int | None) -> tuple[int, int]:
+        """Return samples missing before the chunk, and samples at its start that were heard already."""
+        if offset_ms is None:
+            return jumped * (self._last_size or size), 0
+        if offset_ms < 0:
+            raise InvalidRequest("Audio.offset_ms is negative; it counts from the first sample of the call")
+        ahead = offset_ms * self._rate // 1000 - self._received
+        if abs(ahead) * 1000 <= TOLERANCE_MS * self._rate and not jumped:
+            return 0, 0
+        return max(0, ahead), max(0, -ahead)
+
+    def audio(self, samples: Pcm, placed: Placed) -> Iterator[Pcm]:
+        """Return 16 kHz audio for a placed chunk, its gap first, in blocks."""
+        yield from self._silence(placed.missing)
+        if not placed.late:
+            yield self._resampler.accept(samples[placed.skip :])
+
+    def _silence(self, samples: int) -> Iterator[Pcm]:
+        block = BLOCK_S * self._rate
+        for start in range(0, samples, block):
+            yield self._resampler.accept(np.zeros(min(block, samples - start), np.float32))
+
+    def flush(self) -> Pcm:
+        """Return the resampler's rest at the end of the call."""
+        return self._resampler.flush()

@@ -1,0 +1,104 @@
+"""One call's events for everyone who reads them: a bounded log with a cursor for each reader.
+
+A reader that is behind skips partials that were replaced meanwhile; nothing else is ever skipped. What is
+pushed out of the log is lost for readers that had not come so far: they are told how many.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+
+from pipeline.events import CallEvent, Ended, Envelope, HealthReport, TranscriptEvent
+
+LOG_LENGTH = 2048
+"""Events kept for each call. When full, the oldest goes; a telephony client that far behind is ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One event for one reader, and how many it missed before."""
+
+    envelope: Envelope
+    missed: int
+
+
+class EventLog:
+    """The log of one call; for one event loop.
+
+    Args:
+        call_id: goes into every envelope.
+        length: events kept.
+    """
+
+    def __init__(self, call_id: str, length: int = LOG_LENGTH) -> None:
+        self._call_id = call_id
+        self._kept: deque[Envelope] = deque(maxlen=length)
+        self._last_seq = 0
+        self._newest: dict[str, int] = {}  # replaceable thing -> its newest server_seq
+        self._changed = asyncio.Event()
+        self._closed = False
+
+    @property
+    def last_seq(self) -> int:
+        """Number of the newest event."""
+        return self._last_seq
+
+    @property
+    def first_seq(self) -> int:
+        """Number of the oldest event still kept; last_seq + 1 when empty."""
+        return self._kept[0].server_seq if self._kept else self._last_seq + 1
+
+    @property
+    def closed(self) -> bool:
+        """Whether Ended was published."""
+        return self._closed
+
+    def publish(self, event: CallEvent, acked: int) -> None:
+        """Append an event; Ended closes the log."""
+        if self._closed:
+            return
+        self._last_seq += 1
+        key = _replaceable(event)
+        if key:
+            self._newest[key] = self._last_seq
+        elif isinstance(event, TranscriptEvent):
+            self._newest[event.utterance_id] = self._last_seq
+        while len(self._newest) > LOG_LENGTH:
+            self._newest.pop(next(iter(self._newest)))
+        self._kept.append(
+            Envelope(call_id=self._call_id, server_seq=self._last_seq, acked=acked, event=event)
+        )
+        self._closed = isinstance(event, Ended)
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def next(self, after: int) -> Delivery | None:
+        """Return the first event behind number ``after``; None when the call is over.
+
+        Replaced partials are passed over. Waits until there is one.
+        """
+        while True:
+            missed = max(0, self.first_seq - after - 1)
+            for envelope in self._behind(after):
+                if not self._replaced(envelope):
+                    return Delivery(envelope=envelope, missed=missed)
+            if self._closed:
+                return None
+            await self._changed.wait()
+
+    def _behind(self, after: int) -> list[Envelope]:
+        start = max(0, after + 1 - self.first_seq)
+        return [self._kept[index] for index in range(start, min(len(self._kept), start + 64))]
+
+    def _replaced(self, envelope: Envelope) -> bool:
+        key = _replaceable(envelope.event)
+        return key is not None and self._newest.get(key, 0) > envelope.server_seq
+
+
+def _replaceable(event: CallEvent) -> str | None:
+    """Return the name of what a newer event of the same name makes void."""
+    if isinstance(event, TranscriptEvent) and not event.final:
+        return event.utterance_id
+    return "health" if isinstance(event, HealthReport) else None

@@ -1,0 +1,195 @@
+"""All settings, in one typed tree: defaults, then a TOML file, then environment, then flags.
+
+Environment: ``YUETONE_SERVER__PORT=6000`` sets ``server.port``. Unknown keys are errors everywhere.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from asr.guards import GuardSettings
+from pipeline.errors import SettingsError
+from vad.segmenter import SegmenterSettings
+
+ENVIRONMENT_PREFIX = "YUETONE_"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServerSettings(_Section):
+    """Where and how to listen."""
+
+    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for all")
+    port: int = Field(50051, ge=0, le=65535, description="TCP port; 0 picks a free one")
+    tls_certificate: Path | None = Field(None, description="PEM certificate chain; turns TLS on")
+    tls_key: Path | None = Field(None, description="PEM private key of the certificate")
+    tls_client_ca: Path | None = Field(None, description="PEM authorities; clients must then present a certificate")
+    metrics_host: str = Field("127.0.0.1", description="address of the Prometheus endpoint")
+    metrics_port: int | None = Field(9464, ge=0, le=65535, description="its port; null turns it off")
+    shutdown_grace_s: float = Field(30.0, ge=0, description="s that live calls may go on after SIGTERM")
+
+    @model_validator(mode="after")
+    def _certificate_and_key(self) -> ServerSettings:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("server.tls_certificate and server.tls_key belong together; set both or neither")
+        if self.tls_client_ca and not self.tls_certificate:
+            raise ValueError("server.tls_client_ca needs server.tls_certificate and server.tls_key")
+        return self
+
+    @field_validator("tls_certificate", "tls_key", "tls_client_ca")
+    @classmethod
+    def _readable(cls, path: Path | None) -> Path | None:
+        if path is not None and not path.is_file():
+            raise ValueError(f"no file at {path}")
+        return path
+
+
+class LimitSettings(_Section):
+    """What one server takes."""
+
+    max_calls: int = Field(40, ge=1, description="calls at once; further ones are refused")
+    max_watchers: int = Field(200, ge=0, description="WatchCall streams at once")
+    max_chunk_bytes: int = Field(1_048_576, ge=1024, le=8_388_608, description="bytes in one Audio message")
+    max_call_s: float = Field(4 * 3600, gt=0, description="s of audio in one call")
+    idle_timeout_s: float = Field(30.0, gt=0, description="s without a message before a call is ended")
+    hold_timeout_s: float = Field(1800.0, gt=0, description="the same while the call is paused")
+    resume_window_s: float = Field(30.0, ge=0, description="s for which a broken call can be resumed")
+    write_timeout_s: float = Field(20.0, gt=0, description="s for which a client may refuse to read")
+    health_interval_s: float = Field(5.0, gt=0, description="s of audio between Health messages")
+    overload_lag_s: float = Field(3.0, gt=0, description="s of lag from which Health says overloaded")
+
+
+class AsrSettings(_Section):
+    """Which recogniser, and how to run it."""
+
+    model: str = Field("auto", description="registry name, directory, or auto")
+    models_dir: Path = Field(
+        Path("~/.local/share/yuetone/models"), description="where 'yuetone models' keeps models"
+    )
+    device: Literal["cpu", "cuda", "auto"] = Field("cpu", description="where to run")
+    compute_type: str = Field("default", description="of CTranslate2: int8, float16, float32, default …")
+    threads: int = Field(1, ge=0, description="CPU threads of one inference; 0 lets CTranslate2 choose")
+    beam_size: int = Field(5, ge=1, le=20, description="of finals; partials are greedy")
+    max_batch: int = Field(8, ge=1, description="requests decoded together")
+    max_pending_finals: int = Field(256, ge=1, description="finals waiting over all calls; callers wait beyond")
+    guards: GuardSettings = Field(GuardSettings(), description="thresholds against invented text")
+
+
+class PartialSettings(_Section):
+    """When partials are made; all in ms of audio."""
+
+    enabled: bool = Field(True, description="False sends finals only")
+    first_ms: int = Field(640, ge=100, description="speech before the first partial")
+    every_ms: int = Field(640, ge=100, description="speech between partials")
+    slowest_ms: int = Field(1920, ge=100, description="the same under load")
+
+
+class ProfileSettings(_Section):
+    """What a call may choose by name."""
+
+    language: str = Field("yue", description="BCP 47, used when StartCall names none")
+    hotwords: tuple[str, ...] = Field((), max_length=100, description="added to those of StartCall")
+    vad: SegmenterSettings = Field(SegmenterSettings(), description="how utterances are cut")
+    partials: PartialSettings = Field(PartialSettings(), description="when partials are made")
+
+
+class LogSettings(_Section):
+    """What the server writes to standard error; never speech, names or numbers of a call."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level written")
+    format: Literal["auto", "json", "console"] = Field("auto", description="auto is console on a terminal")
+
+
+class Settings(BaseSettings):
+    """The whole tree."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__"
+    )
+
+    server: ServerSettings = ServerSettings()
+    limits: LimitSettings = LimitSettings()
+    asr: AsrSettings = AsrSettings()
+    vad_aggressiveness: int = Field(1, ge=0, le=3, description="of webrtcvad; 3 lets least through")
+    profiles: dict[str, ProfileSettings] = Field(default_factory=lambda: {"default": ProfileSettings()})
+    log: LogSettings = LogSettings()
+
+    @field_validator("profiles")
+    @classmethod
+    def _has_default(cls, profiles: dict[str, ProfileSettings]) -> dict[str, ProfileSettings]:
+        return {"default": ProfileSettings(), **profiles}
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (pydantic passes it by name)
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags beat environment, environment beats the file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def _unknown_environment() -> list[str]:
+    known = {f"{ENVIRONMENT_PREFIX}{name.upper()}" for name in Settings.model_fields}
+    return [
+        name
+        for name in os.environ
+        if name.startswith(ENVIRONMENT_PREFIX)
+        and name != f"{ENVIRONMENT_PREFIX}CONFIG"
+        and name.split("__")[0] not in known
+    ]
+
+
+def _settings_from(file: Path | None) -> type[Settings]:
+    class FileSettings(Settings):
+        model_config = SettingsConfigDict(toml_file=file)
+
+    return FileSettings
+
+
+def load_settings(file: Path | None = None, flags: dict[str, Any] | None = None) -> Settings:
+    """Read the settings.
+
+    Args:
+        file: TOML file; ``YUETONE_CONFIG`` names one when this is None.
+        flags: nested values that beat everything else.
+
+    Raises:
+        SettingsError: a key is unknown or a value is out of range; the message names both.
+    """
+    if file is None and (named := os.environ.get(f"{ENVIRONMENT_PREFIX}CONFIG")):
+        file = Path(named)
+    if file is not None and not file.is_file():
+        raise SettingsError(f"no configuration file at {file}")
+    if unknown := _unknown_environment():
+        raise SettingsError(f"environment: unknown setting {', '.join(sorted(unknown))}")
+    try:
+        return _settings_from(file)(**(flags or {}))
+    except ValidationError as error:
+        raise SettingsError(_readable_problems(error)) from error
+    except ValueError as error:  # not TOML, or an environment value that is not JSON
+        raise SettingsError(f"cannot read settings: {error}") from error
+
+
+def _readable_problems(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"]) or "settings"
+        text = "unknown key" if problem["type"] == "extra_forbidden" else problem["msg"]
+        lines.append(f"{key}: {text.removeprefix('Value error, ')}")
+    return "; ".join(lines)

@@ -1,0 +1,62 @@
+"""From names in the configuration to engines; the only place that picks backends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from asr import AsrEngine, AsrRequest, ModelError
+from asr.directory import ModelDirectory
+from asr.registry import resolve
+from pipeline.config import Settings
+from pipeline.errors import SettingsError
+from vad import VadEngine
+
+
+def find_model(settings: Settings) -> ModelDirectory:
+    """Return the recogniser's directory, checked; cheap, for refusing a wrong one at start-up.
+
+    Raises:
+        SettingsError: there is no such model; the message names the fix.
+    """
+    try:
+        return resolve(settings.asr.model, settings.asr.models_dir)
+    except ModelError as error:
+        raise SettingsError(f"asr.model: {error}") from error
+
+
+def asr_factory(settings: Settings, directory: ModelDirectory) -> Callable[[], AsrEngine]:
+    """Return what loads and warms the recogniser; slow, for a worker thread."""
+
+    def build() -> AsrEngine:
+        from asr.whisper import WhisperEngine, WhisperOptions  # noqa: PLC0415 (loads CTranslate2)
+
+        options = WhisperOptions(
+            device=settings.asr.device,
+            compute_type=settings.asr.compute_type,
+            threads=settings.asr.threads,
+            beam_size=settings.asr.beam_size,
+            guards=settings.asr.guards,
+        )
+        engine = WhisperEngine(directory, options)
+        warm = np.zeros(16_000, np.float32)
+        engine.transcribe([AsrRequest(pcm=warm, final=True)])
+        engine.transcribe([AsrRequest(pcm=warm, final=False)])
+        return engine
+
+    return build
+
+
+def build_vad(settings: Settings) -> VadEngine:
+    """Return the voice detector.
+
+    Raises:
+        SettingsError: its model is missing.
+    """
+    from vad.gated import GatedVad  # noqa: PLC0415 (loads onnxruntime)
+
+    try:
+        return GatedVad(settings.vad_aggressiveness)
+    except FileNotFoundError as error:
+        raise SettingsError(str(error)) from error

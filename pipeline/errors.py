@@ -1,0 +1,112 @@
+"""All errors of the service, in one tree.
+
+    YuetoneError
+    ├── SettingsError            the configuration is wrong; refused at start-up
+    └── CallError                a call, or a request about one, cannot go on
+        ├── InvalidRequest       the client broke the protocol
+        │   └── UnsupportedAudio codec, rate or channel count
+        ├── DuplicateCall        a live call has that id
+        ├── UnknownCall          no live call has that id
+        ├── AtCapacity           too many calls
+        ├── ShuttingDown         the server is going away
+        ├── IdleTimeout          nothing came for too long
+        ├── CallTooLong          the longest call was reached
+        ├── SlowConsumer         the client does not read
+        └── InternalFailure      our fault
+
+``code`` is stable and for programs; ``retryable`` says whether the same again may work. Messages never
+carry speech, names or numbers from a call.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class YuetoneError(Exception):
+    """Root of the tree."""
+
+
+class SettingsError(YuetoneError):
+    """The configuration is wrong; the message names the key and the fix."""
+
+
+class CallError(YuetoneError):
+    """A call cannot go on.
+
+    Attributes:
+        code: stable name, for programs.
+        retryable: the same request may succeed later.
+        retry_after_ms: how long to wait before, if known.
+    """
+
+    code: ClassVar[str] = "INTERNAL"
+    retryable: ClassVar[bool] = False
+    retry_after_ms: ClassVar[int | None] = None
+
+
+class InvalidRequest(CallError):
+    """The client broke the protocol."""
+
+    code = "INVALID_REQUEST"
+
+
+class UnsupportedAudio(InvalidRequest):
+    """Codec, sample rate or channels that the server does not take."""
+
+    code = "UNSUPPORTED_AUDIO"
+
+
+class DuplicateCall(CallError):
+    """A live call has that id."""
+
+    code = "DUPLICATE_CALL"
+
+
+class UnknownCall(CallError):
+    """No live call has that id."""
+
+    code = "UNKNOWN_CALL"
+
+
+class AtCapacity(CallError):
+    """Too many calls at once."""
+
+    code = "AT_CAPACITY"
+    retryable = True
+    retry_after_ms = 5000
+
+
+class ShuttingDown(CallError):
+    """The server is going away; another one may take the call."""
+
+    code = "SHUTTING_DOWN"
+    retryable = True
+    retry_after_ms = 1000
+
+
+class IdleTimeout(CallError):
+    """Nothing came from the client for too long."""
+
+    code = "IDLE_TIMEOUT"
+    retryable = True
+
+
+class CallTooLong(CallError):
+    """The longest call was reached."""
+
+    code = "CALL_TOO_LONG"
+
+
+class SlowConsumer(CallError):
+    """The client does not read what it is sent."""
+
+    code = "SLOW_CONSUMER"
+    retryable = True
+
+
+class InternalFailure(CallError):
+    """Our fault; the log has the reason under the call's id."""
+
+    code = "INTERNAL"
+    retryable = True

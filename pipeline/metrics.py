@@ -1,0 +1,49 @@
+"""Prometheus metrics. One registry per server, so that tests and processes do not share counts."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+_LATENCY_BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+
+
+class Metrics:
+    """What the server counts."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        registry = self.registry
+        self.calls_live = Gauge("yuetone_calls_live", "Calls in progress", registry=registry)
+        self.calls = Counter("yuetone_calls", "Finished calls by reason", ["reason"], registry=registry)
+        self.refused = Counter("yuetone_calls_refused", "Refused calls by code", ["code"], registry=registry)
+        self.audio = Counter("yuetone_audio_seconds", "Audio taken, over channels", registry=registry)
+        self.speech = Counter("yuetone_speech_seconds", "Speech found, over channels", registry=registry)
+        self.gaps = Counter("yuetone_gap_seconds", "Missing audio counted as silence", registry=registry)
+        self.lag = Gauge("yuetone_lag_audio_seconds", "Audio received and not yet worked on, worst call", registry=registry)
+        self.final_latency = Histogram(
+            "yuetone_final_latency_seconds",
+            "From the arrival of the last speech sample to the final leaving",
+            buckets=_LATENCY_BUCKETS,
+            registry=registry,
+        )
+        self.partial_age = Histogram(
+            "yuetone_partial_age_seconds",
+            "From the arrival of a partial's last sample to the partial leaving",
+            buckets=_LATENCY_BUCKETS,
+            registry=registry,
+        )
+        self.inference = Histogram(
+            "yuetone_asr_inference_seconds",
+            "One batch in the recogniser",
+            ["lane"],
+            buckets=_LATENCY_BUCKETS,
+            registry=registry,
+        )
+        self.batch = Histogram(
+            "yuetone_asr_batch_size", "Requests in one batch", buckets=(1, 2, 4, 8, 16, 32), registry=registry
+        )
+        self.queue = Gauge("yuetone_queue_depth", "Waiting items by queue", ["queue"], registry=registry)
+        self.dropped = Counter("yuetone_dropped", "Left out on purpose, by kind", ["kind"], registry=registry)
+        self.rejected = Counter("yuetone_rejected_texts", "Texts that a guard rejected", ["reason"], registry=registry)
+        self.failures = Counter("yuetone_failures", "Failures of our own, by stage", ["stage"], registry=registry)

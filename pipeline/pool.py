@@ -1,0 +1,184 @@
+"""The recogniser for all calls: one scheduler, two lanes, one worker thread per device.
+
+Finals go before partials. A channel has at most one partial waiting; a newer one takes its place, and
+the older one is dropped, not queued. Requests of one bucket are decoded together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Literal
+
+from asr import AsrEngine, AsrRequest, Transcript
+from pipeline.metrics import Metrics
+
+Lane = Literal["final", "partial"]
+LOAD_WINDOW_S = 5.0
+"""Over which the share of busy time is averaged."""
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    request: AsrRequest
+    future: asyncio.Future[Transcript | None]
+
+
+class AsrScheduler:
+    """Owns the engine's thread and the two lanes; for one event loop.
+
+    Args:
+        build: makes the engine; called in the worker thread, so that calls are taken while it warms.
+        metrics: where to count.
+        max_batch: requests decoded together.
+        max_finals: finals waiting over all calls. When full, :meth:`final` waits, which holds back the
+            audio of that call; nothing is dropped.
+    """
+
+    def __init__(
+        self, build: Callable[[], AsrEngine], metrics: Metrics, *, max_batch: int, max_finals: int
+    ) -> None:
+        self._build = build
+        self._metrics = metrics
+        self._max_batch = max_batch
+        self._finals: deque[_Job] = deque()
+        self._room = asyncio.Semaphore(max_finals)
+        # One waiting partial per channel; the key is replaced in place, so the bound is two per call.
+        self._partials: dict[str, _Job] = {}
+        self._work = asyncio.Event()
+        self._engine: AsrEngine | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="asr")
+        self._busy: deque[tuple[float, float]] = deque(maxlen=512)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the model is loaded."""
+        return self._engine is not None
+
+    @property
+    def waiting(self) -> int:
+        """Jobs in both lanes."""
+        return len(self._finals) + len(self._partials)
+
+    def load(self) -> float:
+        """Return the share of the last seconds that the recogniser was busy, in [0, 1]."""
+        now = time.monotonic()
+        since = now - LOAD_WINDOW_S
+        busy = sum(max(0.0, end - max(start, since)) for start, end in self._busy)
+        return min(1.0, busy / LOAD_WINDOW_S)
+
+    async def run(self) -> None:
+        """Load the model, then work until cancelled.
+
+        Raises:
+            ModelError: the model cannot be loaded.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            self._engine = await loop.run_in_executor(self._thread, self._build)
+            while True:
+                await self._work.wait()
+                lane, jobs = self._take()
+                if jobs:
+                    await self._serve(lane, jobs)
+        finally:
+            self._thread.shutdown(wait=False, cancel_futures=True)
+            for job in [*self._finals, *self._partials.values()]:
+                job.future.cancel()
+
+    async def final(self, request: AsrRequest) -> Transcript:
+        """Transcribe a complete utterance; waits its turn.
+
+        Raises:
+            ModelError: the model failed on this request.
+        """
+        async with self._room:
+            job = _Job(request, asyncio.get_running_loop().create_future())
+            self._finals.append(job)
+            self._wake()
+            try:
+                result = await job.future
+            except asyncio.CancelledError:
+                job.future.cancel()
+                raise
+        if result is None:
+            raise RuntimeError("a final was dropped")
+        return result
+
+    def partial(self, key: str, request: AsrRequest) -> asyncio.Future[Transcript | None]:
+        """Ask for a partial; its result is None if a newer one of the same ``key`` took its place."""
+        self.drop_partial(key)
+        job = _Job(request, asyncio.get_running_loop().create_future())
+        self._partials[key] = job
+        self._wake()
+        return job.future
+
+    def drop_partial(self, key: str) -> None:
+        """Forget the waiting partial of ``key``, if there is one."""
+        job = self._partials.pop(key, None)
+        if job and not job.future.done():
+            job.future.set_result(None)
+            self._metrics.dropped.labels("partial").inc()
+
+    def _wake(self) -> None:
+        self._metrics.queue.labels("asr_finals").set(len(self._finals))
+        self._metrics.queue.labels("asr_partials").set(len(self._partials))
+        self._work.set()
+
+    def _take(self) -> tuple[Lane, list[_Job]]:
+        """Return the next batch: jobs of the first one's bucket from its lane."""
+        engine = self._loaded()
+        while self._finals and self._finals[0].future.done():
+            self._finals.popleft()
+        if self._finals:
+            bucket = engine.bucket(self._finals[0].request)
+            jobs = [job for job in self._finals if engine.bucket(job.request) == bucket][: self._max_batch]
+            for job in jobs:
+                self._finals.remove(job)
+            return "final", jobs
+        if not self._partials:
+            self._work.clear()
+            return "partial", []
+        bucket = engine.bucket(next(iter(self._partials.values())).request)
+        keys = [key for key, job in self._partials.items() if engine.bucket(job.request) == bucket]
+        return "partial", [self._partials.pop(key) for key in keys[: self._max_batch]]
+
+    def _loaded(self) -> AsrEngine:
+        if self._engine is None:
+            raise RuntimeError("the model is not loaded")
+        return self._engine
+
+    async def _serve(self, lane: Lane, jobs: Sequence[_Job]) -> None:
+        live = [job for job in jobs if not job.future.done()]
+        if not live:
+            return
+        started = time.monotonic()
+        await self._infer(live)
+        ended = time.monotonic()
+        self._busy.append((started, ended))
+        self._metrics.inference.labels(lane).observe(ended - started)
+        self._metrics.batch.observe(len(live))
+        self._metrics.queue.labels("asr_finals").set(len(self._finals))
+        self._metrics.queue.labels("asr_partials").set(len(self._partials))
+
+    async def _infer(self, jobs: Sequence[_Job]) -> None:
+        """Run one batch in the worker thread; a failing batch is tried again one by one."""
+        loop = asyncio.get_running_loop()
+        requests = [job.request for job in jobs]
+        try:
+            results = await loop.run_in_executor(self._thread, self._loaded().transcribe, requests)
+        except Exception as error:  # noqa: BLE001 (an engine may raise anything; it belongs to the job)
+            self._metrics.failures.labels("asr").inc()
+            if len(jobs) > 1:
+                for job in jobs:
+                    await self._infer([job])
+            elif not jobs[0].future.done():
+                jobs[0].future.set_exception(error)
+            return
+        for job, result in zip(jobs, results, strict=True):
+            if not job.future.done():
+                job.future.set_result(result)

@@ -1,0 +1,280 @@
+"""Protobuf to the house's types and back: the only module that knows both."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from asr import Word
+from diarization import Role
+from pipeline import events as ev
+from pipeline.errors import InvalidRequest, UnsupportedAudio
+from pipeline.stages.context import MAX_HOTWORDS
+from yuetone.v1 import audio_pb2, call_service_pb2, transcript_pb2
+
+RATES_TESTED = (8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000)
+MIN_RATE, MAX_RATE, MAX_CHANNELS = 8000, 48000, 2
+_CALL_ID = re.compile(r"[\w\-.:@]{1,128}", re.ASCII)
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
+
+CODECS = {
+    audio_pb2.CODEC_MULAW: ev.Codec.MULAW,
+    audio_pb2.CODEC_ALAW: ev.Codec.ALAW,
+    audio_pb2.CODEC_L16: ev.Codec.L16,
+}
+_ROLES = {
+    audio_pb2.ROLE_UNSPECIFIED: Role.UNKNOWN,
+    audio_pb2.ROLE_CUSTOMER: Role.CUSTOMER,
+    audio_pb2.ROLE_AGENT: Role.AGENT,
+}
+_ROLES_OUT = {role: number for number, role in _ROLES.items()}
+_PAUSES = {
+    audio_pb2.PAUSE_REASON_UNSPECIFIED: ev.PauseReason.UNSPECIFIED,
+    audio_pb2.PAUSE_REASON_HOLD: ev.PauseReason.HOLD,
+    audio_pb2.PAUSE_REASON_PCI: ev.PauseReason.PCI,
+    audio_pb2.PAUSE_REASON_IVR: ev.PauseReason.IVR,
+}
+_PAUSES_OUT = {reason: number for number, reason in _PAUSES.items()}
+_MARKS_OUT = {
+    ev.MarkKind.PAUSE: call_service_pb2.TimelineMark.KIND_PAUSE,
+    ev.MarkKind.RESUME: call_service_pb2.TimelineMark.KIND_RESUME,
+    ev.MarkKind.DTMF: call_service_pb2.TimelineMark.KIND_DTMF,
+    ev.MarkKind.GAP: call_service_pb2.TimelineMark.KIND_GAP,
+}
+
+# ------------------------------------------------------------------ from the client
+
+
+def call_spec(request: call_service_pb2.StreamCallRequest) -> ev.CallSpec:
+    """Return the validated StartCall of a stream's first message.
+
+    Raises:
+        InvalidRequest: it is another message, or a field is missing or out of range.
+        UnsupportedAudio: codec, rate or channels that are not taken.
+    """
+    if request.WhichOneof("message") != "start_call":
+        raise InvalidRequest("the first message must be StartCall, before any audio")
+    start = request.start_call
+    if not _CALL_ID.fullmatch(start.call_id):
+        raise InvalidRequest("StartCall.call_id must be 1 to 128 letters, digits, or - _ . : @")
+    if start.codec not in CODECS:
+        raise UnsupportedAudio(f"StartCall.codec {start.codec} is not known; use MULAW, ALAW or L16")
+    if not MIN_RATE <= start.sample_rate_hz <= MAX_RATE:
+        raise UnsupportedAudio(f"StartCall.sample_rate_hz must be {MIN_RATE} to {MAX_RATE}")
+    return ev.CallSpec(
+        call_id=start.call_id,
+        codec=CODECS[start.codec],
+        sample_rate=start.sample_rate_hz,
+        roles=_roles(start.channels),
+        language=_language(start.language_hint) if start.HasField("language_hint") else None,
+        profile=start.profile if start.HasField("profile") else "default",
+        hotwords=_hotwords(start.hotwords),
+        resume=_resume_point(start.resume) if start.HasField("resume") else None,
+    )
+
+
+def _roles(channels: Iterable[audio_pb2.ChannelConfig]) -> tuple[Role, ...]:
+    configured = list(channels) or [audio_pb2.ChannelConfig(index=0)]
+    if len(configured) > MAX_CHANNELS:
+        raise UnsupportedAudio(f"StartCall.channels has {len(configured)} channels; at most {MAX_CHANNELS}")
+    by_index = {channel.index: channel for channel in configured}
+    if sorted(by_index) != list(range(len(configured))):
+        raise InvalidRequest("StartCall.channels must have the indices 0, or 0 and 1, once each")
+    return tuple(_ROLES.get(by_index[i].role, Role.UNKNOWN) for i in range(len(configured)))
+
+
+def _language(hint: str) -> str:
+    if not _LANGUAGE.fullmatch(hint):
+        raise InvalidRequest("language_hint must be a BCP 47 tag such as yue, zh-HK or en")
+    return hint
+
+
+def _hotwords(words: Iterable[audio_pb2.Hotword]) -> tuple[str, ...]:
+    texts = tuple(word.text.strip() for word in words if word.text.strip())
+    if len(texts) > MAX_HOTWORDS or any(len(text) > 64 for text in texts):
+        raise InvalidRequest(f"hotwords: at most {MAX_HOTWORDS} of at most 64 characters")
+    return texts
+
+
+def _resume_point(point: audio_pb2.ResumePoint) -> ev.ResumePoint:
+    if not point.session_id or point.last_server_seq < 0:
+        raise InvalidRequest("StartCall.resume needs the session_id from Started and a last_server_seq >= 0")
+    return ev.ResumePoint(session_id=point.session_id, last_server_seq=point.last_server_seq)
+
+
+def client_message(request: call_service_pb2.StreamCallRequest) -> ev.ClientMessage:
+    """Return a message behind the first one.
+
+    Raises:
+        InvalidRequest: a second StartCall, an empty message, or a field out of range.
+    """
+    kind = request.WhichOneof("message")
+    if kind == "audio":
+        audio = request.audio
+        if audio.sequence < 0:
+            raise InvalidRequest("Audio.sequence is negative; it counts messages from 0")
+        return ev.AudioChunk(
+            sequence=audio.sequence,
+            data=audio.data,
+            offset_ms=audio.offset_ms if audio.HasField("offset_ms") else None,
+            channel=audio.channel if audio.HasField("channel") else None,
+        )
+    if kind == "control":
+        return _control(request.control)
+    if kind == "end_call":
+        return ev.EndCall(reason="client")
+    raise InvalidRequest("StartCall comes once, first" if kind else "a message without content")
+
+
+def _control(control: audio_pb2.Control) -> ev.ClientMessage:
+    match control.WhichOneof("control"):
+        case "pause":
+            return ev.Pause(reason=_PAUSES.get(control.pause.reason, ev.PauseReason.UNSPECIFIED))
+        case "resume":
+            return ev.Resume()
+        case "finalize":
+            finalize = control.finalize
+            return ev.Finalize(channel=finalize.channel if finalize.HasField("channel") else None)
+        case "update_config":
+            return _update(control.update_config)
+        case "dtmf":
+            return ev.Dtmf()
+        case "ping":
+            return ev.Ping()
+        case _:
+            raise InvalidRequest("a Control without content")
+
+
+def _update(update: audio_pb2.UpdateConfig) -> ev.UpdateConfig:
+    return ev.UpdateConfig(
+        language=_language(update.language_hint) if update.HasField("language_hint") else None,
+        hotwords=_hotwords(update.hotwords.hotwords) if update.HasField("hotwords") else None,
+        swap_roles=update.HasField("swap_roles") and update.swap_roles,
+    )
+
+
+# ------------------------------------------------------------------ to the client
+
+
+def milliseconds(samples: int) -> int:
+    """Return samples at 16 kHz as whole milliseconds."""
+    return samples * 1000 // ev.SAMPLE_RATE
+
+
+def response(envelope: ev.Envelope, limits: call_service_pb2.Limits) -> call_service_pb2.StreamCallResponse:
+    """Return the wire form of an event."""
+    message = call_service_pb2.StreamCallResponse(
+        call_id=envelope.call_id,
+        server_seq=envelope.server_seq,
+        acked_audio_ms=milliseconds(envelope.acked),
+    )
+    event = envelope.event
+    match event:
+        case ev.Started():
+            message.started.CopyFrom(_started(event, limits))
+        case ev.SpeechEdge():
+            message.speech.CopyFrom(_speech(event))
+        case ev.TranscriptEvent():
+            message.transcript.CopyFrom(_transcript(event))
+        case ev.Mark():
+            message.mark.CopyFrom(_mark(event))
+        case ev.HealthReport():
+            message.health.CopyFrom(_health(event))
+        case ev.WarningEvent():
+            message.warning.CopyFrom(call_service_pb2.Warning(code=event.code, message=event.message))
+        case ev.ErrorEvent():
+            message.error.CopyFrom(_error(event))
+        case ev.Ended():
+            message.ended.CopyFrom(_ended(event))
+    return message
+
+
+def _started(event: ev.Started, limits: call_service_pb2.Limits) -> call_service_pb2.Started:
+    return call_service_pb2.Started(
+        session_id=event.session_id,
+        language=event.language,
+        profile=event.profile,
+        model=event.model,
+        model_ready=event.model_ready,
+        limits=limits,
+        resumed=event.resumed,
+    )
+
+
+def _speech(event: ev.SpeechEdge) -> transcript_pb2.SpeechEvent:
+    edges = transcript_pb2.SpeechEvent
+    return edges(
+        edge=edges.EDGE_BEGIN if event.begin else edges.EDGE_END,
+        channel=event.channel,
+        at_ms=milliseconds(event.at),
+        utterance_id=event.utterance_id,
+    )
+
+
+def _transcript(event: ev.TranscriptEvent) -> transcript_pb2.Transcript:
+    return transcript_pb2.Transcript(
+        utterance_id=event.utterance_id,
+        revision=event.revision,
+        channel=event.channel,
+        role=_ROLES_OUT[event.role],
+        speaker=event.speaker,
+        is_final=event.final,
+        start_ms=milliseconds(event.start),
+        end_ms=milliseconds(event.end),
+        stability=event.stability,
+        text=event.text,
+        raw_text=event.raw_text,
+        words=[_word(word) for word in event.words],
+        language_spans=[
+            transcript_pb2.LanguageSpan(language=span.language, start=span.start, end=span.end)
+            for span in event.spans
+        ],
+        confidence=event.confidence,
+        from_finalize=event.forced,
+    )
+
+
+def _word(word: Word) -> transcript_pb2.Word:
+    return transcript_pb2.Word(
+        text=word.text,
+        start_ms=milliseconds(word.start),
+        end_ms=milliseconds(word.end),
+        confidence=word.confidence,
+    )
+
+
+def _mark(event: ev.Mark) -> call_service_pb2.TimelineMark:
+    return call_service_pb2.TimelineMark(
+        kind=_MARKS_OUT[event.kind],
+        at_ms=milliseconds(event.at),
+        duration_ms=None if event.duration is None else milliseconds(event.duration),
+        reason=None if event.reason is None else _PAUSES_OUT[event.reason],
+    )
+
+
+def _health(event: ev.HealthReport) -> call_service_pb2.Health:
+    return call_service_pb2.Health(
+        lag_ms=milliseconds(event.lag),
+        load=event.load,
+        dropped_partials=event.dropped_partials,
+        overloaded=event.overloaded,
+    )
+
+
+def _error(event: ev.ErrorEvent) -> call_service_pb2.Error:
+    return call_service_pb2.Error(
+        code=event.code,
+        message=event.message,
+        retryable=event.retryable,
+        retry_after_ms=event.retry_after_ms,
+    )
+
+
+def _ended(event: ev.Ended) -> call_service_pb2.Ended:
+    return call_service_pb2.Ended(
+        audio_ms=milliseconds(event.audio),
+        speech_ms=milliseconds(event.speech),
+        utterances=event.utterances,
+        gap_ms=milliseconds(event.gap),
+        reason=event.reason,
+    )

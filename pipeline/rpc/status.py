@@ -1,0 +1,30 @@
+"""The one place where errors become gRPC status codes."""
+
+from __future__ import annotations
+
+import grpc
+
+from pipeline import errors
+
+_STATUS: dict[type[errors.CallError], grpc.StatusCode] = {
+    errors.InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.UnsupportedAudio: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.DuplicateCall: grpc.StatusCode.ALREADY_EXISTS,
+    errors.UnknownCall: grpc.StatusCode.NOT_FOUND,
+    errors.AtCapacity: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.ShuttingDown: grpc.StatusCode.UNAVAILABLE,
+    errors.IdleTimeout: grpc.StatusCode.DEADLINE_EXCEEDED,
+    errors.CallTooLong: grpc.StatusCode.OUT_OF_RANGE,
+    errors.SlowConsumer: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.InternalFailure: grpc.StatusCode.INTERNAL,
+}
+
+
+def status_of(error: errors.CallError) -> grpc.StatusCode:
+    """Return the gRPC status of an error."""
+    return _STATUS.get(type(error), grpc.StatusCode.INTERNAL)
+
+
+def details_of(error: errors.CallError) -> str:
+    """Return the status text: the stable code, then the sentence for people."""
+    return f"{error.code}: {error}"

@@ -1,0 +1,58 @@
+"""Second stage: audio of one channel in, the same audio with utterance boundaries out."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Executor
+
+import numpy as np
+
+from pipeline.stages.ingest import AudioBlock, ChannelItem, ChannelQueue, Close, Flush
+from vad import VadStream
+from vad.segmenter import SegmentEvent, Segmenter
+
+MIN_BLOCK_SAMPLES = 1024
+"""64 ms: smaller blocks are gathered, since every visit to the VAD thread costs about 0.1 ms."""
+
+SegmentItem = AudioBlock | SegmentEvent | Close
+# Bounded: when full, the stage waits and holds the channel back; nothing is dropped.
+SegmentQueue = asyncio.Queue[SegmentItem]
+
+
+async def segment(
+    inbox: ChannelQueue, outbox: SegmentQueue, vad: VadStream, segmenter: Segmenter, executor: Executor
+) -> None:
+    """Run the stage for one channel until it is closed.
+
+    Args:
+        inbox: from ingest.
+        outbox: every block, followed by the events that became certain with it.
+        vad: of this channel.
+        segmenter: of this channel.
+        executor: the VAD thread of the server.
+    """
+    loop = asyncio.get_running_loop()
+    gathered: list[AudioBlock] = []
+    while True:
+        item: ChannelItem = await inbox.get()
+        if isinstance(item, AudioBlock):
+            gathered.append(item)
+            if sum(len(block.pcm) for block in gathered) < MIN_BLOCK_SAMPLES:
+                continue
+        if gathered:
+            pcm = np.concatenate([block.pcm for block in gathered])
+            gathered.clear()
+            probabilities = await loop.run_in_executor(executor, vad.accept, pcm)
+            await outbox.put(AudioBlock(pcm=pcm))
+            for probability in probabilities:
+                await _forward(outbox, segmenter.accept(probability))
+        if isinstance(item, Flush):
+            await _forward(outbox, segmenter.flush())
+        elif isinstance(item, Close):
+            await outbox.put(item)
+            return
+
+
+async def _forward(outbox: SegmentQueue, events: list[SegmentEvent]) -> None:
+    for event in events:
+        await outbox.put(event)

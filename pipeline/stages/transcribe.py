@@ -1,0 +1,267 @@
+"""Third stage: utterances of one channel in, partials and finals out."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from asr import AsrRequest, Transcript
+from asr.agreement import LocalAgreement
+from asr.text.fillers import ends_in_short_digits, is_unfinished
+from pipeline.events import SAMPLE_RATE, SpeechEdge, TranscriptEvent
+from pipeline.stages.attribute import language_spans, on_time_line, raw_and_reading
+from pipeline.stages.context import CallContext
+from pipeline.stages.ingest import AudioBlock, Close
+from pipeline.stages.segment import SegmentQueue
+from pipeline.stages.window import AudioWindow
+from vad.segmenter import EndReason, SpeechBegan, SpeechEnded, SpeechPaused, SpeechResumed
+
+KEEP_SAMPLES = 2 * SAMPLE_RATE
+"""Audio kept while nobody speaks: more than pre-roll and detection delay together."""
+BUSY_QUEUE = 4
+"""Jobs waiting in the recogniser from which partials come at their slowest."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Utterance:
+    """An open utterance."""
+
+    id: str
+    start: int
+    revision: int = 0
+    next_partial: int = 0
+    shown: TranscriptEvent | None = None
+    agreement: LocalAgreement = field(default_factory=LocalAgreement)
+    speaking: bool = True
+    speculated: asyncio.Task[Transcript] | None = None
+    speculated_end: int = 0
+
+
+class Transcribe:
+    """Runs the stage for one channel of one call.
+
+    Args:
+        context: of the call.
+        channel: index.
+        hold_open: asks the segmenter to wait longer for the open utterance.
+        tasks: owns what this stage starts.
+    """
+
+    def __init__(
+        self,
+        context: CallContext,
+        channel: int,
+        hold_open: Callable[[], None],
+        tasks: asyncio.TaskGroup,
+    ) -> None:
+        self._context = context
+        self._channel = channel
+        self._hold_open = hold_open
+        self._tasks = tasks
+        self._window = AudioWindow()
+        self._open: _Utterance | None = None
+        self._count = 0
+        self._key = f"{context.spec.call_id}/{channel}"
+
+    async def run(self, inbox: SegmentQueue) -> None:
+        """Work until the channel is closed."""
+        while True:
+            item = await inbox.get()
+            match item:
+                case AudioBlock():
+                    self._hear(item)
+                case SpeechBegan():
+                    self._begin(item)
+                case SpeechPaused():
+                    self._speculate(item)
+                case SpeechResumed():
+                    self._resume()
+                case SpeechEnded():
+                    await self._finish(item)
+                case Close():
+                    return
+
+    def _hear(self, block: AudioBlock) -> None:
+        self._window.append(block.pcm)
+        self._context.transcribed[self._channel] = self._window.end
+        if self._open is None:
+            self._window.forget(self._window.end - KEEP_SAMPLES)
+        elif self._open.speaking and self._window.end >= self._open.next_partial:
+            self._ask_partial(self._open)
+
+    def _begin(self, began: SpeechBegan) -> None:
+        self._count += 1
+        settings = self._context.profile.partials
+        utterance = _Utterance(id=f"{self._channel}-{self._count}", start=began.start)
+        utterance.next_partial = began.start + settings.first_ms * SAMPLE_RATE // 1000
+        self._open = utterance
+        edge = SpeechEdge(begin=True, channel=self._channel, at=began.start, utterance_id=utterance.id)
+        self._context.emit(edge)
+
+    def _request(self, start: int, end: int, *, final: bool) -> AsrRequest:
+        return AsrRequest(
+            pcm=self._window.slice(start, end),
+            final=final,
+            language=self._context.language,
+            hotwords=self._context.hotwords,
+        )
+
+    # ---------------------------------------------------------------- partials
+
+    def _ask_partial(self, utterance: _Utterance) -> None:
+        settings, scheduler = self._context.profile.partials, self._context.scheduler
+        if not settings.enabled:
+            return
+        busy = min(1.0, scheduler.waiting / BUSY_QUEUE)
+        every = settings.every_ms + busy * max(0, settings.slowest_ms - settings.every_ms)
+        end = self._window.end
+        utterance.next_partial = end + int(every) * SAMPLE_RATE // 1000
+        future = scheduler.partial(self._key, self._request(utterance.start, end, final=False))
+        future.add_done_callback(functools.partial(self._show_partial, utterance, end))
+
+    def _show_partial(
+        self, utterance: _Utterance, end: int, future: asyncio.Future[Transcript | None]
+    ) -> None:
+        if future.cancelled() or future.exception() is not None:
+            return  # counted by the scheduler; the final will tell
+        result = future.result()
+        if result is None:
+            self._context.dropped_partials += 1
+            return
+        if utterance is not self._open or not result.text:
+            return
+        raw, reading = raw_and_reading(result)
+        if utterance.shown and utterance.shown.text == reading and utterance.shown.stability == 1.0:
+            return
+        stability = utterance.agreement.update(reading)
+        self._show(
+            utterance,
+            TranscriptEvent(
+                utterance_id=utterance.id,
+                revision=utterance.revision,
+                channel=self._channel,
+                role=self._context.roles.of(self._channel),
+                final=False,
+                start=utterance.start,
+                end=end,
+                stability=stability,
+                text=reading,
+                raw_text=raw,
+                spans=language_spans(raw),
+                confidence=result.confidence,
+            ),
+        )
+        age = self._context.arrivals[self._channel].since(end)
+        if age is not None:
+            self._context.metrics.partial_age.observe(age)
+
+    def _show(self, utterance: _Utterance, event: TranscriptEvent) -> None:
+        utterance.revision += 1
+        utterance.shown = event
+        self._context.emit(event)
+
+    # ---------------------------------------------------------------- finals
+
+    def _speculate(self, paused: SpeechPaused) -> None:
+        """Start the final before the endpoint is certain; its text may keep the utterance open."""
+        if self._open is None:
+            return
+        utterance = self._open
+        utterance.speaking = False
+        self._context.scheduler.drop_partial(self._key)
+        request = self._request(utterance.start, paused.end, final=True)
+        utterance.speculated_end = paused.end
+        utterance.speculated = self._tasks.create_task(
+            self._look_ahead(utterance, request), name=f"speculate {utterance.id}"
+        )
+
+    async def _look_ahead(self, utterance: _Utterance, request: AsrRequest) -> Transcript:
+        result = await self._recognise(request)
+        if utterance is self._open and not utterance.speaking:
+            if is_unfinished(result.text) or ends_in_short_digits(result.text):
+                self._hold_open()
+        return result
+
+    def _resume(self) -> None:
+        if self._open is None:
+            return
+        self._open.speaking = True
+        if self._open.speculated:
+            self._open.speculated.cancel()
+            self._open.speculated = None
+
+    async def _finish(self, ended: SpeechEnded) -> None:
+        utterance = self._open
+        if utterance is None:
+            return
+        self._context.scheduler.drop_partial(self._key)
+        ahead = utterance.speculated
+        if ahead and utterance.speculated_end == ended.end:
+            result = await ahead
+        else:
+            if ahead:
+                ahead.cancel()
+            result = await self._recognise(self._request(utterance.start, ended.end, final=True))
+        self._open = None
+        self._publish(utterance, ended, result)
+        self._window.forget(min(ended.end, self._window.end - KEEP_SAMPLES))
+
+    async def _recognise(self, request: AsrRequest) -> Transcript:
+        """Return the final; when the model fails twice, an empty one that is marked as failed."""
+        for _attempt in range(2):
+            try:
+                return await self._context.scheduler.final(request)
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:  # noqa: BLE001 (an engine may raise anything)
+                _log.warning("recognition failed", call=self._context.spec.call_id, error=type(error).__name__)
+        return Transcript(text="", language="", confidence=0.0, no_speech=0.0, rejected="failed")
+
+    def _publish(self, utterance: _Utterance, ended: SpeechEnded, result: Transcript) -> None:
+        context, channel = self._context, self._channel
+        context.speech += ended.speech_end - ended.start
+        context.metrics.speech.inc((ended.speech_end - ended.start) / SAMPLE_RATE)
+        edge = SpeechEdge(begin=False, channel=channel, at=ended.speech_end, utterance_id=utterance.id)
+        context.emit(edge)
+        if result.rejected:
+            context.metrics.rejected.labels(result.rejected).inc()
+        raw, reading = raw_and_reading(result)
+        confidence: float | None = result.confidence
+        if result.rejected == "failed":
+            context.warn("RECOGNITION_FAILED", "an utterance could not be recognised; the call goes on")
+            raw, reading, confidence = self._last_shown(utterance)
+        if not reading and utterance.shown is None:
+            return
+        context.utterances += bool(reading)
+        final = TranscriptEvent(
+            utterance_id=utterance.id,
+            revision=utterance.revision,
+            channel=channel,
+            role=context.roles.of(channel),
+            final=True,
+            start=ended.start,
+            end=ended.end,
+            stability=1.0,
+            text=reading,
+            raw_text=raw,
+            words=on_time_line(result.words, ended.start),
+            spans=language_spans(raw),
+            confidence=confidence,
+            forced=ended.reason is EndReason.FLUSH,
+        )
+        self._show(utterance, final)
+        latency = context.arrivals[channel].since(ended.speech_end)
+        if latency is not None:
+            context.metrics.final_latency.observe(latency)
+
+    @staticmethod
+    def _last_shown(utterance: _Utterance) -> tuple[str, str, None]:
+        """Return what the client saw last: better than nothing when the model fails."""
+        shown = utterance.shown
+        return (shown.raw_text, shown.text, None) if shown else ("", "", None)
