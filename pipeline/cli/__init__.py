@@ -1,0 +1,53 @@
+"""The command line: ``yuetone``."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version as installed_version
+
+import typer
+
+from pipeline.cli import call, config, models, serve
+from pipeline.errors import SettingsError
+
+app = typer.Typer(
+    name="yuetone",
+    help="Streaming Cantonese speech pipeline for call centres: call audio in, live transcripts out.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("serve")(serve.serve_command)
+app.command("call")(call.call_command)
+app.command("demo")(call.demo_command)
+app.add_typer(models.app, name="models")
+app.add_typer(config.app, name="config")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(f"yuetone {installed_version('yuetone')}")
+
+
+def main() -> None:
+    """Run the command line; problems that the user can mend are one line on standard error."""
+    try:
+        app(standalone_mode=True)
+    except SettingsError as error:
+        typer.secho(f"yuetone: {error}", err=True, fg=typer.colors.RED)
+        sys.exit(2)
+    except BaseExceptionGroup as group:
+        known = group.subgroup(SettingsError)
+        if known is None:
+            raise
+        typer.secho(f"yuetone: {_first(known)}", err=True, fg=typer.colors.RED)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _first(group: BaseExceptionGroup[SettingsError]) -> BaseException:
+    inner = group.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner

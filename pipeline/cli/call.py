@@ -1,0 +1,193 @@
+"""``yuetone call`` and ``yuetone demo``: a recording as a live call."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import grpc
+import typer
+from rich.console import Console
+
+from pipeline.cli.serve import ConfigOption, flags
+from pipeline.cli.view import CallView, summary
+from pipeline.config import LogSettings, Settings, load_settings
+from pipeline.errors import SettingsError
+from pipeline.logs import configure_logs
+from pipeline.rpc import client
+from pipeline.rpc.server import Server, serve
+
+DEMO_CALL = Path(__file__).parents[1] / "demo" / "call.wav"
+START_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where a call goes: a running server, or one of our own."""
+
+    address: str | None
+    certificate: Path | None
+    settings: Settings
+
+
+def call_command(
+    file: Annotated[Path, typer.Argument(help="WAV (PCM, µ-law, A-law), FLAC, OGG or MP3; one or two channels.")],
+    server: Annotated[str | None, typer.Option(help="host:port of a running server; else one is started.")] = None,
+    roles: Annotated[str, typer.Option(help="Who is on each channel: customer, agent, unknown.")] = "customer,agent",
+    speed: Annotated[float, typer.Option(min=0, help="1 is real time; 0 as fast as the server accepts.")] = 1.0,
+    chunk_ms: Annotated[int, typer.Option(min=10, max=5000, help="Audio in one message.")] = 60,
+    language: Annotated[str | None, typer.Option(help="BCP 47 hint, such as yue.")] = None,
+    profile: Annotated[str | None, typer.Option(help="Settings profile of the server.")] = None,
+    hotword: Annotated[list[str] | None, typer.Option(help="A likely word; may be given many times.")] = None,
+    call_id: Annotated[str | None, typer.Option(help="Id of the call; random when not given.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per server message on stdout.")] = False,
+    tls_ca: Annotated[Path | None, typer.Option(help="PEM authorities of the server; turns TLS on.")] = None,
+    model: Annotated[str | None, typer.Option(help="Recogniser of the server that is started.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Stream a recording as a call, over real gRPC, and show the transcript.
+
+    Examples:
+
+        yuetone call recording.wav
+
+        yuetone call recording.wav --server asr.example:50051 --roles agent,customer
+
+        yuetone call recording.wav --speed 0 --json | jq -r 'select(.transcript.is_final).transcript.text'
+    """
+    names = tuple(role.strip() for role in roles.split(","))
+    if unknown := [name for name in names if name not in client.ROLES]:
+        raise SettingsError(f"--roles: no role {unknown[0]!r}; use customer, agent or unknown, split by commas")
+    if tls_ca and not tls_ca.is_file():
+        raise SettingsError(f"--tls-ca: no file at {tls_ca}")
+    recording = client.read_recording(file)
+    options = client.CallOptions(
+        call_id=call_id or f"call-{uuid.uuid4().hex[:12]}",
+        roles=names,
+        speed=speed,
+        chunk_ms=chunk_ms,
+        language=language,
+        profile=profile,
+        hotwords=hotword or (),
+    )
+    settings = load_settings(config, flags(asr={"model": model}))
+    target = Target(address=server, certificate=tls_ca, settings=settings)
+    sys.exit(_run(target, recording, options, as_json=as_json, title=f"{file.name}, {recording.seconds:.0f} s"))
+
+
+def demo_command(
+    speed: Annotated[float, typer.Option(min=0, help="1 is real time; 0 as fast as possible.")] = 1.0,
+    server: Annotated[str | None, typer.Option(help="host:port of a running server; else one is started.")] = None,
+) -> None:
+    """Play the bundled two-party call and watch it being transcribed.
+
+    The call is synthetic (espeak-ng voices), 8 kHz µ-law, customer and agent on a channel each.
+
+    Examples:
+
+        yuetone demo
+
+        yuetone demo --speed 0
+    """
+    recording = client.read_recording(DEMO_CALL)
+    options = client.CallOptions(call_id=f"demo-{uuid.uuid4().hex[:8]}", roles=("customer", "agent"), speed=speed)
+    target = Target(address=server, certificate=None, settings=load_settings())
+    title = f"Yuetone demo: a synthetic customer-service call of {recording.seconds:.0f} s, both sides, live"
+    sys.exit(_run(target, recording, options, as_json=False, title=title))
+
+
+def _run(
+    target: Target, recording: client.Recording, options: client.CallOptions, *, as_json: bool, title: str
+) -> int:
+    configure_logs(LogSettings(level="warning"))
+    # Our own server must not meet another one's ports.
+    own = {"port": 0, "metrics_port": None, "host": "127.0.0.1", "tls_certificate": None, "tls_key": None}
+    server = target.settings.server.model_copy(update={**own, "tls_client_ca": None, "shutdown_grace_s": 0.0})
+    settings = target.settings.model_copy(update={"server": server})
+    return asyncio.run(_call(target, settings, recording, options, as_json=as_json, title=title))
+
+
+async def _call(
+    target: Target,
+    settings: Settings,
+    recording: client.Recording,
+    options: client.CallOptions,
+    *,
+    as_json: bool,
+    title: str,
+) -> int:
+    """Run one call to its end; return the exit status."""
+    task = asyncio.current_task()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, lambda: task.cancel() if task else None)
+    try:
+        async with _server(target, settings) as address:
+            channel = await client.connect(address, target.certificate)
+            try:
+                return await _follow(channel, recording, options, target, as_json=as_json, title=title)
+            finally:
+                await channel.close()
+    except asyncio.CancelledError:
+        typer.echo("stopped", err=True)
+        return 130
+    except grpc.aio.AioRpcError as error:
+        typer.secho(f"yuetone: {error.details() or error.code().name}", err=True, fg=typer.colors.RED)
+        return 1
+
+
+@asynccontextmanager
+async def _server(target: Target, settings: Settings) -> AsyncIterator[str]:
+    """Yield the address of the target server, or start one and stop it afterwards."""
+    if target.address:
+        yield target.address
+        return
+    loop = asyncio.get_running_loop()
+    listening: asyncio.Future[Server] = loop.create_future()
+    task = asyncio.create_task(serve(settings, ready=listening.set_result, signals=False), name="server")
+    try:
+        await asyncio.wait([task, listening], return_when=asyncio.FIRST_COMPLETED, timeout=START_S)
+        if not listening.done():
+            await task
+            raise SettingsError("the server did not start")
+        yield f"127.0.0.1:{listening.result().port}"
+    finally:
+        if listening.done():
+            listening.result().stop()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _follow(
+    channel: grpc.aio.Channel,
+    recording: client.Recording,
+    options: client.CallOptions,
+    target: Target,
+    *,
+    as_json: bool,
+    title: str,
+) -> int:
+    meter, failed, processor = client.LatencyMeter(), False, time.process_time()
+    messages = client.stream_call(channel, recording, options, meter)
+    if as_json:
+        async for message in messages:
+            sys.stdout.write(json.dumps(client.as_json(message), ensure_ascii=False) + "\n")
+            sys.stdout.flush()
+            failed |= message.HasField("error")
+        return int(failed)
+    console = Console()
+    with CallView(console, title) as view:
+        async for message in messages:
+            view.take(message)
+            failed |= message.HasField("error")
+    own = time.process_time() - processor if target.address is None else None
+    console.print(summary(view, meter, cpu_seconds=own, paced=options.speed > 0))
+    return int(failed)

@@ -1,0 +1,62 @@
+"""``yuetone config``."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+from pydantic import BaseModel
+
+from pipeline.cli.serve import ConfigOption
+from pipeline.config import Settings, load_settings
+
+app = typer.Typer(help="Show the settings in force, or what every one means.", no_args_is_help=True)
+
+
+@app.command()
+def show(
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of TOML.")] = False,
+) -> None:
+    """Print all settings after file, environment and defaults.
+
+    Examples:
+
+        yuetone config show > yuetone.toml
+
+        YUETONE_SERVER__PORT=6000 yuetone config show --json
+    """
+    values = load_settings(config).model_dump(mode="json")
+    typer.echo(json.dumps(values, ensure_ascii=False, indent=2) if as_json else _toml(values))
+
+
+@app.command()
+def explain() -> None:
+    """Print every key with its default and its meaning."""
+    for key, default, meaning in _keys(Settings):
+        typer.echo(f"{key} = {json.dumps(default, ensure_ascii=False, default=str)}\n    {meaning}")
+
+
+def _keys(model: type[BaseModel], prefix: str = "") -> list[tuple[str, Any, str]]:
+    rows: list[tuple[str, Any, str]] = []
+    for name, field in model.model_fields.items():
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            rows += _keys(annotation, f"{prefix}{name}.")
+        elif field.description:
+            rows.append((prefix + name, field.get_default(call_default_factory=True), field.description))
+    return rows
+
+
+def _toml(values: dict[str, Any], path: str = "") -> str:
+    """Return nested values as TOML; keys that are not set are left out."""
+    plain = [f"{k} = {_scalar(v)}" for k, v in values.items() if v is not None and not isinstance(v, dict)]
+    tables = [_toml(v, f"{path}.{k}" if path else k) for k, v in values.items() if isinstance(v, dict)]
+    head = [f"\n[{path}]"] if path and plain else []
+    return "\n".join([*head, *plain, *tables])
+
+
+def _scalar(value: Any) -> str:
+    # TOML takes JSON's strings, numbers, booleans and arrays as they are.
+    return json.dumps(value, ensure_ascii=False)

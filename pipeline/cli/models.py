@@ -1,0 +1,161 @@
+"""``yuetone models``: which recognisers there are, and how to get others."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from asr import AsrRequest, ModelError
+from asr.directory import ModelDirectory, read_directory
+from asr.registry import BUNDLED, RegistryEntry, entries, resolve
+from pipeline.cli.serve import ConfigOption
+from pipeline.config import load_settings
+from pipeline.errors import SettingsError
+
+app = typer.Typer(help="List, fetch, convert and check recognisers.", no_args_is_help=True)
+NameArgument = Annotated[str, typer.Argument(help="Name from 'yuetone models list'.")]
+
+
+@app.command("list")
+def list_models(config: ConfigOption = None) -> None:
+    """Show the recognisers known by name, and which one 'auto' means."""
+    settings = load_settings(config)
+    folder = settings.asr.models_dir
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("name", "installed", "min context", "licence", "what"):
+        table.add_column(heading, overflow="fold")
+    for entry in entries().values():
+        installed = "yes" if entry.installed(folder) else "no"
+        table.add_row(entry.name, installed, f"{entry.min_context_s:.0f} s", entry.licence, entry.summary)
+    console = Console()
+    console.print(table)
+    console.print(f"auto means: {resolve('auto', folder).name}", markup=False)
+
+
+@app.command()
+def pull(name: NameArgument, config: ConfigOption = None) -> None:
+    """Fetch a recogniser from the public hub into asr.models_dir.
+
+    The only command that downloads anything. A token for private models is read from HF_TOKEN.
+
+    Examples:
+
+        yuetone models pull whisper-small-cantonese
+    """
+    entry, folder = _entry(name), load_settings(config).asr.models_dir.expanduser()
+    if entry.name == BUNDLED:
+        raise SettingsError("the bundled model comes with the package; nothing to fetch")
+    download = folder / (".download-" + name)
+    try:
+        from huggingface_hub import snapshot_download  # noqa: PLC0415 (a dependency of faster-whisper)
+
+        snapshot_download(entry.source, revision=entry.revision, local_dir=download)
+    except Exception as error:
+        raise SettingsError(
+            f"cannot fetch {entry.source} from the hub ({type(error).__name__}); check the network, or copy "
+            f"a CTranslate2 directory to {folder / name} by hand"
+        ) from error
+    target = folder / name
+    if entry.format == "hf":
+        convert_directory(download, target, "int8")
+        shutil.rmtree(download)
+    else:
+        shutil.rmtree(target, ignore_errors=True)
+        download.rename(target)
+    typer.echo(f"{name} is in {target}")
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="Hugging Face Whisper directory.")],
+    target: Annotated[Path, typer.Argument(help="CTranslate2 directory to write.")],
+    quantization: Annotated[str, typer.Option(help="int8, int8_float16, float16 or float32.")] = "int8",
+    force: Annotated[bool, typer.Option(help="Replace an existing directory.")] = False,
+) -> None:
+    """Convert a Hugging Face Whisper directory to CTranslate2 (needs the finetune extra).
+
+    Examples:
+
+        yuetone models convert ./my-whisper ./my-whisper-ct2
+    """
+    if target.exists() and not force:
+        raise SettingsError(f"{target} exists; --force replaces it")
+    convert_directory(source, target, quantization)
+    typer.echo(f"written to {target}; serve it with --model {target}")
+
+
+def convert_directory(source: Path, target: Path, quantization: str) -> None:
+    """Convert, copying tokenizer and front end.
+
+    Raises:
+        SettingsError: a library is missing, or ``source`` is not a Whisper directory.
+    """
+    if not (source / "config.json").is_file():
+        raise SettingsError(f"{source} is no Hugging Face model directory (no config.json)")
+    files = [f for f in ("tokenizer.json", "preprocessor_config.json") if (source / f).is_file()]
+    try:
+        from ctranslate2.converters import TransformersConverter  # noqa: PLC0415
+
+        converter = TransformersConverter(str(source), copy_files=files, low_cpu_mem_usage=True)
+        converter.convert(str(target), quantization=quantization, force=True)
+    except (ImportError, NameError) as error:
+        raise SettingsError("converting needs torch and transformers: pip install 'yuetone[finetune]'") from error
+    except (OSError, ValueError, RuntimeError) as error:
+        raise SettingsError(f"{source} cannot be converted: {error}") from error
+
+
+@app.command()
+def verify(
+    model: Annotated[str, typer.Argument(help="Registry name, directory, or auto.")] = "auto",
+    config: ConfigOption = None,
+) -> None:
+    """Check a recogniser: files, checksum, loading, and one second of silence through it.
+
+    Examples:
+
+        yuetone models verify
+
+        yuetone models verify /srv/models/ours
+    """
+    settings = load_settings(config)
+    try:
+        directory = resolve(model, settings.asr.models_dir)
+        seconds, silent = _try_out(directory)
+    except ModelError as error:
+        raise SettingsError(str(error)) from error
+    typer.echo(f"model        {directory.name}")
+    typer.echo(f"directory    {directory.path}")
+    typer.echo(f"sha256       {checksum(directory.path / 'model.bin')}")
+    typer.echo(f"min context  {directory.min_context_s:.0f} s")
+    typer.echo(f"1 s silence  {seconds * 1000:.0f} ms, {'no text, as it should be' if silent else 'WRITES TEXT'}")
+
+
+def _try_out(directory: ModelDirectory) -> tuple[float, bool]:
+    from asr.whisper import WhisperEngine, silence  # noqa: PLC0415 (loads CTranslate2)
+
+    engine = WhisperEngine(read_directory(directory.path) if directory.name != BUNDLED else directory)
+    request = AsrRequest(pcm=silence(1.0), final=True)
+    engine.transcribe([request])
+    started = time.monotonic()
+    (result,) = engine.transcribe([request])
+    return time.monotonic() - started, not result.text
+
+
+def checksum(file: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with file.open("rb") as data:
+        return hashlib.file_digest(data, "sha256").hexdigest()
+
+
+def _entry(name: str) -> RegistryEntry:
+    entry = entries().get(name)
+    if entry is None:
+        raise SettingsError(f"no model {name!r}; known are: {', '.join(entries())}")
+    return entry

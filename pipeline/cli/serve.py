@@ -1,0 +1,68 @@
+"""``yuetone serve``."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.config import load_settings
+from pipeline.logs import configure_logs
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", "-c", help="TOML file of settings (or YUETONE_CONFIG).")
+]
+
+
+def flags(**sections: dict[str, Any]) -> dict[str, Any]:
+    """Return nested settings without what was not given on the command line."""
+    given = {name: {k: v for k, v in values.items() if v is not None} for name, values in sections.items()}
+    return {name: values for name, values in given.items() if values}
+
+
+def serve_command(
+    config: ConfigOption = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = None,
+    port: Annotated[int | None, typer.Option(help="TCP port; 0 picks a free one.")] = None,
+    model: Annotated[str | None, typer.Option(help="Recogniser: registry name, directory, or auto.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or auto.")] = None,
+    max_calls: Annotated[int | None, typer.Option(help="Calls at once.")] = None,
+    tls_certificate: Annotated[Path | None, typer.Option(help="PEM certificate chain; turns TLS on.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM private key.")] = None,
+    metrics_port: Annotated[int | None, typer.Option(help="Prometheus port.")] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+) -> None:
+    """Serve calls over gRPC until Ctrl-C or SIGTERM.
+
+    Live calls get a grace period to finish (server.shutdown_grace_s); a call that is still there at its
+    end is closed with its last sentences.
+
+    Examples:
+
+        yuetone serve
+
+        yuetone serve --host 0.0.0.0 --port 50051 --tls-certificate server.pem --tls-key server.key
+
+        yuetone serve --config /etc/yuetone.toml --model whisper-small-cantonese
+    """
+    from pipeline.rpc.server import serve  # noqa: PLC0415 (keeps --help fast)
+
+    settings = load_settings(
+        config,
+        flags(
+            server={
+                "host": host,
+                "port": port,
+                "tls_certificate": tls_certificate,
+                "tls_key": tls_key,
+                "metrics_port": metrics_port,
+            },
+            asr={"model": model, "device": device},
+            limits={"max_calls": max_calls},
+            log={"level": log_level},
+        ),
+    )
+    configure_logs(settings.log)
+    asyncio.run(serve(settings))
