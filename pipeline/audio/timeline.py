@@ -54,6 +54,7 @@ class Timeline:
         self._received = 0
         self._next_sequence: int | None = 0
         self._last_size = 0
+        self._exact = False
         self.gap_samples = 0
 
     @property
@@ -64,6 +65,7 @@ class Timeline:
     def reconnect(self) -> None:
         """Accept any sequence number next: the client has a new stream."""
         self._next_sequence = None
+        self._exact = True  # until new audio comes: what was sent twice must not be heard twice
 
     def place(self, sequence: int, size: int, offset_ms: int | None) -> Placed:
         """Decide where a chunk of ``size`` samples goes, and count it as taken.
@@ -87,6 +89,7 @@ class Timeline:
         self.gap_samples += missing
         if skip >= size > 0:
             return Placed(late=True, jumped=jumped)
+        self._exact = False
         return Placed(missing=missing, skip=skip, jumped=jumped)
 
     def _shift(self, jumped: int, size: int, offset_ms: int | None) -> tuple[int, int]:
@@ -96,7 +99,7 @@ class Timeline:
         if offset_ms < 0:
             raise InvalidRequest("Audio.offset_ms is negative; it counts from the first sample of the call")
         ahead = offset_ms * self._rate // 1000 - self._received
-        if abs(ahead) * 1000 <= TOLERANCE_MS * self._rate and not jumped:
+        if abs(ahead) * 1000 <= TOLERANCE_MS * self._rate and not jumped and not self._exact:
             return 0, 0
         return max(0, ahead), max(0, -ahead)
 

@@ -38,16 +38,6 @@ def main() -> None:
     except SettingsError as error:
         typer.secho(f"yuetone: {error}", err=True, fg=typer.colors.RED)
         sys.exit(2)
-    except BaseExceptionGroup as group:
-        known = group.subgroup(SettingsError)
-        if known is None:
-            raise
-        typer.secho(f"yuetone: {_first(known)}", err=True, fg=typer.colors.RED)
-        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
 
-
-def _first(group: BaseExceptionGroup[SettingsError]) -> BaseException:
-    inner = group.exceptions[0]
-    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner

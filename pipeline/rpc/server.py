@@ -104,11 +104,30 @@ async def serve(
                 await stopping.wait()
                 await _drain(server, health, registry, settings.server.shutdown_grace_s)
             worker.cancel()
-    except* ModelError as group:
-        raise SettingsError(f"asr.model: {group.exceptions[0]}") from group
+    except BaseExceptionGroup as group:
+        raise _plain(group) from group
     finally:
         engines.vad_thread.shutdown(wait=False, cancel_futures=True)
         _log.info("stopped")
+
+
+def _plain(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return what the operator can mend as one plain error, anything else as it is."""
+    leaves = list(_leaves(group))
+    for error in leaves:
+        if isinstance(error, SettingsError):
+            return error
+        if isinstance(error, ModelError):
+            return SettingsError(f"asr.model: {error}")
+    return leaves[0] if len(leaves) == 1 else group
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
 
 
 @asynccontextmanager

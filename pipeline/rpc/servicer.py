@@ -23,6 +23,8 @@ from yuetone.v1 import call_service_pb2_grpc
 FEATURES = ("partials", "words", "confidence", "hotwords", "language_spans", "resume", "watch", "finalize")
 FIRST_MESSAGE_S = 10.0
 """How long a new stream may wait before StartCall."""
+END_OF_STREAM_S = 0.1
+"""How long an end of stream without EndCall must last to be taken for the end of the call."""
 
 _log = structlog.get_logger(__name__)
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -117,6 +119,8 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
                 async with asyncio.timeout(wait):
                     request = await context.read()
                 if not isinstance(request, pb.StreamCallRequest):
+                    # A broken stream looks the same, but cancels this task in a moment.
+                    await asyncio.sleep(END_OF_STREAM_S)
                     session.close("client")
                     return
                 message = mapping.client_message(request)

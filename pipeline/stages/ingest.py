@@ -97,20 +97,21 @@ class Ingest:
             parts = {chunk.channel: samples}
         else:
             raise InvalidRequest(f"no channel {chunk.channel}; the call has {len(self._channels)}")
-        for channel, part in parts.items():
-            await self._place(channel, part, chunk)
+        for index, (channel, part) in enumerate(parts.items()):
+            await self._place(channel, part, chunk, report=index == 0)
         if context.acked >= self._next_health:
             self._next_health = context.acked + int(context.limits.health_interval_s * SAMPLE_RATE)
             context.report_health()
 
-    async def _place(self, channel: int, samples: Pcm, chunk: AudioChunk) -> None:
+    async def _place(self, channel: int, samples: Pcm, chunk: AudioChunk, *, report: bool) -> None:
+        """Put one channel's samples where they belong; ``report`` once for interleaved channels."""
         context = self._context
         timeline = context.timelines[channel]
         before = timeline.position
         placed = timeline.place(chunk.sequence, len(samples), chunk.offset_ms)
-        if placed.late:
+        if placed.late and report:
             context.warn("LATE_AUDIO", "audio out of order or sent twice was left out")
-        if placed.missing:
+        if placed.missing and report:
             self._gap(before, placed.missing, lost=placed.jumped > 0)
         heard = np.zeros_like(samples) if context.paused else samples
         for pcm in timeline.audio(heard, placed):

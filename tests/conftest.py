@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+async def no_leaked_tasks(request: pytest.FixtureRequest) -> AsyncIterator[None]:
+    """Fail a test that leaves a task of ours behind."""
+    before = asyncio.all_tasks()
+    yield
+    for _ in range(20):  # tasks that were cancelled need a turn to end
+        left = [t for t in asyncio.all_tasks() - before if not t.done() and t is not asyncio.current_task()]
+        ours = [task.get_name() for task in left if not task.get_name().startswith("Task-")]
+        if not ours:
+            return
+        await asyncio.sleep(0.05)
+    pytest.fail(f"{request.node.name} left tasks behind: {ours}")

@@ -1,0 +1,160 @@
+"""A real server on a free port, and a client to talk to it message by message."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import numpy as np
+import soundfile as sf
+from numpy.typing import NDArray
+
+from pipeline.config import Settings, load_settings
+from pipeline.rpc.server import Server, serve
+from tests.audio import DEMO, demo_call
+from tests.fakes.engines import FakeEngine
+from yuetone.v1 import audio_pb2
+from yuetone.v1 import call_service_pb2 as pb
+from yuetone.v1 import call_service_pb2_grpc
+
+CHUNK = 480  # 60 ms at 8 kHz
+
+
+def settings(**sections: dict[str, Any]) -> Settings:
+    server = {"port": 0, "metrics_port": None, "shutdown_grace_s": 1.0, **sections.pop("server", {})}
+    return load_settings(flags={"server": server, **sections})
+
+
+@dataclass
+class Running:
+    server: Server
+    channel: grpc.aio.Channel
+    stub: call_service_pb2_grpc.CallServiceStub
+    engine: FakeEngine
+
+
+@asynccontextmanager
+async def running(
+    chosen: Settings | None = None, engine: FakeEngine | None = None, *, real: bool = False
+) -> AsyncIterator[Running]:
+    """Start a server with a fake recogniser (or the bundled one) and connect to it."""
+    fake = engine or FakeEngine()
+    listening: asyncio.Future[Server] = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(
+        serve(
+            chosen or settings(),
+            ready=listening.set_result,
+            factory=None if real else lambda: fake,
+            signals=False,
+        ),
+        name="server",
+    )
+    await asyncio.wait([task, listening], return_when=asyncio.FIRST_COMPLETED)
+    if not listening.done():
+        task.result()
+    server = listening.result()
+    channel = grpc.aio.insecure_channel(f"127.0.0.1:{server.port}")
+    try:
+        stub = call_service_pb2_grpc.CallServiceStub(channel)  # type: ignore[no-untyped-call]
+        yield Running(server, channel, stub, fake)
+    finally:
+        await channel.close()
+        server.stop()
+        await task
+
+
+def start(call_id: str = "call-1", **fields: Any) -> pb.StreamCallRequest:
+    values: dict[str, Any] = {
+        "codec": audio_pb2.CODEC_MULAW,
+        "sample_rate_hz": 8000,
+        "channels": [
+            audio_pb2.ChannelConfig(index=0, role=audio_pb2.ROLE_CUSTOMER),
+            audio_pb2.ChannelConfig(index=1, role=audio_pb2.ROLE_AGENT),
+        ],
+    }
+    return pb.StreamCallRequest(start_call=audio_pb2.StartCall(call_id=call_id, **{**values, **fields}))
+
+
+def audio(sequence: int, data: bytes, **fields: Any) -> pb.StreamCallRequest:
+    return pb.StreamCallRequest(audio=audio_pb2.Audio(sequence=sequence, data=data, **fields))
+
+
+def control(**fields: Any) -> pb.StreamCallRequest:
+    return pb.StreamCallRequest(control=audio_pb2.Control(**fields))
+
+
+def end() -> pb.StreamCallRequest:
+    return pb.StreamCallRequest(end_call=audio_pb2.EndCall())
+
+
+def demo_bytes(seconds: float | None = None) -> bytes:
+    """Return the bundled call as interleaved µ-law, from its start."""
+    with sf.SoundFile(DEMO / "call.wav") as file:
+        frames = file.frames if seconds is None else int(seconds * file.samplerate)
+    raw = (DEMO / "call.wav").read_bytes()
+    data = raw[raw.index(b"data") + 8 :]
+    return data[: frames * 2]
+
+
+def chunks(data: bytes, first: int = 0, frame_bytes: int = 2) -> Iterable[pb.StreamCallRequest]:
+    size = CHUNK * frame_bytes
+    for index in range(0, len(data), size):
+        yield audio(first + index // size, data[index : index + size])
+
+
+def silence(seconds: float, channels: int = 2) -> bytes:
+    """µ-law zero."""
+    return b"\xff" * int(8000 * seconds * channels)
+
+
+def customer_pcm() -> NDArray[np.float32]:
+    return demo_call()[0][:, 0]
+
+
+async def talk(run: Running, requests: Iterable[pb.StreamCallRequest]) -> list[pb.StreamCallResponse]:
+    """Send everything and return everything; raises what the server ends with."""
+    call = run.stub.StreamCall(iter(list(requests)))
+    return [message async for message in call]
+
+
+async def rest(call: Any) -> list[pb.StreamCallResponse]:
+    """Read a call's messages to the end; raises what the server ends with."""
+    messages = []
+    while isinstance(message := await call.read(), pb.StreamCallResponse):
+        messages.append(message)
+    code = await call.code()
+    if code is not grpc.StatusCode.OK:
+        raise AssertionError(f"the call ended with {code}")
+    return messages
+
+
+async def refused(run: Running, requests: Iterable[pb.StreamCallRequest]) -> tuple[grpc.StatusCode, str, list[str]]:
+    """Send everything; return the status, its text, and the kinds of messages before it."""
+    call = run.stub.StreamCall(iter(list(requests)))
+    kinds: list[str] = []
+    try:
+        async for message in call:
+            kinds.append(message.WhichOneof("event") or "")
+    except grpc.aio.AioRpcError as error:
+        return error.code(), error.details() or "", kinds
+    raise AssertionError("the server did not refuse")
+
+
+def events(messages: Iterable[pb.StreamCallResponse], kind: str) -> list[Any]:
+    return [getattr(message, kind) for message in messages if message.WhichOneof("event") == kind]
+
+
+def finals(messages: Iterable[pb.StreamCallResponse]) -> list[Any]:
+    return [transcript for transcript in events(messages, "transcript") if transcript.is_final]
+
+
+async def still_works(run: Running) -> None:
+    """The next call on the same server succeeds."""
+    messages = await talk(run, [start("next-call"), *chunks(demo_bytes(5)), end()])
+    assert messages[0].HasField("started")
+    assert messages[-1].ended.reason == "client"
+    assert finals(messages)

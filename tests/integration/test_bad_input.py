@@ -1,0 +1,172 @@
+"""Every broken client gets a clear answer, and the server takes the next call."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterable
+
+import grpc
+import pytest
+
+from tests.fakes.engines import FakeEngine
+from tests.integration.helpers import (
+    audio,
+    chunks,
+    control,
+    demo_bytes,
+    end,
+    events,
+    finals,
+    refused,
+    running,
+    settings,
+    start,
+    still_works,
+    talk,
+)
+from yuetone.v1 import audio_pb2
+from yuetone.v1 import call_service_pb2 as pb
+
+pytestmark = pytest.mark.integration
+THREE = [audio_pb2.ChannelConfig(index=index) for index in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("requests", "status", "says"),
+    [
+        ([audio(0, b"\xff" * 960)], grpc.StatusCode.INVALID_ARGUMENT, "first message must be StartCall"),
+        ([], grpc.StatusCode.INVALID_ARGUMENT, "stream was empty"),
+        ([pb.StreamCallRequest()], grpc.StatusCode.INVALID_ARGUMENT, "first message must be StartCall"),
+        ([start(codec=0)], grpc.StatusCode.INVALID_ARGUMENT, "MULAW, ALAW or L16"),
+        ([start(codec=77)], grpc.StatusCode.INVALID_ARGUMENT, "codec 77"),
+        ([start(sample_rate_hz=0)], grpc.StatusCode.INVALID_ARGUMENT, "8000 to 48000"),
+        ([start(channels=THREE)], grpc.StatusCode.INVALID_ARGUMENT, "3 channels"),
+        ([start(channels=[audio_pb2.ChannelConfig(index=5)])], grpc.StatusCode.INVALID_ARGUMENT, "indices"),
+        ([start(call_id="")], grpc.StatusCode.INVALID_ARGUMENT, "call_id"),
+        ([start(call_id="a b\nc")], grpc.StatusCode.INVALID_ARGUMENT, "call_id"),
+        ([start(profile="nope")], grpc.StatusCode.INVALID_ARGUMENT, "no profile"),
+        ([start(language_hint="中文")], grpc.StatusCode.INVALID_ARGUMENT, "BCP 47"),
+        ([start(), start()], grpc.StatusCode.INVALID_ARGUMENT, "StartCall comes once"),
+        ([start(), pb.StreamCallRequest()], grpc.StatusCode.INVALID_ARGUMENT, "without content"),
+        ([start(), audio(0, b"\xff" * 961)], grpc.StatusCode.INVALID_ARGUMENT, "2 channels"),
+        ([start(), audio(0, b"\xff" * 960, channel=2)], grpc.StatusCode.INVALID_ARGUMENT, "no channel 2"),
+        ([start(), audio(-1, b"\xff" * 960)], grpc.StatusCode.INVALID_ARGUMENT, "negative"),
+        ([start(codec=audio_pb2.CODEC_L16), audio(0, b"x" * 961)], grpc.StatusCode.INVALID_ARGUMENT, "whole samples"),
+        ([start(), audio(0, bytes(10_000_000))], grpc.StatusCode.INVALID_ARGUMENT, "max_chunk_bytes"),
+        ([start(), audio(0, b"\xff" * 2, offset_ms=10**12)], grpc.StatusCode.OUT_OF_RANGE, "max_call_s"),
+        (
+            [start(resume=audio_pb2.ResumePoint(session_id="x", last_server_seq=1))],
+            grpc.StatusCode.NOT_FOUND,
+            "resume",
+        ),
+    ],
+)
+async def test_broken_protocol_is_named(
+    requests: Iterable[pb.StreamCallRequest], status: grpc.StatusCode, says: str
+) -> None:
+    async with running() as run:
+        code, details, kinds = await refused(run, requests)
+        assert code is status
+        assert says in details
+        assert "error" in kinds
+        await still_works(run)
+
+
+async def test_random_bytes_are_only_noise() -> None:
+    noise = random.Random(3).randbytes(2 * 8000 * 10)
+    async with running() as run:
+        messages = await talk(run, [start(), *chunks(noise), end()])
+        assert messages[-1].ended.audio_ms == pytest.approx(10_000, abs=20)
+        await still_works(run)
+
+
+async def test_bytes_that_are_no_protobuf() -> None:
+    async with running() as run:
+        raw = run.channel.stream_stream("/yuetone.v1.CallService/StreamCall")
+        call = raw(iter([b"\xff\xff\xff\xff not a message"]))
+        with pytest.raises(grpc.aio.AioRpcError):
+            async for _message in call:
+                pass
+        await still_works(run)
+
+
+async def test_a_second_stream_with_the_same_id() -> None:
+    async with running() as run:
+        first = run.stub.StreamCall()
+        await first.write(start("same"))
+        await first.read()
+        code, details, _kinds = await refused(run, [start("same")])
+        assert code is grpc.StatusCode.ALREADY_EXISTS
+        assert "call_id" in details
+        await first.write(end())
+        await first.done_writing()
+        while isinstance(await first.read(), pb.StreamCallResponse):
+            pass
+        await still_works(run)
+
+
+async def test_a_client_gone_in_the_middle_of_a_sentence() -> None:
+    async with running(settings(limits={"resume_window_s": 0.2})) as run:
+        call = run.stub.StreamCall()
+        await call.write(start("gone"))
+        for request in chunks(demo_bytes(3)):
+            await call.write(request)
+        await call.read()
+        call.cancel()
+        async with asyncio.timeout(5):
+            await run.server.registry.wait_empty(5)
+        await still_works(run)
+
+
+async def test_a_stream_that_stalls_is_ended_but_not_on_hold() -> None:
+    chosen = settings(limits={"idle_timeout_s": 0.4, "hold_timeout_s": 5.0})
+    async with running(chosen) as run:
+        call = run.stub.StreamCall()
+        await call.write(start("stalls"))
+        messages = []
+        with pytest.raises(grpc.aio.AioRpcError) as ending:
+            async for message in call:
+                messages.append(message)  # noqa: PERF401 (what came before the error counts)
+        assert ending.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert events(messages, "error")[0].code == "IDLE_TIMEOUT"
+        held = run.stub.StreamCall()
+        await held.write(start("held"))
+        await held.write(control(pause=audio_pb2.Pause(reason=audio_pb2.PAUSE_REASON_HOLD)))
+        await asyncio.sleep(0.9)
+        await held.write(control(resume=audio_pb2.Resume()))
+        await held.write(end())
+        await held.done_writing()
+        remaining = [message async for message in held]
+        assert remaining[-1].ended.reason == "client"
+        await still_works(run)
+
+
+async def test_a_model_that_fails_leaves_the_call_alive() -> None:
+    engine = FakeEngine(failing=True)
+    async with running(engine=engine) as run:
+        messages = await talk(run, [start(), *chunks(demo_bytes(8)), end()])
+        assert events(messages, "warning")[0].code == "RECOGNITION_FAILED"
+        assert not finals(messages)
+        assert messages[-1].ended.reason == "client"
+        engine.failing = False
+        await still_works(run)
+
+
+async def test_a_client_that_does_not_read_is_ended() -> None:
+    engine = FakeEngine()
+    async with running(settings(limits={"write_timeout_s": 0.5, "idle_timeout_s": 60}), engine) as run:
+        options = [("grpc.http2.lookahead_bytes", 1024), ("grpc.http2.bdp_probe", 0)]
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{run.server.port}", options=options) as channel:
+            stub = type(run.stub)(channel)  # type: ignore[no-untyped-call]
+            call = stub.StreamCall()
+            await call.write(start("deaf"))
+            key = control(dtmf=audio_pb2.Dtmf(digit="1"))  # each gives an event that may not be left out
+            async with asyncio.timeout(30):
+                while not len(run.server.registry):
+                    await asyncio.sleep(0.01)
+                while len(run.server.registry):
+                    await asyncio.wait_for(call.write(key), 5)
+            call.cancel()
+        assert run.server.metrics.registry.get_sample_value("yuetone_calls_total", {"reason": "error"}) == 1
+        await still_works(run)

@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import asyncio
+import datetime
+import json
+import signal
+import sys
+import urllib.request
+from pathlib import Path
+
+import grpc
+import pytest
+
+from pipeline.config import load_settings
+from pipeline.errors import SettingsError
+from pipeline.rpc.server import serve
+from tests.audio import DEMO
+from tests.fakes.engines import FakeEngine
+from tests.integration.helpers import (
+    audio,
+    chunks,
+    demo_bytes,
+    end,
+    finals,
+    refused,
+    rest,
+    running,
+    settings,
+    start,
+    still_works,
+    talk,
+)
+from yuetone.v1 import audio_pb2
+from yuetone.v1 import call_service_pb2 as pb
+
+pytestmark = pytest.mark.integration
+
+
+async def test_a_broken_call_goes_on_where_it_stopped() -> None:
+    data = demo_bytes(24)
+    async with running() as run:
+        expected = await talk(run, [start("whole"), *chunks(data), end()])
+        first = run.stub.StreamCall()
+        await first.write(start("broken"))
+        before = [await first.read()]
+        half = list(chunks(data))
+        for request in half[:200]:
+            await first.write(request)
+        while not before[-1].transcript.is_final:
+            before.append(await first.read())
+        first.cancel()
+        await asyncio.sleep(0.1)
+        point = audio_pb2.ResumePoint(session_id=before[0].started.session_id, last_server_seq=before[-1].server_seq)
+        second = run.stub.StreamCall()
+        await second.write(start("broken", resume=point))
+        resumed = await second.read()
+        while not resumed.HasField("started"):
+            before.append(resumed)
+            resumed = await second.read()
+        assert resumed.started.resumed
+        acked = resumed.acked_audio_ms
+        for index, first_byte in enumerate(range(acked * 16 - 960 * 4, len(data), 960)):  # some of it twice
+            piece = data[first_byte : first_byte + 960]
+            await second.write(audio(index, piece, offset_ms=first_byte // 16))
+        await second.write(end())
+        await second.done_writing()
+        after = await rest(second)
+    joined = {f.utterance_id: (f.start_ms, f.text) for f in finals([*before, *after])}
+    assert sorted(joined.values()) == sorted((f.start_ms, f.text) for f in finals(expected))
+    assert after[-1].ended.audio_ms == pytest.approx(24_000, abs=40)
+
+
+async def test_only_the_owner_of_the_session_resumes() -> None:
+    async with running() as run:
+        first = run.stub.StreamCall()
+        await first.write(start("mine"))
+        await first.read()
+        first.cancel()
+        await asyncio.sleep(0.1)
+        stolen = audio_pb2.ResumePoint(session_id="guess", last_server_seq=0)
+        code, details, _kinds = await refused(run, [start("mine", resume=stolen)])
+        assert code is grpc.StatusCode.INVALID_ARGUMENT
+        assert "session_id" in details
+        run.server.registry.close_all("lost")
+        await run.server.registry.wait_empty(5)
+
+
+async def test_shutdown_finishes_a_live_call() -> None:
+    engine = FakeEngine(seconds=0.05)
+    async with running(settings(server={"shutdown_grace_s": 0.5}), engine) as run:
+        call = run.stub.StreamCall()
+        await call.write(start())
+        for request in chunks(demo_bytes(8)):
+            await call.write(request)
+        await call.read()
+        await asyncio.sleep(0.3)
+        run.server.stop()
+        await asyncio.sleep(0.1)
+        code, details, _kinds = await refused(run, [start("late")])
+        assert code is grpc.StatusCode.UNAVAILABLE
+        assert "SHUTTING_DOWN" in details
+        messages = await rest(call)
+    assert messages[-1].ended.reason == "shutdown"
+    assert finals(messages), "what was said before the shutdown must come out"
+
+
+async def test_the_command_serves_until_sigterm_and_counts() -> None:
+    program = str(Path(sys.executable).with_name("yuetone"))
+    process = await asyncio.create_subprocess_exec(
+        program, "serve", "--port", "0", "--metrics-port", "19464",
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stderr is not None
+    async with asyncio.timeout(60):
+        line = json.loads(await process.stderr.readline())
+        assert line["event"] == "serving"
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{line['port']}") as channel:
+            from yuetone.v1 import call_service_pb2_grpc  # noqa: PLC0415
+
+            stub = call_service_pb2_grpc.CallServiceStub(channel)  # type: ignore[no-untyped-call]
+            call = stub.StreamCall(iter([start(), *chunks(demo_bytes(5)), end()]))
+            messages = [message async for message in call]
+        assert messages[-1].ended.reason == "client"
+        text = await asyncio.to_thread(
+            lambda: urllib.request.urlopen("http://127.0.0.1:19464/metrics").read().decode()
+        )
+        assert 'yuetone_calls_total{reason="client"} 1.0' in text
+        assert "yuetone_final_latency_seconds_bucket" in text
+        process.send_signal(signal.SIGTERM)
+        log = (await process.stderr.read()).decode()
+        assert await process.wait() == 0
+    said = [final.raw_text for final in finals(messages) if len(final.raw_text) > 3]
+    assert not any(text in log for text in said), "speech in the log"
+    assert "stopped" in log
+
+
+async def test_tls(tmp_path: Path) -> None:
+    certificate, key = self_signed(tmp_path)
+    chosen = settings(server={"tls_certificate": certificate, "tls_key": key})
+    async with running(chosen) as run:
+        credentials = grpc.ssl_channel_credentials(certificate.read_bytes())
+        async with grpc.aio.secure_channel(f"localhost:{run.server.port}", credentials) as channel:
+            stub = type(run.stub)(channel)  # type: ignore[no-untyped-call]
+            answer = await stub.GetCapabilities(pb.GetCapabilitiesRequest())
+            assert answer.model == "bundled"
+        with pytest.raises(grpc.aio.AioRpcError):
+            await run.stub.GetCapabilities(pb.GetCapabilitiesRequest())
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """Make a certificate for localhost."""
+    from cryptography import x509  # noqa: PLC0415
+    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = (folder / "cert.pem", folder / "key.pem")
+    pem[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    pem[1].write_bytes(private)
+    return pem
+
+
+async def test_a_model_that_does_not_exist_is_refused_at_start_up() -> None:
+    with pytest.raises(SettingsError, match=r"asr\.model.*no model directory at /nowhere.*yuetone models list"):
+        await serve(settings(asr={"model": "/nowhere"}), signals=False)
+    with pytest.raises(SettingsError, match="yuetone models pull whisper-large-v3"):
+        await serve(settings(asr={"model": "whisper-large-v3", "models_dir": "/nowhere"}), signals=False)
+
+
+async def test_weights_that_cannot_be_loaded_end_the_server_with_the_reason(tmp_path: Path) -> None:
+    for name in ("config.json", "tokenizer.json"):
+        (tmp_path / name).write_bytes((DEMO.parents[1] / "asr" / "bundled" / name).read_bytes())
+    (tmp_path / "model.bin").write_bytes(b"not weights")
+    with pytest.raises(SettingsError, match="cannot load"):
+        await serve(settings(asr={"model": str(tmp_path)}), signals=False)
+
+
+async def test_a_port_that_is_taken_is_named() -> None:
+    async with running() as run:
+        with pytest.raises(SettingsError, match=r"server\.port"):
+            await serve(settings(server={"port": run.server.port}), signals=False, factory=FakeEngine)
+        await still_works(run)
+
+
+def test_default_settings_are_valid() -> None:
+    assert load_settings().asr.model == "auto"
