@@ -49,20 +49,6 @@ def compression_ratio(text: str) -> float:
     return len(data) / len(zlib.compress(data)) if data else 0.0
 
 
-def has_loop(text: str) -> bool:
-    """Tell whether a piece of 1 to 8 characters stands four times or more in a row.
-
-    A single repeated character needs six (係係係係 is said in earnest).
-    """
-    return re.search(r"(.{2,8}?)\1{3,}|(.)\2{5,}", text) is not None
-
-
-def collapse_loop(text: str) -> str:
-    """Keep two rounds of a loop, which is as much as anybody says."""
-    text = re.sub(r"(.{2,8}?)\1{3,}", r"\1\1", text)
-    return re.sub(r"(.)\1{5,}", r"\1\1", text)
-
-
 def rejection(
     text: str, *, seconds: float, log_probability: float, no_speech: float, settings: GuardSettings
 ) -> str | None:
@@ -80,12 +66,10 @@ def rejection(
         return None
     if BOILERPLATE.search(bare):
         return "boilerplate"
-    if no_speech > settings.no_speech and log_probability < -0.7:
-        return "no_speech"
-    if log_probability < settings.log_probability:
-        return "log_probability"
-    if len(bare) > 12 and compression_ratio(bare) > settings.compression:
-        return "repetition"
-    if len(bare) > 4 and len(bare) / max(seconds, 0.1) > settings.characters_per_second:
-        return "too_fast"
-    return None
+    checks = (
+        ("no_speech", no_speech > settings.no_speech and log_probability < -0.7),
+        ("log_probability", log_probability < settings.log_probability),
+        ("repetition", len(bare) > 12 and compression_ratio(bare) > settings.compression),
+        ("too_fast", len(bare) > 4 and len(bare) / max(seconds, 0.1) > settings.characters_per_second),
+    )
+    return next((reason for reason, holds in checks if holds), None)

@@ -90,6 +90,10 @@ class Vocabulary:
 
 def _continues_word(before: str, text: str) -> bool:
     """Tell whether ``text`` is the rest of the Latin word at the end of ``before``."""
-    return bool(text) and text[0].isalnum() and text[0].isascii() and before[-1:].isascii() and not any(
-        map(is_han, before)
+    return (
+        bool(text)
+        and text[0].isalnum()
+        and text[0].isascii()
+        and before[-1:].isascii()
+        and not any(map(is_han, before))
     )

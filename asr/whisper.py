@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import ctranslate2
 import numpy as np
@@ -47,7 +47,7 @@ class WhisperOptions:
     compute_type: str = "default"
     threads: int = 1
     beam_size: int = 5
-    guards: guards.GuardSettings = guards.GuardSettings()
+    guards: guards.GuardSettings = field(default_factory=guards.GuardSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,9 @@ class ServerSettings(_Section):
     port: int = Field(50051, ge=0, le=65535, description="TCP port; 0 picks a free one")
     tls_certificate: Path | None = Field(None, description="PEM certificate chain; turns TLS on")
     tls_key: Path | None = Field(None, description="PEM private key of the certificate")
-    tls_client_ca: Path | None = Field(None, description="PEM authorities; clients must then present a certificate")
+    tls_client_ca: Path | None = Field(
+        None, description="PEM authorities; clients must then present a certificate"
+    )
     metrics_host: str = Field("127.0.0.1", description="address of the Prometheus endpoint")
     metrics_port: int | None = Field(9464, ge=0, le=65535, description="its port; null turns it off")
     shutdown_grace_s: float = Field(30.0, ge=0, description="s that live calls may go on after SIGTERM")
@@ -83,7 +85,9 @@ class AsrSettings(_Section):
     threads: int = Field(1, ge=0, description="CPU threads of one inference; 0 lets CTranslate2 choose")
     beam_size: int = Field(5, ge=1, le=20, description="of finals; partials are greedy")
     max_batch: int = Field(8, ge=1, description="requests decoded together")
-    max_pending_finals: int = Field(256, ge=1, description="finals waiting over all calls; callers wait beyond")
+    max_pending_finals: int = Field(
+        256, ge=1, description="finals waiting over all calls; callers wait beyond"
+    )
     guards: GuardSettings = Field(GuardSettings(), description="thresholds against invented text")
 
 
@@ -137,8 +141,8 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (pydantic passes it by name)
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags beat environment, environment beats the file."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)

@@ -249,9 +249,7 @@ class Ended:
     reason: str
 
 
-CallEvent = (
-    Started | SpeechEdge | TranscriptEvent | Mark | HealthReport | WarningEvent | ErrorEvent | Ended
-)
+CallEvent = Started | SpeechEdge | TranscriptEvent | Mark | HealthReport | WarningEvent | ErrorEvent | Ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

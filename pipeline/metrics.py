@@ -20,7 +20,9 @@ class Metrics:
         self.audio = Counter("yuetone_audio_seconds", "Audio taken, over channels", registry=registry)
         self.speech = Counter("yuetone_speech_seconds", "Speech found, over channels", registry=registry)
         self.gaps = Counter("yuetone_gap_seconds", "Missing audio counted as silence", registry=registry)
-        self.lag = Gauge("yuetone_lag_audio_seconds", "Audio received and not yet worked on, worst call", registry=registry)
+        self.lag = Gauge(
+            "yuetone_lag_audio_seconds", "Audio received and not yet worked on, worst call", registry=registry
+        )
         self.final_latency = Histogram(
             "yuetone_final_latency_seconds",
             "From the arrival of the last speech sample to the final leaving",
@@ -45,5 +47,9 @@ class Metrics:
         )
         self.queue = Gauge("yuetone_queue_depth", "Waiting items by queue", ["queue"], registry=registry)
         self.dropped = Counter("yuetone_dropped", "Left out on purpose, by kind", ["kind"], registry=registry)
-        self.rejected = Counter("yuetone_rejected_texts", "Texts that a guard rejected", ["reason"], registry=registry)
-        self.failures = Counter("yuetone_failures", "Failures of our own, by stage", ["stage"], registry=registry)
+        self.rejected = Counter(
+            "yuetone_rejected_texts", "Texts that a guard rejected", ["reason"], registry=registry
+        )
+        self.failures = Counter(
+            "yuetone_failures", "Failures of our own, by stage", ["stage"], registry=registry
+        )

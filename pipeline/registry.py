@@ -57,9 +57,7 @@ class CallRegistry:
         profile = self._settings.profiles.get(spec.profile)
         if profile is None:
             raise InvalidRequest(f"no profile of that name; there are: {', '.join(self._settings.profiles)}")
-        session = CallSession(
-            secrets.token_urlsafe(16), spec, profile, self._settings.limits, self._engines
-        )
+        session = CallSession(secrets.token_urlsafe(16), spec, profile, self._settings.limits, self._engines)
         self._calls[spec.call_id] = session
         self._attached.add(spec.call_id)
         self._empty.clear()
@@ -102,7 +100,9 @@ class CallRegistry:
             if not self._calls:
                 self._empty.set()
             audio_s = session.context.acked / 16_000
-            _log.info("call ended", call=call_id, audio_s=round(audio_s, 1), utterances=session.context.utterances)
+            _log.info(
+                "call ended", call=call_id, audio_s=round(audio_s, 1), utterances=session.context.utterances
+            )
 
     def detach(self, session: CallSession) -> None:
         """The stream of a call is gone: keep the call for a while, then end it."""

@@ -10,7 +10,7 @@ import structlog
 
 from pipeline.config import LimitSettings, ProfileSettings
 from pipeline.errors import CallError, InternalFailure
-from pipeline.events import CallSpec, ClientMessage, Ended, EndCall, ErrorEvent, Started
+from pipeline.events import CallSpec, ClientMessage, EndCall, Ended, ErrorEvent, Started
 from pipeline.mailbox import Mailbox
 from pipeline.metrics import Metrics
 from pipeline.pool import AsrScheduler
@@ -127,7 +127,9 @@ class CallSession:
                 segments: SegmentQueue = asyncio.Queue(SEGMENT_ITEMS)
                 segmenter = Segmenter(context.profile.vad)
                 tasks.create_task(
-                    segment(channel, segments, self._engines.vad.stream(), segmenter, self._engines.vad_thread),
+                    segment(
+                        channel, segments, self._engines.vad.stream(), segmenter, self._engines.vad_thread
+                    ),
                     name=f"segment {index}",
                 )
                 transcribe = Transcribe(context, index, segmenter.hold_open, tasks)

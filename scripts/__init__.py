@@ -1,0 +1,1 @@
+"""Tools for those who build and train; nothing in the product imports them."""

@@ -1,7 +1,7 @@
 """Generate the committed stubs in ``proto/gen`` from ``proto/yuetone``.
 
-    python -m scripts.generate_proto            # write them
-    python -m scripts.generate_proto --check    # fail if they are not what the sources give
+python -m scripts.generate_proto            # write them
+python -m scripts.generate_proto --check    # fail if they are not what the sources give
 """
 
 from __future__ import annotations

@@ -70,5 +70,7 @@ def model_path() -> Path:
     """
     found = sorted((Path(faster_whisper.__file__).parent / "assets").glob("silero_vad*.onnx"))
     if not found:
-        raise FileNotFoundError("faster-whisper brings no silero_vad*.onnx; install faster-whisper 1.2 or later")
+        raise FileNotFoundError(
+            "faster-whisper brings no silero_vad*.onnx; install faster-whisper 1.2 or later"
+        )
     return found[-1]

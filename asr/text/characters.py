@@ -53,7 +53,7 @@ def is_simplified(char: str) -> bool:
     if char in CANTONESE_WORDS or char in _SHARED or not is_han(char):
         return False
     to_traditional, to_simplified = _converters()
-    return to_traditional.convert(char) != char and to_simplified.convert(char) == char
+    return bool(to_traditional.convert(char) != char and to_simplified.convert(char) == char)
 
 
 def to_traditional(text: str) -> str:
@@ -63,10 +63,7 @@ def to_traditional(text: str) -> str:
     converted = _converters()[0].convert(text)
     if len(converted) != len(text):
         return "".join(_converters()[0].convert(c) if is_simplified(c) else c for c in text)
-    return "".join(
-        old if old in CANTONESE_WORDS else new
-        for old, new in zip(text, converted, strict=True)
-    )
+    return "".join(old if old in CANTONESE_WORDS else new for old, new in zip(text, converted, strict=True))
 
 
 def fold_variants(text: str) -> str:

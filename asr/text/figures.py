@@ -118,23 +118,48 @@ def _placed(match: re.Match[str]) -> str | None:
     return None if value is None else f"{value}{match['unit']}"
 
 
-_TIME_WORDS = ("朝早", "上晝", "下晝", "夜晚", "下午", "上午", "晏晝", "今晚", "聽朝", "聽晚", "今朝", "凌晨", "中午")
+_TIME_WORDS = (
+    "朝早",
+    "上晝",
+    "下晝",
+    "夜晚",
+    "下午",
+    "上午",
+    "晏晝",
+    "今晚",
+    "聽朝",
+    "聽晚",
+    "今朝",
+    "凌晨",
+    "中午",
+)
 _AFTER_TIME = f"(?<=(?:{'|'.join(_TIME_WORDS)}))"  # all of two characters, as a look-behind must be
 _NOT_VAGUE = "(?![幾多零來])"
 _BEFORE = f"(?<![{_D}兩十百千萬億幾數第])"
+_HOUR = "(?P<hour>十[一二]?|[一二兩三四五六七八九])點"
+_FIVES = "[一二兩三四五六七八九]個字"
+_NUMERAL = f"[{_D}兩十百千萬億廿卅]*[十百千萬億廿卅][{_D}兩十百千萬億廿卅]*"
+
+
+def _identity(match: re.Match[str]) -> str:
+    check = match[3] if match[3] == "A" else digits(match[3])
+    return f" {match[1]}{digits(match[2])}({check})"
+
+
+# In this order: what a rule has made into figures, the next ones no longer see.
 _RULES: tuple[tuple[str, Callable[[re.Match[str]], str | None]], ...] = (
-    (rf" ([A-Z]) ?([{_D}]{{6}})，?括號 ?([{_D}A])(?:括號)?", lambda m: f" {m[1]}{digits(m[2])}({m[3] if m[3] == 'A' else digits(m[3])})"),
+    (rf" ([A-Z]) ?([{_D}]{{6}})，?括號 ?([{_D}A])(?:括號)?", _identity),
     (rf"{_BEFORE}([{_D}]{{4}})，([{_D}]{{4}})(?![{_D}十百千萬])", lambda m: f"{digits(m[1])} {digits(m[2])}"),
     (rf"{_BEFORE}(?P<year>[{_D}]{{4}})年", lambda m: digits(m["year"]) + "年"),
     (rf"{_BEFORE}(?P<month>十[一二]?|[一二三四五六七八九])月(?P<day>{_N})(?P<mark>[號日])", _date),
     (rf"百分之(?P<n>{_N})(?:點(?P<fraction>[{_D}]+))?", _percent),
     (rf"(?:港幣)?{_BEFORE}(?P<n>{_N})(?P<unit>蚊|元)(?P<half>半)?{_NOT_VAGUE}", _money),
-    (rf"{_BEFORE}(?P<hour>十[一二]?|[一二兩三四五六七八九])點(?P<rest>半|鐘|{_N}分(?!鐘)|[一二兩三四五六七八九]個字)", _clock),
-    (rf"{_AFTER_TIME}(?P<hour>十[一二]?|[一二兩三四五六七八九])點(?P<rest>(?:{_N})?)", _clock),
+    (rf"{_BEFORE}{_HOUR}(?P<rest>半|鐘|{_N}分(?!鐘)|{_FIVES})", _clock),
+    (rf"{_AFTER_TIME}{_HOUR}(?P<rest>(?:{_N})?)", _clock),
     (rf"{_BEFORE}([{_D}]{{3,}})(?![十百千萬])", lambda m: digits(m[1])),
     (rf"{_BEFORE}(?P<n>{_N})(?P<unit>號|座|樓|室|期)(?!碼)", _placed),
-    (rf"{_BEFORE}(?P<n>[{_D}兩十百千萬億廿卅]*[十百千萬億廿卅][{_D}兩十百千萬億廿卅]*)(?P<unit>{_COUNT}|分鐘|(?= [A-Z]))", _counted),
-)  # fmt: skip
+    (rf"{_BEFORE}(?P<n>{_NUMERAL})(?P<unit>{_COUNT}|分鐘|(?= [A-Z]))", _counted),
+)
 
 
 def with_figures(text: str) -> str:

@@ -8,9 +8,7 @@ from asr.text.characters import fold_variants, is_han, to_traditional
 from asr.text.reading import reading_form
 
 # Spellings of the same sound and meaning; a reference may have either.
-_SAME = str.maketrans(
-    {"呀": "啊", "嘛": "嗎", "著": "着", "妳": "你", "尐": "啲", "嚹": "喇", "咯": "囉", "祗": "只", "佔": "占", "誒": "欸"}
-)  # fmt: skip
+_SAME = str.maketrans("呀嘛著妳尐嚹咯祗佔誒", "啊嗎着你啲喇囉只占欸")
 
 
 def scoring_form(text: str) -> str:

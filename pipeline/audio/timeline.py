@@ -81,7 +81,7 @@ class Timeline:
         missing, skip = self._shift(jumped, size, offset_ms)
         if self._received + missing + size > self._max_samples:
             raise CallTooLong(
-                f"audio would pass the longest call of {self._max_samples // self._rate} s (limits.max_call_s)"
+                f"audio passes the longest call of {self._max_samples // self._rate} s (limits.max_call_s)"
             )
         self._next_sequence = sequence + 1
         self._last_size = size

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import grpc
 import typer
@@ -40,16 +40,26 @@ class Target:
 
 
 def call_command(
-    file: Annotated[Path, typer.Argument(help="WAV (PCM, µ-law, A-law), FLAC, OGG or MP3; one or two channels.")],
-    server: Annotated[str | None, typer.Option(help="host:port of a running server; else one is started.")] = None,
-    roles: Annotated[str, typer.Option(help="Who is on each channel: customer, agent, unknown.")] = "customer,agent",
-    speed: Annotated[float, typer.Option(min=0, help="1 is real time; 0 as fast as the server accepts.")] = 1.0,
+    file: Annotated[
+        Path, typer.Argument(help="WAV (PCM, µ-law, A-law), FLAC, OGG or MP3; one or two channels.")
+    ],
+    server: Annotated[
+        str | None, typer.Option(help="host:port of a running server; else one is started.")
+    ] = None,
+    roles: Annotated[
+        str, typer.Option(help="Who is on each channel: customer, agent, unknown.")
+    ] = "customer,agent",
+    speed: Annotated[
+        float, typer.Option(min=0, help="1 is real time; 0 as fast as the server accepts.")
+    ] = 1.0,
     chunk_ms: Annotated[int, typer.Option(min=10, max=5000, help="Audio in one message.")] = 60,
     language: Annotated[str | None, typer.Option(help="BCP 47 hint, such as yue.")] = None,
     profile: Annotated[str | None, typer.Option(help="Settings profile of the server.")] = None,
     hotword: Annotated[list[str] | None, typer.Option(help="A likely word; may be given many times.")] = None,
     call_id: Annotated[str | None, typer.Option(help="Id of the call; random when not given.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per server message on stdout.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object per server message on stdout.")
+    ] = False,
     tls_ca: Annotated[Path | None, typer.Option(help="PEM authorities of the server; turns TLS on.")] = None,
     model: Annotated[str | None, typer.Option(help="Recogniser of the server that is started.")] = None,
     config: ConfigOption = None,
@@ -57,7 +67,6 @@ def call_command(
     """Stream a recording as a call, over real gRPC, and show the transcript.
 
     Examples:
-
         yuetone call recording.wav
 
         yuetone call recording.wav --server asr.example:50051 --roles agent,customer
@@ -66,7 +75,9 @@ def call_command(
     """
     names = tuple(role.strip() for role in roles.split(","))
     if unknown := [name for name in names if name not in client.ROLES]:
-        raise SettingsError(f"--roles: no role {unknown[0]!r}; use customer, agent or unknown, split by commas")
+        raise SettingsError(
+            f"--roles: no role {unknown[0]!r}; use customer, agent or unknown, split by commas"
+        )
     if tls_ca and not tls_ca.is_file():
         raise SettingsError(f"--tls-ca: no file at {tls_ca}")
     recording = client.read_recording(file)
@@ -81,25 +92,30 @@ def call_command(
     )
     settings = load_settings(config, flags(asr={"model": model}))
     target = Target(address=server, certificate=tls_ca, settings=settings)
-    sys.exit(_run(target, recording, options, as_json=as_json, title=f"{file.name}, {recording.seconds:.0f} s"))
+    sys.exit(
+        _run(target, recording, options, as_json=as_json, title=f"{file.name}, {recording.seconds:.0f} s")
+    )
 
 
 def demo_command(
     speed: Annotated[float, typer.Option(min=0, help="1 is real time; 0 as fast as possible.")] = 1.0,
-    server: Annotated[str | None, typer.Option(help="host:port of a running server; else one is started.")] = None,
+    server: Annotated[
+        str | None, typer.Option(help="host:port of a running server; else one is started.")
+    ] = None,
 ) -> None:
     """Play the bundled two-party call and watch it being transcribed.
 
     The call is synthetic (espeak-ng voices), 8 kHz µ-law, customer and agent on a channel each.
 
     Examples:
-
         yuetone demo
 
         yuetone demo --speed 0
     """
     recording = client.read_recording(DEMO_CALL)
-    options = client.CallOptions(call_id=f"demo-{uuid.uuid4().hex[:8]}", roles=("customer", "agent"), speed=speed)
+    options = client.CallOptions(
+        call_id=f"demo-{uuid.uuid4().hex[:8]}", roles=("customer", "agent"), speed=speed
+    )
     target = Target(address=server, certificate=None, settings=load_settings())
     title = f"Yuetone demo: a synthetic customer-service call of {recording.seconds:.0f} s, both sides, live"
     sys.exit(_run(target, recording, options, as_json=False, title=title))
@@ -155,7 +171,8 @@ async def _server(target: Target, settings: Settings) -> AsyncIterator[str]:
     listening: asyncio.Future[Server] = loop.create_future()
     task = asyncio.create_task(serve(settings, ready=listening.set_result, signals=False), name="server")
     try:
-        await asyncio.wait([task, listening], return_when=asyncio.FIRST_COMPLETED, timeout=START_S)
+        waiting: list[asyncio.Future[Any]] = [task, listening]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED, timeout=START_S)
         if not listening.done():
             await task
             raise SettingsError("the server did not start")

@@ -22,7 +22,6 @@ def show(
     """Print all settings after file, environment and defaults.
 
     Examples:
-
         yuetone config show > yuetone.toml
 
         YUETONE_SERVER__PORT=6000 yuetone config show --json

@@ -46,7 +46,6 @@ def pull(name: NameArgument, config: ConfigOption = None) -> None:
     The only command that downloads anything. A token for private models is read from HF_TOKEN.
 
     Examples:
-
         yuetone models pull whisper-small-cantonese
     """
     entry, folder = _entry(name), load_settings(config).asr.models_dir.expanduser()
@@ -82,7 +81,6 @@ def convert(
     """Convert a Hugging Face Whisper directory to CTranslate2 (needs the finetune extra).
 
     Examples:
-
         yuetone models convert ./my-whisper ./my-whisper-ct2
     """
     if target.exists() and not force:
@@ -106,7 +104,9 @@ def convert_directory(source: Path, target: Path, quantization: str) -> None:
         converter = TransformersConverter(str(source), copy_files=files, low_cpu_mem_usage=True)
         converter.convert(str(target), quantization=quantization, force=True)
     except (ImportError, NameError) as error:
-        raise SettingsError("converting needs torch and transformers: pip install 'yuetone[finetune]'") from error
+        raise SettingsError(
+            "converting needs torch and transformers: pip install 'yuetone[finetune]'"
+        ) from error
     except (OSError, ValueError, RuntimeError) as error:
         raise SettingsError(f"{source} cannot be converted: {error}") from error
 
@@ -119,7 +119,6 @@ def verify(
     """Check a recogniser: files, checksum, loading, and one second of silence through it.
 
     Examples:
-
         yuetone models verify
 
         yuetone models verify /srv/models/ours
@@ -134,7 +133,9 @@ def verify(
     typer.echo(f"directory    {directory.path}")
     typer.echo(f"sha256       {checksum(directory.path / 'model.bin')}")
     typer.echo(f"min context  {directory.min_context_s:.0f} s")
-    typer.echo(f"1 s silence  {seconds * 1000:.0f} ms, {'no text, as it should be' if silent else 'WRITES TEXT'}")
+    typer.echo(
+        f"1 s silence  {seconds * 1000:.0f} ms, {'no text, as it should be' if silent else 'WRITES TEXT'}"
+    )
 
 
 def _try_out(directory: ModelDirectory) -> tuple[float, bool]:

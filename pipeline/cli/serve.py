@@ -40,7 +40,6 @@ def serve_command(
     end is closed with its last sentences.
 
     Examples:
-
         yuetone serve
 
         yuetone serve --host 0.0.0.0 --port 50051 --tls-certificate server.pem --tls-key server.key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -53,7 +54,7 @@ class CallView:
         self._live = Live(console=console, refresh_per_second=12, transient=False, vertical_overflow="crop")
         self.totals = Totals()
 
-    def __enter__(self) -> CallView:
+    def __enter__(self) -> Self:
         self._console.print(Text(self._title, style="bold"))
         if self._console.is_terminal:
             self._live.start()
@@ -94,7 +95,9 @@ class CallView:
         self._rows[transcript.utterance_id] = transcript
         if transcript.is_final and not self._console.is_terminal:
             name, _style = _NAMES.get(transcript.role, ("", ""))
-            self._console.print(f"[{clock(transcript.start_ms)}] {name:<12} {transcript.text}", markup=False, soft_wrap=True)
+            self._console.print(
+                f"[{clock(transcript.start_ms)}] {name:<12} {transcript.text}", markup=False, soft_wrap=True
+            )
 
     def _table(self) -> RenderableType:
         table = Table.grid(padding=(0, 1), expand=True)
@@ -112,7 +115,10 @@ class CallView:
         heading = Table.grid(expand=True)
         heading.add_column(ratio=1)
         heading.add_column(ratio=1, justify="right")
-        heading.add_row(Text(_NAMES[audio_pb2.ROLE_CUSTOMER][0], "bold cyan"), Text(_NAMES[audio_pb2.ROLE_AGENT][0], "bold green"))
+        heading.add_row(
+            Text(_NAMES[audio_pb2.ROLE_CUSTOMER][0], "bold cyan"),
+            Text(_NAMES[audio_pb2.ROLE_AGENT][0], "bold green"),
+        )
         return Group(heading, table, Text(f"{clock(self._at_ms)} received", style="dim"))
 
 
@@ -121,14 +127,25 @@ def summary(view: CallView, meter: LatencyMeter, *, cpu_seconds: float | None, p
     table = Table(title="Summary", title_justify="left", show_header=False, box=None, padding=(0, 2))
     ended, totals = view.totals.ended, view.totals
     if ended:
-        table.add_row("audio", f"{ended.audio_ms / 1000:.1f} s, speech {ended.speech_ms / 1000:.1f} s over all channels")
-    table.add_row("transcript", f"{totals.finals} finals, {totals.partials} partials ({totals.dropped_partials} dropped)")
+        table.add_row(
+            "audio", f"{ended.audio_ms / 1000:.1f} s, speech {ended.speech_ms / 1000:.1f} s over all channels"
+        )
+    table.add_row(
+        "transcript",
+        f"{totals.finals} finals, {totals.partials} partials ({totals.dropped_partials} dropped)",
+    )
     if paced:
-        table.add_row("final latency", _spread(meter.latencies.finals) + "   last speech sample sent → final here")
-        table.add_row("partial age", _spread(meter.latencies.partial_ages) + "   sample sent → first partial with it")
+        table.add_row(
+            "final latency", _spread(meter.latencies.finals) + "   last speech sample sent → final here"
+        )
+        table.add_row(
+            "partial age", _spread(meter.latencies.partial_ages) + "   sample sent → first partial with it"
+        )
     if cpu_seconds is not None and ended and ended.audio_ms:
         per_second = cpu_seconds / (ended.audio_ms / 1000)
-        table.add_row("processor", f"{per_second:.3f} CPU-s per call-second (server and this client together)")
+        table.add_row(
+            "processor", f"{per_second:.3f} CPU-s per call-second (server and this client together)"
+        )
     return table
 
 

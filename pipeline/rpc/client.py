@@ -8,17 +8,16 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 import grpc
 import numpy as np
 import soundfile as sf
-from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from pipeline.errors import SettingsError
-from yuetone.v1 import audio_pb2
+from yuetone.v1 import audio_pb2, call_service_pb2_grpc, transcript_pb2
 from yuetone.v1 import call_service_pb2 as pb
-from yuetone.v1 import call_service_pb2_grpc, transcript_pb2
 
 ROLES = {
     "customer": audio_pb2.ROLE_CUSTOMER,
@@ -42,7 +41,7 @@ class Recording:
         frame_bytes: bytes of one sample on all channels.
     """
 
-    codec: audio_pb2.Codec
+    codec: audio_pb2.Codec.ValueType
     rate: int
     channels: int
     data: bytes
@@ -73,9 +72,13 @@ def read_recording(path: Path) -> Recording:
     if not len(samples):
         raise SettingsError(f"{path.name} has no samples")
     codec = _SUBTYPES.get(subtype, audio_pb2.CODEC_L16)
-    if codec is audio_pb2.CODEC_L16 or codec == audio_pb2.CODEC_L16:
+    if codec == audio_pb2.CODEC_L16:
         return Recording(
-            codec=codec, rate=rate, channels=channels, data=samples.astype("<i2").tobytes(), frame_bytes=2 * channels
+            codec=codec,
+            rate=rate,
+            channels=channels,
+            data=samples.astype("<i2").tobytes(),
+            frame_bytes=2 * channels,
         )
     buffer = io.BytesIO()
     sf.write(buffer, samples, rate, subtype=subtype, format="RAW")
@@ -166,6 +169,13 @@ def percentile(values: Sequence[float], share: float) -> float | None:
     return float(np.quantile(np.asarray(values), share)) if values else None
 
 
+def call_stub(channel: grpc.aio.Channel) -> call_service_pb2_grpc.CallServiceAsyncStub:
+    """Return the typed client of CallService."""
+    stub: object = call_service_pb2_grpc.CallServiceStub(channel)
+    # The generated module has one class for both worlds; only its type stubs tell them apart.
+    return cast("call_service_pb2_grpc.CallServiceAsyncStub", stub)
+
+
 async def stream_call(
     channel: grpc.aio.Channel, recording: Recording, options: CallOptions, meter: LatencyMeter
 ) -> AsyncIterator[pb.StreamCallResponse]:
@@ -174,8 +184,7 @@ async def stream_call(
     Raises:
         grpc.aio.AioRpcError: the server refused or ended the call with an error.
     """
-    stub = call_service_pb2_grpc.CallServiceStub(channel)  # type: ignore[no-untyped-call]
-    call = stub.StreamCall()
+    call = call_stub(channel).StreamCall()
     sender = asyncio.create_task(_send(call, recording, options, meter), name="send")
     try:
         async for message in call:
@@ -204,7 +213,9 @@ async def _send(
             await asyncio.sleep(max(0.0, due - time.monotonic()))
         data = recording.data[first * recording.frame_bytes : last * recording.frame_bytes]
         offset = first * 1000 // recording.rate
-        await call.write(pb.StreamCallRequest(audio=audio_pb2.Audio(sequence=sequence, offset_ms=offset, data=data)))
+        await call.write(
+            pb.StreamCallRequest(audio=audio_pb2.Audio(sequence=sequence, offset_ms=offset, data=data))
+        )
         meter.sent(last * 1000 // recording.rate)
     await call.write(pb.StreamCallRequest(end_call=audio_pb2.EndCall()))
     await call.done_writing()
@@ -267,7 +278,7 @@ def as_json(message: Message) -> dict[str, object]:
     return out
 
 
-def _json_value(descriptor: FieldDescriptor, value: object) -> object:
+def _json_value(descriptor: Any, value: object) -> object:
     if isinstance(value, Message):
         return as_json(value)
     if descriptor.enum_type is not None and isinstance(value, int):

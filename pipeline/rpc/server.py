@@ -98,7 +98,12 @@ async def serve(
             worker = tasks.create_task(scheduler.run(), name="asr scheduler")
             registry = CallRegistry(settings, engines, tasks)
             async with _listening(settings, registry, engines) as (server, health, port):
-                _log.info("serving", port=port, model=directory.name, tls=settings.server.tls_certificate is not None)
+                _log.info(
+                    "serving",
+                    port=port,
+                    model=directory.name,
+                    tls=settings.server.tls_certificate is not None,
+                )
                 if ready:
                     ready(Server(port, metrics, registry, stopping.set))
                 await stopping.wait()

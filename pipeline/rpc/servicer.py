@@ -131,7 +131,9 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
                     paused = isinstance(message, Pause)
                 await session.mailbox.put(message)
         except TimeoutError:
-            session.fail(IdleTimeout(f"nothing came for {wait:.0f} s (limits.idle_timeout_s); send Ping, or Pause"))
+            session.fail(
+                IdleTimeout(f"nothing came for {wait:.0f} s (limits.idle_timeout_s); send Ping, or Pause")
+            )
         except CallError as error:
             session.fail(error)
         except grpc.aio.UsageError:
@@ -152,7 +154,7 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
 
     # ---------------------------------------------------------------- the others
 
-    async def WatchCall(  # type: ignore[override]
+    async def WatchCall(
         self, request: pb.WatchCallRequest, context: _Context
     ) -> AsyncIterator[pb.WatchCallResponse]:
         """Follow a live call; see call_service.proto."""
@@ -174,8 +176,10 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
         finally:
             self._watchers -= 1
 
-    async def GetCapabilities(  # type: ignore[override]
-        self, request: pb.GetCapabilitiesRequest, context: _Context  # noqa: ARG002
+    async def GetCapabilities(
+        self,
+        request: pb.GetCapabilitiesRequest,
+        context: _Context,
     ) -> pb.GetCapabilitiesResponse:
         """Tell what this server can do."""
         return pb.GetCapabilitiesResponse(

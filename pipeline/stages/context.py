@@ -96,8 +96,7 @@ class CallContext:
     def lag(self) -> int:
         """Samples received and not yet worked on, on the worst channel."""
         return max(
-            timeline.position - done
-            for timeline, done in zip(self.timelines, self.transcribed, strict=True)
+            timeline.position - done for timeline, done in zip(self.timelines, self.transcribed, strict=True)
         )
 
     def emit(self, event: CallEvent) -> None:

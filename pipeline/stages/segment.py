@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.stages.ingest import AudioBlock, ChannelItem, ChannelQueue, Close, Flush
 from vad import VadStream
-from vad.segmenter import SegmentEvent, Segmenter
+from vad.segmenter import Segmenter, SegmentEvent
 
 MIN_BLOCK_SAMPLES = 1024
 """64 ms: smaller blocks are gathered, since every visit to the VAD thread costs about 0.1 ms."""

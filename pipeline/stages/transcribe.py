@@ -183,9 +183,9 @@ class Transcribe:
 
     async def _look_ahead(self, utterance: _Utterance, request: AsrRequest) -> Transcript:
         result = await self._recognise(request)
-        if utterance is self._open and not utterance.speaking:
-            if is_unfinished(result.text) or ends_in_short_digits(result.text):
-                self._hold_open()
+        waiting = utterance is self._open and not utterance.speaking
+        if waiting and (is_unfinished(result.text) or ends_in_short_digits(result.text)):
+            self._hold_open()
         return result
 
     def _resume(self) -> None:
@@ -220,7 +220,9 @@ class Transcribe:
             except asyncio.CancelledError:
                 raise
             except Exception as error:  # noqa: BLE001 (an engine may raise anything)
-                _log.warning("recognition failed", call=self._context.spec.call_id, error=type(error).__name__)
+                _log.warning(
+                    "recognition failed", call=self._context.spec.call_id, error=type(error).__name__
+                )
         return Transcript(text="", language="", confidence=0.0, no_speech=0.0, rejected="failed")
 
     def _publish(self, utterance: _Utterance, ended: SpeechEnded, result: Transcript) -> None:

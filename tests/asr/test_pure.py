@@ -8,13 +8,17 @@ from asr.agreement import LocalAgreement, common_prefix
 SETTINGS = guards.GuardSettings()
 
 
-def judge(text: str, seconds: float = 3.0, log_probability: float = -0.2, no_speech: float = 0.01) -> str | None:
+def judge(
+    text: str, seconds: float = 3.0, log_probability: float = -0.2, no_speech: float = 0.01
+) -> str | None:
     return guards.rejection(
         text, seconds=seconds, log_probability=log_probability, no_speech=no_speech, settings=SETTINGS
     )
 
 
-@pytest.mark.parametrize("text", ["字幕由Amara.org社區提供", "多謝收看", "請不吝點贊訂閱", "Thanks for watching!"])
+@pytest.mark.parametrize(
+    "text", ["字幕由Amara.org社區提供", "多謝收看", "請不吝點贊訂閱", "Thanks for watching!"]
+)
 def test_boilerplate_is_rejected(text: str) -> None:
     assert judge(text) == "boilerplate"
 

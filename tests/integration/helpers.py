@@ -14,12 +14,12 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from pipeline.config import Settings, load_settings
+from pipeline.rpc.client import call_stub
 from pipeline.rpc.server import Server, serve
 from tests.audio import DEMO, demo_call
 from tests.fakes.engines import FakeEngine
-from yuetone.v1 import audio_pb2
+from yuetone.v1 import audio_pb2, call_service_pb2_grpc
 from yuetone.v1 import call_service_pb2 as pb
-from yuetone.v1 import call_service_pb2_grpc
 
 CHUNK = 480  # 60 ms at 8 kHz
 
@@ -33,7 +33,7 @@ def settings(**sections: dict[str, Any]) -> Settings:
 class Running:
     server: Server
     channel: grpc.aio.Channel
-    stub: call_service_pb2_grpc.CallServiceStub
+    stub: call_service_pb2_grpc.CallServiceAsyncStub
     engine: FakeEngine
 
 
@@ -53,14 +53,14 @@ async def running(
         ),
         name="server",
     )
-    await asyncio.wait([task, listening], return_when=asyncio.FIRST_COMPLETED)
+    waiting: list[asyncio.Future[Any]] = [task, listening]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     if not listening.done():
         task.result()
     server = listening.result()
     channel = grpc.aio.insecure_channel(f"127.0.0.1:{server.port}")
     try:
-        stub = call_service_pb2_grpc.CallServiceStub(channel)  # type: ignore[no-untyped-call]
-        yield Running(server, channel, stub, fake)
+        yield Running(server, channel, call_stub(channel), fake)
     finally:
         await channel.close()
         server.stop()
@@ -121,6 +121,13 @@ async def talk(run: Running, requests: Iterable[pb.StreamCallRequest]) -> list[p
     return [message async for message in call]
 
 
+async def take(call: Any) -> pb.StreamCallResponse:
+    """Read the next message of a call that has one."""
+    message = await call.read()
+    assert isinstance(message, pb.StreamCallResponse)
+    return message
+
+
 async def rest(call: Any) -> list[pb.StreamCallResponse]:
     """Read a call's messages to the end; raises what the server ends with."""
     messages = []
@@ -132,13 +139,15 @@ async def rest(call: Any) -> list[pb.StreamCallResponse]:
     return messages
 
 
-async def refused(run: Running, requests: Iterable[pb.StreamCallRequest]) -> tuple[grpc.StatusCode, str, list[str]]:
+async def refused(
+    run: Running, requests: Iterable[pb.StreamCallRequest]
+) -> tuple[grpc.StatusCode, str, list[str]]:
     """Send everything; return the status, its text, and the kinds of messages before it."""
     call = run.stub.StreamCall(iter(list(requests)))
     kinds: list[str] = []
     try:
         async for message in call:
-            kinds.append(message.WhichOneof("event") or "")
+            kinds.append(message.WhichOneof("event") or "")  # noqa: PERF401 (kept when it raises)
     except grpc.aio.AioRpcError as error:
         return error.code(), error.details() or "", kinds
     raise AssertionError("the server did not refuse")

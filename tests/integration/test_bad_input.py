@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterable
+from typing import Any
 
 import grpc
 import pytest
 
+from pipeline.rpc.client import call_stub
 from tests.fakes.engines import FakeEngine
 from tests.integration.helpers import (
     audio,
@@ -23,6 +25,7 @@ from tests.integration.helpers import (
     settings,
     start,
     still_works,
+    take,
     talk,
 )
 from yuetone.v1 import audio_pb2
@@ -52,7 +55,11 @@ THREE = [audio_pb2.ChannelConfig(index=index) for index in range(3)]
         ([start(), audio(0, b"\xff" * 961)], grpc.StatusCode.INVALID_ARGUMENT, "2 channels"),
         ([start(), audio(0, b"\xff" * 960, channel=2)], grpc.StatusCode.INVALID_ARGUMENT, "no channel 2"),
         ([start(), audio(-1, b"\xff" * 960)], grpc.StatusCode.INVALID_ARGUMENT, "negative"),
-        ([start(codec=audio_pb2.CODEC_L16), audio(0, b"x" * 961)], grpc.StatusCode.INVALID_ARGUMENT, "whole samples"),
+        (
+            [start(codec=audio_pb2.CODEC_L16), audio(0, b"x" * 961)],
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "whole samples",
+        ),
         ([start(), audio(0, bytes(10_000_000))], grpc.StatusCode.INVALID_ARGUMENT, "max_chunk_bytes"),
         ([start(), audio(0, b"\xff" * 2, offset_ms=10**12)], grpc.StatusCode.OUT_OF_RANGE, "max_call_s"),
         (
@@ -83,7 +90,7 @@ async def test_random_bytes_are_only_noise() -> None:
 
 async def test_bytes_that_are_no_protobuf() -> None:
     async with running() as run:
-        raw = run.channel.stream_stream("/yuetone.v1.CallService/StreamCall")
+        raw: Any = run.channel.stream_stream("/yuetone.v1.CallService/StreamCall")
         call = raw(iter([b"\xff\xff\xff\xff not a message"]))
         with pytest.raises(grpc.aio.AioRpcError):
             async for _message in call:
@@ -95,7 +102,7 @@ async def test_a_second_stream_with_the_same_id() -> None:
     async with running() as run:
         first = run.stub.StreamCall()
         await first.write(start("same"))
-        await first.read()
+        await take(first)
         code, details, _kinds = await refused(run, [start("same")])
         assert code is grpc.StatusCode.ALREADY_EXISTS
         assert "call_id" in details
@@ -112,7 +119,7 @@ async def test_a_client_gone_in_the_middle_of_a_sentence() -> None:
         await call.write(start("gone"))
         for request in chunks(demo_bytes(3)):
             await call.write(request)
-        await call.read()
+        await take(call)
         call.cancel()
         async with asyncio.timeout(5):
             await run.server.registry.wait_empty(5)
@@ -158,7 +165,7 @@ async def test_a_client_that_does_not_read_is_ended() -> None:
     async with running(settings(limits={"write_timeout_s": 0.5, "idle_timeout_s": 60}), engine) as run:
         options = [("grpc.http2.lookahead_bytes", 1024), ("grpc.http2.bdp_probe", 0)]
         async with grpc.aio.insecure_channel(f"127.0.0.1:{run.server.port}", options=options) as channel:
-            stub = type(run.stub)(channel)  # type: ignore[no-untyped-call]
+            stub = call_stub(channel)
             call = stub.StreamCall()
             await call.write(start("deaf"))
             key = control(dtmf=audio_pb2.Dtmf(digit="1"))  # each gives an event that may not be left out

@@ -22,6 +22,7 @@ from tests.integration.helpers import (
     silence,
     start,
     still_works,
+    take,
     talk,
 )
 from yuetone.v1 import audio_pb2, transcript_pb2
@@ -102,7 +103,9 @@ async def test_one_channel_per_message() -> None:
     async with running() as run:
         expected = await talk(run, [start("interleaved"), *chunks(data), end()])
         messages = await talk(run, [start(), *requests, end()])
-    assert sorted((f.channel, f.text) for f in finals(messages)) == sorted((f.channel, f.text) for f in finals(expected))
+    assert sorted((f.channel, f.text) for f in finals(messages)) == sorted(
+        (f.channel, f.text) for f in finals(expected)
+    )
 
 
 async def test_silence_for_minutes_is_no_text() -> None:
@@ -177,7 +180,7 @@ async def test_finalize_closes_the_utterance_now() -> None:
             await call.write(request)
         await call.write(control(finalize=audio_pb2.Finalize(channel=1)))
         async with asyncio.timeout(10):
-            while not (message := await call.read()).transcript.is_final:
+            while not (message := await take(call)).transcript.is_final:
                 pass
         assert message.transcript.from_finalize
         assert message.transcript.channel == 1
@@ -220,7 +223,7 @@ async def test_calls_are_taken_while_the_model_warms() -> None:
         call = run.stub.StreamCall()
         await call.write(start())
         async with asyncio.timeout(2):
-            assert (await call.read()).HasField("started")
+            assert (await take(call)).HasField("started")
         for request in chunks(demo_bytes(5)):
             await call.write(request)
         await call.write(end())
@@ -234,14 +237,14 @@ async def test_health_and_reflection_answer_while_calls_are_full() -> None:
     async with running(settings(limits={"max_calls": 1})) as run:
         call = run.stub.StreamCall()
         await call.write(start())
-        await call.read()
-        health = health_pb2_grpc.HealthStub(run.channel)  # type: ignore[no-untyped-call]
+        await take(call)
+        health = health_pb2_grpc.HealthStub(run.channel)
         answer = await health.Check(health_pb2.HealthCheckRequest(service="yuetone.v1.CallService"))
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
         with pytest.raises(grpc.aio.AioRpcError) as refusal:
             await talk(run, [start("second")])
         assert refusal.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-        reflect = reflection_pb2_grpc.ServerReflectionStub(run.channel)  # type: ignore[no-untyped-call]
+        reflect = reflection_pb2_grpc.ServerReflectionStub(run.channel)
         request = reflection_pb2.ServerReflectionRequest(list_services="")
         answers = [a async for a in reflect.ServerReflectionInfo(iter([request]))]
         names = {service.name for service in answers[0].list_services_response.service}
@@ -258,7 +261,7 @@ async def test_an_agent_watches_the_call() -> None:
     async with running() as run:
         call = run.stub.StreamCall()
         await call.write(start())
-        await call.read()
+        await take(call)
         watch = run.stub.WatchCall(pb.WatchCallRequest(call_id="call-1"))
         for request in chunks(demo_bytes(8)):
             await call.write(request)

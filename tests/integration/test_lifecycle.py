@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.config import load_settings
 from pipeline.errors import SettingsError
+from pipeline.rpc.client import call_stub
 from pipeline.rpc.server import serve
 from tests.audio import DEMO
 from tests.fakes.engines import FakeEngine
@@ -28,6 +29,7 @@ from tests.integration.helpers import (
     settings,
     start,
     still_works,
+    take,
     talk,
 )
 from yuetone.v1 import audio_pb2
@@ -42,21 +44,23 @@ async def test_a_broken_call_goes_on_where_it_stopped() -> None:
         expected = await talk(run, [start("whole"), *chunks(data), end()])
         first = run.stub.StreamCall()
         await first.write(start("broken"))
-        before = [await first.read()]
+        before = [await take(first)]
         half = list(chunks(data))
         for request in half[:200]:
             await first.write(request)
         while not before[-1].transcript.is_final:
-            before.append(await first.read())
+            before.append(await take(first))
         first.cancel()
         await asyncio.sleep(0.1)
-        point = audio_pb2.ResumePoint(session_id=before[0].started.session_id, last_server_seq=before[-1].server_seq)
+        point = audio_pb2.ResumePoint(
+            session_id=before[0].started.session_id, last_server_seq=before[-1].server_seq
+        )
         second = run.stub.StreamCall()
         await second.write(start("broken", resume=point))
-        resumed = await second.read()
+        resumed = await take(second)
         while not resumed.HasField("started"):
             before.append(resumed)
-            resumed = await second.read()
+            resumed = await take(second)
         assert resumed.started.resumed
         acked = resumed.acked_audio_ms
         for index, first_byte in enumerate(range(acked * 16 - 960 * 4, len(data), 960)):  # some of it twice
@@ -74,7 +78,7 @@ async def test_only_the_owner_of_the_session_resumes() -> None:
     async with running() as run:
         first = run.stub.StreamCall()
         await first.write(start("mine"))
-        await first.read()
+        await take(first)
         first.cancel()
         await asyncio.sleep(0.1)
         stolen = audio_pb2.ResumePoint(session_id="guess", last_server_seq=0)
@@ -92,7 +96,7 @@ async def test_shutdown_finishes_a_live_call() -> None:
         await call.write(start())
         for request in chunks(demo_bytes(8)):
             await call.write(request)
-        await call.read()
+        await take(call)
         await asyncio.sleep(0.3)
         run.server.stop()
         await asyncio.sleep(0.1)
@@ -115,9 +119,7 @@ async def test_the_command_serves_until_sigterm_and_counts() -> None:
         line = json.loads(await process.stderr.readline())
         assert line["event"] == "serving"
         async with grpc.aio.insecure_channel(f"127.0.0.1:{line['port']}") as channel:
-            from yuetone.v1 import call_service_pb2_grpc  # noqa: PLC0415
-
-            stub = call_service_pb2_grpc.CallServiceStub(channel)  # type: ignore[no-untyped-call]
+            stub = call_stub(channel)
             call = stub.StreamCall(iter([start(), *chunks(demo_bytes(5)), end()]))
             messages = [message async for message in call]
         assert messages[-1].ended.reason == "client"
@@ -140,7 +142,7 @@ async def test_tls(tmp_path: Path) -> None:
     async with running(chosen) as run:
         credentials = grpc.ssl_channel_credentials(certificate.read_bytes())
         async with grpc.aio.secure_channel(f"localhost:{run.server.port}", credentials) as channel:
-            stub = type(run.stub)(channel)  # type: ignore[no-untyped-call]
+            stub = call_stub(channel)
             answer = await stub.GetCapabilities(pb.GetCapabilitiesRequest())
             assert answer.model == "bundled"
         with pytest.raises(grpc.aio.AioRpcError):
@@ -178,7 +180,9 @@ def self_signed(folder: Path) -> tuple[Path, Path]:
 
 
 async def test_a_model_that_does_not_exist_is_refused_at_start_up() -> None:
-    with pytest.raises(SettingsError, match=r"asr\.model.*no model directory at /nowhere.*yuetone models list"):
+    with pytest.raises(
+        SettingsError, match=r"asr\.model.*no model directory at /nowhere.*yuetone models list"
+    ):
         await serve(settings(asr={"model": "/nowhere"}), signals=False)
     with pytest.raises(SettingsError, match="yuetone models pull whisper-large-v3"):
         await serve(settings(asr={"model": "whisper-large-v3", "models_dir": "/nowhere"}), signals=False)

@@ -63,7 +63,9 @@ def test_resampling_in_pieces_is_resampling(rate: int, sizes: list[int]) -> None
 def test_a_tone_keeps_its_pitch_and_place() -> None:
     time = np.arange(8000) / 8000
     resampler = Resampler(8000)
-    out = np.concatenate([resampler.accept(np.sin(2 * np.pi * 440 * time).astype(np.float32)), resampler.flush()])
+    out = np.concatenate(
+        [resampler.accept(np.sin(2 * np.pi * 440 * time).astype(np.float32)), resampler.flush()]
+    )
     expected = np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)
     np.testing.assert_allclose(out[1000:-1000], expected[1000:-1000], atol=0.01)
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from vad.base import FRAME_SAMPLES
 from vad.segmenter import (
     EndReason,
-    SegmentEvent,
     Segmenter,
     SegmenterSettings,
+    SegmentEvent,
     SpeechBegan,
     SpeechEnded,
     SpeechPaused,
@@ -18,7 +18,12 @@ from vad.segmenter import (
 
 
 def feed(segmenter: Segmenter, *runs: tuple[float, int]) -> list[SegmentEvent]:
-    return [event for probability, frames in runs for _ in range(frames) for event in segmenter.accept(probability)]
+    return [
+        event
+        for probability, frames in runs
+        for _ in range(frames)
+        for event in segmenter.accept(probability)
+    ]
 
 
 def test_speech_gives_begin_pause_end_with_rolls() -> None:
@@ -41,7 +46,13 @@ def test_short_burst_is_not_speech() -> None:
 
 def test_pause_inside_a_sentence_resumes() -> None:
     events = feed(Segmenter(SegmenterSettings()), (0.9, 20), (0.0, 8), (0.9, 20), (0.0, 30))
-    assert [type(event) for event in events] == [SpeechBegan, SpeechPaused, SpeechResumed, SpeechPaused, SpeechEnded]
+    assert [type(event) for event in events] == [
+        SpeechBegan,
+        SpeechPaused,
+        SpeechResumed,
+        SpeechPaused,
+        SpeechEnded,
+    ]
 
 
 def test_hold_open_waits_longer_and_only_for_this_pause() -> None:

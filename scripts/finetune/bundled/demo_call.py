@@ -58,7 +58,15 @@ def build() -> tuple[np.ndarray, list[dict[str, object]]]:
         position = start + len(pcm)
         channel = ("customer", "agent").index(speaker)
         pieces.append((channel, start, pcm * (0.45 if channel else 0.3)))
-        turns.append({"channel": channel, "role": speaker, "start_ms": start * 1000 // RATE, "end_ms": position * 1000 // RATE, "text": text})
+        turns.append(
+            {
+                "channel": channel,
+                "role": speaker,
+                "start_ms": start * 1000 // RATE,
+                "end_ms": position * 1000 // RATE,
+                "text": text,
+            }
+        )
     call = np.zeros((position + RATE, 2), np.float32)
     for channel, start, pcm in pieces:
         call[start : start + len(pcm), channel] += pcm
@@ -69,7 +77,9 @@ def build() -> tuple[np.ndarray, list[dict[str, object]]]:
 
 def main() -> None:
     """Write ``call.wav`` and ``call.json``."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
     out = parser.parse_args().out
     out.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,10 @@ from scripts.finetune.bundled.augment import SAMPLE_RATE, augment, noise, shift_
 from scripts.finetune.bundled.syllables import SyllableVoice, espeak_mnemonics
 from scripts.finetune.bundled.synth import Voice, synthesiser
 from scripts.finetune.bundled.texts import Texts
+from scripts.finetune.bundled.tokenizer import token_id
 
 # Characters of espeak-ng's phoneme mnemonics, one label each; 0 is the CTC blank.
-PHONES = (
-    "\0abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@#^*?!-~&%$+=<>[]{}()\"./\\`\x7f"
-)
+PHONES = '\0abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@#^*?!-~&%$+=<>[]{}()"./\\`\x7f'
 _PHONE_INDEX = {phone: index for index, phone in enumerate(PHONES)}
 MIN_SECONDS, MAX_SECONDS = 0.3, 10.0
 SYLLABLE_SHARE = 0.2
@@ -144,7 +144,7 @@ class Batch:
 
 
 def _pad(rows: list[list[int]], value: int) -> torch.Tensor:
-    width = max(1, max(map(len, rows)))
+    width = max(1, *map(len, rows))
     return torch.tensor([row + [value] * (width - len(row)) for row in rows])
 
 
@@ -170,7 +170,7 @@ def collate(examples: list[Example], tokenizer: Tokenizer, log_mel: LogMel) -> B
 
 def _tokens(example: Example, tokenizer: Tokenizer) -> tuple[list[int], int]:
     """Return the decoder sequence in Whisper's layout and the index of its first target."""
-    special = tokenizer.token_to_id
+    special = partial(token_id, tokenizer)
     prompt = tokenizer.encode(example.prompt).ids if example.prompt else []
     before = [special("<|startofprev|>"), *prompt] if prompt else []
     head = [special(t) for t in ("<|startoftranscript|>", "<|yue|>", "<|transcribe|>", "<|notimestamps|>")]
@@ -211,9 +211,7 @@ class BatchStream(torch.utils.data.IterableDataset[Batch]):
         longest = int(self._max_seconds * 5)
         while True:
             pool = [
-                make_example(
-                    rng, texts, held_out_voice=False, longest=longest, syllables=self._syllables
-                )
+                make_example(rng, texts, held_out_voice=False, longest=longest, syllables=self._syllables)
                 for _ in range(400)
             ]
             pool = [e for e in pool if len(e.pcm) < self._max_seconds * SAMPLE_RATE]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import ctranslate2
@@ -20,6 +21,7 @@ from transformers import GenerationConfig, PreTrainedTokenizerFast, WhisperFeatu
 from transformers.models.whisper.tokenization_whisper import LANGUAGES
 
 from scripts.finetune.bundled.model import Recogniser, build
+from scripts.finetune.bundled.tokenizer import token_id
 from scripts.finetune.bundled.train import TOKENIZER, load
 
 GUIDED_HEADS = [[layer, head] for layer in range(2) for head in (1, 2)]
@@ -29,7 +31,7 @@ HEADS = "ctc_heads.safetensors"
 
 def generation_config(tokenizer: Tokenizer) -> GenerationConfig:
     """Return what Whisper's generation and CTranslate2's converter want to know."""
-    special = tokenizer.token_to_id
+    special = partial(token_id, tokenizer)
     config = GenerationConfig(
         bos_token_id=special("<|endoftext|>"),
         eos_token_id=special("<|endoftext|>"),
@@ -89,7 +91,9 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True, help="folder of the training run")
     parser.add_argument("--hf", type=Path, required=True, help="Hugging Face directory to write")
     parser.add_argument("--ct2", type=Path, required=True, help="CTranslate2 directory to write")
-    parser.add_argument("--keep", type=Path, nargs="*", default=[], help="files to put beside the CT2 weights")
+    parser.add_argument(
+        "--keep", type=Path, nargs="*", default=[], help="files to put beside the CT2 weights"
+    )
     options = parser.parse_args()
     tokenizer = Tokenizer.from_file(str(options.run / TOKENIZER))
     model = build(tokenizer)

@@ -65,9 +65,7 @@ class Grammar:
 
     def sentence(self, rng: random.Random, rule: str = "TURN") -> str:
         """Return one random expansion of ``rule``, as spoken Cantonese with punctuation."""
-        text = _REFERENCE.sub(
-            lambda match: self._expand(match.group(1), rng), rng.choice(self._rules[rule])
-        )
+        text = _REFERENCE.sub(lambda match: self._expand(match.group(1), rng), rng.choice(self._rules[rule]))
         return re.sub(" +", " ", text)
 
     def _expand(self, reference: str, rng: random.Random) -> str:

@@ -15,6 +15,7 @@ from torch.nn import functional
 from transformers import WhisperConfig, WhisperForConditionalGeneration
 
 from scripts.finetune.bundled.examples import PHONES, Batch
+from scripts.finetune.bundled.tokenizer import token_id
 
 GUIDE_WIDTH = 0.15  # share of the utterance by which attention may be off the diagonal
 TEXT_CTC_SHARE = 0.5  # of each batch: a softmax over every character on every frame is dear
@@ -24,7 +25,7 @@ def whisper_config(
     tokenizer: Tokenizer, *, d_model: int = 192, encoder_layers: int = 4, decoder_layers: int = 2
 ) -> WhisperConfig:
     """Return the architecture for ``tokenizer``."""
-    end = tokenizer.token_to_id("<|endoftext|>")
+    end = token_id(tokenizer, "<|endoftext|>")
     return WhisperConfig(
         vocab_size=tokenizer.get_vocab_size(),
         num_mel_bins=80,
@@ -41,7 +42,7 @@ def whisper_config(
         pad_token_id=end,
         bos_token_id=end,
         eos_token_id=end,
-        decoder_start_token_id=tokenizer.token_to_id("<|startoftranscript|>"),
+        decoder_start_token_id=token_id(tokenizer, "<|startoftranscript|>"),
         suppress_tokens=None,
         begin_suppress_tokens=None,
     )
@@ -142,9 +143,7 @@ def stray_attention(weights: tuple[torch.Tensor, ...], spoken: torch.Tensor) -> 
     return total
 
 
-def _ctc(
-    logits: torch.Tensor, labels: torch.Tensor, lengths: torch.Tensor, *, blank: int
-) -> torch.Tensor:
+def _ctc(logits: torch.Tensor, labels: torch.Tensor, lengths: torch.Tensor, *, blank: int) -> torch.Tensor:
     log_probs = logits.float().log_softmax(-1).transpose(0, 1)
     frames = torch.full((logits.shape[0],), logits.shape[1])
     loss: torch.Tensor = functional.ctc_loss(
@@ -157,6 +156,6 @@ def build(tokenizer: Tokenizer, *, d_model: int = 192) -> Recogniser:
     """Return an untrained recogniser for ``tokenizer``."""
     return Recogniser(
         whisper_config(tokenizer, d_model=d_model),
-        text_tokens=tokenizer.token_to_id("<|endoftext|>"),
-        nospeech=tokenizer.token_to_id("<|nospeech|>"),
+        text_tokens=token_id(tokenizer, "<|endoftext|>"),
+        nospeech=token_id(tokenizer, "<|nospeech|>"),
     )

@@ -9,6 +9,11 @@ import random
 
 DIGITS = "零一二三四五六七八九"
 _UNITS = ("", "十", "百", "千")
+_GIVEN_NAMES = [
+    *("peter", "mary", "john", "amy", "ken", "karen", "eric", "tony", "joyce", "david", "sandy", "henry"),
+    *("alice", "ben", "sam", "alex", "simon", "lily", "grace", "andy", "helen", "chris"),
+]
+_FAMILY_NAMES = ["chan", "wong", "lee", "lam", "ho", "cheung", "ng", "lau", "leung", "tang", "mak", "yip"]
 _CHECK_LETTERS = "ABCDEFGHIJKLMNOPRSTUVWXYZ"
 
 
@@ -142,11 +147,7 @@ def code(rng: random.Random) -> str:
 
 def email(rng: random.Random) -> str:
     """Return an e-mail address as read out."""
-    name = rng.choice(
-        "peter mary john amy ken karen eric tony joyce david sandy henry alice ben sam alex simon lily "
-        "grace andy helen chris chan wong lee lam ho cheung ng lau".split()
-    )
-    family = rng.choice("chan wong lee lam ho cheung ng lau leung tang mak yip kwok".split())
+    name, family = rng.choice(_GIVEN_NAMES), rng.choice(_FAMILY_NAMES)
     digits = digit_string(rng, rng.choice((0, 0, 2, 3, 4)))
     host = rng.choice(("gmail", "yahoo", "hotmail", "outlook", "icloud", "netvigator"))
     return f" {name} {family} {digits} at {host} dot com"

@@ -11,6 +11,7 @@ import random
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import espeakng_loader
 import numpy as np
@@ -83,7 +84,7 @@ class Synthesiser:
         self._library.espeak_TextToPhonemes.restype = ctypes.c_char_p
         self._voice: Voice | None = None
 
-    def _collect(self, samples: ctypes._Pointer[ctypes.c_short], count: int, _events: int) -> int:
+    def _collect(self, samples: Any, count: int, _events: int) -> int:
         if samples and count:
             self._chunks.append(np.ctypeslib.as_array(samples, (count,)).copy())
         return 0
@@ -103,9 +104,7 @@ class Synthesiser:
         self._use(voice)
         self._chunks.clear()
         data = text.encode()
-        self._library.espeak_Synth(
-            data, len(data) + 1, 0, _POS_CHARACTER, 0, _CHARS_UTF8, None, None
-        )
+        self._library.espeak_Synth(data, len(data) + 1, 0, _POS_CHARACTER, 0, _CHARS_UTF8, None, None)
         if not self._chunks:
             return np.zeros(0, np.float32)
         return np.concatenate(self._chunks).astype(np.float32) / 32768.0

@@ -13,6 +13,7 @@ import random
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 import pycantonese
 
@@ -41,7 +42,8 @@ def _speakable(line: str) -> bool:
 def hkcancor_sentences() -> list[str]:
     """Return HKCanCor utterances in the original spelling, at least two characters each."""
     out = []
-    for utterance in pycantonese.hkcancor().utterances():
+    utterances: list[Any] = pycantonese.hkcancor().utterances()
+    for utterance in utterances:
         words = [token.word for token in utterance.tokens]
         if any(word[-1:].isdigit() for word in words):
             continue

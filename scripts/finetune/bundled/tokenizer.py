@@ -35,6 +35,14 @@ def timestamp_tokens() -> list[str]:
     return [f"<|{index * 0.02:.2f}|>" for index in range(1501)]
 
 
+def token_id(tokenizer: Tokenizer, token: str) -> int:
+    """Return the id of ``token``; raise KeyError if there is none."""
+    index = tokenizer.token_to_id(token)
+    if index is None:
+        raise KeyError(token)
+    return int(index)
+
+
 def character_set(lines: Iterable[str]) -> Counter[str]:
     """Count Chinese characters and marks in verbatim ``lines``."""
     return Counter(char for line in lines for char in line if is_han(char) or char in "，。？！")
@@ -48,12 +56,8 @@ def build_tokenizer(lines: list[str]) -> Tokenizer:
     """
     counts = character_set(lines)
     kept = sorted(char for char, n in counts.items() if n >= MIN_CHARACTER_COUNT)
-    latin = Counter(
-        word for line in lines for word in line.split(" ")[1:] if word and not is_han(word[0])
-    )
-    words = [
-        " " + "".join(c for c in word if c.isascii()) for word, n in latin.items() for _ in range(n)
-    ]
+    latin = Counter(word for line in lines for word in line.split(" ")[1:] if word and not is_han(word[0]))
+    words = [" " + "".join(c for c in word if c.isascii()) for word, n in latin.items() for _ in range(n)]
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [

@@ -68,7 +68,9 @@ def vocabulary(folder: Path, seed: int) -> Tokenizer:
     return Tokenizer.from_file(str(path))
 
 
-def batches(tokenizer: Tokenizer, options: argparse.Namespace, *, seconds: float, step: int) -> Iterator[Batch]:
+def batches(
+    tokenizer: Tokenizer, options: argparse.Namespace, *, seconds: float, step: int
+) -> Iterator[Batch]:
     """Return an endless iterator over batches of utterances of at most ``seconds``."""
     hkcancor_sentences(), corpus_sentences(), dictionary_words()  # read once, shared by fork
     stream = BatchStream(
@@ -163,14 +165,13 @@ def train(options: argparse.Namespace) -> None:
         model.parameters(), lr=options.rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True
     )
     step = load(options.out, model, optimizer)
-    meter, seconds, stream = Meter(), 0.0, iter(())
+    meter, seconds = Meter(), 0.0
+    stream: Iterator[Batch] = iter(())
     while step < options.steps:
         wanted = longest_utterance(step, options.phone_steps)
         if wanted != seconds:
             seconds, stream = wanted, batches(tokenizer, options, seconds=wanted, step=step)
-        rate = learning_rate(
-            step, peak=options.rate, steps=options.steps, decay_from=options.decay_from
-        )
+        rate = learning_rate(step, peak=options.rate, steps=options.steps, decay_from=options.decay_from)
         try:
             parts = one_step(model, optimizer, next(stream), rate, step < options.phone_steps)
         except RuntimeError as error:
