@@ -19,6 +19,7 @@ from asr import guards
 from asr.base import SAMPLE_RATE, AsrRequest, ModelError, Transcript, Word
 from asr.directory import ModelDirectory
 from asr.features import HOP_SAMPLES, LogMel
+from asr.language import whisper_code
 from asr.text.characters import fold_variants, is_han, to_traditional
 from asr.text.spoken import MARKS
 from asr.vocabulary import TokenGroup, Vocabulary
@@ -100,8 +101,7 @@ class WhisperEngine:
         """Return the language code to use for a BCP 47 ``hint`` such as yue-HK, zh-HK or en."""
         if not hint:
             return self._language
-        parts = hint.lower().split("-")
-        code = "yue" if parts[0] == "zh" and ("hk" in parts or "yue" in parts) else parts[0]
+        code = whisper_code(hint)
         if code == "yue" and not self._vocabulary.has_language("yue"):
             code = "zh"
         supported = code in self._directory.languages or not self._directory.languages

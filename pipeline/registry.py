@@ -9,7 +9,7 @@ import structlog
 
 from pipeline.config import Settings
 from pipeline.errors import AtCapacity, DuplicateCall, InvalidRequest, ShuttingDown, UnknownCall
-from pipeline.events import CallSpec
+from pipeline.events import SAMPLE_RATE, CallSpec
 from pipeline.session import CallSession, Engines
 
 _log = structlog.get_logger(__name__)
@@ -99,7 +99,7 @@ class CallRegistry:
             self._engines.metrics.calls_live.set(len(self._calls))
             if not self._calls:
                 self._empty.set()
-            audio_s = session.context.acked / 16_000
+            audio_s = session.context.acked / SAMPLE_RATE
             _log.info(
                 "call ended", call=call_id, audio_s=round(audio_s, 1), utterances=session.context.utterances
             )

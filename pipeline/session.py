@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import structlog
 
+from asr.language import whisper_code
 from pipeline.config import LimitSettings, ProfileSettings
 from pipeline.errors import CallError, InternalFailure
-from pipeline.events import CallSpec, ClientMessage, EndCall, Ended, ErrorEvent, Started
+from pipeline.events import SAMPLE_RATE, CallSpec, ClientMessage, EndCall, Ended, ErrorEvent, Started
 from pipeline.mailbox import Mailbox
 from pipeline.metrics import Metrics
 from pipeline.pool import AsrScheduler
@@ -35,6 +36,7 @@ class Engines:
     Attributes:
         scheduler: the recogniser.
         model_name: of the recogniser, for Started.
+        languages: Whisper codes that it is meant for; empty if it does not say.
         vad: the voice detector.
         vad_thread: where it runs.
         metrics: where to count.
@@ -42,6 +44,7 @@ class Engines:
 
     scheduler: AsrScheduler
     model_name: str
+    languages: tuple[str, ...]
     vad: VadEngine
     vad_thread: Executor
     metrics: Metrics
@@ -89,6 +92,10 @@ class CallSession:
                 resumed=resumed,
             )
         )
+        languages = self._engines.languages
+        if languages and whisper_code(self.context.language) not in languages:
+            known = ", ".join(languages)
+            self.context.warn("LANGUAGE_UNSUPPORTED", f"the model is meant for {known} and will write that")
 
     def close(self, reason: str) -> None:
         """End the call behind what was received so far."""
@@ -154,7 +161,7 @@ class CallSession:
                 speech=context.speech,
                 utterances=context.utterances,
                 gap=max(timeline.gap_samples for timeline in context.timelines)
-                * 16_000
+                * SAMPLE_RATE
                 // self.spec.sample_rate,
                 reason=reason,
             )

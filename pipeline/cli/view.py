@@ -62,7 +62,8 @@ class CallView:
 
     def __exit__(self, *_exception: object) -> None:
         if self._console.is_terminal:
-            self._live.update(self._table(), refresh=True)
+            self._live.vertical_overflow = "visible"
+            self._live.update(self._table(everything=True), refresh=True)
             self._live.stop()
 
     def take(self, message: pb.StreamCallResponse) -> None:
@@ -99,13 +100,13 @@ class CallView:
                 f"[{clock(transcript.start_ms)}] {name:<12} {transcript.text}", markup=False, soft_wrap=True
             )
 
-    def _table(self) -> RenderableType:
+    def _table(self, *, everything: bool = False) -> RenderableType:
         table = Table.grid(padding=(0, 1), expand=True)
         table.add_column(width=8, style="dim")
-        table.add_column(ratio=1)
-        table.add_column(ratio=1, justify="right")
+        table.add_column(ratio=1, overflow="fold")
+        table.add_column(ratio=1, justify="right", overflow="fold")
         rows = sorted(self._rows.values(), key=lambda row: row.start_ms)
-        for row in rows[-LINES_SHOWN:]:
+        for row in rows if everything else rows[-LINES_SHOWN:]:
             _name, style = _NAMES.get(row.role, ("", "white"))
             text = Text(row.text, style=style if row.is_final else f"{style} italic dim")
             if not row.is_final:

@@ -86,6 +86,7 @@ async def serve(
     engines = Engines(
         scheduler=scheduler,
         model_name=directory.name,
+        languages=directory.languages,
         vad=build_vad(settings),
         vad_thread=ThreadPoolExecutor(1, thread_name_prefix="vad"),
         metrics=metrics,

@@ -187,7 +187,7 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
             codecs=list(mapping.CODECS),
             sample_rates_hz=mapping.RATES_TESTED,
             max_channels=mapping.MAX_CHANNELS,
-            languages=["yue", "zh", "en"],
+            languages=self._engines.languages,
             model=self._engines.model_name,
             model_ready=self._engines.scheduler.ready,
             features=FEATURES,

@@ -94,8 +94,8 @@ def telephone(rng: np.random.Generator, pcm: Pcm) -> Pcm:
     narrow = np.asarray(soxr.resample(pcm, SAMPLE_RATE, TELEPHONE_RATE, quality="HQ"), np.float32)
     if rng.random() < 0.5:
         narrow = band_limit(narrow, TELEPHONE_RATE, rng.uniform(80, 350), rng.uniform(3000, 3900))
-    if rng.random() < 0.15:
-        narrow = lose_packets(rng, narrow, TELEPHONE_RATE, rng.uniform(0.005, 0.04))
+    if rng.random() < 0.08:
+        narrow = lose_packets(rng, narrow, TELEPHONE_RATE, rng.uniform(0.005, 0.03))
     if rng.random() < 0.8:
         narrow = codec_round_trip(narrow, "ULAW" if rng.random() < 0.7 else "ALAW")
     return np.asarray(soxr.resample(narrow, TELEPHONE_RATE, SAMPLE_RATE, quality="HQ"), np.float32)
@@ -112,11 +112,11 @@ def augment(rng: np.random.Generator, pcm: Pcm) -> Pcm:
     pcm = pad_silence(rng, pcm)
     peak = float(np.max(np.abs(pcm), initial=1e-4))
     pcm = pcm * np.float32(10 ** (rng.uniform(-26, -1) / 20) / peak)
-    if rng.random() < 0.15:
+    if rng.random() < 0.1:
         pcm = reverberate(rng, pcm)
-    if rng.random() < 0.7:
-        pcm = add_noise(rng, pcm, rng.uniform(8, 45))
-    if rng.random() < 0.05:
+    if rng.random() < 0.6:
+        pcm = add_noise(rng, pcm, rng.uniform(14, 45))
+    if rng.random() < 0.03:
         pcm = np.clip(pcm * np.float32(rng.uniform(1, 4)), -1, 1)
     if rng.random() < 0.85:
         pcm = telephone(rng, np.clip(pcm, -1, 1))

@@ -13,7 +13,7 @@ import json
 import math
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -114,22 +114,37 @@ def losses(model: Recogniser, batch: Batch, *, phones_only: bool) -> dict[str, t
     }
 
 
-def save(folder: Path, model: Recogniser, optimizer: torch.optim.Optimizer, step: int) -> None:
+def build_optimizers(model: Recogniser, rate: float) -> list[torch.optim.Optimizer]:
+    """Return Muon for the weight matrices of the layers and AdamW for everything else.
+
+    Muon (Jordan et al. 2024), scaled to AdamW's update size (Liu et al. 2025).
+    """
+    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and ".layers." in name]
+    known = {id(parameter) for parameter in matrices}
+    rest = [p for p in model.parameters() if id(p) not in known]
+    return [
+        torch.optim.Muon(matrices, lr=rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True),
+    ]
+
+
+def save(folder: Path, model: Recogniser, optimizers: list[torch.optim.Optimizer], step: int) -> None:
     """Write the checkpoint so that a kill at any moment leaves the old or the new one."""
-    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
+    states = [optimizer.state_dict() for optimizer in optimizers]
+    state = {"model": model.state_dict(), "optimizers": states, "step": step}
     torch.save(state, folder / (CHECKPOINT + ".new"))
     (folder / (CHECKPOINT + ".new")).replace(folder / CHECKPOINT)
 
 
-def load(folder: Path, model: Recogniser, optimizer: torch.optim.Optimizer | None = None) -> int:
+def load(folder: Path, model: Recogniser, optimizers: Sequence[torch.optim.Optimizer] = ()) -> int:
     """Load the checkpoint if there is one; return the number of steps done."""
     path = folder / CHECKPOINT
     if not path.exists():
         return 0
     state = torch.load(path, weights_only=True)
     model.load_state_dict(state["model"])
-    if optimizer:
-        optimizer.load_state_dict(state["optimizer"])
+    for optimizer, saved in zip(optimizers, state.get("optimizers", ()), strict=False):
+        optimizer.load_state_dict(saved)
     return int(state["step"])
 
 
@@ -161,10 +176,8 @@ def train(options: argparse.Namespace) -> None:
     torch.manual_seed(options.seed)
     tokenizer = vocabulary(options.out, options.seed)
     model = build(tokenizer)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=options.rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True
-    )
-    step = load(options.out, model, optimizer)
+    optimizers = build_optimizers(model, options.rate)
+    step = load(options.out, model, optimizers)
     meter, seconds = Meter(), 0.0
     stream: Iterator[Batch] = iter(())
     while step < options.steps:
@@ -173,7 +186,7 @@ def train(options: argparse.Namespace) -> None:
             seconds, stream = wanted, batches(tokenizer, options, seconds=wanted, step=step)
         rate = learning_rate(step, peak=options.rate, steps=options.steps, decay_from=options.decay_from)
         try:
-            parts = one_step(model, optimizer, next(stream), rate, step < options.phone_steps)
+            parts = one_step(model, optimizers, next(stream), rate, step < options.phone_steps)
         except RuntimeError as error:
             if "DataLoader worker" not in str(error):
                 raise
@@ -187,21 +200,26 @@ def train(options: argparse.Namespace) -> None:
             with (options.out / LOG).open("a") as log:
                 log.write(line + "\n")
         if step % 250 == 0 or step == options.steps:
-            save(options.out, model, optimizer, step)
+            save(options.out, model, optimizers, step)
 
 
 def one_step(
-    model: Recogniser, optimizer: torch.optim.Optimizer, batch: Batch, rate: float, phones_only: bool
+    model: Recogniser,
+    optimizers: Sequence[torch.optim.Optimizer],
+    batch: Batch,
+    rate: float,
+    phones_only: bool,
 ) -> dict[str, torch.Tensor]:
     """Take one optimiser step; a batch whose loss is not finite is passed over."""
-    for group in optimizer.param_groups:
+    for group in (group for optimizer in optimizers for group in optimizer.param_groups):
         group["lr"] = rate
     parts = losses(model, batch, phones_only=phones_only)
-    optimizer.zero_grad(set_to_none=True)
+    model.zero_grad(set_to_none=True)
     if math.isfinite(parts["loss"].item()):
         parts["loss"].backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        for optimizer in optimizers:
+            optimizer.step()
     return {name: value.detach() for name, value in parts.items()}
 
 

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.audio import DEMO
+
+PROGRAM = str(Path(sys.executable).with_name("yuetone"))
+pytestmark = [pytest.mark.integration, pytest.mark.model]
+
+
+def run(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def test_call_prints_one_json_object_per_message_and_nothing_else() -> None:
+    done = run("call", str(DEMO / "call.wav"), "--speed", "0", "--json")
+    assert done.returncode == 0
+    messages = [json.loads(line) for line in done.stdout.splitlines()]
+    assert "started" in messages[0]
+    assert messages[-1]["ended"]["audio_ms"] > 80_000
+    finals = [m["transcript"] for m in messages if m.get("transcript", {}).get("is_final")]
+    assert len(finals) > 10
+    assert {final["role"] for final in finals} == {"ROLE_CUSTOMER", "ROLE_AGENT"}
+    assert all(isinstance(final["start_ms"], int) for final in finals)
+    assert done.stderr == ""
+
+
+def test_demo_prints_both_sides_and_a_summary() -> None:
+    done = run("demo", "--speed", "0")
+    assert done.returncode == 0
+    assert "客戶" in done.stdout
+    assert "客服" in done.stdout
+    assert "Summary" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["call", "/nowhere.wav"], "no recording at /nowhere.wav"),
+        (["call", __file__], "is not audio"),
+        (["call", str(DEMO / "call.wav"), "--roles", "boss"], "no role 'boss'"),
+        (["call", str(DEMO / "call.wav"), "--model", "/nowhere"], "no model directory at /nowhere"),
+        (["serve", "--model", "whisper-large-v3"], "yuetone models pull whisper-large-v3"),
+        (["serve", "--config", "/nowhere.toml"], "no configuration file"),
+        (["models", "pull", "nobody"], "no model 'nobody'"),
+        (["models", "convert", "/nowhere", "/tmp/never"], "no Hugging Face model directory"),
+    ],
+)
+def test_mistakes_are_one_line_without_a_traceback(arguments: list[str], says: str) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_server_that_is_not_there_is_said_so() -> None:
+    done = run("call", str(DEMO / "call.wav"), "--server", "127.0.0.1:1")
+    assert done.returncode == 2
+    assert "yuetone serve" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_cleanly(number: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [PROGRAM, "call", str(DEMO / "call.wav"), "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert "started" in json.loads(process.stdout.readline())
+    time.sleep(0.5)
+    process.send_signal(number)
+    _out, errors = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+
+
+def test_information_commands() -> None:
+    assert run("version").stdout.startswith("yuetone ")
+    assert "auto means: bundled" in run("models", "list").stdout
+    assert "no text, as it should be" in run("models", "verify").stdout
+    shown = run("config", "show", "--json").stdout
+    assert json.loads(shown)["limits"]["max_calls"] == 40
+    assert "limits.max_calls" in run("config", "explain").stdout
+    assert run("--help").returncode == 0
+
+
+def test_shown_settings_can_be_read_back(tmp_path: Path) -> None:
+    file = tmp_path / "yuetone.toml"
+    file.write_text(run("config", "show").stdout)
+    again = run("config", "show", "--config", str(file))
+    assert again.stdout == file.read_text()

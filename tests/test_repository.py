@@ -1,0 +1,60 @@
+"""Promises that the repository makes about itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts.generate_proto import drift
+from yuetone.v1 import assist_pb2, audio_pb2, call_service_pb2, supervisor_service_pb2, transcript_pb2
+
+ROOT = Path(__file__).resolve().parents[1]
+PROTOS = (audio_pb2, transcript_pb2, assist_pb2, call_service_pb2, supervisor_service_pb2)
+
+
+def test_the_committed_stubs_are_what_the_sources_give() -> None:
+    assert drift() == []
+
+
+def test_proto_never_becomes_a_package() -> None:
+    assert not (ROOT / "proto" / "__init__.py").exists(), "it would shadow Google's package proto"
+
+
+@pytest.mark.parametrize(
+    "source", sorted((ROOT / "proto" / "yuetone" / "v1").glob("*.proto")), ids=lambda p: p.name
+)
+def test_every_field_is_commented(source: Path) -> None:
+    depth_enum = 0
+    for number, line in enumerate(source.read_text("utf-8").splitlines(), 1):
+        text = line.strip()
+        if " = " in text and not text.startswith(("//", "syntax", "option")):
+            assert "//" in text, f"{source.name}:{number} has no comment"
+        depth_enum += text.startswith("enum")
+    assert depth_enum >= 0
+
+
+def test_times_are_int64_milliseconds() -> None:
+    for module in PROTOS:
+        for message in module.DESCRIPTOR.message_types_by_name.values():
+            for field in message.fields:
+                if field.name.endswith("_ms"):
+                    assert field.type == field.TYPE_INT64, f"{message.name}.{field.name}"
+
+
+def test_enums_begin_with_unspecified() -> None:
+    for module in PROTOS:
+        for enum in module.DESCRIPTOR.enum_types_by_name.values():
+            assert enum.values_by_number[0].name.endswith("_UNSPECIFIED")
+
+
+def test_the_default_install_needs_no_torch() -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None; sys.modules['transformers'] = None\n"
+        "import pipeline.rpc.server, pipeline.cli, asr.whisper, vad.gated\n"
+        "from pathlib import Path; from asr.registry import resolve; from asr.whisper import WhisperEngine\n"
+        "WhisperEngine(resolve('bundled', Path('/nowhere')))"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, cwd=ROOT)
