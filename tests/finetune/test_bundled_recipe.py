@@ -151,5 +151,8 @@ def test_train_stop_continue_export_and_recognise(tmp_path: Path) -> None:
     module("export", "--run", str(run), "--hf", str(tmp_path / "hf"), "--ct2", str(tmp_path / "ct2"))
     assert (tmp_path / "hf" / "model.safetensors").stat().st_size < 16_000_000
     assert (tmp_path / "hf" / "ctc_heads.safetensors").exists()
+    more = ("--out", str(tmp_path / "more"), *common[2:], "--steps", "1", "--init", str(tmp_path / "hf"))
+    module("train", *more)
+    assert (tmp_path / "more" / "tokenizer.json").read_bytes() == (run / "tokenizer.json").read_bytes()
     engine = WhisperEngine(read_directory(tmp_path / "ct2"))
     engine.transcribe([AsrRequest(pcm=np.zeros(16_000, np.float32), final=True)])

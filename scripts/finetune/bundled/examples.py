@@ -26,6 +26,8 @@ PHONES = '\0abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@#^*?!
 _PHONE_INDEX = {phone: index for index, phone in enumerate(PHONES)}
 MIN_SECONDS, MAX_SECONDS = 0.3, 10.0
 SYLLABLE_SHARE = 0.2
+ECHOES = 2
+"""How often each batch is used (data echoing, Choi et al. 2019): speaking costs as much as learning."""
 HOTWORD_SHARE, SILENCE_SHARE, JOINED_SHARE = 0.10, 0.015, 0.35
 
 
@@ -216,10 +218,10 @@ class BatchStream(torch.utils.data.IterableDataset[Batch]):
             ]
             pool = [e for e in pool if len(e.pcm) < self._max_seconds * SAMPLE_RATE]
             pool.sort(key=lambda example: len(example.pcm))
-            batches = list(self._cut(pool))
-            rng.shuffle(batches)
-            for examples in batches:
-                yield collate(examples, self._tokenizer, log_mel)
+            batches = [collate(part, self._tokenizer, log_mel) for part in self._cut(pool)]
+            for _ in range(ECHOES):
+                rng.shuffle(batches)
+                yield from batches
 
     def _cut(self, pool: list[Example]) -> Iterator[list[Example]]:
         """Cut a pool sorted by length into batches of about the wanted duration."""

@@ -20,13 +20,12 @@ from tokenizers import Tokenizer
 from transformers import GenerationConfig, PreTrainedTokenizerFast, WhisperFeatureExtractor
 from transformers.models.whisper.tokenization_whisper import LANGUAGES
 
-from scripts.finetune.bundled.model import Recogniser, build
+from scripts.finetune.bundled.model import HEADS, Recogniser, build
 from scripts.finetune.bundled.tokenizer import token_id
 from scripts.finetune.bundled.train import TOKENIZER, load
 
 GUIDED_HEADS = [[layer, head] for layer in range(2) for head in (1, 2)]
 """Cross-attention heads that training kept on the diagonal (see model.stray_attention)."""
-HEADS = "ctc_heads.safetensors"
 
 
 def generation_config(tokenizer: Tokenizer) -> GenerationConfig:

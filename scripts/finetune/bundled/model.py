@@ -7,8 +7,10 @@ CTC/attention recipe (Watanabe et al. 2017): without CTC first, attention never 
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import nn
 from torch.nn import functional
@@ -18,6 +20,7 @@ from scripts.finetune.bundled.examples import PHONES, Batch
 from scripts.finetune.bundled.tokenizer import token_id
 
 GUIDE_WIDTH = 0.15  # share of the utterance by which attention may be off the diagonal
+HEADS = "ctc_heads.safetensors"
 TEXT_CTC_SHARE = 0.5  # of each batch: a softmax over every character on every frame is dear
 
 
@@ -150,6 +153,22 @@ def _ctc(logits: torch.Tensor, labels: torch.Tensor, lengths: torch.Tensor, *, b
         log_probs, labels, frames, lengths, blank=blank, reduction="sum", zero_infinity=True
     )
     return loss / lengths.sum().clamp(min=1)
+
+
+def load_exported(model: Recogniser, folder: Path) -> None:
+    """Fill ``model`` with the weights of an exported Hugging Face folder, CTC heads included.
+
+    Raises:
+        FileNotFoundError: the folder lacks one of the two weight files.
+        RuntimeError: the weights are of another size.
+    """
+    weights = load_file(folder / "model.safetensors")
+    weights.setdefault("proj_out.weight", weights["model.decoder.embed_tokens.weight"])
+    model.whisper.load_state_dict({name: value.float() for name, value in weights.items()})
+    heads = load_file(folder / HEADS)
+    for name in ("phone_head", "ctc_head"):
+        own = {key: heads[f"{name}.{key}"].float() for key in ("weight", "bias")}
+        getattr(model, name).load_state_dict(own)
 
 
 def build(tokenizer: Tokenizer, *, d_model: int = 192) -> Recogniser:

@@ -1,6 +1,7 @@
 """Train the bundled recogniser from nothing but text and a synthesiser.
 
     python -m scripts.finetune.bundled.train --out runs/bundled --steps 12000
+    python -m scripts.finetune.bundled.train --out runs/more --init scripts/finetune/bundled/checkpoint
     python -m scripts.finetune.bundled.train --out /tmp/toy --steps 4 --phone-steps 2 --batch-seconds 6
 
 Stops at any time; the same command goes on from the last checkpoint.
@@ -12,6 +13,7 @@ import argparse
 import json
 import math
 import random
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,7 +23,7 @@ from tokenizers import Tokenizer
 
 from asr.text.spoken import normalize_spoken
 from scripts.finetune.bundled.examples import Batch, BatchStream
-from scripts.finetune.bundled.model import Recogniser, build
+from scripts.finetune.bundled.model import Recogniser, build, load_exported
 from scripts.finetune.bundled.texts import Texts, corpus_sentences, dictionary_words, hkcancor_sentences
 from scripts.finetune.bundled.tokenizer import build_tokenizer
 
@@ -43,6 +45,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2, help="torch threads")
     parser.add_argument("--workers", type=int, default=1, help="processes that make examples")
     parser.add_argument("--syllables", type=Path, help="folder of recorded syllables (a second voice)")
+    parser.add_argument("--init", type=Path, help="exported Hugging Face folder to start from")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
@@ -174,10 +177,14 @@ def train(options: argparse.Namespace) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
+    if options.init and not (options.out / TOKENIZER).exists():
+        shutil.copy(options.init / TOKENIZER, options.out)
     tokenizer = vocabulary(options.out, options.seed)
     model = build(tokenizer)
     optimizers = build_optimizers(model, options.rate)
     step = load(options.out, model, optimizers)
+    if step == 0 and options.init:
+        load_exported(model, options.init)
     meter, seconds = Meter(), 0.0
     stream: Iterator[Batch] = iter(())
     while step < options.steps:
