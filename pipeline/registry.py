@@ -34,6 +34,15 @@ class CallRegistry:
         self._draining = False
         self._empty = asyncio.Event()
         self._empty.set()
+        engines.metrics.lag.set_function(self._worst_lag_s)
+        engines.metrics.queue.labels("mailboxes").set_function(self._waiting_messages)
+
+    def _worst_lag_s(self) -> float:
+        sessions = list(self._calls.values())  # the metrics endpoint asks from its own thread
+        return max((session.context.lag for session in sessions), default=0) / SAMPLE_RATE
+
+    def _waiting_messages(self) -> int:
+        return sum(len(session.mailbox) for session in list(self._calls.values()))
 
     def __len__(self) -> int:
         return len(self._calls)

@@ -11,7 +11,7 @@ import grpc
 import structlog
 
 from pipeline.config import Settings
-from pipeline.errors import AtCapacity, CallError, IdleTimeout, InvalidRequest, SlowConsumer
+from pipeline.errors import AtCapacity, CallError, IdleTimeout, InternalFailure, InvalidRequest, SlowConsumer
 from pipeline.events import EndCall, Pause, Resume
 from pipeline.registry import CallRegistry
 from pipeline.rpc import mapping
@@ -138,6 +138,10 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
             session.fail(error)
         except grpc.aio.UsageError:
             return  # the stream is gone; the call waits for its resumption
+        except Exception as error:  # noqa: BLE001 (a reader that dies unseen would leave the call hanging)
+            self._engines.metrics.failures.labels("reader").inc()
+            _log.error("reader failed", call=session.spec.call_id, error=type(error).__name__)
+            session.fail(InternalFailure("the call failed inside the server; the log has the reason"))
 
     async def _write(self, session: CallSession, after: int, context: _Context) -> None:
         log, cursor = session.context.log, after

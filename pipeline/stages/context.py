@@ -112,7 +112,6 @@ class CallContext:
     def report_health(self) -> None:
         """Publish how the server keeps up."""
         lag = max(0, self.lag)
-        self.metrics.lag.set(lag / SAMPLE_RATE)
         self.emit(
             HealthReport(
                 lag=lag,
