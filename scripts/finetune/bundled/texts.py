@@ -24,7 +24,7 @@ from scripts.finetune.bundled.grammar import Grammar
 _DATA = Path(pycantonese.__file__).parent / "data"
 _JYUTPING_PREFIXES = ("aa", "ei", "e", "m", "a")
 HELD_OUT_SHARE = 0.01
-MIXTURE = {"service": 0.38, "corpus": 0.34, "hkcancor": 0.10, "words": 0.08, "figures": 0.10}
+MIXTURE = {"service": 0.25, "corpus": 0.36, "hkcancor": 0.25, "words": 0.05, "figures": 0.09}
 
 
 def held_out(sentence: str) -> bool:
