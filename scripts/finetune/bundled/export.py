@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import tempfile
 from functools import partial
 from pathlib import Path
 
@@ -76,10 +77,12 @@ def export_ct2(hf: Path, out: Path) -> None:
     """Convert the Hugging Face directory to CTranslate2 int8."""
     files = ["tokenizer.json", "preprocessor_config.json"]
     converter = ctranslate2.converters.TransformersConverter(str(hf), copy_files=files)
-    converter.convert(str(out), quantization="int8_float32", force=True)
-    config = json.loads((out / "config.json").read_text())
-    if not config.get("lang_ids"):
-        raise RuntimeError("the converter lost the language tokens; generation_config was not saved")
+    with tempfile.TemporaryDirectory() as folder:  # the converter empties the folder that it writes to
+        fresh = Path(folder) / "ct2"
+        converter.convert(str(fresh), quantization="int8_float32")
+        if not json.loads((fresh / "config.json").read_text()).get("lang_ids"):
+            raise RuntimeError("the converter lost the language tokens; generation_config was not saved")
+        shutil.copytree(fresh, out, dirs_exist_ok=True)
 
 
 def main() -> None:
@@ -102,8 +105,6 @@ def main() -> None:
     torch.set_grad_enabled(False)
     export_hf(model, tokenizer, options.hf)
     export_ct2(options.hf, options.ct2)
-    for file in options.keep:
-        shutil.copy(file, options.ct2)
     print(f"exported step {step}: {options.hf} and {options.ct2}")
 
 
