@@ -14,6 +14,8 @@ REQUIRED = ("model.bin", "config.json", "tokenizer.json")
 DECLARATION = "yuetone.toml"
 STOCK_CONTEXT_S = 30.0
 """Whisper as published is trained on 30 s windows only (Radford et al. 2022, section 2.2)."""
+STOCK_HOTWORD_TOKENS = 64
+"""Longer prompts seed repetition loops (faster-whisper pull requests 731 and 1331)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +29,7 @@ class ModelDirectory:
         language: Whisper code to use when a call names none; None picks yue, else zh.
         languages: codes that the model is meant for; empty means not declared.
         n_mels: rows of the front end, 80 or 128.
+        hotword_tokens: longest hotword prompt that the model bears.
     """
 
     path: Path
@@ -35,13 +38,14 @@ class ModelDirectory:
     language: str | None = None
     languages: tuple[str, ...] = ()
     n_mels: int = 80
+    hotword_tokens: int = STOCK_HOTWORD_TOKENS
 
 
 def read_directory(path: Path, name: str | None = None) -> ModelDirectory:
     """Check ``path`` and read what it declares.
 
-    A ``yuetone.toml`` beside the weights may set name, min_context_s, language and languages; without
-    one, the directory is taken for a stock Whisper.
+    A ``yuetone.toml`` beside the weights may set name, min_context_s, language, languages and
+    hotword_tokens; without one, the directory is taken for a stock Whisper.
 
     Raises:
         ModelError: the folder or a file in it is missing or unreadable.
@@ -66,6 +70,7 @@ def read_directory(path: Path, name: str | None = None) -> ModelDirectory:
             language=declared.get("language"),
             languages=tuple(declared.get("languages", ())),
             n_mels=_mels(path),
+            hotword_tokens=int(declared.get("hotword_tokens", STOCK_HOTWORD_TOKENS)),
         )
     except (ValueError, TypeError, AttributeError) as error:
         raise ModelError(f"{path}: {DECLARATION} or preprocessor_config.json is not valid") from error

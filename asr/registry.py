@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -72,11 +72,9 @@ def resolve(model: str, models: Path) -> ModelDirectory:
 
 def _declared(entry: RegistryEntry, models: Path) -> ModelDirectory:
     directory = read_directory(entry.directory(models), entry.name)
-    return ModelDirectory(
-        path=directory.path,
-        name=entry.name,
+    return replace(
+        directory,
         min_context_s=entry.min_context_s,
         language=entry.language,
         languages=entry.languages,
-        n_mels=directory.n_mels,
     )

@@ -11,9 +11,6 @@ from tokenizers import Tokenizer
 from asr.base import ModelError
 from asr.text.characters import is_han
 
-MAX_HOTWORD_TOKENS = 64
-"""Longer prompts seed repetition loops (faster-whisper pull requests 731 and 1331)."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenGroup:
@@ -27,11 +24,16 @@ class TokenGroup:
 class Vocabulary:
     """Reads ``tokenizer.json``; stateless, thread-safe.
 
+    Args:
+        path: of the file.
+        hotword_tokens: longest hotword prompt; what does not fit is left out.
+
     Raises:
         ModelError: the file lacks a token that every Whisper has.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, hotword_tokens: int) -> None:
+        self._hotword_tokens = hotword_tokens
         self._tokenizer = Tokenizer.from_file(str(path))
         self._end = self._id("<|endoftext|>")
         self._start = self._id("<|startoftranscript|>")
@@ -58,7 +60,7 @@ class Vocabulary:
         words: list[int] = []
         for word in hotwords:
             tokens = self._tokenizer.encode(("，" if words else "") + word.strip()).ids
-            if len(words) + len(tokens) > MAX_HOTWORD_TOKENS:
+            if len(words) + len(tokens) > self._hotword_tokens:
                 break
             words += tokens
         before = [self._previous, *words] if words else []

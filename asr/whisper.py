@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import ctranslate2
 import numpy as np
@@ -28,6 +28,10 @@ BUCKET_SAMPLES = SAMPLE_RATE // 2
 """Lengths are rounded up to 0.5 s: cross-attention is not masked, so a batch needs equal lengths."""
 MAX_SAMPLES = 30 * SAMPLE_RATE
 MIN_SAMPLES = SAMPLE_RATE // 10
+DOUBT = -0.5
+"""Mean token log-probability below which a text with hotwords is compared with one without."""
+QUIET_RMS = 10 ** (-66 / 20)
+"""-66 dBFS: below the idle noise of G.711; nobody speaks there."""
 STATE_SAMPLES = 2 * HOP_SAMPLES
 """Samples per encoder state: 20 ms."""
 
@@ -72,7 +76,7 @@ class WhisperEngine:
     def __init__(self, directory: ModelDirectory, options: WhisperOptions | None = None) -> None:
         self._directory = directory
         self._options = options or WhisperOptions()
-        self._vocabulary = Vocabulary(directory.path / "tokenizer.json")
+        self._vocabulary = Vocabulary(directory.path / "tokenizer.json", directory.hotword_tokens)
         self._log_mel = LogMel(directory.n_mels)
         self._language = self._default_language()
         try:
@@ -133,6 +137,13 @@ class WhisperEngine:
     def _transcribe(self, requests: Sequence[AsrRequest]) -> tuple[Transcript, ...]:
         states = self._model.encode(self._features(requests))
         hypotheses = self._generate(states, requests)
+        if requests[0].hotwords and any(h.log_probability < DOUBT for h in hypotheses):
+            # Hotwords may mislead a model; a doubtful text must beat the one without them.
+            plain = self._generate(states, [replace(request, hotwords=()) for request in requests])
+            hypotheses = [
+                max(pair, key=lambda hypothesis: hypothesis.log_probability)
+                for pair in zip(hypotheses, plain, strict=True)
+            ]
         results = [
             self._judge(request, hypothesis) for request, hypothesis in zip(requests, hypotheses, strict=True)
         ]
@@ -182,7 +193,7 @@ class WhisperEngine:
     def _judge(self, request: AsrRequest, hypothesis: _Hypothesis) -> Transcript:
         text = fold_variants(to_traditional(self._vocabulary.decode(hypothesis.tokens)))
         seconds = len(request.pcm) / SAMPLE_RATE
-        reason = "too_short" if len(request.pcm) < MIN_SAMPLES else None
+        reason = _inaudible(request.pcm)
         reason = reason or guards.rejection(
             text,
             seconds=seconds,
@@ -275,6 +286,13 @@ def _words(group: TokenGroup, start: int, end: int, confidence: float) -> list[W
         for index, piece in enumerate(pieces)
         if piece
     ]
+
+
+def _inaudible(pcm: NDArray[np.float32]) -> str | None:
+    """Return why there cannot be speech in ``pcm``, or None."""
+    if len(pcm) < MIN_SAMPLES:
+        return "too_short"
+    return "silent" if float(np.sqrt(np.mean(pcm**2))) < QUIET_RMS else None
 
 
 def silence(seconds: float) -> NDArray[np.float32]:
