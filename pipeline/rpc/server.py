@@ -15,6 +15,7 @@ from grpc_health.v1 import health as health_service
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import start_http_server
+from threadpoolctl import threadpool_limits
 
 from asr import AsrEngine, ModelError
 from pipeline.config import ServerSettings, Settings
@@ -76,6 +77,7 @@ async def serve(
         SettingsError: the model, a certificate or the address cannot be used.
     """
     directory = find_model(settings)
+    threadpool_limits(1, user_api="blas")  # numpy's products here are tiny; idle BLAS threads spin
     metrics, stopping = Metrics(), asyncio.Event()
     scheduler = AsrScheduler(
         factory or asr_factory(settings, directory),
