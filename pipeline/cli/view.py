@@ -128,25 +128,17 @@ def summary(view: CallView, meter: LatencyMeter, *, cpu_seconds: float | None, p
     table = Table(title="Summary", title_justify="left", show_header=False, box=None, padding=(0, 2))
     ended, totals = view.totals.ended, view.totals
     if ended:
-        table.add_row(
-            "audio", f"{ended.audio_ms / 1000:.1f} s, speech {ended.speech_ms / 1000:.1f} s over all channels"
-        )
+        table.add_row("audio", f"{ended.audio_ms / 1000:.1f} s, of it speech {ended.speech_ms / 1000:.1f} s")
     table.add_row(
         "transcript",
         f"{totals.finals} finals, {totals.partials} partials ({totals.dropped_partials} dropped)",
     )
     if paced:
-        table.add_row(
-            "final latency", _spread(meter.latencies.finals) + "   last speech sample sent → final here"
-        )
-        table.add_row(
-            "partial age", _spread(meter.latencies.partial_ages) + "   sample sent → first partial with it"
-        )
+        table.add_row("final latency", _spread(meter.latencies.finals) + " (incl. endpoint silence)")
+        table.add_row("partial age", _spread(meter.latencies.partial_ages))
     if cpu_seconds is not None and ended and ended.audio_ms:
         per_second = cpu_seconds / (ended.audio_ms / 1000)
-        table.add_row(
-            "processor", f"{per_second:.3f} CPU-s per call-second (server and this client together)"
-        )
+        table.add_row("processor", f"{per_second:.3f} CPU-s per call-second, client included")
     return table
 
 
