@@ -7,9 +7,11 @@ import sys
 import time
 from pathlib import Path
 
+import jiwer
 import pytest
 
-from tests.audio import DEMO
+from asr.text.scoring import scoring_form
+from tests.audio import AGENT, CUSTOMER, DEMO, demo_turns
 
 PROGRAM = str(Path(sys.executable).with_name("yuetone"))
 pytestmark = [pytest.mark.integration, pytest.mark.model]
@@ -30,6 +32,11 @@ def test_call_prints_one_json_object_per_message_and_nothing_else() -> None:
     assert {final["role"] for final in finals} == {"ROLE_CUSTOMER", "ROLE_AGENT"}
     assert all(isinstance(final["start_ms"], int) for final in finals)
     assert done.stderr == ""
+    for channel in (CUSTOMER, AGENT):
+        said = "".join(str(turn["text"]) for turn in demo_turns() if turn["channel"] == channel)
+        ours = sorted((final["start_ms"], final["text"]) for final in finals if final["channel"] == channel)
+        rate = jiwer.cer(scoring_form(said), scoring_form("".join(text for _start, text in ours)))
+        assert rate < 0.10, f"CER {rate:.3f} on channel {channel}"
 
 
 def test_demo_prints_both_sides_and_a_summary() -> None:
