@@ -19,7 +19,6 @@ class LocalAgreement:
 
     def __init__(self) -> None:
         self._previous = ""
-        self._stable = 0
 
     def update(self, hypothesis: str) -> float:
         """Take the next hypothesis; return its stability.
@@ -27,11 +26,6 @@ class LocalAgreement:
         Returns:
             Share of its characters that agree with the one before, in [0, 1]; 0.0 for the first one.
         """
-        self._stable = common_prefix(self._previous, hypothesis)
+        stable = common_prefix(self._previous, hypothesis)
         self._previous = hypothesis
-        return self._stable / len(hypothesis) if hypothesis else 0.0
-
-    @property
-    def stable_text(self) -> str:
-        """The part of the last hypothesis that the one before has too."""
-        return self._previous[: self._stable]
+        return stable / len(hypothesis) if hypothesis else 0.0

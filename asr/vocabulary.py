@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -34,6 +35,7 @@ class Vocabulary:
 
     def __init__(self, path: Path, hotword_tokens: int) -> None:
         self._hotword_tokens = hotword_tokens
+        self._hotword_prompt = lru_cache(maxsize=256)(self._encode_hotwords)
         self._tokenizer = Tokenizer.from_file(str(path))
         self._end = self._id("<|endoftext|>")
         self._start = self._id("<|startoftranscript|>")
@@ -55,16 +57,19 @@ class Vocabulary:
         """Return the tokens that every transcript starts with."""
         return [self._start, self._id(f"<|{language}|>"), self._transcribe, self._no_timestamps]
 
-    def prompt(self, language: str, hotwords: Sequence[str]) -> list[int]:
+    def prompt(self, language: str, hotwords: tuple[str, ...]) -> list[int]:
         """Return the decoder prompt: hotwords as if said before, then the start sequence."""
+        return [*self._hotword_prompt(hotwords), *self.start_sequence(language)]
+
+    def _encode_hotwords(self, hotwords: tuple[str, ...]) -> tuple[int, ...]:
+        """Return hotwords as previous text; kept for each list, since the scheduler asks often."""
         words: list[int] = []
         for word in hotwords:
             tokens = self._tokenizer.encode(("，" if words else "") + word.strip()).ids
             if len(words) + len(tokens) > self._hotword_tokens:
                 break
             words += tokens
-        before = [self._previous, *words] if words else []
-        return [*before, *self.start_sequence(language)]
+        return (self._previous, *words) if words else ()
 
     def text_tokens(self, tokens: Sequence[int]) -> list[int]:
         """Return ``tokens`` without special ones."""

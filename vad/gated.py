@@ -1,6 +1,6 @@
 """webrtcvad on every frame, Silero near speech.
 
-Silero costs 95 µs a frame and webrtcvad 8 µs; in a call one side is silent most of the time. A frame
+Silero costs 95 µs a frame, webrtcvad 2.6 µs for 20 ms; in a call one side is silent most of the time. A frame
 that webrtcvad finds silent, far from any that it does not, is not shown to Silero at all.
 """
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from asr import AsrRequest, ModelError
-from asr.directory import ModelDirectory, read_directory
+from asr.directory import ModelDirectory
 from asr.registry import BUNDLED, RegistryEntry, entries, resolve
 from pipeline.cli.serve import ConfigOption
 from pipeline.config import load_settings
@@ -141,7 +141,7 @@ def verify(
 def _try_out(directory: ModelDirectory) -> tuple[float, bool]:
     from asr.whisper import WhisperEngine, silence  # noqa: PLC0415 (loads CTranslate2)
 
-    engine = WhisperEngine(read_directory(directory.path) if directory.name != BUNDLED else directory)
+    engine = WhisperEngine(directory)
     request = AsrRequest(pcm=silence(1.0), final=True)
     engine.transcribe([request])
     started = time.monotonic()

@@ -10,6 +10,7 @@ from asr.text.fillers import ends_in_short_digits, is_unfinished
 from asr.text.reading import reading_form
 from asr.text.scoring import scoring_form
 from asr.text.spoken import normalize_spoken, without_marks
+from scripts.finetune.bundled import numbers_zh
 
 
 @pytest.mark.parametrize(
@@ -88,8 +89,7 @@ def test_reading_form(spoken: str, expected: str) -> None:
 
 @given(st.integers(0, 99_999_999))
 def test_every_number_read_aloud_is_understood(value: int) -> None:
-    numbers = pytest.importorskip("scripts.finetune.bundled.numbers_zh")
-    assert integer(numbers.integer(value)) == value
+    assert integer(numbers_zh.integer(value)) == value
 
 
 @given(st.text(alphabet="零一二三四五六七八九十百千萬兩億蚊號點半分", max_size=12))

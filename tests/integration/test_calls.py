@@ -159,7 +159,6 @@ async def test_hold_and_keys_stay_on_the_time_line() -> None:
     assert marks == [(kinds.KIND_PAUSE, 0), (kinds.KIND_RESUME, 5000), (kinds.KIND_DTMF, 5000)]
     assert min(final.start_ms for final in finals(messages)) > 5000
     assert messages[-1].ended.audio_ms == pytest.approx(10_000, abs=20)
-    assert not any("5" in str(mark) and "digit" in str(mark) for mark in events(messages, "mark"))
 
 
 async def test_a_hold_without_audio_is_made_up_by_the_offset() -> None:
