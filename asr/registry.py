@@ -9,8 +9,10 @@ from pathlib import Path
 
 from asr.base import ModelError
 from asr.directory import ModelDirectory, read_directory
+from asr.promoted import promoted_directory
 
 BUNDLED = "bundled"
+PROMOTED = "promoted"
 BUNDLED_PATH = Path(__file__).parent / "bundled"
 _ENTRIES = Path(__file__).with_name("models.toml")
 
@@ -53,13 +55,19 @@ def resolve(model: str, models: Path) -> ModelDirectory:
     """Return the directory that ``model`` means.
 
     Args:
-        model: ``auto``, a registry name, or a path.
+        model: ``auto`` (the promoted model, else the installed one of the highest rank), ``promoted``,
+            a registry name, or a path.
         models: folder of installed models.
 
     Raises:
         ModelError: there is no such model, or it is not installed; the message names the fix.
     """
-    if model == "auto":
+    if model in ("auto", PROMOTED):
+        promoted = promoted_directory(models)
+        if promoted is not None:
+            return read_directory(promoted)
+        if model == PROMOTED:
+            raise ModelError("no model was promoted; see docs/finetuning.md, or set asr.model to auto")
         installed = [entry for entry in entries().values() if entry.installed(models)]
         return _declared(max(installed, key=lambda entry: entry.rank, default=entries()[BUNDLED]), models)
     entry = entries().get(model)

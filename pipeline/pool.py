@@ -22,6 +22,19 @@ LOAD_WINDOW_S = 5.0
 """Over which the share of busy time is averaged."""
 
 
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """What calls are told about the recogniser.
+
+    Attributes:
+        name: of the model.
+        languages: Whisper codes that it is meant for; empty if it does not say.
+    """
+
+    name: str
+    languages: tuple[str, ...] = ()
+
+
 @dataclass(slots=True, eq=False)
 class _Job:
     request: AsrRequest
@@ -33,6 +46,7 @@ class AsrScheduler:
 
     Args:
         build: makes the engine; called in the worker thread, so that calls are taken while it warms.
+        model: what it will be.
         metrics: where to count.
         max_batch: requests decoded together.
         max_finals: finals waiting over all calls. When full, :meth:`final` waits, which holds back the
@@ -40,9 +54,16 @@ class AsrScheduler:
     """
 
     def __init__(
-        self, build: Callable[[], AsrEngine], metrics: Metrics, *, max_batch: int, max_finals: int
+        self,
+        build: Callable[[], AsrEngine],
+        model: ServedModel,
+        metrics: Metrics,
+        *,
+        max_batch: int,
+        max_finals: int,
     ) -> None:
         self._build = build
+        self._model = model
         self._metrics = metrics
         self._max_batch = max_batch
         self._finals: deque[_Job] = deque()
@@ -51,6 +72,7 @@ class AsrScheduler:
         self._partials: dict[str, _Job] = {}
         self._work = asyncio.Event()
         self._engine: AsrEngine | None = None
+        self._next: tuple[AsrEngine, ServedModel] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="asr")
         self._busy: deque[tuple[float, float]] = deque(maxlen=512)
 
@@ -58,6 +80,23 @@ class AsrScheduler:
     def ready(self) -> bool:
         """Whether the model is loaded."""
         return self._engine is not None
+
+    @property
+    def model(self) -> ServedModel:
+        """The model in use, or the one that is being loaded at the start."""
+        return self._model
+
+    async def reload(self, build: Callable[[], AsrEngine], model: ServedModel) -> None:
+        """Put another model in the place of this one; calls go on, and wait no longer than for one batch.
+
+        The new one is loaded beside the old one, which serves until then: for a moment both are in memory.
+
+        Raises:
+            ModelError: the new one cannot be loaded; the old one stays.
+        """
+        engine = await asyncio.to_thread(build)
+        self._next = (engine, model)
+        self._work.set()
 
     @property
     def waiting(self) -> int:
@@ -82,6 +121,8 @@ class AsrScheduler:
             self._engine = await loop.run_in_executor(self._thread, self._build)
             while True:
                 await self._work.wait()
+                if self._next:  # between batches: those of one batch share an engine
+                    (self._engine, self._model), self._next = self._next, None
                 lane, jobs = self._take()
                 if jobs:
                     await self._serve(lane, jobs)

@@ -35,16 +35,12 @@ class Engines:
 
     Attributes:
         scheduler: the recogniser.
-        model_name: of the recogniser, for Started.
-        languages: Whisper codes that it is meant for; empty if it does not say.
         vad: the voice detector.
         vad_thread: where it runs.
         metrics: where to count.
     """
 
     scheduler: AsrScheduler
-    model_name: str
-    languages: tuple[str, ...]
     vad: VadEngine
     vad_thread: Executor
     metrics: Metrics
@@ -87,12 +83,12 @@ class CallSession:
                 session_id=self.session_id,
                 language=self.context.language,
                 profile=self.spec.profile,
-                model=self._engines.model_name,
+                model=self._engines.scheduler.model.name,
                 model_ready=self._engines.scheduler.ready,
                 resumed=resumed,
             )
         )
-        languages = self._engines.languages
+        languages = self._engines.scheduler.model.languages
         if languages and whisper_code(self.context.language) not in languages:
             known = ", ".join(languages)
             self.context.warn("LANGUAGE_UNSUPPORTED", f"the model is meant for {known} and will write that")

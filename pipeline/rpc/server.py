@@ -22,7 +22,7 @@ from pipeline.config import ServerSettings, Settings
 from pipeline.engines import asr_factory, build_vad, find_model
 from pipeline.errors import SettingsError
 from pipeline.metrics import Metrics
-from pipeline.pool import AsrScheduler
+from pipeline.pool import AsrScheduler, ServedModel
 from pipeline.registry import CallRegistry
 from pipeline.rpc.servicer import CallServicer
 from pipeline.session import Engines
@@ -47,15 +47,28 @@ class Server:
         registry: its calls.
     """
 
-    def __init__(self, port: int, metrics: Metrics, registry: CallRegistry, stop: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        port: int,
+        metrics: Metrics,
+        registry: CallRegistry,
+        *,
+        stop: Callable[[], None],
+        reload: Callable[[], None],
+    ) -> None:
         self.port = port
         self.metrics = metrics
         self.registry = registry
         self._stop = stop
+        self._reload = reload
 
     def stop(self) -> None:
         """Begin a graceful shutdown: no new calls, live ones get their grace period."""
         self._stop()
+
+    def reload(self) -> None:
+        """Look for the model again and load it behind live calls, as on SIGHUP."""
+        self._reload()
 
 
 async def serve(
@@ -81,24 +94,27 @@ async def serve(
     metrics, stopping = Metrics(), asyncio.Event()
     scheduler = AsrScheduler(
         factory or asr_factory(settings, directory),
+        ServedModel(directory.name, directory.languages),
         metrics,
         max_batch=settings.asr.max_batch,
         max_finals=settings.asr.max_pending_finals,
     )
     engines = Engines(
         scheduler=scheduler,
-        model_name=directory.name,
-        languages=directory.languages,
         vad=build_vad(settings),
         vad_thread=ThreadPoolExecutor(1, thread_name_prefix="vad"),
         metrics=metrics,
     )
+    reloading = asyncio.Event()
     if signals:
+        loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+            loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, reloading.set)
     try:
         async with asyncio.TaskGroup() as tasks:
             worker = tasks.create_task(scheduler.run(), name="asr scheduler")
+            reloader = tasks.create_task(_reload_models(settings, engines, reloading), name="model reloader")
             registry = CallRegistry(settings, engines, tasks)
             async with _listening(settings, registry, engines) as (server, health, port):
                 _log.info(
@@ -108,15 +124,32 @@ async def serve(
                     tls=settings.server.tls_certificate is not None,
                 )
                 if ready:
-                    ready(Server(port, metrics, registry, stopping.set))
+                    ready(Server(port, metrics, registry, stop=stopping.set, reload=reloading.set))
                 await stopping.wait()
                 await _drain(server, health, registry, settings.server.shutdown_grace_s)
+            reloader.cancel()
             worker.cancel()
     except BaseExceptionGroup as group:
         raise _plain(group) from group
     finally:
         engines.vad_thread.shutdown(wait=False, cancel_futures=True)
         _log.info("stopped")
+
+
+async def _reload_models(settings: Settings, engines: Engines, asked: asyncio.Event) -> None:
+    """Load what ``asr.model`` means now, whenever asked; what cannot be loaded changes nothing."""
+    while True:
+        await asked.wait()
+        asked.clear()
+        try:
+            directory = find_model(settings)
+            model = ServedModel(directory.name, directory.languages)
+            await engines.scheduler.reload(asr_factory(settings, directory), model)
+        except (SettingsError, ModelError) as error:
+            engines.metrics.failures.labels("reload").inc()
+            _log.error("reload failed, the old model stays", reason=str(error))
+        else:
+            _log.info("model reloaded", model=directory.name)
 
 
 def _plain(group: BaseExceptionGroup[BaseException]) -> BaseException:

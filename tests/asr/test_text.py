@@ -10,7 +10,7 @@ from asr.text.fillers import ends_in_short_digits, is_unfinished
 from asr.text.reading import reading_form
 from asr.text.scoring import scoring_form
 from asr.text.spoken import normalize_spoken, without_marks
-from scripts.finetune.bundled import numbers_zh
+from scripts.finetune.corpus import numbers_zh
 
 
 @pytest.mark.parametrize(

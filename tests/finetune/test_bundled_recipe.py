@@ -15,12 +15,12 @@ from asr import AsrRequest
 from asr.directory import read_directory
 from asr.text.spoken import normalize_spoken
 from asr.whisper import WhisperEngine
-from scripts.finetune.bundled import numbers_zh
-from scripts.finetune.bundled.augment import augment, codec_round_trip, shift_voice, telephone
 from scripts.finetune.bundled.grammar import Grammar
 from scripts.finetune.bundled.syllables import SyllableVoice, espeak_mnemonics, shorten
 from scripts.finetune.bundled.synth import HELD_OUT_VARIANTS, TRAINING_VARIANTS, Voice, synthesiser
 from scripts.finetune.bundled.texts import Texts, held_out
+from scripts.finetune.corpus import numbers_zh
+from scripts.finetune.recogniser.line import augment, codec_round_trip, shift_voice, telephone
 
 pytestmark = pytest.mark.training
 VOICE = Voice(variant="f3", rate=180, pitch=50, pitch_range=50)

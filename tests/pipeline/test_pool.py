@@ -9,7 +9,7 @@ import pytest
 
 from asr import AsrEngine, AsrRequest, ModelError
 from pipeline.metrics import Metrics
-from pipeline.pool import AsrScheduler
+from pipeline.pool import AsrScheduler, ServedModel
 from tests.fakes.engines import FakeEngine
 
 
@@ -24,7 +24,7 @@ async def scheduler(
     def build() -> AsrEngine:
         return engine
 
-    pool = AsrScheduler(build, Metrics(), max_batch=max_batch, max_finals=max_finals)
+    pool = AsrScheduler(build, ServedModel("fake"), Metrics(), max_batch=max_batch, max_finals=max_finals)
     task = asyncio.create_task(pool.run(), name="pool")
     try:
         while not pool.ready:
@@ -134,6 +134,6 @@ async def test_a_model_that_cannot_be_loaded_ends_the_scheduler() -> None:
     def build() -> AsrEngine:
         raise ModelError("no weights")
 
-    pool = AsrScheduler(build, Metrics(), max_batch=1, max_finals=1)
+    pool = AsrScheduler(build, ServedModel("fake"), Metrics(), max_batch=1, max_finals=1)
     with pytest.raises(ModelError, match="no weights"):
         await pool.run()

@@ -13,7 +13,7 @@ from diarization import Role
 from pipeline.config import LimitSettings, ProfileSettings
 from pipeline.events import CallSpec, Codec, Ended, TranscriptEvent
 from pipeline.metrics import Metrics
-from pipeline.pool import AsrScheduler
+from pipeline.pool import AsrScheduler, ServedModel
 from pipeline.stages.context import CallContext
 from pipeline.stages.ingest import AudioBlock, Close
 from pipeline.stages.segment import SegmentItem
@@ -65,7 +65,7 @@ class Stage:
 @asynccontextmanager
 async def stage(text: str) -> AsyncIterator[Stage]:
     engine = Scripted(text)
-    scheduler = AsrScheduler(lambda: engine, Metrics(), max_batch=4, max_finals=16)
+    scheduler = AsrScheduler(lambda: engine, ServedModel("fake"), Metrics(), max_batch=4, max_finals=16)
     context = CallContext(SPEC, ProfileSettings(), LimitSettings(), scheduler, Metrics())
     under_test = Stage(engine, context)
 

@@ -16,8 +16,8 @@ import numpy as np
 import soundfile as sf
 import soxr
 
-from scripts.finetune.bundled.augment import add_noise
 from scripts.finetune.bundled.synth import Voice, synthesiser
+from scripts.finetune.recogniser.line import add_noise
 
 RATE = 8000
 VOICES = {

@@ -27,9 +27,9 @@ from asr.base import AsrRequest
 from asr.directory import read_directory
 from asr.text.scoring import scoring_form
 from asr.whisper import WhisperEngine, WhisperOptions
-from scripts.finetune.bundled.augment import add_noise, codec_round_trip
 from scripts.finetune.bundled.synth import Voice, synthesiser
 from scripts.finetune.bundled.texts import Texts
+from scripts.finetune.recogniser.line import add_noise, codec_round_trip
 
 SETS = ("service", "hkcancor", "figures", "corpus")
 MAX_SECONDS = 9.6  # what the segmenter lets through as one utterance

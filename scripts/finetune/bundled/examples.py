@@ -15,11 +15,11 @@ from tokenizers import Tokenizer
 
 from asr.features import LogMel
 from asr.text.spoken import MARKS, normalize_spoken
-from scripts.finetune.bundled.augment import SAMPLE_RATE, augment, noise, shift_voice
 from scripts.finetune.bundled.syllables import SyllableVoice, espeak_mnemonics
 from scripts.finetune.bundled.synth import Voice, synthesiser
 from scripts.finetune.bundled.texts import Texts
 from scripts.finetune.bundled.tokenizer import token_id
+from scripts.finetune.recogniser.line import SAMPLE_RATE, augment, noise, shift_voice
 
 # Characters of espeak-ng's phoneme mnemonics, one label each; 0 is the CTC blank.
 PHONES = '\0abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@#^*?!-~&%$+=<>[]{}()"./\\`\x7f'

@@ -8,22 +8,20 @@ The Hugging Face directory holds half-precision safetensors, CTC heads included,
 from __future__ import annotations
 
 import argparse
-import json
-import shutil
-import tempfile
 from functools import partial
 from pathlib import Path
 
-import ctranslate2
 import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from transformers import GenerationConfig, PreTrainedTokenizerFast, WhisperFeatureExtractor
 from transformers.models.whisper.tokenization_whisper import LANGUAGES
 
-from scripts.finetune.bundled.model import HEADS, Recogniser, build
+from scripts.finetune.bundled.model import Recogniser, build
 from scripts.finetune.bundled.tokenizer import token_id
 from scripts.finetune.bundled.train import TOKENIZER, load
+from scripts.finetune.recogniser.checkpoint import HEADS
+from scripts.finetune.recogniser.convert import convert
 
 GUIDED_HEADS = [[layer, head] for layer in range(2) for head in (1, 2)]
 """Cross-attention heads that training kept on the diagonal (see model.stray_attention)."""
@@ -73,18 +71,6 @@ def export_hf(model: Recogniser, tokenizer: Tokenizer, out: Path) -> None:
     WhisperFeatureExtractor(feature_size=80).save_pretrained(out)
 
 
-def export_ct2(hf: Path, out: Path) -> None:
-    """Convert the Hugging Face directory to CTranslate2 int8."""
-    files = ["tokenizer.json", "preprocessor_config.json"]
-    converter = ctranslate2.converters.TransformersConverter(str(hf), copy_files=files)
-    with tempfile.TemporaryDirectory() as folder:  # the converter empties the folder that it writes to
-        fresh = Path(folder) / "ct2"
-        converter.convert(str(fresh), quantization="int8_float32")
-        if not json.loads((fresh / "config.json").read_text()).get("lang_ids"):
-            raise RuntimeError("the converter lost the language tokens; generation_config was not saved")
-        shutil.copytree(fresh, out, dirs_exist_ok=True)
-
-
 def main() -> None:
     """Export one run."""
     parser = argparse.ArgumentParser(
@@ -104,7 +90,7 @@ def main() -> None:
         raise SystemExit(f"no checkpoint in {options.run}; train first")
     torch.set_grad_enabled(False)
     export_hf(model, tokenizer, options.hf)
-    export_ct2(options.hf, options.ct2)
+    convert(options.hf, options.ct2)
     print(f"exported step {step}: {options.hf} and {options.ct2}")
 
 

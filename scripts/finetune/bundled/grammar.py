@@ -1,6 +1,6 @@
 """A small weighted grammar that writes customer-service sentences.
 
-The rules live in ``texts/service.grammar``; figures come from :mod:`.numbers_zh`.
+The rules live in ``texts/service.grammar``; figures come from :mod:`scripts.finetune.corpus.numbers_zh`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.finetune.bundled import numbers_zh as nz
+from scripts.finetune.corpus import numbers_zh as nz
 
 GRAMMAR_FILE = Path(__file__).with_name("texts") / "service.grammar"
 _REFERENCE = re.compile(r"\{([^{}]+)\}")
@@ -47,16 +47,21 @@ class Grammar:
                     raise ValueError(f"grammar rule {name} refers to unknown {{{reference}}}")
 
     @classmethod
-    def load(cls, path: Path = GRAMMAR_FILE) -> Grammar:
-        """Read a grammar file; raise ValueError for a line that is not a rule."""
+    def load(cls, *paths: Path) -> Grammar:
+        """Read grammar files, the bundled one if none is named; a later rule replaces an earlier one.
+
+        Raises:
+            ValueError: a line is not a rule.
+        """
         rules: dict[str, list[str]] = {}
-        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
-            if not line.strip() or line.startswith("#"):
-                continue
-            name, equals, body = line.partition(" = ")
-            if not equals:
-                raise ValueError(f"{path.name}:{number}: expected 'NAME = alternatives'")
-            rules[name.strip()] = body.split(" | ")
+        for path in paths or (GRAMMAR_FILE,):
+            for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+                if not line.strip() or line.startswith("#"):
+                    continue
+                name, equals, body = line.partition(" = ")
+                if not equals:
+                    raise ValueError(f"{path.name}:{number}: expected 'NAME = alternatives'")
+                rules[name.strip()] = body.split(" | ")
         return cls(rules)
 
     def _known(self, reference: str) -> bool:

@@ -18,9 +18,10 @@ from transformers import WhisperConfig, WhisperForConditionalGeneration
 
 from scripts.finetune.bundled.examples import PHONES, Batch
 from scripts.finetune.bundled.tokenizer import token_id
+from scripts.finetune.recogniser.checkpoint import HEADS
+from scripts.finetune.recogniser.network import encode
 
 GUIDE_WIDTH = 0.15  # share of the utterance by which attention may be off the diagonal
-HEADS = "ctc_heads.safetensors"
 TEXT_CTC_SHARE = 0.5  # of each batch: a softmax over every character on every frame is dear
 
 
@@ -85,15 +86,7 @@ class Recogniser(nn.Module):
         Returns:
             states, shape (batch, ceil(frames / 2), d_model).
         """
-        encoder = self.whisper.model.encoder
-        hidden = functional.gelu(encoder.conv1(features))
-        hidden = functional.gelu(encoder.conv2(hidden)).transpose(1, 2)
-        hidden = hidden + encoder.embed_positions.weight[: hidden.shape[1]]
-        for layer in encoder.layers:
-            output = layer(hidden, None)
-            hidden = output[0] if isinstance(output, tuple) else output
-        states: torch.Tensor = encoder.layer_norm(hidden)
-        return states
+        return encode(self.whisper, features)
 
     def phone_loss(self, states: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Return the phoneme CTC loss per label."""

@@ -23,9 +23,24 @@ def shift_voice(pcm: Pcm, rate: int, factor: float) -> Pcm:
     return np.asarray(soxr.resample(pcm, rate * factor, SAMPLE_RATE, quality="HQ"), np.float32)
 
 
+def to_narrow(pcm: Pcm) -> Pcm:
+    """Resample 16 kHz to 8 kHz."""
+    return np.asarray(soxr.resample(pcm, SAMPLE_RATE, TELEPHONE_RATE, quality="HQ"), np.float32)
+
+
+def to_wide(pcm: Pcm) -> Pcm:
+    """Resample 8 kHz to 16 kHz."""
+    return np.asarray(soxr.resample(pcm, TELEPHONE_RATE, SAMPLE_RATE, quality="HQ"), np.float32)
+
+
 def codec_round_trip(pcm: Pcm, subtype: str) -> Pcm:
-    """Send 8 kHz ``pcm`` through G.711 (``ULAW`` or ``ALAW``), as libsndfile codes it."""
+    """Send 8 kHz ``pcm`` through a coder of libsndfile: G.711 (``ULAW``, ``ALAW``) or ``GSM610``."""
     buffer = io.BytesIO()
+    if subtype == "GSM610":
+        sf.write(buffer, pcm, TELEPHONE_RATE, subtype=subtype, format="WAV")
+        buffer.seek(0)
+        decoded, _ = sf.read(buffer, dtype="float32")
+        return np.asarray(decoded[: len(pcm)], np.float32)
     options = {"samplerate": TELEPHONE_RATE, "subtype": subtype, "format": "RAW"}
     sf.write(buffer, pcm, **options)
     buffer.seek(0)
@@ -91,14 +106,14 @@ def reverberate(rng: np.random.Generator, pcm: Pcm) -> Pcm:
 
 def telephone(rng: np.random.Generator, pcm: Pcm) -> Pcm:
     """Return 16 kHz ``pcm`` as heard at 16 kHz after a narrow-band telephone line."""
-    narrow = np.asarray(soxr.resample(pcm, SAMPLE_RATE, TELEPHONE_RATE, quality="HQ"), np.float32)
+    narrow = to_narrow(pcm)
     if rng.random() < 0.5:
         narrow = band_limit(narrow, TELEPHONE_RATE, rng.uniform(80, 350), rng.uniform(3000, 3900))
     if rng.random() < 0.08:
         narrow = lose_packets(rng, narrow, TELEPHONE_RATE, rng.uniform(0.005, 0.03))
     if rng.random() < 0.8:
         narrow = codec_round_trip(narrow, "ULAW" if rng.random() < 0.7 else "ALAW")
-    return np.asarray(soxr.resample(narrow, TELEPHONE_RATE, SAMPLE_RATE, quality="HQ"), np.float32)
+    return to_wide(narrow)
 
 
 def pad_silence(rng: np.random.Generator, pcm: Pcm, longest_s: float = 0.5) -> Pcm:

@@ -1,0 +1,83 @@
+"""Recordings of any sample rate and coding as 16 kHz audio."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile as sf
+import soxr
+from numpy.typing import NDArray
+
+from scripts.finetune.frame.manifest import SAMPLE_RATE
+
+SUFFIXES = (".wav", ".mp3", ".flac", ".ogg", ".opus", ".aiff", ".au")
+MAX_HOURS = 4.0
+MAX_CHANNELS = 2
+
+
+class BadRecording(Exception):
+    """A recording that cannot be used; the message is the reason in the rejects file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Recording:
+    """A decoded recording.
+
+    Attributes:
+        audio: float32 at 16 kHz in [-1, 1], shape (samples, channels).
+        sample_rate: of the file, Hz.
+        clipped: share of samples at full scale.
+        sha256: of the file.
+    """
+
+    audio: NDArray[np.float32]
+    sample_rate: int
+    clipped: float
+    sha256: str
+
+
+def find_recordings(folder: Path) -> list[Path]:
+    """Return every audio file below ``folder``, sorted."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+
+
+def read_recording(path: Path) -> Recording:
+    """Decode and resample.
+
+    Raises:
+        BadRecording: damaged, empty, too long, or more than two channels.
+    """
+    try:
+        data = path.read_bytes()
+        with sf.SoundFile(path) as file:
+            if file.frames > MAX_HOURS * 3600 * file.samplerate:
+                raise BadRecording(f"longer than {MAX_HOURS:g} hours")
+            rate, samples = file.samplerate, file.read(dtype="float32", always_2d=True)
+    except (sf.LibsndfileError, RuntimeError, OSError) as error:
+        raise BadRecording("not readable as audio; convert it to WAV or FLAC") from error
+    if samples.shape[1] > MAX_CHANNELS:
+        raise BadRecording(f"{samples.shape[1]} channels; Yuetone takes one or two")
+    if len(samples) < rate // 10:
+        raise BadRecording("shorter than 0.1 s")
+    if not np.isfinite(samples).all():
+        raise BadRecording("contains samples that are not numbers")
+    audio = samples if rate == SAMPLE_RATE else soxr.resample(samples, rate, SAMPLE_RATE, quality="HQ")
+    return Recording(
+        audio=np.clip(audio, -1, 1).astype(np.float32),
+        sample_rate=int(rate),
+        clipped=float((np.abs(samples) >= 0.999).mean()),
+        sha256=hashlib.sha256(data).hexdigest(),
+    )
+
+
+def write_shard(path: Path, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Write 16-bit FLAC, whole or not at all; return the samples as they will be read back."""
+    whole = (np.clip(audio, -1, 1) * 32767).round().astype(np.int16)
+    fresh = path.with_name(path.name + ".new")
+    with fresh.open("wb") as file:
+        sf.write(file, whole, SAMPLE_RATE, subtype="PCM_16", format="FLAC")
+    fresh.replace(path)
+    return (whole / 32768).astype(np.float32)

@@ -1,0 +1,214 @@
+"""Transcripts of any kind as lines: CSV, JSONL, SRT, WebVTT, Praat TextGrid, ELAN and plain text."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from scripts.finetune.corpus.encoding import read_text
+from scripts.finetune.frame.errors import FinetuneError
+
+ROLES = {
+    "agent": "agent", "cs": "agent", "operator": "agent", "客服": "agent", "職員": "agent",
+    "客戶服務": "agent",
+    "customer": "customer", "caller": "customer", "client": "customer", "客戶": "customer",
+    "客人": "customer", "顧客": "customer", "來電者": "customer",
+}  # fmt: skip
+_TURN = re.compile(r"^\s*\[?([^\]：:\n]{1,20})\]?\s*[：:]\s*(.+)$")
+_RECORDING = ("recording", "audio", "file", "filename", "wav", "call")
+_TEXT = ("text", "transcript", "sentence", "utterance")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line of a transcript.
+
+    Attributes:
+        recording: file name or stem of the recording.
+        text: as written.
+        start: s since the start of the call; None if nobody timed it.
+        end: s.
+        channel: from 0, or None.
+        role: ``agent``, ``customer`` or None.
+        speaker: name or number, or None.
+        source: file and line, for reports.
+    """
+
+    recording: str
+    text: str
+    start: float | None = None
+    end: float | None = None
+    channel: int | None = None
+    role: str | None = None
+    speaker: str | None = None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A line, or a whole file, that cannot be used."""
+
+    source: str
+    reason: str
+
+
+def role_of(name: str | None) -> str | None:
+    """Return the role that a word in a transcript means, None for a word that means none."""
+    return ROLES.get((name or "").strip().lower())
+
+
+def read_transcripts(folder: Path, encoding: str | None) -> tuple[list[Line], list[BadLine]]:
+    """Read one transcript file, or every one below a folder.
+
+    Raises:
+        FinetuneError: a file has the wrong encoding.
+    """
+    files = [folder] if folder.is_file() else sorted(p for p in folder.rglob("*") if p.is_file())
+    lines: list[Line] = []
+    bad: list[BadLine] = []
+    for path in files:
+        reader = _READERS.get(path.suffix.lower())
+        if reader is None:
+            continue
+        try:
+            found = list(reader(path, encoding))
+        except FinetuneError:
+            raise
+        except Exception as error:  # noqa: BLE001 (third-party readers raise whatever they like on bad files)
+            bad.append(BadLine(path.name, f"not a readable {path.suffix} file ({type(error).__name__})"))
+            continue
+        lines += [line for line in found if isinstance(line, Line)]
+        bad += [line for line in found if isinstance(line, BadLine)]
+    return lines, bad
+
+
+def _number(row: Mapping[str, Any], *names: str) -> float | None:
+    for name in names:
+        if row.get(name) not in (None, ""):
+            return float(row[name])
+    return None
+
+
+def _from_row(row: Mapping[str, Any], source: str) -> Line | BadLine:
+    """Read one row of a table whose columns have any of the usual names."""
+    lower = {str(key).strip().lower(): value for key, value in row.items()}
+    recording = next((str(lower[name]) for name in _RECORDING if lower.get(name)), "")
+    text = next((str(lower[name]) for name in _TEXT if lower.get(name)), "")
+    if not recording or not text.strip():
+        return BadLine(source, "no recording or no text in this row")
+    try:
+        channel = _number(lower, "channel")
+        start, end = _number(lower, "start", "start_s"), _number(lower, "end", "end_s")
+    except (TypeError, ValueError):
+        return BadLine(source, "start, end or channel is not a number")
+    return Line(
+        recording=recording,
+        text=text,
+        start=start,
+        end=end,
+        channel=None if channel is None else int(channel),
+        role=role_of(str(lower.get("role") or "")),
+        speaker=str(lower["speaker"]) if lower.get("speaker") else None,
+        source=source,
+    )
+
+
+def _read_csv(path: Path, encoding: str | None) -> Iterable[Line | BadLine]:
+    text = read_text(path, encoding)
+    head = text.partition("\n")[0]
+    delimiter = max(",\t;", key=head.count)
+    rows = csv.DictReader(io.StringIO(text), delimiter=delimiter)
+    names = {name.strip().lower() for name in rows.fieldnames or ()}
+    if not names & set(_RECORDING) or not names & set(_TEXT):
+        raise FinetuneError(
+            f"{path.name}: the first line must name the columns, 'recording' and 'text' at least"
+        )
+    for row in rows:
+        yield _from_row(row, f"{path.name}:{rows.line_num}")
+
+
+def _read_jsonl(path: Path, encoding: str | None) -> Iterable[Line | BadLine]:
+    for number, line in enumerate(read_text(path, encoding).splitlines(), 1):
+        if not line.strip():
+            continue
+        source = f"{path.name}:{number}"
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        yield _from_row(row, source) if isinstance(row, dict) else BadLine(source, "not a JSON object")
+
+
+def _with_turn(line: Line) -> Line:
+    """Take a leading ``客服：`` or ``Agent:`` off the text."""
+    match = _TURN.match(line.text)
+    if not match or role_of(match.group(1)) is None:
+        return line
+    return replace(line, text=match.group(2), role=role_of(match.group(1)))
+
+
+def _read_txt(path: Path, encoding: str | None) -> Iterable[Line | BadLine]:
+    for number, text in enumerate(read_text(path, encoding).splitlines(), 1):
+        if text.strip():
+            yield _with_turn(Line(recording=path.stem, text=text.strip(), source=f"{path.name}:{number}"))
+
+
+def _read_subtitles(path: Path, encoding: str | None) -> Iterable[Line | BadLine]:
+    import pysubs2  # noqa: PLC0415 (each format loads its own reader)
+
+    subtitles = pysubs2.SSAFile.from_string(read_text(path, encoding))
+    for number, event in enumerate(subtitles, 1):
+        line = Line(
+            recording=path.stem,
+            text=event.plaintext.replace("\n", " "),
+            start=event.start / 1000,
+            end=event.end / 1000,
+            speaker=event.name or None,
+            source=f"{path.name}:{number}",
+        )
+        yield _with_turn(line)
+
+
+def _from_tier(path: Path, tier: str, start: float, end: float, text: str, number: int) -> Line:
+    role = role_of(tier)
+    return Line(
+        recording=path.stem,
+        text=text,
+        start=start,
+        end=end,
+        role=role,
+        speaker=None if role else tier,
+        source=f"{path.name}:{tier}:{number}",
+    )
+
+
+def _read_textgrid(path: Path, _encoding: str | None) -> Iterable[Line | BadLine]:
+    from praatio import textgrid  # noqa: PLC0415
+
+    grid = textgrid.openTextgrid(str(path), includeEmptyIntervals=False, duplicateNamesMode="rename")
+    for tier in grid.tiers:
+        for number, entry in enumerate(tier.entries, 1):
+            if hasattr(entry, "end"):
+                yield _from_tier(path, tier.name, float(entry.start), float(entry.end), entry.label, number)
+
+
+def _read_elan(path: Path, _encoding: str | None) -> Iterable[Line | BadLine]:
+    from pympi.Elan import Eaf  # noqa: PLC0415
+
+    document = Eaf(str(path))
+    for tier in document.get_tier_names():
+        spans = document.get_annotation_data_for_tier(tier)
+        for number, (start, end, text, *_) in enumerate(spans, 1):
+            yield _from_tier(path, tier, start / 1000, end / 1000, text, number)
+
+
+_READERS: dict[str, Callable[[Path, str | None], Iterable[Line | BadLine]]] = {
+    ".csv": _read_csv, ".tsv": _read_csv, ".jsonl": _read_jsonl, ".txt": _read_txt, ".srt": _read_subtitles,
+    ".vtt": _read_subtitles, ".textgrid": _read_textgrid, ".eaf": _read_elan,
+}  # fmt: skip

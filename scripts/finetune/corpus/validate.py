@@ -1,0 +1,128 @@
+"""The step ``validate``: look at prepared data before anybody trains on it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from asr.base import ModelError
+from asr.registry import resolve
+from scripts.finetune.corpus.checks import Data, Finding, hours, run_checks
+from scripts.finetune.frame.errors import FinetuneError
+from scripts.finetune.frame.folders import building, write_json, write_text
+from scripts.finetune.frame.manifest import Manifest, read_manifest
+from scripts.finetune.frame.page import Section, counts, histogram, write_page
+
+REPORT, REVIEW = "report.json", "review.csv"
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    if not path.is_file():
+        raise FinetuneError(f"no file {path}; run prepare again")
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def inspect(
+    prepared: Path, *, model: str, models: Path, allow_fewer: bool
+) -> tuple[Manifest, Data, list[Finding]]:
+    """Run every check.
+
+    Raises:
+        FinetuneError: the folder is not one that prepare wrote, or there is no such model.
+    """
+    manifest = read_manifest(prepared)
+    try:
+        tokenizer = Tokenizer.from_file(str(resolve(model, models).path / "tokenizer.json"))
+    except ModelError as error:
+        raise FinetuneError(str(error)) from error
+    data = Data(
+        utterances=manifest.utterances,
+        recordings=_rows(prepared / "recordings.jsonl"),
+        rejects=_rows(prepared / "rejects.jsonl"),
+        notes=_rows(prepared / "notes.jsonl"),
+        token_count=lambda char: len(tokenizer.encode(char, add_special_tokens=False).ids),
+        allow_fewer=allow_fewer,
+    )
+    return manifest, data, run_checks(data)
+
+
+def validate(prepared: Path, out: Path, *, model: str, models: Path, allow_fewer: bool) -> list[Finding]:
+    """Run the checks and write ``report.html``, ``report.json`` and ``review.csv``.
+
+    Raises:
+        FinetuneError: see :func:`inspect`; or ``out`` exists.
+    """
+    manifest, data, findings = inspect(prepared, model=model, models=models, allow_fewer=allow_fewer)
+    settings = {"manifest": manifest.sha256, "allow_fewer": allow_fewer, "model": model}
+    with building(out, settings) as folder:
+        write_json(folder / REPORT, [asdict(finding) for finding in findings])
+        write_text(folder / REVIEW, _review(findings))
+        _write_page(folder / "report.html", prepared, data, findings)
+    return findings
+
+
+def passed(findings: list[Finding]) -> bool:
+    """Tell whether no check failed."""
+    return all(finding.level != "failure" for finding in findings)
+
+
+def _review(findings: list[Finding]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(["check", "level", "item", "reason"])
+    for finding in findings:
+        writer.writerows((finding.name, finding.level, item, reason) for item, reason in finding.items)
+    return out.getvalue()
+
+
+def _write_page(path: Path, prepared: Path, data: Data, findings: list[Finding]) -> None:
+    seconds = [u.seconds for u in data.utterances]
+    failed = sum(finding.level == "failure" for finding in findings)
+    warned = sum(finding.level == "warning" for finding in findings)
+    sections = [
+        Section(
+            title="Checks",
+            text="review.csv lists every utterance behind a warning or a failure.",
+            columns=("check", "verdict", "what was found", "items"),
+            rows=[(f.name, f.level, f.detail, len(f.items)) for f in findings],
+        ),
+        counts(
+            "Hours by role",
+            {k: round(v, 2) for k, v in hours(data.utterances, lambda u: u.role).items()},
+            "h",
+        ),
+        counts(
+            "Minutes by speaker (the 40 with most)",
+            {k: round(v * 60, 1) for k, v in hours(data.utterances, lambda u: u.speaker).items()},
+            "min",
+        ),
+        histogram("Length of utterances", seconds, (0, 1, 2, 3, 4, 6, 8, 10, 15), "s"),
+        histogram(
+            "Speech over noise",
+            [u.snr_db for u in data.utterances],
+            (-10, 0, 5, 10, 15, 20, 25, 30, 40),
+            "dB",
+        ),
+        histogram(
+            "Characters a second",
+            [len(u.text) / u.seconds for u in data.utterances],
+            (0, 1, 2, 3, 4, 5, 6, 7, 8, 10),
+            "",
+        ),
+    ]
+    verdict = f"{'FAIL' if failed else 'PASS'}: {failed} failures, {warned} warnings"
+    write_page(
+        path,
+        title=f"Validation of {prepared.name}",
+        summary=f"{len(data.recordings)} recordings, {len(data.utterances)} utterances, "
+        f"{sum(seconds) / 3600:.2f} h.",
+        sections=sections,
+        verdict=verdict,
+        passed=not failed,
+    )

@@ -1,0 +1,1 @@
+"""What every trainable model of the product shares: folders, manifest, split, statistics, reports, gates."""

@@ -1,0 +1,79 @@
+"""A model that can be trained here: what the frame asks of it, and where it is found.
+
+The steps prepare, validate and split, the folders, the statistics and the promotion store know nothing of
+speech recognition. Another model joins with one module that offers these functions and one line in
+:data:`TASKS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+from scripts.finetune.frame.errors import FinetuneError
+
+TASKS = {"recogniser": "scripts.finetune.recogniser.task"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One condition of a gate.
+
+    Attributes:
+        name: of the condition.
+        passed: whether it holds.
+        detail: the figures behind the verdict, for people.
+    """
+
+    name: str
+    passed: bool
+    detail: str
+
+
+class Task(Protocol):
+    """The functions of one trainable model; options come from the command line."""
+
+    def train(self, data: Path, init: str, out: Path, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Learn from the ``train`` set of a split folder, watching its ``dev`` set."""
+        ...
+
+    def evaluate(
+        self, model: str, base: str, data: Path, out: Path, options: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Measure two servable models side by side on the frozen test set; write ``report.json``.
+
+        The report has ``models`` (each side's ``sha256``), ``test`` (its ``sha256``), and what :meth:`gate`
+        wants.
+        """
+        ...
+
+    def export(self, run: Path, out: Path, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Turn a training run into a servable directory."""
+        ...
+
+    def gate(self, report: Mapping[str, Any]) -> list[Check]:
+        """Return the conditions under which the measured model may be served."""
+        ...
+
+    def served(self, models: Path) -> Path:
+        """Return the directory of the model that is served now."""
+        ...
+
+
+def find_task(name: str) -> Task:
+    """Return the task called ``name``; its libraries are loaded only now.
+
+    Raises:
+        FinetuneError: there is none, or the finetune extra is not installed.
+    """
+    if name not in TASKS:
+        raise FinetuneError(f"no task {name!r}; there are: {', '.join(TASKS)}")
+    try:
+        module: Any = import_module(TASKS[name])
+    except ModuleNotFoundError as error:
+        raise FinetuneError(f"{error.name} is not installed: pip install 'yuetone[finetune]'") from error
+    task: Task = module.TASK
+    return task

@@ -1,0 +1,88 @@
+"""Greedy decoding of a network in training, and the error rate that early stopping watches."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import torch
+from rapidfuzz.distance import Levenshtein
+
+from asr.text.scoring import scoring_form
+from scripts.finetune.frame.manifest import SAMPLE_RATE, Manifest
+from scripts.finetune.recogniser.examples import BUCKET, WINDOW, ExampleOptions, Examples
+from scripts.finetune.recogniser.network import Network, encode
+from scripts.finetune.recogniser.tokens import TokenLayout
+
+TOKENS_PER_SECOND = 12
+EVALUATION_BATCH_SECONDS = 120.0
+
+
+def greedy(network: Network, features: torch.Tensor, start: Sequence[int], end: int) -> list[list[int]]:
+    """Return the likeliest next token, again and again, until ``end`` or a length no speech has.
+
+    Args:
+        network: in evaluation mode.
+        features: log-mel, float32, shape (batch, mels, frames).
+        start: decoder tokens that every sequence begins with.
+        end: token behind which nothing follows.
+
+    Returns:
+        tokens behind ``start``, ``end`` left out.
+    """
+    states = encode(network.whisper, features)
+    decoder = network.whisper.model.decoder
+    rows: list[list[int]] = [[] for _ in features]
+    running = torch.ones(len(rows), dtype=torch.bool, device=features.device)
+    tokens = torch.tensor([list(start)] * len(rows), device=features.device)
+    cache = None
+    for _ in range(min(440, 8 + int(features.shape[-1] / 100 * TOKENS_PER_SECOND))):
+        output = decoder(
+            input_ids=tokens, encoder_hidden_states=states, past_key_values=cache, use_cache=True
+        )
+        cache = output.past_key_values
+        best = network.whisper.proj_out(output.last_hidden_state[:, -1]).argmax(-1)
+        running &= best != end
+        if not bool(running.any()):
+            break
+        for index in running.nonzero().flatten().tolist():
+            rows[index].append(int(best[index]))
+        tokens = best[:, None]
+    return rows
+
+
+def transcribe(
+    network: Network, manifest: Manifest, layout: TokenLayout, n_mels: int, *, short_context: bool
+) -> list[str]:
+    """Return what ``network`` writes for each utterance, in the manifest's order."""
+    device = next(network.parameters()).device
+    options = ExampleOptions(seed=0, short_context=short_context, augment=0.0, timestamps=0.0)
+    examples = Examples(manifest, layout, n_mels, options)
+    texts = [""] * len(manifest)
+    training = network.training
+    network.eval()
+    start = [*layout.start, layout.no_timestamps]
+    for indices in _equal_lengths(manifest, short_context=short_context):
+        batch = examples[0, indices].to(device)
+        with torch.no_grad():
+            rows = greedy(network, batch.features, start, layout.end)
+        for index, tokens in zip(indices, rows, strict=True):
+            texts[index] = layout.decode(tokens)
+    network.train(training)
+    return texts
+
+
+def _equal_lengths(manifest: Manifest, *, short_context: bool) -> Iterator[tuple[int, ...]]:
+    """Yield batches whose utterances are padded alike, as in serving: attention is not masked."""
+    buckets: dict[int, list[int]] = defaultdict(list)
+    for index, u in enumerate(manifest.utterances):
+        buckets[-(-(u.end - u.start) // BUCKET) if short_context else WINDOW // BUCKET].append(index)
+    for size, members in sorted(buckets.items()):
+        count = max(1, int(EVALUATION_BATCH_SECONDS * SAMPLE_RATE / (size * BUCKET)))
+        yield from (tuple(members[i : i + count]) for i in range(0, len(members), count))
+
+
+def character_error_rate(references: Sequence[str], hypotheses: Sequence[str]) -> float:
+    """Return pooled edits / reference characters after the shared normaliser."""
+    pairs = [(scoring_form(r), scoring_form(h)) for r, h in zip(references, hypotheses, strict=True)]
+    return sum(Levenshtein.distance(r, h) for r, h in pairs) / max(1, sum(len(r) for r, _ in pairs))

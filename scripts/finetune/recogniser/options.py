@@ -1,0 +1,121 @@
+"""What a training run depends on: options, sets, steps and rates. Pure but for reading manifests."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.finetune.frame.errors import FinetuneError
+from scripts.finetune.frame.manifest import Manifest, read_manifest
+from scripts.finetune.frame.splitting import FROZEN, read_frozen, refuse_frozen
+from scripts.finetune.recogniser.examples import Job, plan_epoch
+
+SMALL_MODEL = 384
+"""d_model of whisper-tiny: narrower models bear, and need, larger learning rates."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainOptions:
+    """How to train; all of it fixes the result.
+
+    Attributes:
+        epochs: passes over the training set.
+        batch_seconds: of audio in a step, padding included, on each device.
+        rate: peak learning rate; 0 picks one: 1e-3 with LoRA, else 1e-5, or 5e-4 below whisper-tiny's width.
+        warm_up: share of all steps in which the rate rises.
+        decay_from: share of all steps at the full rate, behind which it falls to 0.
+        optimizer: ``adamw``, or ``muon`` for the layers' matrices.
+        lora: rank of the adapters; 0 trains every weight.
+        language: Whisper code of the transcripts.
+        short_context: train at utterance length instead of 30 s.
+        augment: strength of augmentation, 0 to 1.
+        timestamps: share of examples that write timestamps.
+        ctc_weight: of the CTC loss; 0 trains no head.
+        precision: ``fp32``, ``bf16``, or ``auto``: bf16 on a GPU, fp32 on a CPU.
+        patience: evaluations without a better CER before stopping.
+        dev_utterances: of the dev set that are decoded in an evaluation.
+        save_every: steps between checkpoints.
+        seed: of everything.
+        threads: of torch; 0 lets it choose.
+        workers: processes that make examples.
+        shuffle_texts: give every utterance the text of another: for testing gates.
+        max_steps: stop behind this step, 0 for no limit.
+    """
+
+    epochs: float = 8.0
+    batch_seconds: float = 80.0
+    rate: float = 0.0
+    warm_up: float = 0.05
+    decay_from: float = 0.4
+    optimizer: str = "adamw"
+    lora: int = 0
+    language: str = "yue"
+    short_context: bool = True
+    augment: float = 1.0
+    timestamps: float = 0.2
+    ctc_weight: float = 0.3
+    precision: str = "auto"
+    patience: int = 4
+    dev_utterances: int = 300
+    save_every: int = 100
+    seed: int = 0
+    threads: int = 0
+    workers: int = 1
+    shuffle_texts: bool = False
+    max_steps: int = 0
+
+
+def training_sets(data: Path, options: TrainOptions) -> tuple[Manifest, Manifest]:
+    """Read the train and dev sets, and refuse what the frozen test set forbids.
+
+    Raises:
+        FinetuneError: a set is missing, or shares something with the test set.
+    """
+    if not (data / FROZEN).is_file():
+        raise FinetuneError(f"{data} is no split (no {FROZEN}); make one with 'split'")
+    train, dev = (read_manifest(data / f"{name}.jsonl") for name in ("train", "dev"))
+    for manifest in (train, dev):
+        refuse_frozen(manifest, read_frozen(data))
+    dev = Manifest(dev.folder, dev.utterances[: options.dev_utterances])
+    if options.shuffle_texts:
+        texts = [utterance.text for utterance in train.utterances]
+        shift = max(1, len(texts) // 2)
+        moved = zip(train.utterances, texts[shift:] + texts[:shift], strict=True)
+        train = Manifest(train.folder, [u.model_copy(update={"text": text}) for u, text in moved])
+    return train, dev
+
+
+def plan_steps(train: Manifest, options: TrainOptions, process: int = 0, processes: int = 1) -> list[Job]:
+    """Return the job of every step of one of several processes, over all epochs."""
+    seconds = [utterance.seconds for utterance in train.utterances]
+    jobs: list[Job] = []
+    for epoch in range(math.ceil(options.epochs)):
+        plan = plan_epoch(
+            seconds,
+            batch_seconds=options.batch_seconds,
+            seed=options.seed,
+            epoch=epoch,
+            padded=not options.short_context,
+        )
+        plan = plan[: math.ceil(len(plan) * min(1.0, options.epochs - epoch))]
+        whole = len(plan) // processes * processes or len(plan)
+        jobs += [(epoch, indices) for indices in plan[:whole][process::processes]]
+    return jobs
+
+
+def pick_rate(options: TrainOptions, d_model: int) -> float:
+    """Return the peak learning rate; see :class:`TrainOptions`."""
+    if options.rate:
+        return options.rate
+    if options.lora:
+        return 1e-3
+    return 5e-4 if d_model < SMALL_MODEL else 1e-5
+
+
+def scheduled_rate(step: int, steps: int, options: TrainOptions, peak: float) -> float:
+    """Warm up, stay, fall to zero (warmup-stable-decay, Hu et al. 2024)."""
+    warm, start = options.warm_up * steps, options.decay_from * steps
+    if step < warm:
+        return peak * (step + 1) / max(1.0, warm)
+    return peak if step < start else peak * max(0.0, 1 - (step - start) / max(1.0, steps - start))

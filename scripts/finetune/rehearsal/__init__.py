@@ -1,0 +1,1 @@
+"""Synthetic local recordings, to rehearse the whole chain without anybody's speech."""

@@ -1,0 +1,256 @@
+"""Reading transcripts and recordings: every format, and every way in which they can be wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asr.text.scoring import scoring_form
+from asr.text.spoken import MARKS
+from scripts.finetune.corpus.alignment import agreement, deal, tokens
+from scripts.finetune.corpus.encoding import read_text
+from scripts.finetune.corpus.figures import read_out
+from scripts.finetune.corpus.matching import match
+from scripts.finetune.corpus.numbers_zh import integer
+from scripts.finetune.corpus.recordings import BadRecording, read_recording, write_shard
+from scripts.finetune.corpus.transcripts import BadLine, Line, read_transcripts
+from scripts.finetune.corpus.wording import is_mandarin, luhn, personal_data
+from scripts.finetune.frame.errors import FinetuneError
+
+pytestmark = pytest.mark.training
+
+TEXTGRID = """File type = "ooTextFile"
+Object class = "TextGrid"
+
+xmin = 0
+xmax = 4
+tiers? <exists>
+size = 1
+item []:
+    item [1]:
+        class = "IntervalTier"
+        name = "客戶"
+        xmin = 0
+        xmax = 4
+        intervals: size = 3
+        intervals [1]:
+            xmin = 0
+            xmax = 1
+            text = ""
+        intervals [2]:
+            xmin = 1
+            xmax = 2.5
+            text = "唔該晒"
+        intervals [3]:
+            xmin = 2.5
+            xmax = 4
+            text = ""
+"""
+ELAN = """<?xml version="1.0" encoding="UTF-8"?>
+<ANNOTATION_DOCUMENT AUTHOR="" DATE="2026-01-01T00:00:00+08:00" FORMAT="3.0" VERSION="3.0"
+ xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"
+ xsi:noNamespaceSchemaLocation="http://www.mpi.nl/tools/elan/EAFv3.0.xsd">
+<HEADER MEDIA_FILE="" TIME_UNITS="milliseconds"/>
+<TIME_ORDER><TIME_SLOT TIME_SLOT_ID="ts1" TIME_VALUE="1000"/>
+<TIME_SLOT TIME_SLOT_ID="ts2" TIME_VALUE="2500"/></TIME_ORDER>
+<TIER LINGUISTIC_TYPE_REF="default-lt" TIER_ID="agent"><ANNOTATION>
+<ALIGNABLE_ANNOTATION ANNOTATION_ID="a1" TIME_SLOT_REF1="ts1" TIME_SLOT_REF2="ts2">
+<ANNOTATION_VALUE>唔該晒</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION></TIER>
+<LINGUISTIC_TYPE GRAPHIC_REFERENCES="false" LINGUISTIC_TYPE_ID="default-lt" TIME_ALIGNABLE="true"/>
+</ANNOTATION_DOCUMENT>
+"""
+SRT = "1\n00:00:01,000 --> 00:00:02,500\n客服：唔該晒\n\n"
+VTT = "WEBVTT\n\n00:00:01.000 --> 00:00:02.500\nCustomer: 唔該晒\n"
+TIMED = [
+    ("a.TextGrid", TEXTGRID, "customer"),
+    ("a.eaf", ELAN, "agent"),
+    ("a.srt", SRT, "agent"),
+    ("a.vtt", VTT, "customer"),
+    ("t.csv", "Recording;Start;End;Role;Transcript\na.wav;1.0;2.5;客人;唔該晒\n", "customer"),
+    ("t.jsonl", '{"audio": "a.wav", "start": 1, "end": 2.5, "role": "agent", "text": "唔該晒"}\n', "agent"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "role"), TIMED)
+def test_every_timed_format_gives_the_same_line(tmp_path: Path, name: str, content: str, role: str) -> None:
+    (tmp_path / name).write_text(content, "utf-8")
+    lines, bad = read_transcripts(tmp_path, None)
+    assert not bad
+    (line,) = lines
+    assert (line.text, line.start, line.end, line.role) == ("唔該晒", 1.0, 2.5, role)
+    assert Path(line.recording).stem == "a"
+
+
+def test_plain_text_gives_turns_without_times(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("客服：早晨\n客戶: 我想問：幾錢？\n\n其他：冇呢個角色\n", "utf-8")
+    lines, _ = read_transcripts(tmp_path, None)
+    assert [(line.role, line.text) for line in lines] == [
+        ("agent", "早晨"),
+        ("customer", "我想問：幾錢？"),
+        (None, "其他：冇呢個角色"),
+    ]
+    assert all(line.start is None for line in lines)
+
+
+def test_rows_that_cannot_be_used_are_named_with_their_line(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("recording,text,start\na.wav,好,one\n,好,\nb.wav,,\n", "utf-8")
+    (tmp_path / "t.jsonl").write_text("not json\n[1]\n", "utf-8")
+    (tmp_path / "b.TextGrid").write_text("nothing of the kind", "utf-8")
+    lines, bad = read_transcripts(tmp_path, None)
+    assert not lines
+    sources = {item.source for item in bad}
+    assert sources == {"t.csv:2", "t.csv:3", "t.csv:4", "t.jsonl:1", "t.jsonl:2", "b.TextGrid"}
+
+
+def test_a_table_without_column_names_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a.wav,好\n", "utf-8")
+    with pytest.raises(FinetuneError, match="first line must name the columns"):
+        read_transcripts(tmp_path, None)
+
+
+def test_big5_is_named_and_read_when_told(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes("recording,text\na.wav,唔該你幫我查下張單係咪收多咗錢\n".encode("big5hkscs"))
+    with pytest.raises(FinetuneError, match="reads as big5hkscs: give --encoding big5hkscs"):
+        read_text(path)
+    assert "張單係咪" in read_text(path, "big5hkscs")
+    with pytest.raises(FinetuneError, match="no encoding"):
+        read_text(path, "klingon")
+    path.write_text("recording,text\na.wav,唔該\n", "utf-16")
+    assert "唔該" in read_text(path)
+
+
+def test_lines_find_their_recordings_by_path_name_or_stem(tmp_path: Path) -> None:
+    recordings = [tmp_path / "x" / "a.wav", tmp_path / "y" / "a.wav", tmp_path / "b.wav", tmp_path / "c.wav"]
+    names = ["x/a.wav", "b", "a", "nobody.wav"]
+    lines = [Line(recording=name, text="好", source=f"t:{name}") for name in names]
+    matched, bad = match(tmp_path, recordings, lines)
+    assert [line.recording for line in matched[recordings[0]]] == ["x/a.wav"]
+    assert [line.recording for line in matched[recordings[2]]] == ["b"]
+    reasons = {item.source: item.reason for item in bad}
+    assert "several recordings" in reasons["t:a"]
+    assert "no such recording" in reasons["t:nobody.wav"]
+    assert "without a transcript" in reasons["c.wav"]
+
+
+@pytest.mark.parametrize(("subtype", "container"), [("ULAW", "wav"), ("PCM_16", "flac"), (None, "mp3")])
+def test_recordings_of_any_coding_become_16_khz(tmp_path: Path, subtype: str | None, container: str) -> None:
+    path = tmp_path / f"a.{container}"
+    time = np.arange(8000) / 8000
+    sf.write(path, 0.5 * np.stack([np.sin(880 * time)] * 2, 1), 8000, subtype=subtype)
+    recording = read_recording(path)
+    assert recording.sample_rate == 8000
+    assert recording.audio.shape[1] == 2
+    assert 15_500 < len(recording.audio) < 18_500
+    shard = write_shard(tmp_path / "s.flac", recording.audio)
+    assert np.array_equal(shard, sf.read(tmp_path / "s.flac", dtype="float32")[0])
+
+
+def test_recordings_that_are_none_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"RIFF but no more")
+    (tmp_path / "b.wav").write_bytes(b"")
+    sf.write(tmp_path / "c.wav", np.zeros((9000, 3)), 8000)
+    sf.write(tmp_path / "d.wav", np.zeros(10), 8000)
+    for name, reason in (("a", "not readable"), ("b", "not readable"), ("c", "3 channels"), ("d", "shorter")):
+        with pytest.raises(BadRecording, match=reason):
+            read_recording(tmp_path / f"{name}.wav")
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("今期$1,234蚊", "今期一千二百三十四蚊"),
+        ("電話91234567", "電話九一二三四五六七"),
+        ("15號3:30前", "十五號三點半前"),
+        ("2025年3月", "二零二五年三月"),
+        ("A123456(7)", " A 一二三四五六，括號七"),
+        ("回贈5%", "回贈百分之五"),
+        ("0.5個鐘", "零點五個鐘"),
+        ("冇數字", "冇數字"),
+    ],
+)
+def test_figures_are_read_out(written: str, said: str) -> None:
+    assert read_out(written) == said
+
+
+@given(st.integers(10, 99_999_999))
+def test_amounts_survive_reading_out_and_scoring(value: int) -> None:
+    assert scoring_form(read_out(f"總共${value:,}。")) == scoring_form(f"總共{integer(value)}蚊。")
+
+
+def test_a_whole_transcript_is_cut_where_utterances_meet() -> None:
+    text = "早晨，我想問下張單點解貴咗。我嘅號碼係九一二三四五六七。唔該晒！"
+    heard = ["早神我想文下張但點解貴咗", "哦嘅號馬係九一二三四五六", "唔該"]
+    dealt = deal(heard, text)
+    assert [piece.text for piece in dealt.pieces] == [
+        "早晨，我想問下張單點解貴咗。",
+        "我嘅號碼係九一二三四五六七。",
+        "唔該晒！",
+    ]
+    assert not dealt.left
+    assert all(piece.agreement > 0.6 for piece in dealt.pieces)
+
+
+def test_text_whose_speech_was_missed_is_left_over_not_given_to_a_neighbour() -> None:
+    missed = "跟住佢哋個經理話會喺下個禮拜覆返我。"
+    dealt = deal(["早晨我想問張單", "唔該晒"], f"早晨，我想問張單。{missed}唔該晒。")
+    assert [piece.text for piece in dealt.pieces] == ["早晨，我想問張單。", "唔該晒。"]
+    assert dealt.left == (missed,)
+
+
+def test_nothing_heard_gives_nothing() -> None:
+    dealt = deal(["", ""], "唔該晒。")
+    assert [piece.text for piece in dealt.pieces] == ["", ""]
+    assert dealt.left == ("唔該晒。",)
+    assert agreement("", "好") == 0.0
+
+
+_TEXT = st.text("早晨我想問單唔該晒點解，。 ab", max_size=60)
+
+
+@given(st.lists(_TEXT, min_size=1, max_size=5), _TEXT)
+def test_dealing_loses_and_invents_nothing(heard: list[str], text: str) -> None:
+    dealt = deal(heard, text)
+    assert len(dealt.pieces) == len(heard)
+
+    def bare(part: str) -> str:
+        return "".join(token for token, _ in tokens(part))
+
+    given_out = "".join(sorted(bare("".join(p.text + "。" for p in dealt.pieces) + "。".join(dealt.left))))
+    assert given_out == "".join(sorted(bare(text)))
+    assert all(set(piece.text) <= set(text) | set(MARKS) for piece in dealt.pieces)
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        ("我身份證係 A 一二三四五六，括號七", ["hkid"]),
+        ("張卡係四一一一一一一一一一一一一一一一", ["card"]),
+        ("電話九一二三，四五六七", ["phone"]),
+        ("我個 email係 amy at gmail dot com", ["email"]),
+        ("我等咗三十日，收多咗我一千二百蚊", []),
+    ],
+)
+def test_personal_data_is_found(text: str, kinds: list[str]) -> None:
+    assert personal_data(text) == kinds
+
+
+def test_card_numbers_have_a_check_digit() -> None:
+    assert luhn("4111111111111111")
+    assert not luhn("4111111111111112")
+
+
+def test_mandarin_is_told_from_cantonese() -> None:
+    assert is_mandarin("他們沒有給我退款")
+    assert not is_mandarin("佢哋冇退錢俾我")
+    assert not is_mandarin("搭的士去")
+    assert not is_mandarin("他話佢哋冇收到")
+
+
+def test_bad_lines_are_values() -> None:
+    assert BadLine("a", "b") == BadLine("a", "b")

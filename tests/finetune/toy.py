@@ -1,0 +1,86 @@
+"""A toy centre: a few synthetic calls with whole-call transcripts, made once for all tests."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from functools import lru_cache
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import numpy as np
+import soundfile as sf
+
+from scripts.finetune.frame.manifest import Utterance
+from scripts.finetune.rehearsal.calls import ROLES, make_call
+
+ROOT = Path(__file__).resolve().parents[2]
+CALLS = 10
+
+
+@lru_cache(maxsize=1)
+def toy_calls() -> Path:
+    """Return a folder of calls and their ``transcripts.csv``; read only."""
+    folder = Path(mkdtemp(prefix="yuetone-toy-")) / "calls"
+    folder.mkdir()
+    rows = [["recording", "role", "speaker", "text"]]
+    for number in range(CALLS):
+        call, texts, people = make_call(number, 4, 5)
+        name = f"call-{number:04d}.wav"
+        sf.write(folder / name, call, 8000, subtype="ULAW")
+        rows += [[name, role, who, "".join(t)] for role, t, who in zip(ROLES, texts, people, strict=True)]
+    with (folder / "transcripts.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+    return folder
+
+
+@lru_cache(maxsize=1)
+def toy_data() -> Path:
+    """Return a folder with ``prepared`` and ``split``, made by the command line; read only."""
+    base = toy_calls().parent
+    finetune("prepare", toy_calls(), "--out", base / "prepared", "--workers", "1")
+    finetune("split", base / "prepared", "--out", base / "split", "--shares", "60,20,20")
+    return base
+
+
+def run_finetune(*arguments: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a step as its user does; return what came of it."""
+    command = [sys.executable, "-m", "scripts.finetune", *map(str, arguments)]
+    environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1", **(env or {})}
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
+
+
+def finetune(*arguments: object) -> str:
+    """Run a step that must succeed; return its output."""
+    done = run_finetune(*arguments)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def utterance(number: int = 0, **changes: Any) -> Utterance:
+    """Return an utterance without audio, for pure functions."""
+    fields: dict[str, Any] = {
+        "id": f"u{number}",
+        "call": f"call{number}",
+        "audio": "audio/x.flac",
+        "channel": 0,
+        "start": 0,
+        "end": 48_000,
+        "speaker": f"speaker{number}",
+        "role": "customer",
+        "text": "我想查詢我張單點解咁貴。",
+        "source": "t.csv:2",
+        "heard": "我想查詢我張單點解咁貴。",
+        "snr_db": 20.0,
+        "sha256": f"{number:064x}",
+    }
+    return Utterance(**{**fields, **changes})
+
+
+def silence(path: Path, seconds: float, channels: int = 1) -> None:
+    """Write a recording in which nobody speaks."""
+    rng = np.random.default_rng(0)
+    sf.write(path, rng.normal(0, 1e-3, (int(8000 * seconds), channels)), 8000)
