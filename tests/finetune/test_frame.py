@@ -46,7 +46,7 @@ SHARES = {"train": 0.7, "dev": 0.15, "test": 0.15}
 def centre(calls: int, agents: int, seed: int = 0) -> list[Utterance]:
     """Return utterances of calls between their own customers and shared agents."""
     rng = random.Random(seed)
-    out = []
+    out: list[Utterance] = []
     for call in range(calls):
         for role, speaker in (("customer", f"c{call}"), ("agent", f"a{rng.randrange(agents)}")):
             length = rng.randint(16_000, 160_000)

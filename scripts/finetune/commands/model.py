@@ -120,6 +120,7 @@ def evaluate(
         int, typer.Option(min=0, help="Utterances of each set, for a quick look; 0 for all.")
     ] = 0,
     task: TaskOption = "recogniser",
+    dry_run: DryRunOption = False,
 ) -> None:
     """Measure a model against the served one, side by side; write report.html and report.json.
 
@@ -128,13 +129,19 @@ def evaluate(
 
         python -m scripts.finetune evaluate work/model --data work/split --general work/general --out report
     """
-    options = {
+    options: dict[str, Any] = {
         "general": general,
         "terms": _terms(terms),
         "models": models,
         "device": device,
         "limit": limit,
     }
+    if dry_run:
+        from scripts.finetune.recogniser.evaluation import EvaluateOptions, plan  # noqa: PLC0415
+
+        for line in plan(EvaluateOptions(tuned=model, base=base, data=data, **options)):
+            console.print(line, markup=False, highlight=False)
+        return
     report = find_task(task).evaluate(model, base, data, out, options)
     for name, key in (("CER", "cer"), ("MER", "mer")):
         before, after = (report[key][side] for side in ("base", "tuned"))
@@ -172,6 +179,7 @@ def export(
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Split folder, if it was moved since training.")] = None,
     task: TaskOption = "recogniser",
+    dry_run: DryRunOption = False,
 ) -> None:
     """Turn a run into a model directory that the server, CTranslate2 and faster-whisper load.
 
@@ -187,6 +195,14 @@ def export(
         "min_context_s": min_context,
         "data": data,
     }
+    if dry_run:
+        from scripts.finetune.recogniser.export import read_run  # noqa: PLC0415
+
+        found = read_run(run)
+        console.print(
+            f"best CER on dev {100 * found.result['best_cer']:.1f} %, from {found.settings['init']}"
+        )
+        return
     parity = find_task(task).export(run, out, options)["parity"]
     console.print(
         f"{out}: {parity['same']} of {parity['utterances']} transcripts as in PyTorch; CER "

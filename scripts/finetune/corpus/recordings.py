@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,8 +77,9 @@ def read_recording(path: Path) -> Recording:
 def write_shard(path: Path, audio: NDArray[np.float32]) -> NDArray[np.float32]:
     """Write 16-bit FLAC, whole or not at all; return the samples as they will be read back."""
     whole = (np.clip(audio, -1, 1) * 32767).round().astype(np.int16)
+    coded = io.BytesIO()  # libsndfile hides a failing write of a real file
+    sf.write(coded, whole, SAMPLE_RATE, subtype="PCM_16", format="FLAC")
     fresh = path.with_name(path.name + ".new")
-    with fresh.open("wb") as file:
-        sf.write(file, whole, SAMPLE_RATE, subtype="PCM_16", format="FLAC")
+    fresh.write_bytes(coded.getbuffer())
     fresh.replace(path)
     return (whole / 32768).astype(np.float32)

@@ -59,6 +59,19 @@ def test_set(data: Path) -> Manifest:
     return test
 
 
+def plan(options: EvaluateOptions) -> list[str]:
+    """Return what would be measured, a line each.
+
+    Raises:
+        FinetuneError: a model or a set is missing.
+    """
+    sets = {"test": test_set(options.data)}
+    if options.general:
+        sets["general"] = read_manifest(options.general)
+    lines = [f"{side}: {open_directory(getattr(options, side), options.models).path}" for side in SIDES]
+    return lines + [f"{name}: {len(manifest)} utterances" for name, manifest in sets.items()]
+
+
 def evaluate(options: EvaluateOptions, out: Path) -> dict[str, Any]:
     """Do the whole step; return the report that is also written.
 

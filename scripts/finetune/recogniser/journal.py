@@ -10,6 +10,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import torch
+from rich.console import Console
+from rich.progress import Progress, TextColumn
 
 LOG = "train.jsonl"
 EVERY = 10
@@ -21,16 +23,24 @@ class Journal:
     Args:
         out: folder of the run.
         step: that the run goes on from.
+        total: steps of the whole run.
         active: False in all but one process.
     """
 
-    def __init__(self, out: Path, step: int, *, active: bool) -> None:
+    def __init__(self, out: Path, step: int, total: int, *, active: bool) -> None:
         self._path = out / LOG
         self._step = step
         self._active = active
         self._sums: dict[str, list[float]] = {}
         self._since = time.monotonic()
         self._board: Any = None
+        self._bar = Progress(
+            *Progress.get_default_columns(),
+            TextColumn("{task.fields[figures]}"),
+            console=Console(stderr=True),
+            disable=not (active and sys.stderr.isatty()),
+        )
+        self._task = self._bar.add_task("training", total=total, completed=step, figures="")
         if active:
             self._forget(step)
             from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 (slow to load)
@@ -43,17 +53,20 @@ class Journal:
             self._path.write_text("".join(line + "\n" for line in rows), "utf-8")
 
     def __enter__(self) -> Self:
+        self._bar.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._bar.stop()
         if self._board is not None:
             self._board.close()
 
     def step(self, parts: dict[str, torch.Tensor], rate: float) -> None:
         """Count a step; write the means of every tenth."""
         self._step += 1
+        self._bar.update(self._task, completed=self._step)
         for name, value in parts.items():
             self._sums.setdefault(name, []).append(float(value))
         if self._step % EVERY == 0:
@@ -77,7 +90,12 @@ class Journal:
         for name, value in row.items():
             if name != "step":
                 self._board.add_scalar(name, value, row["step"])
-        print(line, file=sys.stderr, flush=True)
+        if self._bar.disable:
+            print(line, file=sys.stderr, flush=True)
+        else:
+            figures = ("loss", "dev_cer")
+            shown = [f"{name} {row[name]:.3f}" for name in figures if name in row]
+            self._bar.update(self._task, figures=" ".join(shown))
 
 
 def _step_of(line: str) -> int:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
+from rich.progress import track
 
 from asr.base import AsrRequest, ModelError
 from asr.directory import ModelDirectory
@@ -61,7 +64,8 @@ def write_all(engine: WhisperEngine, manifest: Manifest) -> list[str]:
     requests = [AsrRequest(pcm=manifest.pcm(u), final=True) for u in manifest.utterances]
     order = sorted(range(len(requests)), key=lambda index: engine.bucket(requests[index]))
     texts = [""] * len(requests)
-    for first in range(0, len(order), BATCH):
+    starts = range(0, len(order), BATCH)
+    for first in track(starts, engine.name, console=Console(stderr=True), disable=not sys.stderr.isatty()):
         buckets: dict[int, list[int]] = {}
         for index in order[first : first + BATCH]:
             buckets.setdefault(engine.bucket(requests[index]), []).append(index)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -10,10 +11,10 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from safetensors.torch import save_file
+from safetensors.torch import save as serialise
 
 from scripts.finetune.frame.errors import FinetuneError
-from scripts.finetune.frame.folders import no_traceback_when_full, same_settings, write_json
+from scripts.finetune.frame.folders import no_traceback_when_full, same_settings, write_bytes, write_json
 from scripts.finetune.recogniser.checkpoint import Checkpoint, open_checkpoint
 from scripts.finetune.recogniser.decoding import character_error_rate, transcribe
 from scripts.finetune.recogniser.examples import ExampleOptions, Examples
@@ -115,10 +116,13 @@ class Trainer:
         with no_traceback_when_full(self._out):
             self._out.mkdir(parents=True, exist_ok=True, mode=0o700)
             settings.pop("max_steps")
-            same_settings(self._out, settings)
+            with self._accelerator.main_process_first():
+                same_settings(self._out, settings)
             if (self._out / CHECKPOINT).exists():
                 self._load()
-            self._journal = Journal(self._out, self._progress.step, active=self._accelerator.is_main_process)
+            self._journal = Journal(
+                self._out, self._progress.step, len(self._plan), active=self._accelerator.is_main_process
+            )
 
     def _batches(self) -> Iterator[Batch]:
         options = self._options
@@ -189,8 +193,7 @@ class Trainer:
         if cer < progress.best_cer:
             progress.best_cer, progress.best_step, progress.bad = cer, progress.step, 0
             if self._accelerator.is_main_process:
-                save_file(trainable_state(self._network), self._out / (BEST + ".new"))
-                (self._out / (BEST + ".new")).replace(self._out / BEST)
+                write_bytes(self._out / BEST, serialise(trainable_state(self._network)))
         else:
             progress.bad += 1
         progress.finished = progress.bad > self._options.patience
@@ -204,8 +207,9 @@ class Trainer:
             "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
             "progress": asdict(self._progress),
         }
-        torch.save(state, self._out / (CHECKPOINT + ".new"))
-        (self._out / (CHECKPOINT + ".new")).replace(self._out / CHECKPOINT)
+        coded = io.BytesIO()  # torch turns a full disk into an error of its own
+        torch.save(state, coded)
+        write_bytes(self._out / CHECKPOINT, coded.getvalue())
 
     def _load(self) -> None:
         state = torch.load(self._out / CHECKPOINT, weights_only=True)
