@@ -10,7 +10,7 @@ import re
 import zlib
 from dataclasses import dataclass
 
-from asr.text.spoken import without_marks
+from asr.text.spoken import syllables, without_marks
 
 # What training data taught public Whisper models to write when nobody speaks.
 BOILERPLATE = re.compile(
@@ -29,13 +29,13 @@ class GuardSettings:
         no_speech: above this, together with a low log-probability, nothing was said.
         log_probability: mean token log-probability below which a text is not believed.
         compression: zlib ratio of the text's bytes above which it is a loop.
-        characters_per_second: more than anybody speaks (fast Cantonese has 7 to 8 syllables a second).
+        syllables_per_second: more than anybody speaks (fast Cantonese has 7 to 8).
     """
 
     no_speech: float = 0.6
     log_probability: float = -1.5
     compression: float = 2.4
-    characters_per_second: float = 14.0
+    syllables_per_second: float = 14.0
 
 
 def token_cap(seconds: float) -> int:
@@ -70,6 +70,6 @@ def rejection(
         ("no_speech", no_speech > settings.no_speech and log_probability < -0.7),
         ("log_probability", log_probability < settings.log_probability),
         ("repetition", len(bare) > 12 and compression_ratio(bare) > settings.compression),
-        ("too_fast", len(bare) > 4 and len(bare) / max(seconds, 0.1) > settings.characters_per_second),
+        ("too_fast", len(bare) > 4 and syllables(bare) / max(seconds, 0.1) > settings.syllables_per_second),
     )
     return next((reason for reason, holds in checks if holds), None)

@@ -92,8 +92,10 @@ def chain(steps: Steps, options: argparse.Namespace) -> None:
     check = [finetune, "validate", work / "prepared", "--out", work / "validation", *few, *models]
     steps.run("validate", check)
     steps.run("split", [finetune, "split", work / "prepared", "--out", work / "split"])
-    training = [finetune, "train", work / "split", "--out", work / "run", *shlex.split(options.train)]
-    steps.run("train", training)
+    replay = [finetune, "general", "--out", work / "replay", "--replay", options.replay]
+    steps.run("make replay", replay)
+    training = [finetune, "train", work / "split", "--out", work / "run", "--replay", work / "replay"]
+    steps.run("train", [*training, *shlex.split(options.train)])
     steps.run("export", [finetune, "export", work / "run", "--out", work / "local-1"])
     steps.run("general", [finetune, "general", "--out", work / "general", "--count", options.general])
     sets = ["--data", work / "split", "--general", work / "general", "--terms", terms, *models]
@@ -179,6 +181,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder for finetune_chain.json")
     parser.add_argument("--count", type=int, default=620, help="synthetic calls")
     parser.add_argument("--general", type=int, default=100, help="sentences in each general set")
+    parser.add_argument("--replay", type=int, default=6000, help="utterances of general training speech")
     parser.add_argument("--serve", type=int, default=20, help="test calls to stream over gRPC")
     parser.add_argument("--train", default=TRAINING, help="options of the training step")
     parser.add_argument("--allow-fewer", action="store_true", help="go on with fewer than 500 calls")

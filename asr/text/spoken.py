@@ -49,3 +49,13 @@ def normalize_spoken(text: str) -> str:
 def without_marks(text: str) -> str:
     """Return verbatim ``text`` without its punctuation marks."""
     return "".join(char for char in text if char not in MARKS)
+
+
+def syllables(text: str) -> float:
+    """Return about how many syllables verbatim ``text`` has.
+
+    One for each Chinese character or digit; for a Latin word one for three letters, and at least one.
+    """
+    words = _WORD.findall(text)
+    others = sum(char.isalnum() for char in _WORD.sub("", text))
+    return others + sum(max(1.0, len(word) / 3) for word in words)

@@ -172,15 +172,24 @@ def split(
 def general(
     out: OutOption,
     count: Annotated[int, typer.Option(min=1, help="Sentences in each of four sets.")] = 100,
+    replay: Annotated[
+        int, typer.Option(min=0, help="Instead: this many utterances to train on, against forgetting.")
+    ] = 0,
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 11,
 ) -> None:
-    """Make a general set of synthetic Cantonese, to see what a tuned model has forgotten.
+    """Make synthetic general Cantonese: to see what a tuned model has forgotten, or to prevent that.
 
-    Better: prepare real general speech, such as Common Voice yue, and give its manifest to 'evaluate'.
+    Better: prepare real general speech, such as Common Voice yue, and give its manifests to 'train --replay'
+    and 'evaluate --general'.
 
     Examples:
         python -m scripts.finetune general --out work/general
-    """
-    from scripts.finetune.bundled.general import make_general  # noqa: PLC0415
 
-    console.print(f"{make_general(out, count=count, seed=seed)} utterances in {out}")
+        python -m scripts.finetune general --replay 6000 --out work/replay
+    """
+    from scripts.finetune.bundled.general import make_general, make_replay  # noqa: PLC0415
+
+    if replay:
+        console.print(f"{make_replay(out, count=replay, seed=seed)} utterances to replay in {out}")
+    else:
+        console.print(f"{make_general(out, count=count, seed=seed)} utterances in {out}")

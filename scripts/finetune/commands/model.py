@@ -54,6 +54,12 @@ def train(
     seed: Annotated[int, typer.Option(help="Of everything.")] = 0,
     threads: Annotated[int, typer.Option(min=0, help="Of torch; 0 lets it choose.")] = 0,
     workers: Annotated[int, typer.Option(min=0, help="Processes that make examples.")] = 1,
+    replay: Annotated[
+        str, typer.Option(help="Manifest of general speech to train on beside, against forgetting.")
+    ] = "",
+    replay_share: Annotated[
+        float, typer.Option(min=0, max=0.95, help="Of the speech in an epoch, as far as there is.")
+    ] = 0.5,
     shuffle_texts: Annotated[
         bool, typer.Option("--shuffle-texts", help="Train on wrong transcripts, to see the gate refuse.")
     ] = False,
@@ -65,7 +71,7 @@ def train(
     On several GPUs: accelerate launch -m scripts.finetune train ...
 
     Examples:
-        python -m scripts.finetune train work/split --out work/run
+        python -m scripts.finetune train work/split --replay work/replay --out work/run
 
         python -m scripts.finetune train work/split --init ./whisper-small --lora 16 --out work/run-lora
 
@@ -96,9 +102,13 @@ def _say_plan(data: Path, init: str, options: dict[str, Any]) -> None:
     from scripts.finetune.recogniser.options import TrainOptions, plan_steps, training_sets  # noqa: PLC0415
 
     chosen = TrainOptions(**options)
-    train_set, dev = training_sets(data, chosen)
-    steps = len(plan_steps(train_set, chosen))
-    console.print(f"start from {locate(init)}; {len(train_set)} utterances, {len(dev)} dev; {steps} steps")
+    sets = training_sets(data, chosen)
+    steps = len(plan_steps(sets, chosen))
+    replayed = len(sets.train) - sets.own
+    console.print(
+        f"start from {locate(init)}; {sets.own} utterances, {replayed} to replay, {len(sets.dev)} dev"
+    )
+    console.print(f"{steps} steps")
     console.print(str(asdict(chosen)), markup=False, highlight=False)
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.text.spoken import normalize_spoken
-from scripts.finetune.corpus.alignment import Piece, agreement, deal, tokens
+from asr.text.spoken import normalize_spoken, syllables
+from scripts.finetune.corpus.alignment import Piece, agreement, deal
 from scripts.finetune.corpus.cutting import Span, noise_power, snr_db, speech_spans, within
 from scripts.finetune.corpus.figures import read_out
 from scripts.finetune.corpus.transcripts import BadLine, Line
@@ -233,11 +233,6 @@ def _line_of(piece: Piece, lines: Sequence[Line], texts: Sequence[str]) -> Line:
         zip(lines, texts, strict=True),
         key=lambda pair: (piece.text in pair[1], agreement(piece.text, pair[1])),
     )[0]
-
-
-def syllables(text: str) -> float:
-    """Return about how many syllables ``text`` has: one a character, one for three Latin letters."""
-    return sum(max(1.0, len(token) / 3) for token, _ in tokens(text))
 
 
 def _unusable(text: str, seconds: float, aligned: float | None, least: float) -> str | None:

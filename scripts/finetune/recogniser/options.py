@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.finetune.frame.errors import FinetuneError
-from scripts.finetune.frame.manifest import Manifest, read_manifest
+from scripts.finetune.frame.manifest import Manifest, move_manifest, read_manifest
 from scripts.finetune.frame.splitting import FROZEN, read_frozen, refuse_frozen
 from scripts.finetune.recogniser.examples import Job, plan_epoch
 
@@ -40,6 +42,9 @@ class TrainOptions:
         threads: of torch; 0 lets it choose.
         workers: processes that make examples.
         shuffle_texts: give every utterance the text of another: for testing gates.
+        replay: manifest of general speech that is trained on beside the centre's, against forgetting
+            (experience replay, Rolnick et al. 2019); empty for none.
+        replay_share: of the speech in each epoch, at most what there is; drawn anew for each.
         max_steps: stop behind this step, 0 for no limit.
     """
 
@@ -63,11 +68,28 @@ class TrainOptions:
     threads: int = 0
     workers: int = 1
     shuffle_texts: bool = False
+    replay: str = ""
+    replay_share: float = 0.5
     max_steps: int = 0
 
 
-def training_sets(data: Path, options: TrainOptions) -> tuple[Manifest, Manifest]:
-    """Read the train and dev sets, and refuse what the frozen test set forbids.
+@dataclass(frozen=True, slots=True)
+class TrainingSets:
+    """What a run learns from and watches.
+
+    Attributes:
+        train: the centre's utterances, and behind them those to replay.
+        own: how many of them are the centre's.
+        dev: what is watched.
+    """
+
+    train: Manifest
+    own: int
+    dev: Manifest
+
+
+def training_sets(data: Path, options: TrainOptions) -> TrainingSets:
+    """Read the train, dev and replay sets, and refuse what the frozen test set forbids.
 
     Raises:
         FinetuneError: a set is missing, or shares something with the test set.
@@ -75,7 +97,8 @@ def training_sets(data: Path, options: TrainOptions) -> tuple[Manifest, Manifest
     if not (data / FROZEN).is_file():
         raise FinetuneError(f"{data} is no split (no {FROZEN}); make one with 'split'")
     train, dev = (read_manifest(data / f"{name}.jsonl") for name in ("train", "dev"))
-    for manifest in (train, dev):
+    replay = read_manifest(Path(options.replay)) if options.replay else Manifest(data, ())
+    for manifest in (train, dev, replay):
         refuse_frozen(manifest, read_frozen(data))
     dev = Manifest(dev.folder, dev.utterances[: options.dev_utterances])
     if options.shuffle_texts:
@@ -83,21 +106,38 @@ def training_sets(data: Path, options: TrainOptions) -> tuple[Manifest, Manifest
         shift = max(1, len(texts) // 2)
         moved = zip(train.utterances, texts[shift:] + texts[:shift], strict=True)
         train = Manifest(train.folder, [u.model_copy(update={"text": text}) for u, text in moved])
-    return train, dev
+    everything = [*train.utterances, *move_manifest(replay, train.folder)]
+    return TrainingSets(Manifest(train.folder, everything), len(train), dev)
 
 
-def plan_steps(train: Manifest, options: TrainOptions, process: int = 0, processes: int = 1) -> list[Job]:
+def epoch_members(seconds: Sequence[float], own: int, options: TrainOptions, epoch: int) -> list[int]:
+    """Return the utterances of one epoch: all of the centre's, and a draw of those to replay."""
+    members = list(range(own))
+    wanted = sum(seconds[:own]) * options.replay_share / max(1e-6, 1 - options.replay_share)
+    others = list(range(own, len(seconds)))
+    random.Random(f"replay/{options.seed}/{epoch}").shuffle(others)
+    for index in others:
+        if wanted <= 0:
+            break
+        wanted -= seconds[index]
+        members.append(index)
+    return members
+
+
+def plan_steps(sets: TrainingSets, options: TrainOptions, process: int = 0, processes: int = 1) -> list[Job]:
     """Return the job of every step of one of several processes, over all epochs."""
-    seconds = [utterance.seconds for utterance in train.utterances]
+    seconds = [utterance.seconds for utterance in sets.train.utterances]
     jobs: list[Job] = []
     for epoch in range(math.ceil(options.epochs)):
+        members = epoch_members(seconds, sets.own, options, epoch)
         plan = plan_epoch(
-            seconds,
+            [seconds[index] for index in members],
             batch_seconds=options.batch_seconds,
             seed=options.seed,
             epoch=epoch,
             padded=not options.short_context,
         )
+        plan = [tuple(members[index] for index in batch) for batch in plan]
         plan = plan[: math.ceil(len(plan) * min(1.0, options.epochs - epoch))]
         whole = len(plan) // processes * processes or len(plan)
         jobs += [(epoch, indices) for indices in plan[:whole][process::processes]]

@@ -79,7 +79,8 @@ class Trainer:
 
     def __init__(self, data: Path, init: str, out: Path, options: TrainOptions) -> None:
         self._out, self._options = out, options
-        self._train, self._dev = training_sets(data, options)
+        sets = training_sets(data, options)
+        self._train, self._dev = sets.train, sets.dev
         precision = options.precision
         if precision == "auto":
             precision = "bf16" if torch.cuda.is_available() else "fp32"
@@ -96,13 +97,14 @@ class Trainer:
         self._prepared: list[Any] = prepared
         self._progress = Progress()
         accelerator = self._accelerator
-        self._plan = plan_steps(self._train, options, accelerator.process_index, accelerator.num_processes)
-        hours = round(sum(u.seconds for u in self._train.utterances) / 3600, 3)
+        self._plan = plan_steps(sets, options, accelerator.process_index, accelerator.num_processes)
+        own = self._train.utterances[: sets.own]
+        hours = round(sum(u.seconds for u in own) / 3600, 3)
         self._begin(
             {
                 "data": self._train.sha256,
                 "data_folder": str(data.resolve()),
-                "train_utterances": len(self._train),
+                "train_utterances": sets.own,
                 "train_hours": hours,
                 "init": init,
                 **asdict(options),
