@@ -24,7 +24,7 @@ from scripts.finetune.frame.errors import FinetuneError
 from scripts.finetune.frame.manifest import read_manifest
 from scripts.finetune.recogniser.checkpoint import open_checkpoint
 from scripts.finetune.recogniser.examples import ExampleOptions, Examples, plan_epoch
-from scripts.finetune.recogniser.options import TrainOptions, scheduled_rate
+from scripts.finetune.recogniser.options import TrainOptions, epoch_members, scheduled_rate, training_sets
 from scripts.finetune.recogniser.task import TASK
 from scripts.finetune.recogniser.tokens import TokenLayout
 from tests.finetune.toy import ROOT, finetune, run_finetune, toy_data
@@ -256,3 +256,19 @@ def test_the_rate_rises_stays_and_falls() -> None:
     assert rates[200] == 1.0
     assert rates[-1] < 0.01
     assert max(rates) == 1.0
+
+
+def test_replay_draws_other_speech_beside_the_centres(tmp_path: Path) -> None:
+    seconds = [2.0] * 100 + [4.0] * 200
+    options = TrainOptions(replay_share=0.5)
+    drawn = [epoch_members(seconds, 100, options, epoch) for epoch in (0, 0, 1)]
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert drawn[0][:100] == list(range(100))
+    assert sum(seconds[index] for index in drawn[0][100:]) == pytest.approx(200, abs=4)
+    assert epoch_members(seconds[:100], 100, options, 0) == list(range(100))
+    finetune("general", "--replay", "4", "--out", tmp_path / "replay")
+    sets = training_sets(toy_data() / "split", TrainOptions(replay=str(tmp_path / "replay")))
+    assert len(sets.train) == sets.own + 4
+    assert all(len(sets.train.pcm(u)) > 1000 for u in sets.train.utterances[sets.own :])
+    with pytest.raises(FinetuneError, match="of the frozen test set"):
+        training_sets(toy_data() / "split", TrainOptions(replay=str(toy_data() / "split" / "test.jsonl")))
