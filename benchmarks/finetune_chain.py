@@ -194,7 +194,7 @@ def main() -> None:
     report = json.loads((work / "report" / "report.json").read_text())
     result = {
         "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": shlex.join(["python", "-m", "benchmarks.finetune_chain", *sys.argv[1:]]),
+        "command": f"python -m benchmarks.finetune_chain --work runs/chain --train '{options.train}'",
         "machine": {"cpus": os.cpu_count(), "system": platform.machine()},
         "versions": {name: version(name) for name in ("torch", "transformers", "ctranslate2")},
         "prepared": json.loads((work / "prepared" / "summary.json").read_text()),

@@ -184,7 +184,7 @@ def test_the_evaluation_compares_what_it_must() -> None:
     assert found["general"]["utterances"] == 12
     assert found["speed"]["ratio"] > 0
     page = (report() / "report.html").read_text()
-    assert "This page quotes calls: personal data" in page
+    assert "This page holds personal data" in page
 
 
 def test_promotion_asks_the_gate_and_the_right_report() -> None:

@@ -98,13 +98,15 @@ def test_plain_text_gives_turns_without_times(tmp_path: Path) -> None:
 
 
 def test_rows_that_cannot_be_used_are_named_with_their_line(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text("recording,text,start\na.wav,好,one\n,好,\nb.wav,,\n", "utf-8")
+    (tmp_path / "t.csv").write_text(
+        "recording,text,start\na.wav,好,one\n,好,\nb.wav,,\nc.wav,好,nan\n", "utf-8"
+    )
     (tmp_path / "t.jsonl").write_text("not json\n[1]\n", "utf-8")
     (tmp_path / "b.TextGrid").write_text("nothing of the kind", "utf-8")
     lines, bad = read_transcripts(tmp_path, None)
     assert not lines
     sources = {item.source for item in bad}
-    assert sources == {"t.csv:2", "t.csv:3", "t.csv:4", "t.jsonl:1", "t.jsonl:2", "b.TextGrid"}
+    assert sources == {"t.csv:2", "t.csv:3", "t.csv:4", "t.csv:5", "t.jsonl:1", "t.jsonl:2", "b.TextGrid"}
 
 
 def test_a_table_without_column_names_is_refused(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from scripts.finetune.frame.errors import FinetuneError
 from scripts.finetune.frame.folders import building, same_settings, write_json
 from scripts.finetune.frame.manifest import Manifest, Utterance, read_manifest, write_manifest
 from scripts.finetune.frame.promotion import promote, read_report, rollback
+from scripts.finetune.frame.split_step import make_split, parse_shares
 from scripts.finetune.frame.splitting import (
     check_frozen,
     frozen_record,
@@ -98,9 +99,31 @@ def test_the_test_set_is_frozen_and_refused_for_training(tmp_path: Path) -> None
     edited = [sets["test"][0].model_copy(update={"text": "改咗"}), *sets["test"][1:]]
     with pytest.raises(FinetuneError, match="was changed since it was frozen"):
         check_frozen(Manifest(tmp_path, edited), frozen)
-    grown = centre(80, 25) + [utterance(10_000 + n, call=f"new{n}", speaker=f"n{n}") for n in range(40)]
-    again = split(grown, SHARES, seed=9, keep_in_test=frozen.audio)
-    assert frozen.audio <= {u.sha256 for u in again["test"]}
+
+
+def test_a_frozen_test_set_stays_as_it_was_when_calls_are_added(tmp_path: Path) -> None:
+    shares = parse_shares("70,15,15")
+    first, second = tmp_path / "prepared", tmp_path / "more" / "prepared"
+    for folder in (first, second):
+        folder.mkdir(parents=True)
+    old = centre(80, 25)
+    write_manifest(first / "manifest.jsonl", old)
+    make_split(first, tmp_path / "split", shares, seed=1, frozen=None, tie="all")
+    test = read_manifest(tmp_path / "split" / "test.jsonl")
+    new = [utterance(10_000 + n, call=f"new{n}", speaker=f"n{n}") for n in range(40)]
+    again = [u.model_copy(update={"text": "又寫過"}) for u in old[::2]]  # prepared anew, half of it rejected
+    write_manifest(second / "manifest.jsonl", again + new)
+    make_split(second, tmp_path / "split2", shares, seed=2, frozen=tmp_path / "split", tie="all")
+    kept = read_manifest(tmp_path / "split2" / "test.jsonl")
+    assert [u.text for u in kept.utterances] == [u.text for u in test.utterances]
+    assert {kept.folder.joinpath(u.audio).resolve() for u in kept.utterances} == {
+        test.folder.joinpath(u.audio).resolve() for u in test.utterances
+    }
+    assert read_frozen(tmp_path / "split2") == read_frozen(tmp_path / "split")
+    for name in ("train", "dev"):
+        refuse_frozen(read_manifest(tmp_path / "split2" / f"{name}.jsonl"), read_frozen(tmp_path / "split"))
+    with pytest.raises(FinetuneError, match="three positive numbers"):
+        parse_shares("80,20")
 
 
 def test_manifests_come_back_and_bad_lines_are_named(tmp_path: Path) -> None:

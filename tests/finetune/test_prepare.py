@@ -176,3 +176,25 @@ def test_validation_insists_on_500_recordings(tmp_path: Path) -> None:
     assert not any(u.text in review for u in read_manifest(prepared).utterances if len(u.text) > 4)
     output = finetune("validate", prepared, "--out", tmp_path / "w", "--allow-fewer")
     assert f"ONLY {CALLS} USABLE RECORDINGS" in output
+
+
+def test_speech_that_two_lines_claim_is_used_once(tmp_path: Path) -> None:
+    calls = tmp_path / "calls"
+    calls.mkdir()
+    agents = [u for u in read_manifest(toy_data() / "prepared").utterances if u.role == "agent"]
+    (call, _), *_ = Counter(u.call for u in agents).most_common()
+    shutil.copy(toy_calls() / f"{call[:9]}.wav", calls / "a.wav")
+    one = next(u for u in agents if u.call == call)
+    whole = "".join(u.text for u in agents if u.call == call)
+    lines = (
+        "recording,start,end,role,text",
+        f"a.wav,,,agent,{whole}",
+        f"a.wav,,,,{whole}",
+        f"a.wav,{one.start / 16_000 + 0.15:.2f},{one.end / 16_000 - 0.1:.2f},agent,{one.text}",
+    )
+    (calls / "t.csv").write_text("\n".join(lines) + "\n")
+    out = tmp_path / "out"
+    finetune("prepare", calls, "--out", out, "--workers", "1")
+    kept = read_manifest(out).utterances
+    assert [u.aligned for u in kept if u.channel == 1 and abs(u.start - one.start) < 8000] == [None]
+    assert "another line of the transcript is for the same speech" in rejects(out).values()

@@ -36,6 +36,9 @@ def train(
         float, typer.Option(min=1, help="Seconds of audio a step, padding included.")
     ] = 80.0,
     rate: Annotated[float, typer.Option(min=0, help="Peak learning rate; 0 picks one for the model.")] = 0.0,
+    decay_from: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the steps at the full rate, which then falls to 0.")
+    ] = 0.4,
     optimizer: Annotated[str, typer.Option(help="adamw or muon.")] = "adamw",
     lora: Annotated[int, typer.Option(min=0, help="Rank of LoRA adapters; 0 trains every weight.")] = 0,
     language: Annotated[str, typer.Option(help="Whisper code of the transcripts.")] = "yue",

@@ -81,7 +81,7 @@ class CallCutter:
         whole: dict[int | None, list[Line]] = defaultdict(list)
         for line in lines:
             channel = _channel(call, line)
-            if channel is not None and channel >= len(speech):
+            if channel is not None and not 0 <= channel < len(speech):
                 out.rejects.append(BadLine(line.source, f"channel {channel} of {len(speech)}; count from 0"))
             elif line.start is None or line.end is None:
                 whole[channel].append(line)
@@ -93,7 +93,7 @@ class CallCutter:
         for maybe, group in whole.items():
             spans = _merged(speech) if maybe is None else [(maybe, span) for span in speech[maybe]]
             candidates += self._whole(call, spans, group, out)
-        for candidate in sorted(candidates, key=lambda c: (c.span, c.channel)):
+        for candidate in sorted(_apart(candidates, out), key=lambda c: (c.span, c.channel)):
             self._keep(call, candidate, out)
         return out
 
@@ -193,6 +193,28 @@ class CallCutter:
                 sha256=pcm_sha256(pcm),
             )
         )
+
+
+def _apart(candidates: Sequence[_Candidate], out: Prepared) -> list[_Candidate]:
+    """Leave out what was claimed twice, by lines with times and without or with a role and without.
+
+    Times by hand come before alignment, and a better alignment before a worse one.
+    """
+    kept: list[_Candidate] = []
+    for found in sorted(candidates, key=lambda c: -(2.0 if c.aligned is None else c.aligned)):
+        start, end = found.span
+        twice = any(
+            other.channel == found.channel
+            and min(end, other.span[1]) - max(start, other.span[0]) > MARGIN * 4
+            for other in kept
+        )
+        if twice and found.text:
+            out.rejects.append(
+                BadLine(found.line.source, "another line of the transcript is for the same speech")
+            )
+        elif not twice:
+            kept.append(found)
+    return kept
 
 
 def spoken(text: str) -> str:

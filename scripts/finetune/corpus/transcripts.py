@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -91,7 +92,10 @@ def read_transcripts(folder: Path, encoding: str | None) -> tuple[list[Line], li
 def _number(row: Mapping[str, Any], *names: str) -> float | None:
     for name in names:
         if row.get(name) not in (None, ""):
-            return float(row[name])
+            value = float(row[name])
+            if not math.isfinite(value):
+                raise ValueError("not a time")
+            return value
     return None
 
 

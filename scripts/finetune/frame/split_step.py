@@ -9,7 +9,7 @@ from typing import Any
 from scripts.finetune.frame.errors import FinetuneError
 from scripts.finetune.frame.folders import building, write_json
 from scripts.finetune.frame.manifest import Manifest, Utterance, move_manifest, read_manifest, write_manifest
-from scripts.finetune.frame.splitting import FROZEN, SETS, frozen_record, read_frozen, split
+from scripts.finetune.frame.splitting import FROZEN, SETS, check_frozen, frozen_record, read_frozen, split
 
 
 def parse_shares(text: str) -> dict[str, float]:
@@ -55,17 +55,14 @@ def deal_sets(
     """
     manifest = read_manifest(prepared)
     tied = None if tie == "all" else frozenset({tie})
-    keep = read_frozen(frozen).audio if frozen else frozenset()
-    sets = split(manifest.utterances, shares, seed=seed, keep_in_test=keep, tied_roles=tied)
-    missing = keep - {utterance.sha256 for utterance in sets["test"]}
-    if missing:
-        raise FinetuneError(
-            f"{len(missing)} utterances of the frozen test set are not in {prepared}; prepare the old calls "
-            "with the new ones"
-        )
-    if keep:  # the test set stays exactly as it was; what else its speakers said is set aside
-        sets["test"] = [utterance for utterance in sets["test"] if utterance.sha256 in keep]
-    return sets, tied, manifest
+    if frozen is None:
+        return split(manifest.utterances, shares, seed=seed, tied_roles=tied), tied, manifest
+    record, test = read_frozen(frozen), read_manifest(frozen / "test.jsonl")
+    check_frozen(test, record)
+    rest = [utterance for utterance in manifest.utterances if not record.holds(utterance)]
+    total = shares["train"] + shares["dev"]
+    sets = split(rest, {name: shares[name] / total for name in ("train", "dev")}, seed=seed, tied_roles=tied)
+    return {**sets, "test": move_manifest(test, manifest.folder)}, tied, manifest
 
 
 def make_split(

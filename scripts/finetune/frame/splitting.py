@@ -57,7 +57,6 @@ def split(
     shares: Mapping[str, float],
     *,
     seed: int,
-    keep_in_test: frozenset[str] = frozenset(),
     tied_roles: frozenset[str] | None = None,
 ) -> dict[str, list[Utterance]]:
     """Deal groups of calls and speakers to sets, largest first, to the set that lacks most of their roles.
@@ -66,7 +65,6 @@ def split(
         utterances: of the whole manifest.
         shares: of speech by set; sums to 1.
         seed: settles ties.
-        keep_in_test: hashes of an earlier frozen test set: their groups stay in the test set.
         tied_roles: see :func:`groups`.
 
     Raises:
@@ -85,8 +83,7 @@ def split(
             wanted = (shares[name] * total[role] - have[name][role] for role in seconds)
             return sum(wanted) / shares[name]
 
-        kept = any(utterance.sha256 in keep_in_test for utterance in part)
-        name = "test" if kept else max(shares, key=lack)
+        name = max(shares, key=lack)
         sets[name] += part
         have[name].update(seconds)
     _refuse_lopsided(sets, shares, parts)
@@ -131,6 +128,11 @@ class Frozen:
     audio: frozenset[str]
     calls: frozenset[str]
     speakers: frozenset[str]
+
+    def holds(self, utterance: Utterance) -> bool:
+        """Tell whether ``utterance``, its call or its speaker is in the test set."""
+        known = utterance.speaker in self.speakers or utterance.call in self.calls
+        return known or utterance.sha256 in self.audio
 
 
 def read_frozen(path: Path) -> Frozen:
