@@ -90,25 +90,21 @@ def convert(
 
 
 def convert_directory(source: Path, target: Path, quantization: str) -> None:
-    """Convert, copying tokenizer and front end.
+    """Convert, in the place of ``target`` if it is there.
 
     Raises:
         SettingsError: a library is missing, or ``source`` is not a Whisper directory.
     """
-    if not (source / "config.json").is_file():
-        raise SettingsError(f"{source} is no Hugging Face model directory (no config.json)")
-    files = [f for f in ("tokenizer.json", "preprocessor_config.json") if (source / f).is_file()]
-    try:
-        from ctranslate2.converters import TransformersConverter  # noqa: PLC0415
+    from asr.convert import convert as run  # noqa: PLC0415 (keeps --help fast)
 
-        converter = TransformersConverter(str(source), copy_files=files, low_cpu_mem_usage=True)
-        converter.convert(str(target), quantization=quantization, force=True)
-    except (ImportError, NameError) as error:
-        raise SettingsError(
-            "converting needs torch and transformers: pip install 'yuetone[finetune]'"
-        ) from error
-    except (OSError, ValueError, RuntimeError) as error:
-        raise SettingsError(f"{source} cannot be converted: {error}") from error
+    fresh = target.with_name(target.name + ".partial")
+    shutil.rmtree(fresh, ignore_errors=True)
+    try:
+        run(source, fresh, quantization)
+    except ModelError as error:
+        raise SettingsError(str(error)) from error
+    shutil.rmtree(target, ignore_errors=True)
+    fresh.rename(target)
 
 
 @app.command()

@@ -17,11 +17,11 @@ from tokenizers import Tokenizer
 from transformers import GenerationConfig, PreTrainedTokenizerFast, WhisperFeatureExtractor
 from transformers.models.whisper.tokenization_whisper import LANGUAGES
 
+from asr.convert import convert
 from scripts.finetune.bundled.model import Recogniser, build
 from scripts.finetune.bundled.tokenizer import token_id
 from scripts.finetune.bundled.train import TOKENIZER, load
 from scripts.finetune.recogniser.checkpoint import HEADS
-from scripts.finetune.recogniser.convert import convert
 
 GUIDED_HEADS = [[layer, head] for layer in range(2) for head in (1, 2)]
 """Cross-attention heads that training kept on the diagonal (see model.stray_attention)."""

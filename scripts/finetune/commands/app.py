@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from asr.base import ModelError
 from scripts.finetune.frame.errors import FinetuneError
 from scripts.finetune.frame.folders import no_traceback_when_full
 
@@ -43,7 +44,7 @@ def main() -> None:
     try:
         with no_traceback_when_full(Path("the output folder")):
             app(standalone_mode=True)
-    except FinetuneError as error:
+    except (FinetuneError, ModelError) as error:
         typer.secho(f"error: {error}", err=True, fg=typer.colors.RED)
         sys.exit(EXIT_UNUSABLE)
     except KeyboardInterrupt:

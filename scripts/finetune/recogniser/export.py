@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from transformers import WhisperFeatureExtractor
 
+from asr.convert import convert
 from asr.directory import read_directory
 from asr.text.scoring import scoring_form
 from scripts.finetune.corpus.hearing import hear
@@ -22,7 +23,6 @@ from scripts.finetune.frame.folders import SETTINGS, building, read_json, write_
 from scripts.finetune.frame.manifest import Manifest, read_manifest
 from scripts.finetune.recogniser.card import model_card
 from scripts.finetune.recogniser.checkpoint import HEADS, Checkpoint, open_checkpoint
-from scripts.finetune.recogniser.convert import convert
 from scripts.finetune.recogniser.decoding import character_error_rate, transcribe
 from scripts.finetune.recogniser.network import Network, merge_lora
 from scripts.finetune.recogniser.options import TrainOptions
