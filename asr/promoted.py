@@ -50,11 +50,17 @@ def read_promotions(models: Path, kind: str = RECOGNISER) -> Promotions:
         return Promotions()
     try:
         found = json.loads(path.read_text("utf-8"))
-        return Promotions(stack=[str(name) for name in found["stack"]], history=list(found["history"]))
+        return Promotions(stack=_names(found["stack"]), history=list(found["history"]))
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(
             f"{path} is damaged; restore it from a backup, or remove it and promote again"
         ) from error
+
+
+def _names(stack: Any) -> list[str]:
+    if not isinstance(stack, list) or not all(isinstance(n, str) and n == Path(n).name for n in stack):
+        raise ValueError("not a list of folder names")
+    return stack
 
 
 def write_promotions(models: Path, promotions: Promotions, kind: str = RECOGNISER) -> None:

@@ -9,6 +9,7 @@ import pytest
 import soundfile as sf
 from hypothesis import given
 from hypothesis import strategies as st
+from praatio import textgrid
 
 from asr.text.scoring import scoring_form
 from asr.text.spoken import MARKS
@@ -17,7 +18,7 @@ from scripts.finetune.corpus.encoding import read_text
 from scripts.finetune.corpus.figures import read_out
 from scripts.finetune.corpus.matching import match
 from scripts.finetune.corpus.numbers_zh import integer
-from scripts.finetune.corpus.recordings import BadRecording, read_recording, write_shard
+from scripts.finetune.corpus.recordings import BadRecording, find_recordings, read_recording, write_shard
 from scripts.finetune.corpus.transcripts import BadLine, Line, read_transcripts
 from scripts.finetune.corpus.wording import is_mandarin, luhn, personal_data
 from scripts.finetune.frame.errors import FinetuneError
@@ -109,10 +110,60 @@ def test_rows_that_cannot_be_used_are_named_with_their_line(tmp_path: Path) -> N
     assert sources == {"t.csv:2", "t.csv:3", "t.csv:4", "t.csv:5", "t.jsonl:1", "t.jsonl:2", "b.TextGrid"}
 
 
-def test_a_table_without_column_names_is_refused(tmp_path: Path) -> None:
+def test_a_table_that_is_none_of_ours_is_left_out_with_a_reason(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a.wav,好\n", "utf-8")
-    with pytest.raises(FinetuneError, match="first line must name the columns"):
+    (tmp_path / "empty.csv").write_text("", "utf-8")
+    (tmp_path / "._t.csv").write_bytes(b"\x00\xff")
+    lines, bad = read_transcripts(tmp_path, None)
+    assert not lines
+    assert {item.source for item in bad} == {"t.csv", "empty.csv"}
+    assert all("does not name the columns" in item.reason for item in bad)
+
+
+BAD_ROWS = (
+    "a.wav,agent,0,我想查單,唔該晒",  # a comma without quotes: the rest would be lost
+    "a.wav,agnet,0,唔該",
+    "a.wav,agent,0.5,唔該",
+)
+
+
+@pytest.mark.parametrize("row", BAD_ROWS)
+def test_a_row_that_could_be_misread_is_refused(tmp_path: Path, row: str) -> None:
+    (tmp_path / "t.csv").write_text(f"recording,role,channel,text\n{row}\n", "utf-8")
+    lines, bad = read_transcripts(tmp_path, None)
+    assert (lines, [item.source for item in bad]) == ([], ["t.csv:2"])
+
+
+def test_a_quote_that_is_never_closed_is_an_error_not_a_long_text(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text('recording,text\na.wav,"唔該\nb.wav,多謝\nc.wav,好\n', "utf-8")
+    with pytest.raises(FinetuneError, match="never closed"):
         read_transcripts(tmp_path, None)
+    (tmp_path / "t.csv").write_text('recording,text\na.wav,"唔該\nb.wav,"多謝\nc.wav,好\n', "utf-8")
+    with pytest.raises(FinetuneError, match="quote"):
+        read_transcripts(tmp_path, None)
+    (tmp_path / "t.csv").write_text('recording,text\na.wav,"唔該\nb.wav,多謝"\nc.wav,好\n', "utf-8")
+    lines, bad = read_transcripts(tmp_path, None)
+    assert ([line.text for line in lines], len(bad)) == (["好"], 1)
+
+
+def test_text_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    rows = ('{"audio": "a.wav", "text": ["a", "b"]}', '{"audio": "a.wav", "text": "\\ud800"}')
+    (tmp_path / "t.jsonl").write_text("\n".join(rows), "utf-8")
+    (tmp_path / "a.srt").write_text(SRT + "2\n00:00:03,000 --> bad\n遺失\n", "utf-8")
+    lines, bad = read_transcripts(tmp_path, None)
+    assert not lines
+    assert {item.source for item in bad} == {"t.jsonl:1", "t.jsonl:2", "a.srt:1"}
+
+
+def test_points_and_second_tiers_of_a_textgrid_keep_their_meaning(tmp_path: Path) -> None:
+    grid = textgrid.Textgrid()
+    for name in ("agent", "agent_2"):
+        grid.addTier(textgrid.IntervalTier(name, [(0.0, 1.0, "早晨")], 0, 4))
+    grid.addTier(textgrid.PointTier("customer", [(2.0, "喂")], 0, 4))
+    grid.save(str(tmp_path / "a.TextGrid"), format="short_textgrid", includeBlankSpaces=True)
+    lines, bad = read_transcripts(tmp_path, None)
+    assert [line.role for line in lines] == ["agent", "agent"]
+    assert [item.reason for item in bad] == ["a point, not an interval"]
 
 
 def test_big5_is_named_and_read_when_told(tmp_path: Path) -> None:
@@ -129,15 +180,25 @@ def test_big5_is_named_and_read_when_told(tmp_path: Path) -> None:
 
 def test_lines_find_their_recordings_by_path_name_or_stem(tmp_path: Path) -> None:
     recordings = [tmp_path / "x" / "a.wav", tmp_path / "y" / "a.wav", tmp_path / "b.wav", tmp_path / "c.wav"]
-    names = ["x/a.wav", "b", "a", "nobody.wav"]
+    names = ["x/a.wav", "b", "a", "nobody.wav", "b.2024-11-03", "z/b.wav", "b.mp3"]
     lines = [Line(recording=name, text="好", source=f"t:{name}") for name in names]
+    lines.append(Line(recording="notes/b", stem="b", text="好", source="sidecar"))
     matched, bad = match(tmp_path, recordings, lines)
     assert [line.recording for line in matched[recordings[0]]] == ["x/a.wav"]
-    assert [line.recording for line in matched[recordings[2]]] == ["b"]
+    assert [line.source for line in matched[recordings[2]]] == ["t:b", "t:b.mp3", "sidecar"]
     reasons = {item.source: item.reason for item in bad}
     assert "several recordings" in reasons["t:a"]
-    assert "no such recording" in reasons["t:nobody.wav"]
+    for name in ("nobody.wav", "b.2024-11-03", "z/b.wav"):
+        assert "no such recording" in reasons[f"t:{name}"]
     assert "without a transcript" in reasons["c.wav"]
+
+
+def test_kinds_that_are_not_read_are_named(tmp_path: Path) -> None:
+    for name in ("a.m4a", "b.aif", ".hidden.wav"):
+        (tmp_path / name).write_bytes(b"")
+    found, bad = find_recordings(tmp_path)
+    assert [path.name for path in found] == ["b.aif"]
+    assert [(item.source, "convert it" in item.reason) for item in bad] == [("a.m4a", True)]
 
 
 @pytest.mark.parametrize(("subtype", "container"), [("ULAW", "wav"), ("PCM_16", "flac"), (None, "mp3")])

@@ -122,8 +122,11 @@ def test_a_frozen_test_set_stays_as_it_was_when_calls_are_added(tmp_path: Path) 
     assert read_frozen(tmp_path / "split2") == read_frozen(tmp_path / "split")
     for name in ("train", "dev"):
         refuse_frozen(read_manifest(tmp_path / "split2" / f"{name}.jsonl"), read_frozen(tmp_path / "split"))
-    with pytest.raises(FinetuneError, match="three positive numbers"):
-        parse_shares("80,20")
+    for text in ("80,20", "nan,1,1", "inf,1,1", "0,1,1"):
+        with pytest.raises(FinetuneError, match="three positive numbers"):
+            parse_shares(text)
+    with pytest.raises(FinetuneError, match="too few calls"):
+        split(centre(3, 2), shares, seed=0)
 
 
 def test_manifests_come_back_and_bad_lines_are_named(tmp_path: Path) -> None:
@@ -286,6 +289,22 @@ def test_a_report_of_another_model_is_refused(tmp_path: Path) -> None:
         read_report(tmp_path, model, other)
 
 
+@pytest.mark.parametrize("content", ["[1, 2]", '{"models": [1]}', '{"models": {"tuned": 3}}', "{"])
+def test_a_report_that_is_none_is_refused(tmp_path: Path, content: str) -> None:
+    model = fake_model(tmp_path / "m", "m")
+    (tmp_path / "report.json").write_text(content)
+    with pytest.raises(FinetuneError, match=r"evaluate|not valid JSON"):
+        read_report(tmp_path, model, model)
+
+
+def test_only_one_run_works_in_a_folder(tmp_path: Path) -> None:
+    with building(tmp_path / "out", {}) as folder:
+        assert folder.exists()
+        with pytest.raises(FinetuneError, match="another run is working"), building(tmp_path / "out", {}):
+            pass
+    assert not list((tmp_path / "out").glob(".lock"))
+
+
 def test_unknown_tasks_are_refused() -> None:
     with pytest.raises(FinetuneError, match="there are: recogniser"):
         find_task("telepathy")
@@ -303,7 +322,13 @@ def clean() -> Data:
     row = {"seconds": 4.0, "channels": 1, "sample_rate": 8000, "clipped": 0.0}
     rows = [{**row, "call": u.call, "source": f"{u.call}.wav"} for u in members]
     return Data(
-        utterances=members, recordings=rows, rejects=[], notes=[], token_count=lambda _: 1, allow_fewer=False
+        utterances=members,
+        recordings=rows,
+        rejects=[],
+        notes=[],
+        unreadable=[],
+        token_count=lambda _: 1,
+        allow_fewer=False,
     )
 
 
@@ -339,5 +364,6 @@ def test_each_check_finds_its_fault() -> None:
     assert _level(replace(data, recordings=loud), "clipping") == "failure"
     note = {"source": "t:1", "kind": "simplified", "detail": "请"}
     assert _level(replace(data, notes=[note]), "simplified characters") == "warning"
+    assert _level(replace(data, unreadable=["audio/x.flac"]), "audio") == "failure"
     low = [{**row, "sample_rate": 6000} for row in data.recordings]
     assert _level(replace(data, recordings=low), "sample rates") == "warning"

@@ -198,3 +198,51 @@ def test_speech_that_two_lines_claim_is_used_once(tmp_path: Path) -> None:
     kept = read_manifest(out).utterances
     assert [u.aligned for u in kept if u.channel == 1 and abs(u.start - one.start) < 8000] == [None]
     assert "another line of the transcript is for the same speech" in rejects(out).values()
+
+
+def small_centre(folder: Path) -> tuple[Path, list[str]]:
+    """Return a folder with one call, and its transcript's lines."""
+    folder.mkdir()
+    shutil.copy(toy_calls() / "call-0000.wav", folder / "call-0000.wav")
+    lines = (toy_calls() / "transcripts.csv").read_text().splitlines()[:3]
+    (folder / "t.csv").write_text("\n".join(lines) + "\n")
+    return folder, lines
+
+
+def test_mended_transcripts_are_read_again(tmp_path: Path) -> None:
+    calls, lines = small_centre(tmp_path / "calls")
+    (calls / "t.csv").write_text(lines[0] + "\ncall-0000.wav,customer,x,。。。\n")
+    out = tmp_path / "out"
+    done = run_finetune("prepare", calls, "--out", out, "--workers", "1")
+    assert (done.returncode, "rejects.jsonl says why" in done.stderr) == (2, True)
+    (calls / "t.csv").write_text("\n".join(lines) + "\n")
+    finetune("prepare", calls, "--out", out, "--workers", "1")
+    assert {u.speaker for u in read_manifest(out).utterances} == {"customer 0", "agent 0"}
+
+
+def test_a_copy_of_a_recording_is_refused_line_by_line(tmp_path: Path) -> None:
+    calls, lines = small_centre(tmp_path / "calls")
+    (calls / "day2").mkdir()
+    shutil.copy(calls / "call-0000.wav", calls / "day2" / "other.wav")
+    more = [line.replace("call-0000.wav", "day2/other.wav") for line in lines[1:]]
+    (calls / "t.csv").write_text("\n".join([*lines, *more]) + "\n")
+    out = tmp_path / "out"
+    finetune("prepare", calls, "--out", out, "--workers", "1")
+    reasons = [json.loads(line)["reason"] for line in (out / "rejects.jsonl").read_text().splitlines()]
+    assert sum("is a copy of call-0000.wav" in reason for reason in reasons) == 2
+    finetune("validate", out, "--out", tmp_path / "v", "--allow-fewer")
+
+
+def test_places_that_cannot_be_written_are_one_line(tmp_path: Path) -> None:
+    calls, _ = small_centre(tmp_path / "calls")
+    (tmp_path / "file").write_text("")
+    for out, message in (
+        (tmp_path / "file" / "out", "Not a directory"),
+        (tmp_path / ("x" * 300), "File name too long"),
+        (calls / "out", "is inside"),
+    ):
+        done = run_finetune("prepare", calls, "--out", out, "--workers", "1")
+        assert done.returncode == 2
+        assert done.stderr.startswith("error: ")
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr

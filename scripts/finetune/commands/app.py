@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import warnings
 from pathlib import Path
@@ -38,6 +39,16 @@ def _steps() -> None:
     """Keep the name of a step necessary, however many there are."""
 
 
+def say(text: str) -> None:
+    """Print a line as it is: no markup, no wrapping."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def say_next(*command: object) -> None:
+    """Print the next step, ready to be pasted."""
+    say("next: python -m scripts.finetune " + shlex.join(map(str, command)))
+
+
 def main() -> None:
     """Run a step: 0 done or passed, 1 a check failed, 2 the input or the command must be mended."""
     warnings.filterwarnings("ignore")
@@ -46,6 +57,10 @@ def main() -> None:
             app(standalone_mode=True)
     except (FinetuneError, ModelError) as error:
         typer.secho(f"error: {error}", err=True, fg=typer.colors.RED)
+        sys.exit(EXIT_UNUSABLE)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        typer.secho(f"error: {place}{error.strerror or type(error).__name__}", err=True, fg=typer.colors.RED)
         sys.exit(EXIT_UNUSABLE)
     except KeyboardInterrupt:
         typer.secho("stopped; the same command goes on from here", err=True)

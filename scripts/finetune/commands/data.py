@@ -16,6 +16,8 @@ from scripts.finetune.commands.app import (
     OutOption,
     app,
     console,
+    say,
+    say_next,
 )
 from scripts.finetune.frame.errors import FinetuneError
 
@@ -24,7 +26,7 @@ ROLE_NAMES = ("customer", "agent", "unknown")
 
 def _roles(text: str) -> tuple[str, str]:
     names = tuple(name.strip() for name in text.split(","))
-    if len(names) != 2 or any(name not in ROLE_NAMES for name in names):
+    if len(names) != 2 or len(set(names)) != 2 or any(name not in ROLE_NAMES for name in names):
         raise FinetuneError(f"--roles {text}: two of {', '.join(ROLE_NAMES)}, left channel first")
     return names[0], names[1]
 
@@ -74,20 +76,24 @@ def prepare(
         min_agreement=min_agreement,
         workers=workers,
     )
+    if mono_role not in ROLE_NAMES:
+        raise FinetuneError(f"--mono-role {mono_role}: one of {', '.join(ROLE_NAMES)}")
     if dry_run:
         matched, bad = plan(options)
-        console.print(f"{len(matched)} recordings, {sum(map(len, matched.values()))} transcript lines")
+        say(f"{len(matched)} recordings, {sum(map(len, matched.values()))} transcript lines")
         for reject in bad[:20]:
-            console.print(f"  {reject.source}: {reject.reason}", markup=False)
+            say(f"  {reject.source}: {reject.reason}")
+        if len(bad) > 20:
+            say(f"  and {len(bad) - 20} more")
         return
     summary = run(options, out)
-    console.print(
+    say(
         f"{summary['utterances']} utterances, {summary['hours']:.2f} h, from {summary['recordings_used']} of "
         f"{summary['recordings']} recordings; {summary['rejects']} rejects (rejects.jsonl):"
     )
     for reason, count in summary["reasons"].items():
-        console.print(f"  {count:5d}  {reason}", markup=False, highlight=False)
-    console.print(f"next: python -m scripts.finetune validate {out} --out {out.parent / 'validation'}")
+        say(f"  {count:5d}  {reason}")
+    say_next("validate", out, "--out", out.parent / "validation")
 
 
 @app.command()
@@ -118,11 +124,12 @@ def validate(
     colours = {"ok": "green", "warning": "yellow", "failure": "red"}
     for finding in findings:
         console.print(f"[{colours[finding.level]}]{finding.level:8}[/] {finding.name}: ", end="")
-        console.print(finding.detail, markup=False, highlight=False)
+        say(finding.detail)
     if not passed(findings):
         console.print("[red]FAIL[/]: mend what failed and prepare again")
         raise typer.Exit(EXIT_FAILED)
-    console.print(f"PASS; next: python -m scripts.finetune split {prepared} --out {out.parent / 'split'}")
+    say("PASS")
+    say_next("split", prepared, "--out", out.parent / "split")
 
 
 @app.command()
@@ -163,9 +170,9 @@ def split(
         summary = make_split(prepared, out, wanted, seed=seed, frozen=frozen, tie=tie)
     for name, facts in summary.items():
         hours = ", ".join(f"{role} {value:.2f} h" for role, value in facts["hours"].items())
-        console.print(f"{name:6} {facts['calls']:5d} calls {facts['speakers']:5d} speakers  {hours}")
+        say(f"{name:6} {facts['calls']:5d} calls {facts['speakers']:5d} speakers  {hours}")
     if not dry_run:
-        console.print(f"next: python -m scripts.finetune train {out} --out {out.parent / 'run'}")
+        say_next("train", out, "--out", out.parent / "run")
 
 
 @app.command()
@@ -190,6 +197,6 @@ def general(
     from scripts.finetune.bundled.general import make_general, make_replay  # noqa: PLC0415
 
     if replay:
-        console.print(f"{make_replay(out, count=replay, seed=seed)} utterances to replay in {out}")
+        say(f"{make_replay(out, count=replay, seed=seed)} utterances to replay in {out}")
     else:
-        console.print(f"{make_general(out, count=count, seed=seed)} utterances in {out}")
+        say(f"{make_general(out, count=count, seed=seed)} utterances in {out}")

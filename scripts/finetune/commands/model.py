@@ -17,6 +17,8 @@ from scripts.finetune.commands.app import (
     TaskOption,
     app,
     console,
+    say,
+    say_next,
 )
 from scripts.finetune.frame.errors import FinetuneError
 from scripts.finetune.frame.task import find_task
@@ -87,11 +89,11 @@ def train(
         _say_plan(data, init, options)
         return
     result = find_task(task).train(data, init, out, options)
-    console.print(
+    say(
         f"best CER on dev {100 * result['best_cer']:.1f} % at step {result['best_step']} of {result['steps']}"
         + (" (stopped early)" if result["stopped_early"] else "")
     )
-    console.print(f"next: python -m scripts.finetune export {out} --out {out.parent / 'model'}")
+    say_next("export", out, "--out", out.parent / "model")
 
 
 def _chosen(values: dict[str, Any]) -> dict[str, Any]:
@@ -108,11 +110,9 @@ def _say_plan(data: Path, init: str, options: dict[str, Any]) -> None:
     sets = training_sets(data, chosen)
     steps = len(plan_steps(sets, chosen))
     replayed = len(sets.train) - sets.own
-    console.print(
-        f"start from {locate(init)}; {sets.own} utterances, {replayed} to replay, {len(sets.dev)} dev"
-    )
-    console.print(f"{steps} steps")
-    console.print(str(asdict(chosen)), markup=False, highlight=False)
+    say(f"start from {locate(init)}; {sets.own} utterances, {replayed} to replay, {len(sets.dev)} dev")
+    say(f"{steps} steps")
+    say(str(asdict(chosen)))
 
 
 @app.command()
@@ -153,17 +153,17 @@ def evaluate(
         from scripts.finetune.recogniser.evaluation import EvaluateOptions, plan  # noqa: PLC0415
 
         for line in plan(EvaluateOptions(tuned=model, base=base, data=data, **options)):
-            console.print(line, markup=False, highlight=False)
+            say(line)
         return
     report = find_task(task).evaluate(model, base, data, out, options)
     for name, key in (("CER", "cer"), ("MER", "mer")):
         before, after = (report[key][side] for side in ("base", "tuned"))
-        console.print(
+        say(
             f"{name}  {100 * before['value']:.1f} % -> {100 * after['value']:.1f} % "
             f"({100 * after['low']:.1f} to {100 * after['high']:.1f})"
         )
-    console.print(f"errors fell by {100 * report['relative_fall']:.0f} %; report: {out / 'report.html'}")
-    console.print(f"next: python -m scripts.finetune promote {model} --report {out}")
+    say(f"errors fell by {100 * report['relative_fall']:.0f} %; report: {out / 'report.html'}")
+    say_next("promote", model, "--report", out)
 
 
 def _terms(path: Path | None) -> tuple[str, ...]:
@@ -212,17 +212,15 @@ def export(
         from scripts.finetune.recogniser.export import read_run  # noqa: PLC0415
 
         found = read_run(run)
-        console.print(
-            f"best CER on dev {100 * found.result['best_cer']:.1f} %, from {found.settings['init']}"
-        )
+        say(f"best CER on dev {100 * found.result['best_cer']:.1f} %, from {found.settings['init']}")
         return
     parity = find_task(task).export(run, out, options)["parity"]
-    console.print(
+    say(
         f"{out}: {parity['same']} of {parity['utterances']} transcripts as in PyTorch; CER "
         f"{100 * parity['cer_pytorch']:.1f} % before quantisation, {100 * parity['cer_quantised']:.1f} % "
         f"after; {parity['rtf']:.3f} s of computing a second of speech"
     )
-    console.print(f"next: python -m scripts.finetune evaluate {out} --data ... --general ... --out ...")
+    say_next("evaluate", out, "--data", "SPLIT", "--general", "GENERAL", "--out", out.parent / "report")
 
 
 @app.command()
@@ -233,7 +231,7 @@ def promote(
     force: Annotated[
         str | None, typer.Option(help="Promote although the gate failed; say why. It is kept with your name.")
     ] = None,
-    reload_pid: Annotated[int | None, typer.Option(help="Running server to tell.")] = None,
+    reload_pid: Annotated[int | None, typer.Option(min=2, max=2**22, help="Running server to tell.")] = None,
     task: TaskOption = "recogniser",
     dry_run: DryRunOption = False,
 ) -> None:
@@ -251,20 +249,23 @@ def promote(
 
     chosen = find_task(task)
     measured = read_report(report, model, chosen.served(models))
-    checks = chosen.gate(measured)
+    try:
+        checks = chosen.gate(measured)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise FinetuneError(f"{report} is no whole evaluation report; evaluate again") from error
     for check in checks:
         mark = "[green]pass[/]" if check.passed else "[red]FAIL[/]"
         console.print(f"{mark}  {check.name}: ", end="")
-        console.print(check.detail, markup=False, highlight=False)
+        say(check.detail)
     if not all(check.passed for check in checks) and not force:
         console.print("[red]not promoted[/]; --force 'why' overrules the gate")
         raise typer.Exit(EXIT_FAILED)
     if dry_run:
         return
     target = run(model, models, kind=task, checks=checks, report=measured, reason=force)
-    console.print(f"promoted: {target}")
+    say(f"promoted: {target}")
     if reload_pid is None:
-        console.print("a running server takes it up with: kill -HUP PID")
+        say("a running server takes it up with: kill -HUP PID")
     else:
         tell_server(reload_pid)
 
@@ -273,7 +274,7 @@ def promote(
 def rollback(
     reason: Annotated[str, typer.Option(help="Why; kept with your name.")] = "",
     models: ModelsOption = MODELS,
-    reload_pid: Annotated[int | None, typer.Option(help="Running server to tell.")] = None,
+    reload_pid: Annotated[int | None, typer.Option(min=2, max=2**22, help="Running server to tell.")] = None,
     task: TaskOption = "recogniser",
 ) -> None:
     """Serve the model before the last promotion again.
@@ -285,6 +286,6 @@ def rollback(
     from scripts.finetune.frame.promotion import tell_server  # noqa: PLC0415
 
     current = run(models, kind=task, reason=reason)
-    console.print(f"served from now on: {current or 'the installed model of the highest rank'}")
+    say(f"served from now on: {current or 'the installed model of the highest rank'}")
     if reload_pid is not None:
         tell_server(reload_pid)

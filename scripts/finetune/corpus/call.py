@@ -137,6 +137,11 @@ class CallCutter:
             return []
         heard = self._hear([call.audio[start:end, channel] for channel, (start, end) in spans])
         texts = [spoken(line.text) for line in lines]
+        out.rejects += [
+            BadLine(line.source, "no words in this line")
+            for line, text in zip(lines, texts, strict=True)
+            if not text
+        ]
         joined = "".join(text + ("" if text[-1:] in "。？！" else "。") for text in texts if text)
         try:
             dealt = deal(heard, joined)
@@ -244,7 +249,7 @@ def _wrong_times(start: float, end: float, last: float, length: float) -> str | 
         return f"ends before it starts ({start:.2f} to {end:.2f} s)"
     if start < last - OVERLAP_S:
         return f"overlaps the line before on the same channel ({start:.2f} s, the other ends at {last:.2f} s)"
-    return f"ends at {end:.2f} s, behind the recording ({length:.2f} s)" if end > length + 0.5 else None
+    return f"ends behind the recording ({end:.2f} s of {length:.2f} s)" if end > length + 0.5 else None
 
 
 def _line_of(piece: Piece, lines: Sequence[Line], texts: Sequence[str]) -> Line:

@@ -17,6 +17,7 @@ from scripts.finetune.frame.manifest import Utterance
 Level = Literal["ok", "warning", "failure"]
 MIN_RECORDINGS = 500
 IMPLAUSIBLE_CER = 0.8
+NOTHING_PRIVATE = "no HKID, card number, phone number or email address was found"
 NEIGHBOURS = 5
 """Of the sorted texts that each is compared with (sorted-neighbourhood method, Hernández and Stolfo 1995)."""
 
@@ -47,6 +48,7 @@ class Data:
         recordings: rows of ``recordings.jsonl``.
         rejects: rows of ``rejects.jsonl``.
         notes: rows of ``notes.jsonl``.
+        unreadable: shards that are missing or damaged.
         token_count: tokens that the current model needs for a character.
         allow_fewer: do not insist on :data:`MIN_RECORDINGS`.
     """
@@ -55,6 +57,7 @@ class Data:
     recordings: Sequence[Mapping[str, Any]]
     rejects: Sequence[Mapping[str, str]]
     notes: Sequence[Mapping[str, str]]
+    unreadable: Sequence[str]
     token_count: Callable[[str], int]
     allow_fewer: bool
 
@@ -111,6 +114,11 @@ def _rejected(data: Data) -> Finding:
         0.5,
         f"{len(data.rejects)} pieces left out ({share:.0%}); rejects.jsonl says why",
     )
+
+
+def _shards(data: Data) -> Finding:
+    bad = [(name, "missing or damaged") for name in data.unreadable]
+    return _graded("audio", float(len(bad)), 0.0, 0.0, f"{len(bad)} shards are missing or damaged", bad)
 
 
 def _clipping(data: Data) -> Finding:
@@ -217,7 +225,7 @@ def _mandarin(data: Data) -> Finding:
 def _private(data: Data) -> Finding:
     bad = [(u.id, ", ".join(kinds)) for u in data.utterances if (kinds := personal_data(u.text))]
     counts = Counter(kind for _, kinds in bad for kind in kinds.split(", "))
-    text = ", ".join(f"{count} {kind}" for kind, count in counts.most_common()) or "none found"
+    text = ", ".join(f"{count} {kind}" for kind, count in counts.most_common()) or NOTHING_PRIVATE
     return Finding(
         name="personal data",
         level="warning" if bad else "ok",
@@ -239,8 +247,8 @@ def _implausible(data: Data) -> Finding:
 
 
 _CHECKS: tuple[Callable[[Data], Finding], ...] = (
-    _enough, _speakers, _rejected, _sample_rates, _clipping, _silence, _same_audio, _same_text, _vocabulary,
-    _simplified, _mandarin, _private, _implausible,
+    _enough, _shards, _speakers, _rejected, _sample_rates, _clipping, _silence, _same_audio, _same_text,
+    _vocabulary, _simplified, _mandarin, _private, _implausible,
 )  # fmt: skip
 
 

@@ -10,12 +10,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.base import AsrRequest, ModelError
+from asr.directory import ModelDirectory
 from asr.registry import resolve
 from asr.text.spoken import normalize_spoken
 from asr.whisper import WhisperEngine, WhisperOptions
 from scripts.finetune.frame.errors import FinetuneError
 
 BATCH = 8
+
+
+def open_directory(model: str, models: Path) -> ModelDirectory:
+    """Return the directory that ``model`` means.
+
+    Raises:
+        FinetuneError: there is no such model.
+    """
+    try:
+        return resolve(model, models)
+    except ModelError as error:
+        raise FinetuneError(str(error)) from error
 
 
 @lru_cache(maxsize=2)
@@ -26,7 +39,7 @@ def engine(model: str, models: Path, device: str = "cpu") -> WhisperEngine:
         FinetuneError: there is no such model, or it cannot be loaded.
     """
     try:
-        return WhisperEngine(resolve(model, models), WhisperOptions(device=device, beam_size=1))
+        return WhisperEngine(open_directory(model, models), WhisperOptions(device=device, beam_size=1))
     except ModelError as error:
         raise FinetuneError(str(error)) from error
 

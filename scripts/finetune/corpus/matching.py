@@ -6,7 +6,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from scripts.finetune.corpus.recordings import SUFFIXES, UNREAD
 from scripts.finetune.corpus.transcripts import BadLine, Line
+
+
+def _bare(name: str) -> str:
+    """Return ``name`` without the suffix of an audio file, if it has one."""
+    path = Path(name)
+    return str(path.with_suffix("")) if path.suffix.lower() in SUFFIXES + UNREAD else name
 
 
 def match(
@@ -26,7 +33,7 @@ def match(
     matched: dict[Path, list[Line]] = {path: [] for path in recordings}
     unmatched: dict[tuple[str, str], list[Line]] = defaultdict(list)
     for line in lines:
-        found = names.get(line.recording) or names.get(Path(line.recording).stem) or set()
+        found = names.get(line.recording) or names.get(_bare(line.recording)) or names.get(line.stem) or set()
         if len(found) == 1:
             matched[next(iter(found))].append(line)
         else:

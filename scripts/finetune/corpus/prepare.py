@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections import Counter
@@ -18,7 +19,7 @@ from rich.progress import track
 
 from asr.text.characters import is_simplified
 from scripts.finetune.corpus.call import Call, CallCutter
-from scripts.finetune.corpus.hearing import engine, hear
+from scripts.finetune.corpus.hearing import engine, hear, open_directory
 from scripts.finetune.corpus.matching import match
 from scripts.finetune.corpus.recordings import BadRecording, find_recordings, read_recording, write_shard
 from scripts.finetune.corpus.transcripts import BadLine, Line, read_transcripts
@@ -73,7 +74,7 @@ def plan(options: PrepareOptions) -> tuple[dict[Path, list[Line]], list[BadLine]
         raise FinetuneError(f"no folder {options.calls}")
     if not options.transcripts.exists():
         raise FinetuneError(f"no transcripts at {options.transcripts}")
-    recordings = find_recordings(options.calls)
+    recordings, unread = find_recordings(options.calls)
     if not recordings:
         raise FinetuneError(f"no recordings in {options.calls}: WAV, MP3, FLAC, Ogg, AIFF and AU are read")
     lines, bad = read_transcripts(options.transcripts, options.encoding)
@@ -84,7 +85,7 @@ def plan(options: PrepareOptions) -> tuple[dict[Path, list[Line]], list[BadLine]
             f"read{reason}"
         )
     matched, unmatched = match(options.calls, recordings, lines)
-    return matched, bad + unmatched
+    return matched, [*unread, *bad, *unmatched]
 
 
 def prepare(options: PrepareOptions, out: Path) -> dict[str, Any]:
@@ -97,20 +98,22 @@ def prepare(options: PrepareOptions, out: Path) -> dict[str, Any]:
         FinetuneError: nothing to work on, nothing usable, or no space left.
     """
     refuse_existing(out)
+    if out.resolve().is_relative_to(options.calls.resolve()):
+        raise FinetuneError(f"{out} is inside {options.calls}; choose an --out elsewhere")
+    open_directory(options.model, options.models)
     matched, bad = plan(options)
     settings = {k: str(v) for k, v in asdict(options).items() if k != "workers"}
     with building(out, settings) as folder:
         for name in ("audio", "items"):
             (folder / name).mkdir(exist_ok=True)
-        jobs = [(path, lines) for path, lines in matched.items() if lines]
+        jobs, copies = _jobs(options.calls, matched)
+        bad += copies
         records = list(_work(options, folder, jobs))
         utterances = [Utterance.model_validate(u) for record in records for u in record["utterances"]]
         bad += [BadLine(**reject) for record in records for reject in record["rejects"]]
         if not utterances:
-            reasons = Counter(reject.reason.partition(" (")[0] for reject in bad).most_common(1)
-            raise FinetuneError(
-                f"no utterance could be used; most often: {reasons[0][0] if reasons else '?'}"
-            )
+            write_rows(folder / REJECTS, (asdict(reject) for reject in bad))
+            raise FinetuneError(f"no utterance could be used; {folder / REJECTS} says why")
         summary = _summary(matched, records, utterances, bad)
         write_manifest(folder / MANIFEST, utterances)
         write_rows(folder / REJECTS, (asdict(reject) for reject in bad))
@@ -120,6 +123,34 @@ def prepare(options: PrepareOptions, out: Path) -> dict[str, Any]:
         )
         write_json(folder / SUMMARY, summary)
     return summary
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One recording: its path, the call's id, the hash of all that its result depends on, and its lines."""
+
+    path: Path
+    call: str
+    key: str
+    lines: list[Line]
+
+
+def _jobs(calls: Path, matched: dict[Path, list[Line]]) -> tuple[list[_Job], list[BadLine]]:
+    """Return what is to be done, and the lines of recordings that are copies of another one."""
+    jobs: dict[str, _Job] = {}
+    bad: list[BadLine] = []
+    for path, lines in matched.items():
+        if not lines:
+            continue
+        audio = sha256_file(path)
+        if audio in jobs:
+            reason = f"the recording is a copy of {jobs[audio].path.relative_to(calls)}"
+            bad += [BadLine(line.source, reason) for line in lines]
+            continue
+        call = f"{path.stem}-{audio[:8]}"
+        key = hashlib.sha256(repr(lines).encode()).hexdigest()[:8]
+        jobs[audio] = _Job(path, call, key, lines)
+    return list(jobs.values()), bad
 
 
 def _summary(
@@ -136,9 +167,7 @@ def _summary(
     }
 
 
-def _work(
-    options: PrepareOptions, folder: Path, jobs: Sequence[tuple[Path, list[Line]]]
-) -> Iterator[dict[str, Any]]:
+def _work(options: PrepareOptions, folder: Path, jobs: Sequence[_Job]) -> Iterator[dict[str, Any]]:
     """Yield the record of each recording, from an earlier start where there is one."""
     run = partial(_one, options, folder)
     if options.workers <= 1:
@@ -159,14 +188,12 @@ def _on_terminal() -> bool:
     return os.isatty(2) or os.isatty(1)
 
 
-def _one(options: PrepareOptions, folder: Path, job: tuple[Path, list[Line]]) -> dict[str, Any]:
-    path, lines = job
-    name = f"{path.stem}-{sha256_file(path)[:8]}"
-    item = folder / "items" / f"{name}.json"
+def _one(options: PrepareOptions, folder: Path, job: _Job) -> dict[str, Any]:
+    item = folder / "items" / f"{job.call}-{job.key}.json"
     if item.exists():
         record: dict[str, Any] = read_json(item)
         return record
-    record = _record(options, folder, path, name, lines)
+    record = _record(options, folder, job.path, job.call, job.lines)
     write_json(item, record)
     return record
 

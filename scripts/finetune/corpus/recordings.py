@@ -12,9 +12,11 @@ import soundfile as sf
 import soxr
 from numpy.typing import NDArray
 
+from scripts.finetune.corpus.transcripts import BadLine
 from scripts.finetune.frame.manifest import SAMPLE_RATE
 
-SUFFIXES = (".wav", ".mp3", ".flac", ".ogg", ".opus", ".aiff", ".au")
+SUFFIXES = (".wav", ".mp3", ".flac", ".ogg", ".opus", ".aif", ".aiff", ".au")
+UNREAD = (".m4a", ".wma", ".amr", ".aac", ".3gp", ".mp4", ".gsm", ".vox")
 MAX_HOURS = 4.0
 MAX_CHANNELS = 2
 
@@ -40,9 +42,19 @@ class Recording:
     sha256: str
 
 
-def find_recordings(folder: Path) -> list[Path]:
-    """Return every audio file below ``folder``, sorted."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+def find_recordings(folder: Path) -> tuple[list[Path], list[BadLine]]:
+    """Return every audio file below ``folder``, sorted, and those that cannot be read by kind or name."""
+    found, bad = [], []
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name[0] != "."):
+        name = str(path.relative_to(folder))
+        if path.suffix.lower() in UNREAD:
+            bad.append(BadLine(name, f"{path.suffix} is not read; convert it to WAV or FLAC"))
+        elif path.suffix.lower() in SUFFIXES:
+            if any("\ud800" <= char <= "\udfff" for char in name):
+                bad.append(BadLine(ascii(name), "the file name is not valid UTF-8; rename it"))
+            else:
+                found.append(path)
+    return found, bad
 
 
 def read_recording(path: Path) -> Recording:
@@ -53,7 +65,7 @@ def read_recording(path: Path) -> Recording:
     """
     try:
         data = path.read_bytes()
-        with sf.SoundFile(path) as file:
+        with sf.SoundFile(io.BytesIO(data)) as file:
             if file.frames > MAX_HOURS * 3600 * file.samplerate:
                 raise BadRecording(f"longer than {MAX_HOURS:g} hours")
             rate, samples = file.samplerate, file.read(dtype="float32", always_2d=True)

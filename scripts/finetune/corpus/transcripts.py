@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -23,6 +22,8 @@ ROLES = {
 }  # fmt: skip
 _TURN = re.compile(r"^\s*\[?([^\]：:\n]{1,20})\]?\s*[：:]\s*(.+)$")
 _RECORDING = ("recording", "audio", "file", "filename", "wav", "call")
+_TABLES = (".csv", ".tsv", ".jsonl")
+_LONGEST_S = 1e6
 _TEXT = ("text", "transcript", "sentence", "utterance")
 
 
@@ -39,6 +40,7 @@ class Line:
         role: ``agent``, ``customer`` or None.
         speaker: name or number, or None.
         source: file and line, for reports.
+        stem: another name of the recording, for a transcript that lies beside or apart from it.
     """
 
     recording: str
@@ -49,6 +51,7 @@ class Line:
     role: str | None = None
     speaker: str | None = None
     source: str
+    stem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +73,16 @@ def read_transcripts(folder: Path, encoding: str | None) -> tuple[list[Line], li
     Raises:
         FinetuneError: a file has the wrong encoding.
     """
+    root = folder.parent if folder.is_file() else folder
     files = [folder] if folder.is_file() else sorted(p for p in folder.rglob("*") if p.is_file())
     lines: list[Line] = []
     bad: list[BadLine] = []
     for path in files:
         reader = _READERS.get(path.suffix.lower())
-        if reader is None:
+        if reader is None or path.name.startswith("."):
             continue
         try:
-            found = list(reader(path, encoding))
+            found = [_checked(line, path, root) for line in reader(path, encoding)]
         except FinetuneError:
             raise
         except Exception as error:  # noqa: BLE001 (third-party readers raise whatever they like on bad files)
@@ -89,27 +93,54 @@ def read_transcripts(folder: Path, encoding: str | None) -> tuple[list[Line], li
     return lines, bad
 
 
+def _checked(line: Line | BadLine, path: Path, root: Path) -> Line | BadLine:
+    """Refuse text that is none, and say where a transcript lies that is named like its recording."""
+    if isinstance(line, BadLine):
+        return line
+    words = "".join((line.text, line.recording, line.speaker or ""))
+    if any("\ud800" <= char <= "\udfff" for char in words):
+        return BadLine(line.source, "not valid Unicode")
+    if "-->" in line.text:
+        return BadLine(line.source, "a line of times is not readable; mend it")
+    if path.suffix.lower() in _TABLES:
+        return line
+    return replace(line, recording=str(path.relative_to(root).with_suffix("")), stem=path.stem)
+
+
 def _number(row: Mapping[str, Any], *names: str) -> float | None:
     for name in names:
         if row.get(name) not in (None, ""):
             value = float(row[name])
-            if not math.isfinite(value):
+            if not abs(value) < _LONGEST_S:
                 raise ValueError("not a time")
             return value
     return None
 
 
+def _wrong_row(row: Mapping[str, Any], recording: Any, text: Any) -> str | None:
+    """Return why a row cannot be used, or None."""
+    if not isinstance(recording, str) or not isinstance(text, str) or not recording or not text.strip():
+        return "no recording or no text in this row"
+    if None in row or (text.count("\n") and text.count(",") >= len(row)):
+        return "more fields than columns, or a quote that is not closed: put the text in quotes"
+    if row.get("role") and role_of(str(row["role"])) is None:
+        return f"a role that is none of {', '.join(ROLES)}"
+    return None
+
+
 def _from_row(row: Mapping[str, Any], source: str) -> Line | BadLine:
     """Read one row of a table whose columns have any of the usual names."""
-    lower = {str(key).strip().lower(): value for key, value in row.items()}
-    recording = next((str(lower[name]) for name in _RECORDING if lower.get(name)), "")
-    text = next((str(lower[name]) for name in _TEXT if lower.get(name)), "")
-    if not recording or not text.strip():
-        return BadLine(source, "no recording or no text in this row")
+    lower = {key and str(key).strip().lower(): value for key, value in row.items()}
+    recording = next((lower[name] for name in _RECORDING if lower.get(name)), "")
+    text = next((lower[name] for name in _TEXT if lower.get(name)), "")
+    if reason := _wrong_row(lower, recording, text):
+        return BadLine(source, reason)
     try:
         channel = _number(lower, "channel")
         start, end = _number(lower, "start", "start_s"), _number(lower, "end", "end_s")
     except (TypeError, ValueError):
+        return BadLine(source, "start, end or channel is not a number")
+    if channel is not None and channel != int(channel):
         return BadLine(source, "start, end or channel is not a number")
     return Line(
         recording=recording,
@@ -127,18 +158,22 @@ def _read_csv(path: Path, encoding: str | None) -> Iterable[Line | BadLine]:
     text = read_text(path, encoding)
     head = text.partition("\n")[0]
     delimiter = max(",\t;", key=head.count)
-    rows = csv.DictReader(io.StringIO(text), delimiter=delimiter)
+    rows = csv.DictReader(io.StringIO(text), delimiter=delimiter, strict=True)
     names = {name.strip().lower() for name in rows.fieldnames or ()}
     if not names & set(_RECORDING) or not names & set(_TEXT):
+        yield BadLine(path.name, "the first line does not name the columns, 'recording' and 'text' at least")
+        return
+    try:
+        for row in rows:
+            yield _from_row(row, f"{path.name}:{rows.line_num}")
+    except csv.Error as error:
         raise FinetuneError(
-            f"{path.name}: the first line must name the columns, 'recording' and 'text' at least"
-        )
-    for row in rows:
-        yield _from_row(row, f"{path.name}:{rows.line_num}")
+            f"{path}: a quote is opened and never closed, before line {rows.line_num}"
+        ) from error
 
 
 def _read_jsonl(path: Path, encoding: str | None) -> Iterable[Line | BadLine]:
-    for number, line in enumerate(read_text(path, encoding).splitlines(), 1):
+    for number, line in enumerate(read_text(path, encoding).split("\n"), 1):
         if not line.strip():
             continue
         source = f"{path.name}:{number}"
@@ -180,7 +215,7 @@ def _read_subtitles(path: Path, encoding: str | None) -> Iterable[Line | BadLine
 
 
 def _from_tier(path: Path, tier: str, start: float, end: float, text: str, number: int) -> Line:
-    role = role_of(tier)
+    role = role_of(re.sub(r"_\d+$", "", tier))
     return Line(
         recording=path.stem,
         text=text,
@@ -198,7 +233,9 @@ def _read_textgrid(path: Path, _encoding: str | None) -> Iterable[Line | BadLine
     grid = textgrid.openTextgrid(str(path), includeEmptyIntervals=False, duplicateNamesMode="rename")
     for tier in grid.tiers:
         for number, entry in enumerate(tier.entries, 1):
-            if hasattr(entry, "end"):
+            if not hasattr(entry, "end"):
+                yield BadLine(f"{path.name}:{tier.name}:{number}", "a point, not an interval")
+            else:
                 yield _from_tier(path, tier.name, float(entry.start), float(entry.end), entry.label, number)
 
 

@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
+import soundfile as sf
 from tokenizers import Tokenizer
 
 from asr.base import ModelError
 from asr.registry import resolve
 from scripts.finetune.corpus.checks import Data, Finding, hours, run_checks
 from scripts.finetune.frame.errors import FinetuneError
-from scripts.finetune.frame.folders import building, write_json, write_text
+from scripts.finetune.frame.folders import building, read_rows, write_json, write_text
 from scripts.finetune.frame.manifest import Manifest, read_manifest
 from scripts.finetune.frame.page import Section, counts, histogram, write_page
 
 REPORT, REVIEW = "report.json", "review.csv"
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
-    if not path.is_file():
-        raise FinetuneError(f"no file {path}; run prepare again")
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+def unreadable(manifest: Manifest) -> list[str]:
+    """Return the shards that are missing, damaged, or shorter than the manifest says."""
+    ends: dict[str, int] = {}
+    for u in manifest.utterances:
+        ends[u.audio] = max(ends.get(u.audio, 0), u.end)
+    return [audio for audio, end in ends.items() if _frames(manifest.folder / audio) < end]
+
+
+def _frames(shard: Path) -> int:
+    try:
+        return int(sf.info(shard).frames)
+    except (sf.LibsndfileError, RuntimeError):
+        return 0
 
 
 def inspect(
@@ -43,10 +51,11 @@ def inspect(
         raise FinetuneError(str(error)) from error
     data = Data(
         utterances=manifest.utterances,
-        recordings=_rows(prepared / "recordings.jsonl"),
-        rejects=_rows(prepared / "rejects.jsonl"),
-        notes=_rows(prepared / "notes.jsonl"),
+        recordings=read_rows(prepared / "recordings.jsonl"),
+        rejects=read_rows(prepared / "rejects.jsonl"),
+        notes=read_rows(prepared / "notes.jsonl"),
         token_count=lambda char: len(tokenizer.encode(char, add_special_tokens=False).ids),
+        unreadable=unreadable(manifest),
         allow_fewer=allow_fewer,
     )
     return manifest, data, run_checks(data)

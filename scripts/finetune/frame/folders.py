@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -14,6 +15,7 @@ from typing import Any
 from scripts.finetune.frame.errors import FinetuneError
 
 SETTINGS = "settings.json"
+LOCK = ".lock"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -58,6 +60,20 @@ def read_json(path: Path) -> Any:
         raise FinetuneError(f"{path} is not valid JSON") from error
 
 
+def read_rows(path: Path) -> list[Any]:
+    """Read JSON lines.
+
+    Raises:
+        FinetuneError: there is no such file, or a line is not JSON.
+    """
+    try:
+        return [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]
+    except FileNotFoundError as error:
+        raise FinetuneError(f"no file {path}; run prepare again") from error
+    except ValueError as error:
+        raise FinetuneError(f"{path} is damaged; run prepare again") from error
+
+
 def sha256_file(path: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
@@ -98,9 +114,26 @@ def building(out: Path, settings: dict[str, Any]) -> Iterator[Path]:
     partial = out.with_name(out.name + ".partial")
     with no_traceback_when_full(partial):
         partial.mkdir(parents=True, exist_ok=True, mode=0o700)  # call texts are personal data
-        same_settings(partial, settings)
-        yield partial
-        partial.rename(out)
+        with alone(partial):
+            same_settings(partial, settings)
+            yield partial
+            (partial / LOCK).unlink()
+            partial.rename(out)
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep other processes out of ``folder``; a killed process keeps nobody out.
+
+    Raises:
+        FinetuneError: another run is working there.
+    """
+    with (folder / LOCK).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise FinetuneError(f"another run is working on {folder}; wait for it") from error
+        yield
 
 
 def refuse_existing(out: Path) -> None:

@@ -125,14 +125,20 @@ def read_manifest(path: Path) -> Manifest:
     if not file.is_file():
         raise FinetuneError(f"no manifest at {path}; make one with 'prepare'")
     utterances = []
-    for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
+    try:
+        lines = [line for line in file.read_text("utf-8").split("\n") if line]
+    except ValueError as error:
+        raise FinetuneError(f"{file} is not UTF-8; run prepare again") from error
+    for number, line in enumerate(lines, 1):
         try:
             utterances.append(Utterance.model_validate_json(line))
         except ValidationError as error:
             field = ".".join(str(part) for part in error.errors()[0]["loc"]) or "line"
             raise FinetuneError(f"{file}:{number}: not an utterance ({field})") from error
     if len({utterance.id for utterance in utterances}) < len(utterances):
-        raise FinetuneError(f"{file}: two utterances have the same id")
+        raise FinetuneError(f"{file}: two utterances have the same id; run prepare again")
+    if not utterances:
+        raise FinetuneError(f"{file} holds no utterances")
     return Manifest(file.parent, utterances)
 
 

@@ -27,15 +27,22 @@ def read_report(evaluation: Path, model: Path, current: Path, kind_weights: str 
     Raises:
         FinetuneError: it is of others, or a model was changed since.
     """
-    report: dict[str, Any] = read_json(evaluation / "report.json" if evaluation.is_dir() else evaluation)
+    report: Any = read_json(evaluation / "report.json" if evaluation.is_dir() else evaluation)
+    if not isinstance(report, dict) or not isinstance(report.get("models"), dict):
+        raise FinetuneError(f"{evaluation} is no evaluation report; make one with 'evaluate'")
     for side, folder in (("tuned", model), ("base", current)):
         weights = folder / kind_weights
         if not weights.is_file():
             raise FinetuneError(f"{folder} has no {kind_weights}; export the model first")
-        if report.get("models", {}).get(side, {}).get("sha256") != sha256_file(weights):
+        if _hash(report, side) != sha256_file(weights):
             meaning = "the model to promote" if side == "tuned" else "the model that is served now"
             raise FinetuneError(f"{evaluation} did not measure {meaning} ({folder}); evaluate again")
-    return report
+    return dict(report)
+
+
+def _hash(report: Mapping[str, Any], side: str) -> object:
+    model = report["models"].get(side)
+    return model.get("sha256") if isinstance(model, dict) else None
 
 
 def promote(
@@ -101,6 +108,10 @@ def rollback(models: Path, *, kind: str, reason: str) -> str | None:
         raise FinetuneError("nothing was promoted, so there is nothing to go back from")
     left = promotions.stack.pop()
     current = promotions.stack[-1] if promotions.stack else None
+    if current and not (promoted_folder(models, kind) / current / WEIGHTS).is_file():
+        raise FinetuneError(
+            f"the model before, {current}, is gone; restore it to {promoted_folder(models, kind)}"
+        )
     entry = {"action": "rollback", "model": current, "from": left, "reason": reason, **_signature()}
     promotions.history.append(entry)
     write_promotions(models, promotions, kind)
@@ -117,7 +128,7 @@ def tell_server(pid: int) -> None:
         os.kill(pid, signal.SIGHUP)
     except (ProcessLookupError, PermissionError) as error:
         raise FinetuneError(
-            f"cannot signal process {pid}; reload the server by hand: kill -HUP PID"
+            f"cannot signal process {pid}; the change is made; tell the server: kill -HUP PID"
         ) from error
 
 

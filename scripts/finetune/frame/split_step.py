@@ -22,7 +22,7 @@ def parse_shares(text: str) -> dict[str, float]:
         numbers = [float(part) for part in text.split(",")]
     except ValueError:
         numbers = []
-    if len(numbers) != len(SETS) or min(numbers, default=0.0) <= 0:
+    if len(numbers) != len(SETS) or not all(0 < n < 1e6 for n in numbers):
         raise FinetuneError(
             f"--shares {text}: three positive numbers for train, dev and test, such as 80,10,10"
         )

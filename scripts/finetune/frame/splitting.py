@@ -71,6 +71,8 @@ def split(
         FinetuneError: a set would stay empty, or be far from its share.
     """
     parts = groups(utterances, tied_roles)
+    if len({utterance.call for utterance in utterances}) < 2 * len(shares):
+        raise FinetuneError(f"too few calls to split; at least {2 * len(shares)} are needed")
     random.Random(seed).shuffle(parts)
     parts.sort(key=lambda part: -sum(u.seconds for u in part))
     total = _seconds_by_role(utterances)

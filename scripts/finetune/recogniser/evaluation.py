@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from asr.directory import ModelDirectory
+from scripts.finetune.corpus.hearing import open_directory
 from scripts.finetune.frame.errors import FinetuneError
 from scripts.finetune.frame.folders import building, sha256_file, write_json
 from scripts.finetune.frame.manifest import Manifest, read_manifest
@@ -15,7 +16,7 @@ from scripts.finetune.frame.splitting import check_frozen, read_frozen
 from scripts.finetune.frame.statistics import worse_probability
 from scripts.finetune.recogniser import scores
 from scripts.finetune.recogniser.evaluation_page import write_evaluation
-from scripts.finetune.recogniser.running import PADDED_S, compare_speed, load, open_directory, write_all
+from scripts.finetune.recogniser.running import PADDED_S, compare_speed, load, write_all
 from scripts.finetune.recogniser.scores import Scored
 
 REPORT = "report.json"

@@ -79,8 +79,12 @@ def read_run(folder: Path) -> Run:
         )
     settings, result = read_json(folder / SETTINGS), read_json(folder / RESULT)
     known = {field.name for field in fields(TrainOptions)}
-    options = TrainOptions(**{key: value for key, value in settings.items() if key in known})
-    start = open_checkpoint(settings["init"])
+    try:
+        options = TrainOptions(**{key: value for key, value in settings.items() if key in known})
+        init = str(settings["init"])
+    except (TypeError, KeyError, AttributeError) as error:
+        raise FinetuneError(f"{folder / SETTINGS} is damaged; train again") from error
+    start = open_checkpoint(init)
     layout = TokenLayout(start.tokenizer, options.language)
     network = build_network(start, layout, options)
     missing = network.load_state_dict(load_file(folder / BEST), strict=False)

@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from rich.console import Console
@@ -14,7 +13,6 @@ from rich.progress import track
 
 from asr.base import AsrRequest, ModelError
 from asr.directory import ModelDirectory
-from asr.registry import resolve
 from asr.whisper import WhisperEngine, WhisperOptions
 from scripts.finetune.frame.errors import FinetuneError
 from scripts.finetune.frame.manifest import Manifest
@@ -23,18 +21,6 @@ BATCH = 8
 PADDED_S = 30.0
 SPEED_UTTERANCES = 60
 SPEED_ROUNDS = 3
-
-
-def open_directory(model: str, models: Path) -> ModelDirectory:
-    """Return the directory that ``model`` means.
-
-    Raises:
-        FinetuneError: there is no such model.
-    """
-    try:
-        return resolve(model, models)
-    except ModelError as error:
-        raise FinetuneError(str(error)) from error
 
 
 def load(

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from scripts.finetune.corpus.hearing import open_directory
 from scripts.finetune.frame.task import Check, Task
 from scripts.finetune.recogniser import gates
 from scripts.finetune.recogniser.evaluation import EvaluateOptions, evaluate
 from scripts.finetune.recogniser.export import ExportOptions, export
 from scripts.finetune.recogniser.options import TrainOptions
-from scripts.finetune.recogniser.running import open_directory
 from scripts.finetune.recogniser.training import Trainer
 
 
