@@ -96,7 +96,9 @@ def chain(steps: Steps, options: argparse.Namespace) -> None:
     steps.run("make replay", replay)
     training = [finetune, "train", work / "split", "--out", work / "run", "--replay", work / "replay"]
     steps.run("train", [*training, *shlex.split(options.train)])
-    steps.run("export", [finetune, "export", work / "run", "--out", work / "local-1"])
+    steps.run(
+        "export", [finetune, "export", work / "run", "--out", work / "local-1", "--blend", options.blend]
+    )
     steps.run("general", [finetune, "general", "--out", work / "general", "--count", options.general])
     sets = ["--data", work / "split", "--general", work / "general", "--terms", terms, *models]
     steps.run("evaluate", [finetune, "evaluate", work / "local-1", *sets, "--out", work / "report"])
@@ -182,6 +184,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=620, help="synthetic calls")
     parser.add_argument("--general", type=int, default=100, help="sentences in each general set")
     parser.add_argument("--replay", type=int, default=6000, help="utterances of general training speech")
+    parser.add_argument("--blend", type=float, default=0.7, help="of tuned and starting weights")
     parser.add_argument("--serve", type=int, default=20, help="test calls to stream over gRPC")
     parser.add_argument("--train", default=TRAINING, help="options of the training step")
     parser.add_argument("--allow-fewer", action="store_true", help="go on with fewer than 500 calls")
@@ -194,7 +197,8 @@ def main() -> None:
     report = json.loads((work / "report" / "report.json").read_text())
     result = {
         "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": f"python -m benchmarks.finetune_chain --work runs/chain --train '{options.train}'",
+        "command": f"python -m benchmarks.finetune_chain --work runs/chain --train '{options.train}' "
+        f"--blend {options.blend}",
         "machine": {"cpus": os.cpu_count(), "system": platform.machine()},
         "versions": {name: version(name) for name in ("torch", "transformers", "ctranslate2")},
         "prepared": json.loads((work / "prepared" / "summary.json").read_text()),

@@ -184,6 +184,9 @@ def export(
     quantization: Annotated[
         str, typer.Option(help="int8_float32 or int8 for CPUs, int8_float16 or float16 for GPUs.")
     ] = "int8_float32",
+    blend: Annotated[
+        float, typer.Option(min=0, max=1, help="Below 1, give up a little of the gain to forget less.")
+    ] = 1.0,
     trim_vocabulary: Annotated[
         bool, typer.Option("--trim-vocabulary", help="Leave out scripts other than Chinese and Latin.")
     ] = False,
@@ -204,6 +207,7 @@ def export(
     options = {
         "name": name or out.name,
         "quantization": quantization,
+        "blend": blend,
         "trim_vocabulary": trim_vocabulary,
         "min_context_s": min_context,
         "data": data,

@@ -16,7 +16,8 @@ def model_card(facts: Mapping[str, Any]) -> str:
     cost = f"CER {percent(parity['cer_pytorch'])} before, {percent(parity['cer_quantised'])} after"
     rows = {
         "started from": f"`{settings['init']}`",
-        "trained": f"{how}, {context}, {result['steps']} steps, best at step {result['best_step']}",
+        "trained": f"{how}, {context}, {result['steps']} steps, best at step {result['best_step']}; "
+        f"{percent(facts['blend'])} of the way from the starting weights",
         "training data": f"manifest `{settings['data'][:16]}`: {settings['train_utterances']} utterances, "
         f"{settings['train_hours']:.2f} h; recordings are personal data and no part of this model's files",
         "languages": ", ".join(facts["languages"]),

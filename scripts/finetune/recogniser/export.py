@@ -44,6 +44,8 @@ class ExportOptions:
     Attributes:
         name: of the model, for Started, logs and the card.
         quantization: of CTranslate2.
+        blend: share of the way from the starting weights to the trained ones (Wortsman et al. 2022); below 1
+            a little of what was learned is given up for much of what was forgotten.
         trim_vocabulary: leave out tokens of scripts that are neither Chinese nor Latin.
         min_context_s: shortest input; None for 0 after short-context training, else 30.
         data: split folder whose dev set the parity is measured on; None for the one trained on.
@@ -51,6 +53,7 @@ class ExportOptions:
 
     name: str
     quantization: str = "int8_float32"
+    blend: float = 1.0
     trim_vocabulary: bool = False
     min_context_s: float | None = None
     data: Path | None = None
@@ -67,8 +70,8 @@ class Run:
     layout: TokenLayout
 
 
-def read_run(folder: Path) -> Run:
-    """Load the best weights of a run, adapters merged.
+def read_run(folder: Path, blend: float = 1.0) -> Run:
+    """Load the best weights of a run, blended with those it started from, adapters merged.
 
     Raises:
         FinetuneError: the folder is not a finished run.
@@ -87,9 +90,13 @@ def read_run(folder: Path) -> Run:
     start = open_checkpoint(init)
     layout = TokenLayout(start.tokenizer, options.language)
     network = build_network(start, layout, options)
-    missing = network.load_state_dict(load_file(folder / BEST), strict=False)
-    if missing.unexpected_keys:
+    weights = load_file(folder / BEST)
+    own = network.state_dict()
+    if not weights.keys() <= own.keys():
         raise FinetuneError(f"{folder / BEST} does not fit {settings['init']}; was the checkpoint changed?")
+    network.load_state_dict(
+        {n: torch.lerp(own[n], value, blend) for n, value in weights.items()}, strict=False
+    )
     if options.lora:
         merge_lora(network.whisper)
     network.eval()
@@ -103,12 +110,13 @@ def export(run_folder: Path, out: Path, options: ExportOptions) -> dict[str, Any
         FinetuneError: the run is not finished, the conversion fails, or the converted model writes
             something else.
     """
-    run = read_run(run_folder)
+    run = read_run(run_folder, options.blend)
     data = options.data or Path(run.settings["data_folder"])
     dev = read_manifest(data / "dev.jsonl")
     dev = Manifest(dev.folder, dev.utterances[:PARITY_UTTERANCES])
     settings: dict[str, Any] = {"run": run.settings, "name": options.name}
     settings |= {
+        "blend": options.blend,
         "quantization": options.quantization,
         "trim": options.trim_vocabulary,
         "min_context_s": options.min_context_s,
@@ -129,6 +137,7 @@ def export(run_folder: Path, out: Path, options: ExportOptions) -> dict[str, Any
             **declared,
             "settings": run.settings,
             "result": run.result,
+            "blend": options.blend,
             "quantization": options.quantization,
             "vocabulary": tokenizer.get_vocab_size(),
             "parity": measure_parity(folder / HF_FOLDER, folder, dev, texts),
