@@ -40,7 +40,7 @@ TERMS = (
     "Easy Pay", "Cloud Cam", "Super Roam", "Fibre Max", "Smart Lock", "Care Plus",
 )  # fmt: skip
 KEPT = ("cer", "mer", "relative_fall", "comparison", "digits", "terms", "groups")
-TRAINING = "--epochs 8 --optimizer muon --rate 0.001"
+TRAINING = "--epochs 3 --optimizer muon --rate 0.0003 --decay-from 0.2 --replay-share 0.6 --precision bf16"
 
 
 class Steps:
@@ -184,7 +184,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=620, help="synthetic calls")
     parser.add_argument("--general", type=int, default=100, help="sentences in each general set")
     parser.add_argument("--replay", type=int, default=6000, help="utterances of general training speech")
-    parser.add_argument("--blend", type=float, default=0.7, help="of tuned and starting weights")
+    parser.add_argument("--blend", type=float, default=0.85, help="of tuned and starting weights")
     parser.add_argument("--serve", type=int, default=20, help="test calls to stream over gRPC")
     parser.add_argument("--train", default=TRAINING, help="options of the training step")
     parser.add_argument("--allow-fewer", action="store_true", help="go on with fewer than 500 calls")

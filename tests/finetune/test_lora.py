@@ -55,10 +55,9 @@ def test_loss_falls_adapters_merge_and_faster_whisper_loads_the_export(tmp_path:
     assert parity["difference"] == 0.0
     assert parity["same"] == parity["utterances"] > 0
     assert read_directory(tmp_path / "model").min_context_s == 0.0
-    segments, info = WhisperModel(str(tmp_path / "model"), device="cpu").transcribe(
+    segments, _ = WhisperModel(str(tmp_path / "model"), device="cpu").transcribe(
         np.zeros(16_000, np.float32), language="yue", beam_size=1, max_new_tokens=5
     )
-    assert info.language == "yue"
     assert isinstance(list(segments), list)
     merged = read_run(tmp_path / "run").network.whisper
     assert not any("lora" in name for name, _ in merged.named_parameters())

@@ -22,6 +22,7 @@ ROLES = {
 }  # fmt: skip
 _TURN = re.compile(r"^\s*\[?([^\]：:\n]{1,20})\]?\s*[：:]\s*(.+)$")
 _RECORDING = ("recording", "audio", "file", "filename", "wav", "call")
+_SWALLOWED = re.compile(r"\n[^\n]*\.(wav|mp3|flac|ogg|opus|aiff?|au)[,;\t]", re.IGNORECASE)
 _TABLES = (".csv", ".tsv", ".jsonl")
 _LONGEST_S = 1e6
 _TEXT = ("text", "transcript", "sentence", "utterance")
@@ -121,7 +122,7 @@ def _wrong_row(row: Mapping[str, Any], recording: Any, text: Any) -> str | None:
     """Return why a row cannot be used, or None."""
     if not isinstance(recording, str) or not isinstance(text, str) or not recording or not text.strip():
         return "no recording or no text in this row"
-    if None in row or (text.count("\n") and text.count(",") >= len(row)):
+    if None in row or _SWALLOWED.search(text):
         return "more fields than columns, or a quote that is not closed: put the text in quotes"
     if row.get("role") and role_of(str(row["role"])) is None:
         return f"a role that is none of {', '.join(ROLES)}"

@@ -7,6 +7,12 @@ from typing import Any
 
 from scripts.finetune.frame.page import percent
 
+MULTILINGUAL = 51_865
+SMALL = (
+    f"faster-whisper takes a vocabulary of fewer than {MULTILINGUAL:,} tokens for an English-only model, as\n"
+    "CTranslate2 does: it loads this one, but does not ask it for its language.\n"
+)
+
 
 def model_card(facts: Mapping[str, Any]) -> str:
     """Return Markdown; nothing in it is anybody's words or name."""
@@ -31,9 +37,8 @@ def model_card(facts: Mapping[str, Any]) -> str:
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
     return f"""# {facts["name"]}
 
-A Whisper recogniser fine-tuned on the operator's own calls, for Yuetone and any CTranslate2 or
-faster-whisper program.
-
+A Whisper recogniser fine-tuned on the operator's own calls, for Yuetone and other CTranslate2 programs.
+{"" if facts["vocabulary"] >= MULTILINGUAL else SMALL}
 | | |
 |---|---|
 {table}

@@ -8,13 +8,14 @@ from collections.abc import Iterator, Sequence
 import torch
 from rapidfuzz.distance import Levenshtein
 
+from asr.guards import token_cap
 from asr.text.scoring import scoring_form
 from scripts.finetune.frame.manifest import SAMPLE_RATE, Manifest
 from scripts.finetune.recogniser.examples import BUCKET, WINDOW, ExampleOptions, Examples
 from scripts.finetune.recogniser.network import Network, encode
 from scripts.finetune.recogniser.tokens import TokenLayout
 
-TOKENS_PER_SECOND = 12
+FRAMES_PER_SECOND = 100
 EVALUATION_BATCH_SECONDS = 120.0
 
 
@@ -36,7 +37,7 @@ def greedy(network: Network, features: torch.Tensor, start: Sequence[int], end: 
     running = torch.ones(len(rows), dtype=torch.bool, device=features.device)
     tokens = torch.tensor([list(start)] * len(rows), device=features.device)
     cache = None
-    for _ in range(min(440, 8 + int(features.shape[-1] / 100 * TOKENS_PER_SECOND))):
+    for _ in range(min(440, token_cap(features.shape[-1] / FRAMES_PER_SECOND))):
         output = decoder(
             input_ids=tokens, encoder_hidden_states=states, past_key_values=cache, use_cache=True
         )

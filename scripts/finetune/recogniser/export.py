@@ -201,7 +201,7 @@ def measure_parity(hf: Path, ct2: Path, dev: Manifest, texts: list[str]) -> dict
     with tempfile.TemporaryDirectory() as folder:
         exact = Path(folder) / "ct2"
         convert(hf, exact, "float32")
-        written = hear(load(replace(directory, path=exact), beam=1), clips)
+        written = hear(load(replace(directory, path=exact), beam=1, guarded=False), clips)
     difference = character_error_rate(texts, written)
     if difference > MAX_DIFFERENCE:
         raise FinetuneError(
@@ -209,7 +209,7 @@ def measure_parity(hf: Path, ct2: Path, dev: Manifest, texts: list[str]) -> dict
             f"(at most {MAX_DIFFERENCE:.1%}): the conversion is wrong; report it with the versions of "
             "ctranslate2 and transformers"
         )
-    quantised = hear(load(directory, beam=1), clips)
+    quantised = hear(load(directory, beam=1, guarded=False), clips)
     return {
         "utterances": len(dev),
         "same": sum(scoring_form(a) == scoring_form(b) for a, b in zip(texts, written, strict=True)),

@@ -13,6 +13,7 @@ from rich.progress import track
 
 from asr.base import AsrRequest, ModelError
 from asr.directory import ModelDirectory
+from asr.guards import GuardSettings
 from asr.whisper import WhisperEngine, WhisperOptions
 from scripts.finetune.frame.errors import FinetuneError
 from scripts.finetune.frame.manifest import Manifest
@@ -21,16 +22,23 @@ BATCH = 8
 PADDED_S = 30.0
 SPEED_UTTERANCES = 60
 SPEED_ROUNDS = 3
+UNGUARDED = GuardSettings(no_speech=2.0, log_probability=-1e9, compression=1e9, syllables_per_second=1e9)
 
 
 def load(
-    directory: ModelDirectory, *, context_s: float | None = None, beam: int = 5, device: str = "cpu"
+    directory: ModelDirectory,
+    *,
+    context_s: float | None = None,
+    guarded: bool = True,
+    beam: int = 5,
+    device: str = "cpu",
 ) -> WhisperEngine:
     """Load a model.
 
     Args:
         directory: of the model.
         context_s: shortest input, in place of what the directory declares.
+        guarded: False lets everything through that the guards against invented text would stop.
         beam: of the search; 1 is greedy.
         device: cpu or cuda.
 
@@ -40,7 +48,10 @@ def load(
     if context_s is not None:
         directory = replace(directory, min_context_s=context_s)
     try:
-        return WhisperEngine(directory, WhisperOptions(beam_size=beam, device=device))
+        return WhisperEngine(
+            directory,
+            WhisperOptions(beam_size=beam, device=device, guards=GuardSettings() if guarded else UNGUARDED),
+        )
     except ModelError as error:
         raise FinetuneError(str(error)) from error
 
