@@ -21,6 +21,7 @@ from asr.directory import read_directory
 from asr.promoted import promoted_directory, read_promotions
 from asr.whisper import WhisperEngine
 from scripts.finetune.frame.errors import FinetuneError
+from scripts.finetune.frame.folders import alone
 from scripts.finetune.frame.manifest import read_manifest
 from scripts.finetune.recogniser.checkpoint import open_checkpoint
 from scripts.finetune.recogniser.examples import ExampleOptions, Examples, plan_epoch
@@ -132,6 +133,9 @@ def test_training_refuses_to_overwrite_and_to_learn_from_the_test_set(tmp_path: 
     ):
         with pytest.raises(FinetuneError, match=message):
             TASK.train(folder, init, tmp_path / "run", {"threads": 1, **options})
+    (tmp_path / "busy").mkdir()
+    with alone(tmp_path / "busy"), pytest.raises(FinetuneError, match="another run is working"):
+        TASK.train(data, "bundled", tmp_path / "busy", {"threads": 1})
     output = finetune("train", data, "--out", tmp_path / "dry", "--dry-run", *TRAINING)
     assert "steps" in output
     assert not (tmp_path / "dry").exists()

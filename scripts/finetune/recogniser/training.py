@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 from collections.abc import Iterator
@@ -14,7 +15,13 @@ from accelerate import Accelerator
 from safetensors.torch import save as serialise
 
 from scripts.finetune.frame.errors import FinetuneError
-from scripts.finetune.frame.folders import no_traceback_when_full, same_settings, write_bytes, write_json
+from scripts.finetune.frame.folders import (
+    alone,
+    no_traceback_when_full,
+    same_settings,
+    write_bytes,
+    write_json,
+)
 from scripts.finetune.recogniser.checkpoint import Checkpoint, open_checkpoint
 from scripts.finetune.recogniser.decoding import character_error_rate, transcribe
 from scripts.finetune.recogniser.examples import ExampleOptions, Examples
@@ -96,6 +103,7 @@ class Trainer:
         self._wrapped, *prepared = self._accelerator.prepare(self._network, *self._optimizers)
         self._prepared: list[Any] = prepared
         self._progress = Progress()
+        self._held = contextlib.ExitStack()  # the lock of the run's folder, until the run has ended
         accelerator = self._accelerator
         self._plan = plan_steps(sets, options, accelerator.process_index, accelerator.num_processes)
         own = self._train.utterances[: sets.own]
@@ -117,6 +125,8 @@ class Trainer:
             raise FinetuneError(f"{self._out} is a finished run and is not overwritten; choose another --out")
         with no_traceback_when_full(self._out):
             self._out.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if self._accelerator.is_main_process:
+                self._held.enter_context(alone(self._out))
             settings.pop("max_steps")
             with self._accelerator.main_process_first():
                 same_settings(self._out, settings)
@@ -152,7 +162,7 @@ class Trainer:
         """Train to the end, or to ``max_steps``; return the result."""
         options, progress, steps = self._options, self._progress, len(self._plan)
         every = max(1, round(steps / max(1.0, options.epochs)))
-        with no_traceback_when_full(self._out), self._journal as journal:
+        with no_traceback_when_full(self._out), self._held, self._journal as journal:
             for batch in self._batches():
                 rate = scheduled_rate(progress.step, steps, options, self._peak)
                 journal.step(self._step(batch, rate), rate)
