@@ -19,7 +19,7 @@ from scripts.finetune.corpus.figures import read_out
 from scripts.finetune.corpus.matching import match
 from scripts.finetune.corpus.numbers_zh import integer
 from scripts.finetune.corpus.recordings import BadRecording, find_recordings, read_recording, write_shard
-from scripts.finetune.corpus.transcripts import BadLine, Line, read_transcripts
+from scripts.finetune.corpus.transcripts import Line, read_transcripts
 from scripts.finetune.corpus.wording import is_mandarin, luhn, personal_data
 from scripts.finetune.frame.errors import FinetuneError
 
@@ -313,7 +313,3 @@ def test_mandarin_is_told_from_cantonese() -> None:
     assert not is_mandarin("佢哋冇退錢俾我")
     assert not is_mandarin("搭的士去")
     assert not is_mandarin("他話佢哋冇收到")
-
-
-def test_bad_lines_are_values() -> None:
-    assert BadLine("a", "b") == BadLine("a", "b")

@@ -17,7 +17,6 @@ import random
 import subprocess
 from pathlib import Path
 
-import jiwer
 import numpy as np
 import soundfile as sf
 import soxr
@@ -29,6 +28,7 @@ from asr.text.scoring import scoring_form
 from asr.whisper import WhisperEngine, WhisperOptions
 from scripts.finetune.bundled.synth import Voice, synthesiser
 from scripts.finetune.bundled.texts import Texts
+from scripts.finetune.recogniser.decoding import character_error_rate
 from scripts.finetune.recogniser.line import add_noise, codec_round_trip
 
 SETS = ("service", "hkcancor", "figures", "corpus")
@@ -70,12 +70,6 @@ def examples(source: str, count: int, seed: int, espeak: str | None) -> list[tup
     return out
 
 
-def error_rate(pairs: list[tuple[str, str]]) -> float:
-    """Return the character error rate of (reference, hypothesis) pairs after the shared normaliser."""
-    references, hypotheses = zip(*((scoring_form(r), scoring_form(h)) for r, h in pairs), strict=True)
-    return float(jiwer.cer(list(references), list(hypotheses)))
-
-
 def main() -> None:
     """Print one JSON object: error rates by set."""
     parser = argparse.ArgumentParser(
@@ -91,12 +85,13 @@ def main() -> None:
     engine = WhisperEngine(read_directory(options.model), WhisperOptions(beam_size=options.beam))
     report: dict[str, float] = {}
     for source in SETS:
-        pairs = []
+        said, written = [], []
         for text, pcm in examples(source, options.count, options.seed, options.espeak):
             (result,) = engine.transcribe([AsrRequest(pcm=pcm, final=True)])
-            pairs.append((text, result.text))
-        report[source] = round(error_rate(pairs), 4)
-        for reference, hypothesis in pairs[: options.show]:
+            said.append(text)
+            written.append(result.text)
+        report[source] = round(character_error_rate(said, written), 4)
+        for reference, hypothesis in list(zip(said, written, strict=True))[: options.show]:
             print(f"{source}  {scoring_form(reference)}  →  {scoring_form(hypothesis)}")
     print(
         json.dumps({"model": options.model.name, "count": options.count, "beam": options.beam, "cer": report})

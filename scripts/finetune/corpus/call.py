@@ -93,8 +93,9 @@ class CallCutter:
         for maybe, group in whole.items():
             spans = _merged(speech) if maybe is None else [(maybe, span) for span in speech[maybe]]
             candidates += self._whole(call, spans, group, out)
+        noise = [noise_power(channel) for channel in call.audio.T]
         for candidate in sorted(_apart(candidates, out), key=lambda c: (c.span, c.channel)):
-            self._keep(call, candidate, out)
+            self._keep(call, candidate, noise[candidate.channel], out)
         return out
 
     def _timed(
@@ -168,7 +169,7 @@ class CallCutter:
             )
         return candidates
 
-    def _keep(self, call: Call, found: _Candidate, out: Prepared) -> None:
+    def _keep(self, call: Call, found: _Candidate, noise: float, out: Prepared) -> None:
         start, end = found.span
         place = f"{found.line.source} ({start / SAMPLE_RATE:.1f}-{end / SAMPLE_RATE:.1f} s)"
         seconds = (end - start) / SAMPLE_RATE
@@ -193,7 +194,7 @@ class CallCutter:
                 source=found.line.source,
                 aligned=None if found.aligned is None else round(found.aligned, 3),
                 heard=found.heard,
-                snr_db=round(snr_db(pcm, noise_power(call.audio[:, found.channel])), 1),
+                snr_db=round(snr_db(pcm, noise), 1),
                 sample_rate=call.sample_rate,
                 sha256=pcm_sha256(pcm),
             )

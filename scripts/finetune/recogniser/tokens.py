@@ -43,11 +43,6 @@ class TokenLayout:
         """How many vocabulary entries are text: those before ``<|endoftext|>``."""
         return self.end
 
-    @property
-    def has_timestamps(self) -> bool:
-        """Whether the vocabulary has ``<|0.00|>`` and those behind it."""
-        return self._zero is not None
-
     def encode(self, text: str) -> list[int]:
         """Return text tokens."""
         return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
