@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -86,7 +85,7 @@ def train(
     if optimizer not in ("adamw", "muon") or precision not in ("auto", "fp32", "bf16"):
         raise FinetuneError("--optimizer is adamw or muon; --precision is auto, fp32 or bf16")
     if dry_run:
-        _say_plan(data, init, options)
+        _say_all(find_task(task).plan_training(data, init, options))
         return
     result = find_task(task).train(data, init, out, options)
     say(
@@ -96,23 +95,15 @@ def train(
     say_next("export", out, "--out", out.parent / "model")
 
 
+def _say_all(lines: list[str]) -> None:
+    for line in lines:
+        say(line)
+
+
 def _chosen(values: dict[str, Any]) -> dict[str, Any]:
     """Return the training options among a command's arguments."""
     passed = {"data", "out", "init", "task", "dry_run"}
     return {name: value for name, value in values.items() if name not in passed}
-
-
-def _say_plan(data: Path, init: str, options: dict[str, Any]) -> None:
-    from scripts.finetune.recogniser.checkpoint import locate  # noqa: PLC0415 (keeps --help fast)
-    from scripts.finetune.recogniser.options import TrainOptions, plan_steps, training_sets  # noqa: PLC0415
-
-    chosen = TrainOptions(**options)
-    sets = training_sets(data, chosen)
-    steps = len(plan_steps(sets, chosen))
-    replayed = len(sets.train) - sets.own
-    say(f"start from {locate(init)}; {sets.own} utterances, {replayed} to replay, {len(sets.dev)} dev")
-    say(f"{steps} steps")
-    say(str(asdict(chosen)))
 
 
 @app.command()
@@ -150,10 +141,7 @@ def evaluate(
         "limit": limit,
     }
     if dry_run:
-        from scripts.finetune.recogniser.evaluation import EvaluateOptions, plan  # noqa: PLC0415
-
-        for line in plan(EvaluateOptions(tuned=model, base=base, data=data, **options)):
-            say(line)
+        _say_all(find_task(task).plan_evaluation(model, base, data, options))
         return
     report = find_task(task).evaluate(model, base, data, out, options)
     for name, key in (("CER", "cer"), ("MER", "mer")):
@@ -213,10 +201,7 @@ def export(
         "data": data,
     }
     if dry_run:
-        from scripts.finetune.recogniser.export import read_run  # noqa: PLC0415
-
-        found = read_run(run)
-        say(f"best CER on dev {100 * found.result['best_cer']:.1f} %, from {found.settings['init']}")
+        _say_all(find_task(task).plan_export(run))
         return
     parity = find_task(task).export(run, out, options)["parity"]
     say(

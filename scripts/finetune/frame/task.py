@@ -40,6 +40,10 @@ class Task(Protocol):
         """Learn from the ``train`` set of a split folder, watching its ``dev`` set."""
         ...
 
+    def plan_training(self, data: Path, init: str, options: Mapping[str, Any]) -> list[str]:
+        """Return what :meth:`train` would do, a line each."""
+        ...
+
     def evaluate(
         self, model: str, base: str, data: Path, out: Path, options: Mapping[str, Any]
     ) -> dict[str, Any]:
@@ -50,8 +54,16 @@ class Task(Protocol):
         """
         ...
 
+    def plan_evaluation(self, model: str, base: str, data: Path, options: Mapping[str, Any]) -> list[str]:
+        """Return what :meth:`evaluate` would do, a line each."""
+        ...
+
     def export(self, run: Path, out: Path, options: Mapping[str, Any]) -> dict[str, Any]:
         """Turn a training run into a servable directory."""
+        ...
+
+    def plan_export(self, run: Path) -> list[str]:
+        """Return what :meth:`export` would do, a line each."""
         ...
 
     def gate(self, report: Mapping[str, Any]) -> list[Check]:
