@@ -30,10 +30,10 @@ $(VENV)/bin/python:
 
 $(VENV)/.run: $(VENV)/bin/python $(SPEC)
 	@echo "Installing Yuetone into $(VENV) (once) ..."
-	@$(PIP) --editable .
+	@$(PIP) --editable ".[plot]"
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.run
 	@echo "Installing the development tools and training libraries into $(VENV) (once) ..."
-	@$(PIP) --editable ".[dev,finetune]"
+	@$(PIP) --editable ".[dev,finetune,plot]"
 	@touch $@

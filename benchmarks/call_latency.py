@@ -16,6 +16,7 @@ import json
 import os
 import platform
 import sys
+import tempfile
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -44,6 +45,7 @@ async def start_server(model: str) -> tuple[asyncio.subprocess.Process, str]:
     process = await asyncio.create_subprocess_exec(
         program, "serve", "--port", "0", "--metrics-port", "0", "--model", model, "--max-calls", "1000",
         stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "YUETONE_ALERTS__STORE": str(Path(tempfile.mkdtemp()) / "alerts.db")},
     )  # fmt: skip
     if process.stderr is None:
         raise RuntimeError("no pipe to the server")

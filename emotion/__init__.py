@@ -1,1 +1,29 @@
-"""How was it said? The room of vocal emotion and agitation; its engine is not part of this release."""
+"""How was it said? Samples and words in, emotion and agitation out."""
+
+from emotion.agitation import AgitationPoint, AgitationSettings, Level
+from emotion.base import (
+    LABELS,
+    EmotionEngine,
+    EmotionModelError,
+    EmotionStream,
+    VoiceReading,
+    VoiceWindow,
+)
+from emotion.call import SpeakerAffect, restrained
+from emotion.windows import SpeechCollector, SpeechWindow
+
+__all__ = [
+    "LABELS",
+    "AgitationPoint",
+    "AgitationSettings",
+    "EmotionEngine",
+    "EmotionModelError",
+    "EmotionStream",
+    "Level",
+    "SpeakerAffect",
+    "SpeechCollector",
+    "SpeechWindow",
+    "VoiceReading",
+    "VoiceWindow",
+    "restrained",
+]

@@ -5,11 +5,21 @@ Environment: ``YUETONE_SERVER__PORT=6000`` sets ``server.port``. Unknown keys ar
 
 from __future__ import annotations
 
+import base64
 import os
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -18,6 +28,7 @@ from pydantic_settings import (
 )
 
 from asr.guards import GuardSettings
+from emotion import AgitationSettings
 from pipeline.errors import SettingsError
 from vad.segmenter import SegmenterSettings
 
@@ -100,6 +111,69 @@ class PartialSettings(_Section):
     slowest_ms: int = Field(1920, ge=100, description="the same under load")
 
 
+class EmotionSettings(_Section):
+    """How something was said."""
+
+    enabled: bool = Field(True, description="False leaves out emotion, agitation and the alerts about them")
+    model: str = Field("auto", description="bundled, promoted, a directory (docs/emotion.md), or auto")
+    device: Literal["cpu", "cuda"] = Field("cpu", description="where to run")
+
+
+class WebhookSettings(_Section):
+    """Where alerts are sent."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$", description="unique; shown in logs and metrics")
+    url: SecretStr = Field(description="http or https address; never shown")
+    format: Literal["yuetone", "dingtalk", "slack", "teams"] = Field(
+        "yuetone", description="what it understands"
+    )
+    secret: SecretStr | None = Field(None, description="signs what is sent (yuetone and dingtalk)")
+    min_severity: Literal["info", "warning", "critical"] = Field("warning", description="and above")
+    states: tuple[Literal["raised", "escalated", "calmed", "expired"], ...] = Field(
+        ("raised", "escalated", "calmed", "expired"), description="which changes are sent"
+    )
+    tenants: tuple[str, ...] = Field((), description="only these companies; all when empty")
+    timeout_s: float = Field(10.0, gt=0, le=120, description="s without an answer before it is tried again")
+    give_up_h: float = Field(72.0, gt=0, description="h after which an alert is no longer sent")
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, url: SecretStr) -> SecretStr:
+        parts = urlsplit(url.get_secret_value())
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("not an http or https address")
+        return url
+
+    @model_validator(mode="after")
+    def _usable_secret(self) -> WebhookSettings:
+        text = self.secret.get_secret_value() if self.secret else ""
+        if text.startswith("whsec_"):
+            try:
+                base64.b64decode(text.removeprefix("whsec_"), validate=True)
+            except ValueError:
+                raise ValueError("secret: what follows whsec_ must be base64") from None
+        return self
+
+
+class AlertSettings(_Section):
+    """Alerts for supervisors."""
+
+    enabled: bool = Field(True, description="False raises none")
+    store: Path | None = Field(
+        Path("~/.local/share/yuetone/alerts.db"), description="SQLite file; null keeps alerts in memory only"
+    )
+    keep_days: float = Field(30.0, gt=0, description="days after which closed alerts are deleted")
+    max_pending: int = Field(10_000, ge=1, description="undelivered webhook calls kept for each webhook")
+    webhooks: tuple[WebhookSettings, ...] = Field((), max_length=20, description="where alerts are sent")
+
+    @field_validator("webhooks")
+    @classmethod
+    def _one_name_each(cls, webhooks: tuple[WebhookSettings, ...]) -> tuple[WebhookSettings, ...]:
+        if len({webhook.name for webhook in webhooks}) < len(webhooks):
+            raise ValueError("two webhooks have the same name")
+        return webhooks
+
+
 class ProfileSettings(_Section):
     """What a call may choose by name."""
 
@@ -107,6 +181,11 @@ class ProfileSettings(_Section):
     hotwords: tuple[str, ...] = Field((), max_length=100, description="added to those of StartCall")
     vad: SegmenterSettings = Field(SegmenterSettings(), description="how utterances are cut")
     partials: PartialSettings = Field(PartialSettings(), description="when partials are made")
+    agitation: AgitationSettings = Field(AgitationSettings(), description="how evidence becomes agitation")
+    lexicon: tuple[Path, ...] = Field((), description="TOML files with further words of complaint")
+    alert_rules: Path | None = Field(
+        None, description="TOML file of alert rules instead of the built-in ones"
+    )
 
 
 class LogSettings(_Section):
@@ -128,6 +207,8 @@ class Settings(BaseSettings):
     asr: AsrSettings = AsrSettings()
     vad_aggressiveness: int = Field(1, ge=0, le=3, description="of webrtcvad; 3 lets least through")
     profiles: dict[str, ProfileSettings] = Field(default_factory=lambda: {"default": ProfileSettings()})
+    emotion: EmotionSettings = EmotionSettings()
+    alerts: AlertSettings = AlertSettings()
     log: LogSettings = LogSettings()
 
     @field_validator("profiles")

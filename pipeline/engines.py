@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
 from asr import AsrEngine, AsrRequest, ModelError
 from asr.directory import ModelDirectory
-from asr.registry import resolve
+from asr.promoted import promoted_directory
+from asr.registry import PROMOTED, resolve
+from emotion import EmotionEngine, EmotionModelError
+from emotion.directory import BUNDLED as EMOTION_BUNDLED
 from pipeline.config import Settings
 from pipeline.errors import SettingsError
 from vad import VadEngine
@@ -46,6 +50,38 @@ def asr_factory(settings: Settings, directory: ModelDirectory) -> Callable[[], A
         return engine
 
     return build
+
+
+def build_emotion(settings: Settings) -> EmotionEngine | None:
+    """Return the judge of voices; None where it is turned off.
+
+    Raises:
+        SettingsError: its model cannot be used; the message names the fix.
+    """
+    if not settings.emotion.enabled:
+        return None
+    from emotion.engine import OnnxEmotion  # noqa: PLC0415 (loads onnxruntime)
+
+    try:
+        return OnnxEmotion(emotion_directory(settings), settings.emotion.device)
+    except (EmotionModelError, ModelError) as error:
+        raise SettingsError(f"emotion.model: {error}") from error
+
+
+def emotion_directory(settings: Settings) -> Path:
+    """Return the directory that ``emotion.model`` means.
+
+    Raises:
+        ModelError: nothing was promoted, or the pointer is damaged.
+    """
+    model = settings.emotion.model
+    if model in ("auto", PROMOTED):
+        promoted = promoted_directory(settings.asr.models_dir, "emotion")
+        if promoted is not None:
+            return promoted
+        if model == PROMOTED:
+            raise ModelError("no emotion model was promoted; set emotion.model to auto")
+    return EMOTION_BUNDLED if model in ("auto", "bundled") else Path(model).expanduser()
 
 
 def build_vad(settings: Settings) -> VadEngine:

@@ -7,6 +7,9 @@
         │   └── UnsupportedAudio codec, rate or channel count
         ├── DuplicateCall        a live call has that id
         ├── UnknownCall          no live call has that id
+        ├── UnknownAlert         no alert has that id
+        ├── AlertClosed          the alert is over
+        ├── AlertsUnavailable    alerts cannot be stored now
         ├── AtCapacity           too many calls
         ├── ShuttingDown         the server is going away
         ├── IdleTimeout          nothing came for too long
@@ -67,6 +70,25 @@ class UnknownCall(CallError):
     """No live call has that id."""
 
     code = "UNKNOWN_CALL"
+
+
+class UnknownAlert(CallError):
+    """No alert has that id."""
+
+    code = "UNKNOWN_ALERT"
+
+
+class AlertClosed(CallError):
+    """The alert is over."""
+
+    code = "ALERT_CLOSED"
+
+
+class AlertsUnavailable(CallError):
+    """Alerts are turned off, or cannot be stored now."""
+
+    code = "ALERTS_UNAVAILABLE"
+    retryable = True
 
 
 class AtCapacity(CallError):

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from asr import Word
 from diarization import Role
+from pipeline.assist import AlertEvent, EmotionEvent
 
 SAMPLE_RATE = 16_000
 
@@ -56,6 +57,10 @@ class CallSpec:
         profile: name of the settings profile.
         hotwords: likely words.
         resume: present when an earlier stream broke.
+        tenant: whose call it is.
+        queue: hotline it came in on.
+        agent_id: who answers.
+        earlier_calls: of this customer about the same matter, 0 if not known.
     """
 
     call_id: str
@@ -66,6 +71,10 @@ class CallSpec:
     profile: str = "default"
     hotwords: tuple[str, ...] = ()
     resume: ResumePoint | None = None
+    tenant: str | None = None
+    queue: str | None = None
+    agent_id: str | None = None
+    earlier_calls: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,7 +258,18 @@ class Ended:
     reason: str
 
 
-CallEvent = Started | SpeechEdge | TranscriptEvent | Mark | HealthReport | WarningEvent | ErrorEvent | Ended
+CallEvent = (
+    Started
+    | SpeechEdge
+    | TranscriptEvent
+    | EmotionEvent
+    | AlertEvent
+    | Mark
+    | HealthReport
+    | WarningEvent
+    | ErrorEvent
+    | Ended
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

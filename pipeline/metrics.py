@@ -50,6 +50,19 @@ class Metrics:
         self.rejected = Counter(
             "yuetone_rejected_texts", "Texts that a guard rejected", ["reason"], registry=registry
         )
+        self.alerts = Counter(
+            "yuetone_alerts", "Alerts by rule and state", ["rule", "state"], registry=registry
+        )
+        self.webhooks = Counter(
+            "yuetone_webhook_attempts", "Webhook calls by outcome", ["webhook", "outcome"], registry=registry
+        )
+        self.outbox = Gauge("yuetone_webhook_outbox", "Webhook deliveries that wait", registry=registry)
+        self.emotion = Histogram(
+            "yuetone_emotion_inference_seconds",
+            "One window in the emotion model, features included",
+            buckets=_LATENCY_BUCKETS,
+            registry=registry,
+        )
         self.failures = Counter(
             "yuetone_failures", "Failures of our own, by stage", ["stage"], registry=registry
         )

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import structlog
 
 from asr.language import whisper_code
+from emotion import EmotionEngine
+from pipeline.alerts.book import RuleBook
+from pipeline.alerts.hub import AlertHub
 from pipeline.config import LimitSettings, ProfileSettings
 from pipeline.errors import CallError, InternalFailure
 from pipeline.events import SAMPLE_RATE, CallSpec, ClientMessage, EndCall, Ended, ErrorEvent, Started
 from pipeline.mailbox import Mailbox
 from pipeline.metrics import Metrics
 from pipeline.pool import AsrScheduler
+from pipeline.stages.affect import Affect, AffectInbox, AffectSettings
 from pipeline.stages.context import CallContext
 from pipeline.stages.ingest import ChannelQueue, Ingest
 from pipeline.stages.segment import SegmentQueue, segment
@@ -29,21 +34,29 @@ SEGMENT_ITEMS = 256
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Engines:
-    """What all calls share.
+    """What all calls share; ``emotion`` may be exchanged for calls that begin later.
 
     Attributes:
         scheduler: the recogniser.
         vad: the voice detector.
         vad_thread: where it runs.
         metrics: where to count.
+        emotion: the judge of voices; None without one.
+        emotion_thread: where it runs.
+        alerts: keeps alerts; None where they are turned off.
+        book: rules and words by profile.
     """
 
     scheduler: AsrScheduler
     vad: VadEngine
     vad_thread: Executor
     metrics: Metrics
+    emotion: EmotionEngine | None
+    emotion_thread: Executor
+    alerts: AlertHub | None
+    book: RuleBook
 
 
 class CallSession:
@@ -121,21 +134,33 @@ class CallSession:
         """Wire the stages of one call; return why it ended.
 
         mailbox → ingest → (per channel) segment → transcribe → the event log
+                                              └─────────┴→ affect → the event log
         """
         context = self.context
         channels: list[ChannelQueue] = [asyncio.Queue(CHANNEL_ITEMS) for _ in self.spec.roles]
+        inbox = AffectInbox()
+        affect = Affect(
+            context,
+            AffectSettings(
+                engine=self._engines.emotion,
+                thread=self._engines.emotion_thread,
+                hub=self._engines.alerts,
+                page=self._engines.book.page(self.spec.profile),
+            ),
+        )
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(affect.run(inbox), name="affect")
             ended = tasks.create_task(Ingest(context, channels).run(self.mailbox), name="ingest")
             for index, channel in enumerate(channels):
                 segments: SegmentQueue = asyncio.Queue(SEGMENT_ITEMS)
                 segmenter = Segmenter(context.profile.vad)
+                tell = functools.partial(inbox.offer, index)
+                vad = self._engines.vad.stream()
                 tasks.create_task(
-                    segment(
-                        channel, segments, self._engines.vad.stream(), segmenter, self._engines.vad_thread
-                    ),
+                    segment(channel, segments, vad, segmenter, self._engines.vad_thread, tell),
                     name=f"segment {index}",
                 )
-                transcribe = Transcribe(context, index, segmenter.hold_open, tasks)
+                transcribe = Transcribe(context, index, segmenter.hold_open, tasks, tell)
                 tasks.create_task(transcribe.run(segments), name=f"transcribe {index}")
         return ended.result().reason
 

@@ -1,9 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 
 import pytest
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_alert_store(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep servers that tests start as processes away from the user's alerts."""
+    os.environ["YUETONE_ALERTS__STORE"] = str(tmp_path_factory.mktemp("alerts") / "alerts.db")
 
 
 @pytest.fixture(autouse=True)

@@ -128,7 +128,9 @@ def _run(
     # Our own server must not meet another one's ports.
     own = {"port": 0, "metrics_port": None, "host": "127.0.0.1", "tls_certificate": None, "tls_key": None}
     server = target.settings.server.model_copy(update={**own, "tls_client_ca": None, "shutdown_grace_s": 0.0})
-    settings = target.settings.model_copy(update={"server": server})
+    # Nor its alerts: a recording that is played again must not call anybody.
+    alerts = target.settings.alerts.model_copy(update={"store": None, "webhooks": ()})
+    settings = target.settings.model_copy(update={"server": server, "alerts": alerts})
     return asyncio.run(_call(target, settings, recording, options, as_json=as_json, title=title))
 
 

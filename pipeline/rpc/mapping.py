@@ -9,10 +9,13 @@ from asr import Word
 from diarization import Role
 from pipeline import events as ev
 from pipeline.errors import InvalidRequest, UnsupportedAudio
+from pipeline.rpc import assist
+from pipeline.rpc.words import ROLES, ROLES_OUT, milliseconds
 from pipeline.stages.context import MAX_HOTWORDS
 from yuetone.v1 import audio_pb2, call_service_pb2, transcript_pb2
 
 RATES_TESTED = (8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000)
+LONGEST_LABEL = 128
 MIN_RATE, MAX_RATE, MAX_CHANNELS = 8000, 48000, 2
 _CALL_ID = re.compile(r"[\w\-.:@]{1,128}", re.ASCII)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
@@ -22,12 +25,6 @@ CODECS = {
     audio_pb2.CODEC_ALAW: ev.Codec.ALAW,
     audio_pb2.CODEC_L16: ev.Codec.L16,
 }
-_ROLES = {
-    audio_pb2.ROLE_UNSPECIFIED: Role.UNKNOWN,
-    audio_pb2.ROLE_CUSTOMER: Role.CUSTOMER,
-    audio_pb2.ROLE_AGENT: Role.AGENT,
-}
-_ROLES_OUT = {role: number for number, role in _ROLES.items()}
 _PAUSES = {
     audio_pb2.PAUSE_REASON_UNSPECIFIED: ev.PauseReason.UNSPECIFIED,
     audio_pb2.PAUSE_REASON_HOLD: ev.PauseReason.HOLD,
@@ -70,7 +67,23 @@ def call_spec(request: call_service_pb2.StreamCallRequest) -> ev.CallSpec:
         profile=start.profile if start.HasField("profile") else "default",
         hotwords=_hotwords(start.hotwords),
         resume=_resume_point(start.resume) if start.HasField("resume") else None,
+        tenant=_label("tenant", start.tenant) if start.HasField("tenant") else None,
+        queue=_label("queue", start.queue) if start.HasField("queue") else None,
+        agent_id=_label("agent_id", start.agent_id) if start.HasField("agent_id") else None,
+        earlier_calls=_earlier_calls(start.earlier_calls),
     )
+
+
+def _label(name: str, text: str) -> str | None:
+    if len(text) > LONGEST_LABEL or not text.isprintable():
+        raise InvalidRequest(f"StartCall.{name} must be at most {LONGEST_LABEL} printable characters")
+    return text or None
+
+
+def _earlier_calls(count: int) -> int:
+    if not 0 <= count <= 1000:
+        raise InvalidRequest("StartCall.earlier_calls must be 0 to 1000")
+    return count
 
 
 def _roles(channels: Iterable[audio_pb2.ChannelConfig]) -> tuple[Role, ...]:
@@ -80,7 +93,7 @@ def _roles(channels: Iterable[audio_pb2.ChannelConfig]) -> tuple[Role, ...]:
     by_index = {channel.index: channel for channel in configured}
     if sorted(by_index) != list(range(len(configured))):
         raise InvalidRequest("StartCall.channels must have the indices 0, or 0 and 1, once each")
-    return tuple(_ROLES.get(by_index[i].role, Role.UNKNOWN) for i in range(len(configured)))
+    return tuple(ROLES.get(by_index[i].role, Role.UNKNOWN) for i in range(len(configured)))
 
 
 def _language(hint: str) -> str:
@@ -156,11 +169,6 @@ def _update(update: audio_pb2.UpdateConfig) -> ev.UpdateConfig:
 # ------------------------------------------------------------------ to the client
 
 
-def milliseconds(samples: int) -> int:
-    """Return samples at 16 kHz as whole milliseconds."""
-    return samples * 1000 // ev.SAMPLE_RATE
-
-
 def response(envelope: ev.Envelope, limits: call_service_pb2.Limits) -> call_service_pb2.StreamCallResponse:
     """Return the wire form of an event."""
     message = call_service_pb2.StreamCallResponse(
@@ -176,6 +184,8 @@ def response(envelope: ev.Envelope, limits: call_service_pb2.Limits) -> call_ser
             message.speech.CopyFrom(_speech(event))
         case ev.TranscriptEvent():
             message.transcript.CopyFrom(_transcript(event))
+        case ev.EmotionEvent() | ev.AlertEvent():
+            assist.put(event, message)
         case ev.Mark():
             message.mark.CopyFrom(_mark(event))
         case ev.HealthReport():
@@ -216,7 +226,7 @@ def _transcript(event: ev.TranscriptEvent) -> transcript_pb2.Transcript:
         utterance_id=event.utterance_id,
         revision=event.revision,
         channel=event.channel,
-        role=_ROLES_OUT[event.role],
+        role=ROLES_OUT[event.role],
         speaker=event.speaker,
         is_final=event.final,
         start_ms=milliseconds(event.start),

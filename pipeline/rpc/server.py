@@ -3,35 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 
 import grpc
 import structlog
 from grpc_health.v1 import health as health_service
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
-from prometheus_client import start_http_server
 from threadpoolctl import threadpool_limits
 
 from asr import AsrEngine, ModelError
-from pipeline.config import ServerSettings, Settings
-from pipeline.engines import asr_factory, build_vad, find_model
+from pipeline.alerts.book import RuleBook
+from pipeline.alerts.hub import AlertHub
+from pipeline.alerts.store import MEMORY, AlertStore
+from pipeline.alerts.webhook import WebhookSender, route_of
+from pipeline.config import Settings
+from pipeline.engines import asr_factory, build_emotion, build_vad, find_model
 from pipeline.errors import SettingsError
 from pipeline.metrics import Metrics
 from pipeline.pool import AsrScheduler, ServedModel
 from pipeline.registry import CallRegistry
-from pipeline.rpc.servicer import CallServicer
+from pipeline.rpc.listening import listening
 from pipeline.session import Engines
-from yuetone.v1 import call_service_pb2, call_service_pb2_grpc
 
-CALL_SERVICE = call_service_pb2.DESCRIPTOR.services_by_name["CallService"].full_name
-HEALTH_SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
-MAX_MESSAGE_BYTES = 16 * 1024 * 1024
-"""Of gRPC itself; above limits.max_chunk_bytes, so that a chunk too large gets our own clear error."""
 FLUSH_S = 10.0
 """For the last finals of calls that are closed at the end of the grace period."""
 
@@ -104,6 +98,10 @@ async def serve(
         vad=build_vad(settings),
         vad_thread=ThreadPoolExecutor(1, thread_name_prefix="vad"),
         metrics=metrics,
+        emotion=build_emotion(settings),
+        emotion_thread=ThreadPoolExecutor(1, thread_name_prefix="emotion"),
+        book=RuleBook(settings.profiles),
+        alerts=_alert_hub(settings, metrics),
     )
     reloading = asyncio.Event()
     if signals:
@@ -114,9 +112,10 @@ async def serve(
     try:
         async with asyncio.TaskGroup() as tasks:
             worker = tasks.create_task(scheduler.run(), name="asr scheduler")
-            reloader = tasks.create_task(_reload_models(settings, engines, reloading), name="model reloader")
+            others = [tasks.create_task(_reload(settings, engines, reloading), name="reloader")]
+            others += _alert_tasks(tasks, settings, engines)
             registry = CallRegistry(settings, engines, tasks)
-            async with _listening(settings, registry, engines) as (server, health, port):
+            async with listening(settings, registry, engines) as (server, health, port):
                 _log.info(
                     "serving",
                     port=port,
@@ -127,29 +126,83 @@ async def serve(
                     ready(Server(port, metrics, registry, stop=stopping.set, reload=reloading.set))
                 await stopping.wait()
                 await _drain(server, health, registry, settings.server.shutdown_grace_s)
-            reloader.cancel()
-            worker.cancel()
+            if engines.alerts:
+                await engines.alerts.flush()
+            for task in (worker, *others):
+                task.cancel()
     except BaseExceptionGroup as group:
         raise _plain(group) from group
     finally:
-        engines.vad_thread.shutdown(wait=False, cancel_futures=True)
+        for thread in (engines.vad_thread, engines.emotion_thread):
+            thread.shutdown(wait=False, cancel_futures=True)
+        if engines.alerts:
+            engines.alerts.close()
         _log.info("stopped")
 
 
-async def _reload_models(settings: Settings, engines: Engines, asked: asyncio.Event) -> None:
-    """Load what ``asr.model`` means now, whenever asked; what cannot be loaded changes nothing."""
+def _alert_hub(settings: Settings, metrics: Metrics) -> AlertHub | None:
+    """Return what keeps alerts; None where they are turned off.
+
+    Raises:
+        SettingsError: the store cannot be opened.
+    """
+    alerts = settings.alerts
+    if not alerts.enabled:
+        return None
+    store = AlertStore(alerts.store or MEMORY, alerts.max_pending)
+    given_up = store.drop_unknown([webhook.name for webhook in alerts.webhooks])
+    if given_up:
+        _log.warning("deliveries of webhooks that are gone were given up", count=given_up)
+    routes = tuple(route_of(webhook) for webhook in alerts.webhooks)
+    return AlertHub(store, routes, metrics, keep_s=alerts.keep_days * 86_400)
+
+
+def _alert_tasks(tasks: asyncio.TaskGroup, settings: Settings, engines: Engines) -> list[asyncio.Task[None]]:
+    """Start what stores alerts and what sends them."""
+    hub = engines.alerts
+    if hub is None:
+        return []
+    senders = [WebhookSender(webhook, hub, engines.metrics) for webhook in settings.alerts.webhooks]
+    return [
+        tasks.create_task(hub.run(), name="alert hub"),
+        *(tasks.create_task(sender.run(), name="webhook") for sender in senders),
+    ]
+
+
+async def _reload(settings: Settings, engines: Engines, asked: asyncio.Event) -> None:
+    """Load models and rules again, whenever asked; what cannot be loaded changes nothing."""
     while True:
         await asked.wait()
         asked.clear()
-        try:
-            directory = find_model(settings)
-            model = ServedModel(directory.name, directory.languages)
-            await engines.scheduler.reload(asr_factory(settings, directory), model)
-        except (SettingsError, ModelError) as error:
-            engines.metrics.failures.labels("reload").inc()
-            _log.error("reload failed, the old model stays", reason=str(error))
-        else:
-            _log.info("model reloaded", model=directory.name)
+        for what, load in (
+            ("model", _reload_recogniser), ("emotion model", _reload_emotion), ("rules", _reload_rules),
+        ):  # fmt: skip
+            try:
+                told = await load(settings, engines)
+            except (SettingsError, ModelError) as error:
+                engines.metrics.failures.labels("reload").inc()
+                _log.error(f"reload failed, the old {what} stays", reason=str(error))
+            else:
+                _log.info(f"{what} reloaded", **told)
+
+
+async def _reload_recogniser(settings: Settings, engines: Engines) -> dict[str, str]:
+    directory = find_model(settings)
+    model = ServedModel(directory.name, directory.languages)
+    await engines.scheduler.reload(asr_factory(settings, directory), model)
+    return {"model": directory.name}
+
+
+async def _reload_emotion(settings: Settings, engines: Engines) -> dict[str, str]:
+    """Load it beside the old one; calls that begin from now on use it."""
+    engines.emotion = await asyncio.get_running_loop().run_in_executor(None, build_emotion, settings)
+    return {"model": engines.emotion.name if engines.emotion else "none"}
+
+
+async def _reload_rules(_settings: Settings, engines: Engines) -> dict[str, str]:
+    """Read rules and words again, for calls that begin from now on."""
+    await asyncio.get_running_loop().run_in_executor(None, engines.book.reload)
+    return {}
 
 
 def _plain(group: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -169,75 +222,6 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
             yield from _leaves(error)
         else:
             yield error
-
-
-@asynccontextmanager
-async def _listening(
-    settings: Settings, registry: CallRegistry, engines: Engines
-) -> AsyncIterator[tuple[grpc.aio.Server, health_service.aio.HealthServicer, int]]:
-    """Listen; on the way out, stop at once (calls have ended by then)."""
-    server = grpc.aio.server(
-        options=[
-            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-            ("grpc.so_reuseport", 0),  # two servers on one port would share the calls unnoticed
-            ("grpc.keepalive_time_ms", 30_000),
-            ("grpc.keepalive_permit_without_calls", 1),
-            ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-        ]
-    )
-    call_service_pb2_grpc.add_CallServiceServicer_to_server(CallServicer(registry, settings, engines), server)
-    health = health_service.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    reflection.enable_server_reflection((CALL_SERVICE, HEALTH_SERVICE, reflection.SERVICE_NAME), server)
-    port = _bind(server, settings.server)
-    with _metrics_endpoint(settings.server, engines.metrics):
-        await server.start()
-        for service in ("", CALL_SERVICE):
-            await health.set(service, health_pb2.HealthCheckResponse.SERVING)
-        try:
-            yield server, health, port
-        finally:
-            await server.stop(grace=0.5)
-
-
-def _bind(server: grpc.aio.Server, settings: ServerSettings) -> int:
-    address = f"{settings.host}:{settings.port}"
-    try:
-        if settings.tls_certificate is None or settings.tls_key is None:
-            return server.add_insecure_port(address)
-        authorities = settings.tls_client_ca.read_bytes() if settings.tls_client_ca else None
-        pair = (settings.tls_key.read_bytes(), settings.tls_certificate.read_bytes())
-        credentials = grpc.ssl_server_credentials(
-            [pair], root_certificates=authorities, require_client_auth=authorities is not None
-        )
-        return server.add_secure_port(address, credentials)
-    except (RuntimeError, OSError) as error:
-        raise SettingsError(
-            f"cannot listen on {address}: the port is taken or the address is not this machine's; "
-            "set server.port or server.host"
-        ) from error
-
-
-@contextlib.contextmanager
-def _metrics_endpoint(settings: ServerSettings, metrics: Metrics) -> Iterator[None]:
-    if settings.metrics_port is None:
-        yield
-        return
-    try:
-        endpoint, thread = start_http_server(
-            settings.metrics_port, addr=settings.metrics_host, registry=metrics.registry
-        )
-    except OSError as error:
-        raise SettingsError(
-            f"cannot listen on {settings.metrics_host}:{settings.metrics_port} for metrics; "
-            "set server.metrics_port, or null to do without"
-        ) from error
-    try:
-        yield
-    finally:
-        endpoint.shutdown()
-        endpoint.server_close()
-        thread.join()
 
 
 async def _drain(

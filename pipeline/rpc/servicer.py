@@ -21,6 +21,7 @@ from yuetone.v1 import call_service_pb2 as pb
 from yuetone.v1 import call_service_pb2_grpc
 
 FEATURES = ("partials", "words", "confidence", "hotwords", "language_spans", "resume", "watch", "finalize")
+"""Of every server; emotion and alerts come with the settings."""
 FIRST_MESSAGE_S = 10.0
 """How long a new stream may wait before StartCall."""
 END_OF_STREAM_S = 0.1
@@ -194,7 +195,11 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
             languages=self._engines.scheduler.model.languages,
             model=self._engines.scheduler.model.name,
             model_ready=self._engines.scheduler.ready,
-            features=FEATURES,
+            features=[
+                *FEATURES,
+                *(["emotion"] if self._engines.emotion else []),
+                *(["alerts"] if self._engines.alerts else []),
+            ],
             profiles=list(self._settings.profiles),
             limits=self._limits,
             max_calls=self._settings.limits.max_calls,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 
 import numpy as np
@@ -20,7 +21,12 @@ SegmentQueue = asyncio.Queue[SegmentItem]
 
 
 async def segment(
-    inbox: ChannelQueue, outbox: SegmentQueue, vad: VadStream, segmenter: Segmenter, executor: Executor
+    inbox: ChannelQueue,
+    outbox: SegmentQueue,
+    vad: VadStream,
+    segmenter: Segmenter,
+    executor: Executor,
+    tell: Callable[[SegmentItem], None],
 ) -> None:
     """Run the stage for one channel until it is closed.
 
@@ -30,6 +36,7 @@ async def segment(
         vad: of this channel.
         segmenter: of this channel.
         executor: the VAD thread of the server.
+        tell: is told everything that goes to ``outbox`` but its end, and never waits.
     """
     loop = asyncio.get_running_loop()
     gathered: list[AudioBlock] = []
@@ -43,16 +50,19 @@ async def segment(
             pcm = np.concatenate([block.pcm for block in gathered])
             gathered.clear()
             probabilities = await loop.run_in_executor(executor, vad.accept, pcm)
-            await outbox.put(AudioBlock(pcm=pcm))
+            await _forward(outbox, [AudioBlock(pcm=pcm)], tell)
             for probability in probabilities:
-                await _forward(outbox, segmenter.accept(probability))
+                await _forward(outbox, segmenter.accept(probability), tell)
         if isinstance(item, Flush):
-            await _forward(outbox, segmenter.flush())
+            await _forward(outbox, segmenter.flush(), tell)
         elif isinstance(item, Close):
             await outbox.put(item)
             return
 
 
-async def _forward(outbox: SegmentQueue, events: list[SegmentEvent]) -> None:
-    for event in events:
-        await outbox.put(event)
+async def _forward(
+    outbox: SegmentQueue, items: Sequence[AudioBlock | SegmentEvent], tell: Callable[[SegmentItem], None]
+) -> None:
+    for item in items:
+        await outbox.put(item)
+        tell(item)

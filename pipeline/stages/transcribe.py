@@ -51,6 +51,7 @@ class Transcribe:
         channel: index.
         hold_open: asks the segmenter to wait longer for the open utterance.
         tasks: owns what this stage starts.
+        tell: is told every final, and the end of the channel; never waits.
     """
 
     def __init__(
@@ -59,11 +60,13 @@ class Transcribe:
         channel: int,
         hold_open: Callable[[], None],
         tasks: asyncio.TaskGroup,
+        tell: Callable[[TranscriptEvent | Close], None],
     ) -> None:
         self._context = context
         self._channel = channel
         self._hold_open = hold_open
         self._tasks = tasks
+        self._tell = tell
         self._window = AudioWindow()
         self._open: _Utterance | None = None
         self._count = 0
@@ -85,6 +88,7 @@ class Transcribe:
                 case SpeechEnded():
                     await self._finish(item)
                 case Close():
+                    self._tell(item)
                     return
 
     def _hear(self, block: AudioBlock) -> None:
@@ -258,6 +262,7 @@ class Transcribe:
             forced=ended.reason is EndReason.FLUSH,
         )
         self._show(utterance, final)
+        self._tell(final)
         latency = context.arrivals[channel].since(ended.speech_end)
         if latency is not None:
             context.metrics.final_latency.observe(latency)

@@ -74,7 +74,10 @@ async def stage(text: str) -> AsyncIterator[Stage]:
 
     worker = asyncio.create_task(scheduler.run(), name="scheduler")
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(Transcribe(context, 0, hold_open, tasks).run(under_test.inbox), name="transcribe")
+        tasks.create_task(
+            Transcribe(context, 0, hold_open, tasks, lambda _item: None).run(under_test.inbox),
+            name="transcribe",
+        )
         yield under_test
         await under_test.inbox.put(Close())
     worker.cancel()

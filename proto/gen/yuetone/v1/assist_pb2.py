@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from yuetone.v1 import audio_pb2 as yuetone_dot_v1_dot_audio__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17yuetone/v1/assist.proto\x12\nyuetone.v1\x1a\x16yuetone/v1/audio.proto\"\xf8\x02\n\x07\x45motion\x12\x19\n\x0cutterance_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\x05\x12\x1e\n\x04role\x18\x03 \x01(\x0e\x32\x10.yuetone.v1.Role\x12\x10\n\x08start_ms\x18\x04 \x01(\x03\x12\x0e\n\x06\x65nd_ms\x18\x05 \x01(\x03\x12\x14\n\x07\x61rousal\x18\x06 \x01(\x02H\x01\x88\x01\x01\x12\x14\n\x07valence\x18\x07 \x01(\x02H\x02\x88\x01\x01\x12=\n\rprobabilities\x18\x08 \x03(\x0b\x32&.yuetone.v1.Emotion.ProbabilitiesEntry\x12\x0f\n\x07quality\x18\t \x01(\x02\x12\x16\n\tagitation\x18\n \x01(\x02H\x03\x88\x01\x01\x1a\x34\n\x12ProbabilitiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x02:\x02\x38\x01\x42\x0f\n\r_utterance_idB\n\n\x08_arousalB\n\n\x08_valenceB\x0c\n\n_agitation\"m\n\x10SuggestionSource\x12\x12\n\narticle_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x10\n\x03uri\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x12\n\x05place\x18\x04 \x01(\tH\x01\x88\x01\x01\x42\x06\n\x04_uriB\x08\n\x06_place\"\xa8\x02\n\nSuggestion\x12\x15\n\rsuggestion_id\x18\x01 \x01(\t\x12\x19\n\x0cutterance_id\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x10\n\x08language\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\x12-\n\x07sources\x18\x05 \x03(\x0b\x32\x1c.yuetone.v1.SuggestionSource\x12\x12\n\nconfidence\x18\x06 \x01(\x02\x12+\n\x05state\x18\x07 \x01(\x0e\x32\x1c.yuetone.v1.Suggestion.State\"G\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_PROPOSED\x10\x01\x12\x13\n\x0fSTATE_WITHDRAWN\x10\x02\x42\x0f\n\r_utterance_id\"\xd3\x03\n\x05\x41lert\x12\x10\n\x08\x61lert_id\x18\x01 \x01(\t\x12\x0c\n\x04rule\x18\x02 \x01(\t\x12,\n\x08severity\x18\x03 \x01(\x0e\x32\x1a.yuetone.v1.Alert.Severity\x12&\n\x05state\x18\x04 \x01(\x0e\x32\x17.yuetone.v1.Alert.State\x12\x10\n\x08start_ms\x18\x05 \x01(\x03\x12\x0e\n\x06\x65nd_ms\x18\x06 \x01(\x03\x12\x10\n\x08\x65vidence\x18\x07 \x01(\t\x12\x16\n\tagitation\x18\x08 \x01(\x02H\x00\x88\x01\x01\x12\x0f\n\x07\x63hannel\x18\t \x01(\x05\"d\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x11\n\rSEVERITY_INFO\x10\x01\x12\x14\n\x10SEVERITY_WARNING\x10\x02\x12\x15\n\x11SEVERITY_CRITICAL\x10\x03\"\x82\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTATE_RAISED\x10\x01\x12\x13\n\x0fSTATE_ESCALATED\x10\x02\x12\x10\n\x0cSTATE_CALMED\x10\x03\x12\x16\n\x12STATE_ACKNOWLEDGED\x10\x04\x12\x11\n\rSTATE_EXPIRED\x10\x05\x42\x0c\n\n_agitationb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17yuetone/v1/assist.proto\x12\nyuetone.v1\x1a\x16yuetone/v1/audio.proto\"B\n\x0f\x41gitationShares\x12\r\n\x05voice\x18\x01 \x01(\x02\x12\r\n\x05words\x18\x02 \x01(\x02\x12\x11\n\tbehaviour\x18\x03 \x01(\x02\".\n\x0e\x41gitationPoint\x12\r\n\x05\x61t_ms\x18\x01 \x01(\x03\x12\r\n\x05value\x18\x02 \x01(\x02\"\xc8\x03\n\x07\x45motion\x12\x19\n\x0cutterance_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\x05\x12\x1e\n\x04role\x18\x03 \x01(\x0e\x32\x10.yuetone.v1.Role\x12\x10\n\x08start_ms\x18\x04 \x01(\x03\x12\x0e\n\x06\x65nd_ms\x18\x05 \x01(\x03\x12\x14\n\x07\x61rousal\x18\x06 \x01(\x02H\x01\x88\x01\x01\x12\x14\n\x07valence\x18\x07 \x01(\x02H\x02\x88\x01\x01\x12=\n\rprobabilities\x18\x08 \x03(\x0b\x32&.yuetone.v1.Emotion.ProbabilitiesEntry\x12\x0f\n\x07quality\x18\t \x01(\x02\x12\x16\n\tagitation\x18\n \x01(\x02H\x03\x88\x01\x01\x12\x30\n\x06shares\x18\x0b \x01(\x0b\x32\x1b.yuetone.v1.AgitationSharesH\x04\x88\x01\x01\x12\x11\n\tsupported\x18\x0c \x01(\x08\x1a\x34\n\x12ProbabilitiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x02:\x02\x38\x01\x42\x0f\n\r_utterance_idB\n\n\x08_arousalB\n\n\x08_valenceB\x0c\n\n_agitationB\t\n\x07_shares\"m\n\x10SuggestionSource\x12\x12\n\narticle_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x10\n\x03uri\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x12\n\x05place\x18\x04 \x01(\tH\x01\x88\x01\x01\x42\x06\n\x04_uriB\x08\n\x06_place\"\xa8\x02\n\nSuggestion\x12\x15\n\rsuggestion_id\x18\x01 \x01(\t\x12\x19\n\x0cutterance_id\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x10\n\x08language\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\x12-\n\x07sources\x18\x05 \x03(\x0b\x32\x1c.yuetone.v1.SuggestionSource\x12\x12\n\nconfidence\x18\x06 \x01(\x02\x12+\n\x05state\x18\x07 \x01(\x0e\x32\x1c.yuetone.v1.Suggestion.State\"G\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_PROPOSED\x10\x01\x12\x13\n\x0fSTATE_WITHDRAWN\x10\x02\x42\x0f\n\r_utterance_id\"\xfe\x03\n\x05\x41lert\x12\x10\n\x08\x61lert_id\x18\x01 \x01(\t\x12\x0c\n\x04rule\x18\x02 \x01(\t\x12,\n\x08severity\x18\x03 \x01(\x0e\x32\x1a.yuetone.v1.Alert.Severity\x12&\n\x05state\x18\x04 \x01(\x0e\x32\x17.yuetone.v1.Alert.State\x12\x10\n\x08start_ms\x18\x05 \x01(\x03\x12\x0e\n\x06\x65nd_ms\x18\x06 \x01(\x03\x12\x10\n\x08\x65vidence\x18\x07 \x01(\t\x12\x16\n\tagitation\x18\x08 \x01(\x02H\x00\x88\x01\x01\x12\x0f\n\x07\x63hannel\x18\t \x01(\x05\x12)\n\x05\x63urve\x18\n \x03(\x0b\x32\x1a.yuetone.v1.AgitationPoint\"d\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x11\n\rSEVERITY_INFO\x10\x01\x12\x14\n\x10SEVERITY_WARNING\x10\x02\x12\x15\n\x11SEVERITY_CRITICAL\x10\x03\"\x82\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTATE_RAISED\x10\x01\x12\x13\n\x0fSTATE_ESCALATED\x10\x02\x12\x10\n\x0cSTATE_CALMED\x10\x03\x12\x16\n\x12STATE_ACKNOWLEDGED\x10\x04\x12\x11\n\rSTATE_EXPIRED\x10\x05\x42\x0c\n\n_agitationb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,20 +34,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_EMOTION_PROBABILITIESENTRY']._loaded_options = None
   _globals['_EMOTION_PROBABILITIESENTRY']._serialized_options = b'8\001'
-  _globals['_EMOTION']._serialized_start=64
-  _globals['_EMOTION']._serialized_end=440
-  _globals['_EMOTION_PROBABILITIESENTRY']._serialized_start=333
-  _globals['_EMOTION_PROBABILITIESENTRY']._serialized_end=385
-  _globals['_SUGGESTIONSOURCE']._serialized_start=442
-  _globals['_SUGGESTIONSOURCE']._serialized_end=551
-  _globals['_SUGGESTION']._serialized_start=554
-  _globals['_SUGGESTION']._serialized_end=850
-  _globals['_SUGGESTION_STATE']._serialized_start=762
-  _globals['_SUGGESTION_STATE']._serialized_end=833
-  _globals['_ALERT']._serialized_start=853
-  _globals['_ALERT']._serialized_end=1320
-  _globals['_ALERT_SEVERITY']._serialized_start=1073
-  _globals['_ALERT_SEVERITY']._serialized_end=1173
-  _globals['_ALERT_STATE']._serialized_start=1176
-  _globals['_ALERT_STATE']._serialized_end=1306
+  _globals['_AGITATIONSHARES']._serialized_start=63
+  _globals['_AGITATIONSHARES']._serialized_end=129
+  _globals['_AGITATIONPOINT']._serialized_start=131
+  _globals['_AGITATIONPOINT']._serialized_end=177
+  _globals['_EMOTION']._serialized_start=180
+  _globals['_EMOTION']._serialized_end=636
+  _globals['_EMOTION_PROBABILITIESENTRY']._serialized_start=518
+  _globals['_EMOTION_PROBABILITIESENTRY']._serialized_end=570
+  _globals['_SUGGESTIONSOURCE']._serialized_start=638
+  _globals['_SUGGESTIONSOURCE']._serialized_end=747
+  _globals['_SUGGESTION']._serialized_start=750
+  _globals['_SUGGESTION']._serialized_end=1046
+  _globals['_SUGGESTION_STATE']._serialized_start=958
+  _globals['_SUGGESTION_STATE']._serialized_end=1029
+  _globals['_ALERT']._serialized_start=1049
+  _globals['_ALERT']._serialized_end=1559
+  _globals['_ALERT_SEVERITY']._serialized_start=1312
+  _globals['_ALERT_SEVERITY']._serialized_end=1412
+  _globals['_ALERT_STATE']._serialized_start=1415
+  _globals['_ALERT_STATE']._serialized_end=1545
 # @@protoc_insertion_point(module_scope)

@@ -21,8 +21,56 @@ else:
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
+class AgitationShares(google.protobuf.message.Message):
+    """What agitation is made of. The three sum to 1; all are 0 where there is no evidence."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    VOICE_FIELD_NUMBER: builtins.int
+    WORDS_FIELD_NUMBER: builtins.int
+    BEHAVIOUR_FIELD_NUMBER: builtins.int
+    voice: builtins.float
+    """share of the voice, 0 to 1"""
+    words: builtins.float
+    """share of the words, 0 to 1"""
+    behaviour: builtins.float
+    """share of interruptions, pace and repetition, 0 to 1"""
+    def __init__(
+        self,
+        *,
+        voice: builtins.float = ...,
+        words: builtins.float = ...,
+        behaviour: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["behaviour", b"behaviour", "voice", b"voice", "words", b"words"]) -> None: ...
+
+global___AgitationShares = AgitationShares
+
+@typing.final
+class AgitationPoint(google.protobuf.message.Message):
+    """One point of an agitation curve."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AT_MS_FIELD_NUMBER: builtins.int
+    VALUE_FIELD_NUMBER: builtins.int
+    at_ms: builtins.int
+    """ms from the first sample of the call"""
+    value: builtins.float
+    """0 to 1"""
+    def __init__(
+        self,
+        *,
+        at_ms: builtins.int = ...,
+        value: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["at_ms", b"at_ms", "value", b"value"]) -> None: ...
+
+global___AgitationPoint = AgitationPoint
+
+@typing.final
 class Emotion(google.protobuf.message.Message):
-    """How something was said."""
+    """How something was said, or how agitation has changed since."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -52,6 +100,8 @@ class Emotion(google.protobuf.message.Message):
     PROBABILITIES_FIELD_NUMBER: builtins.int
     QUALITY_FIELD_NUMBER: builtins.int
     AGITATION_FIELD_NUMBER: builtins.int
+    SHARES_FIELD_NUMBER: builtins.int
+    SUPPORTED_FIELD_NUMBER: builtins.int
     utterance_id: builtins.str
     """the utterance it belongs to, if one"""
     channel: builtins.int
@@ -67,12 +117,18 @@ class Emotion(google.protobuf.message.Message):
     valence: builtins.float
     """0 unpleasant to 1 pleasant"""
     quality: builtins.float
-    """0 no opinion to 1 sure"""
+    """of the voice: 0 no opinion to 1 sure"""
     agitation: builtins.float
-    """fused, 0 to 1"""
+    """of voice, words and behaviour together, 0 to 1; customers only"""
+    supported: builtins.bool
+    """words or behaviour stand behind the agitation, not the voice alone"""
     @property
     def probabilities(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.float]:
-        """by label: neutral, happy, sad, angry, other; sum 1"""
+        """by label: neutral, happy, sad, angry, other; sum 1; empty without opinion"""
+
+    @property
+    def shares(self) -> global___AgitationShares:
+        """present with agitation"""
 
     def __init__(
         self,
@@ -87,13 +143,17 @@ class Emotion(google.protobuf.message.Message):
         probabilities: collections.abc.Mapping[builtins.str, builtins.float] | None = ...,
         quality: builtins.float = ...,
         agitation: builtins.float | None = ...,
+        shares: global___AgitationShares | None = ...,
+        supported: builtins.bool = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_agitation", b"_agitation", "_arousal", b"_arousal", "_utterance_id", b"_utterance_id", "_valence", b"_valence", "agitation", b"agitation", "arousal", b"arousal", "utterance_id", b"utterance_id", "valence", b"valence"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_agitation", b"_agitation", "_arousal", b"_arousal", "_utterance_id", b"_utterance_id", "_valence", b"_valence", "agitation", b"agitation", "arousal", b"arousal", "channel", b"channel", "end_ms", b"end_ms", "probabilities", b"probabilities", "quality", b"quality", "role", b"role", "start_ms", b"start_ms", "utterance_id", b"utterance_id", "valence", b"valence"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_agitation", b"_agitation", "_arousal", b"_arousal", "_shares", b"_shares", "_utterance_id", b"_utterance_id", "_valence", b"_valence", "agitation", b"agitation", "arousal", b"arousal", "shares", b"shares", "utterance_id", b"utterance_id", "valence", b"valence"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_agitation", b"_agitation", "_arousal", b"_arousal", "_shares", b"_shares", "_utterance_id", b"_utterance_id", "_valence", b"_valence", "agitation", b"agitation", "arousal", b"arousal", "channel", b"channel", "end_ms", b"end_ms", "probabilities", b"probabilities", "quality", b"quality", "role", b"role", "shares", b"shares", "start_ms", b"start_ms", "supported", b"supported", "utterance_id", b"utterance_id", "valence", b"valence"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_agitation", b"_agitation"]) -> typing.Literal["agitation"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_arousal", b"_arousal"]) -> typing.Literal["arousal"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_shares", b"_shares"]) -> typing.Literal["shares"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_utterance_id", b"_utterance_id"]) -> typing.Literal["utterance_id"] | None: ...
     @typing.overload
@@ -282,6 +342,7 @@ class Alert(google.protobuf.message.Message):
     EVIDENCE_FIELD_NUMBER: builtins.int
     AGITATION_FIELD_NUMBER: builtins.int
     CHANNEL_FIELD_NUMBER: builtins.int
+    CURVE_FIELD_NUMBER: builtins.int
     alert_id: builtins.str
     """unique"""
     rule: builtins.str
@@ -300,6 +361,10 @@ class Alert(google.protobuf.message.Message):
     """at the moment, 0 to 1"""
     channel: builtins.int
     """index"""
+    @property
+    def curve(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___AgitationPoint]:
+        """the agitation before, oldest first"""
+
     def __init__(
         self,
         *,
@@ -312,9 +377,10 @@ class Alert(google.protobuf.message.Message):
         evidence: builtins.str = ...,
         agitation: builtins.float | None = ...,
         channel: builtins.int = ...,
+        curve: collections.abc.Iterable[global___AgitationPoint] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_agitation", b"_agitation", "agitation", b"agitation"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_agitation", b"_agitation", "agitation", b"agitation", "alert_id", b"alert_id", "channel", b"channel", "end_ms", b"end_ms", "evidence", b"evidence", "rule", b"rule", "severity", b"severity", "start_ms", b"start_ms", "state", b"state"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_agitation", b"_agitation", "agitation", b"agitation", "alert_id", b"alert_id", "channel", b"channel", "curve", b"curve", "end_ms", b"end_ms", "evidence", b"evidence", "rule", b"rule", "severity", b"severity", "start_ms", b"start_ms", "state", b"state"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_agitation", b"_agitation"]) -> typing.Literal["agitation"] | None: ...
 
 global___Alert = Alert

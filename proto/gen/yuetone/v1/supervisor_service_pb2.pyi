@@ -24,7 +24,7 @@ class WatchAlertsRequest(google.protobuf.message.Message):
     QUEUES_FIELD_NUMBER: builtins.int
     MIN_SEVERITY_FIELD_NUMBER: builtins.int
     cursor: builtins.str
-    """from the last WatchAlertsResponse; from now on when absent"""
+    """from the last WatchAlertsResponse; "0" for all that are kept; from now on when absent"""
     tenant: builtins.str
     """only this company"""
     min_severity: yuetone.v1.assist_pb2.Alert.Severity.ValueType
@@ -59,10 +59,22 @@ class WatchAlertsResponse(google.protobuf.message.Message):
     CALL_ID_FIELD_NUMBER: builtins.int
     ALERT_FIELD_NUMBER: builtins.int
     CURSOR_FIELD_NUMBER: builtins.int
+    AT_UNIX_MS_FIELD_NUMBER: builtins.int
+    TENANT_FIELD_NUMBER: builtins.int
+    QUEUE_FIELD_NUMBER: builtins.int
+    AGENT_ID_FIELD_NUMBER: builtins.int
     call_id: builtins.str
     """of the call"""
     cursor: builtins.str
     """to continue behind this one"""
+    at_unix_ms: builtins.int
+    """when the server took note of it, ms since 1970 UTC"""
+    tenant: builtins.str
+    """from StartCall"""
+    queue: builtins.str
+    """from StartCall"""
+    agent_id: builtins.str
+    """from StartCall"""
     @property
     def alert(self) -> yuetone.v1.assist_pb2.Alert:
         """as in the call's own stream"""
@@ -73,9 +85,19 @@ class WatchAlertsResponse(google.protobuf.message.Message):
         call_id: builtins.str = ...,
         alert: yuetone.v1.assist_pb2.Alert | None = ...,
         cursor: builtins.str = ...,
+        at_unix_ms: builtins.int = ...,
+        tenant: builtins.str | None = ...,
+        queue: builtins.str | None = ...,
+        agent_id: builtins.str | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["alert", b"alert"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["alert", b"alert", "call_id", b"call_id", "cursor", b"cursor"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_queue", b"_queue", "_tenant", b"_tenant", "agent_id", b"agent_id", "alert", b"alert", "queue", b"queue", "tenant", b"tenant"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_queue", b"_queue", "_tenant", b"_tenant", "agent_id", b"agent_id", "alert", b"alert", "at_unix_ms", b"at_unix_ms", "call_id", b"call_id", "cursor", b"cursor", "queue", b"queue", "tenant", b"tenant"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_agent_id", b"_agent_id"]) -> typing.Literal["agent_id"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_queue", b"_queue"]) -> typing.Literal["queue"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_tenant", b"_tenant"]) -> typing.Literal["tenant"] | None: ...
 
 global___WatchAlertsResponse = WatchAlertsResponse
 

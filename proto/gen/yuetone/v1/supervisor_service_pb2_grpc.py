@@ -26,8 +26,7 @@ if _version_not_supported:
 
 
 class SupervisorServiceStub(object):
-    """Supervisors watch many calls. Served from the release that raises alerts on; until then the server
-    does not register it, and GetCapabilities names no "alerts".
+    """Supervisors watch many calls.
     """
 
     def __init__(self, channel):
@@ -49,8 +48,7 @@ class SupervisorServiceStub(object):
 
 
 class SupervisorServiceServicer(object):
-    """Supervisors watch many calls. Served from the release that raises alerts on; until then the server
-    does not register it, and GetCapabilities names no "alerts".
+    """Supervisors watch many calls.
     """
 
     def WatchAlerts(self, request, context):
@@ -89,8 +87,7 @@ def add_SupervisorServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SupervisorService(object):
-    """Supervisors watch many calls. Served from the release that raises alerts on; until then the server
-    does not register it, and GetCapabilities names no "alerts".
+    """Supervisors watch many calls.
     """
 
     @staticmethod

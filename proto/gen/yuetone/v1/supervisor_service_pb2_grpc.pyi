@@ -18,9 +18,7 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class SupervisorServiceStub:
-    """Supervisors watch many calls. Served from the release that raises alerts on; until then the server
-    does not register it, and GetCapabilities names no "alerts".
-    """
+    """Supervisors watch many calls."""
 
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     WatchAlerts: grpc.UnaryStreamMultiCallable[
@@ -36,9 +34,7 @@ class SupervisorServiceStub:
     """Take an alert: nobody else needs to."""
 
 class SupervisorServiceAsyncStub:
-    """Supervisors watch many calls. Served from the release that raises alerts on; until then the server
-    does not register it, and GetCapabilities names no "alerts".
-    """
+    """Supervisors watch many calls."""
 
     WatchAlerts: grpc.aio.UnaryStreamMultiCallable[
         yuetone.v1.supervisor_service_pb2.WatchAlertsRequest,
@@ -53,9 +49,7 @@ class SupervisorServiceAsyncStub:
     """Take an alert: nobody else needs to."""
 
 class SupervisorServiceServicer(metaclass=abc.ABCMeta):
-    """Supervisors watch many calls. Served from the release that raises alerts on; until then the server
-    does not register it, and GetCapabilities names no "alerts".
-    """
+    """Supervisors watch many calls."""
 
     @abc.abstractmethod
     def WatchAlerts(

@@ -1,0 +1,157 @@
+"""A lexicon in TOML, compiled: the bundled one, and what a tenant adds to it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+BUNDLED = Path(__file__).with_name("lexicon.toml")
+POLARITIES = ("negative", "positive", "neutral")
+_FIELDS = {"name", "weight", "polarity", "negated", "terms", "patterns", "unless", "private"}
+
+
+class LexiconError(Exception):
+    """A lexicon cannot be used; the message names file, category and reason."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Category:
+    """Words that mean the same for us.
+
+    Attributes:
+        key: name in the file.
+        name: for people.
+        weight: of one word, in [0, 1].
+        polarity: negative, positive or neutral.
+        negated: share of the weight behind a negation.
+        private: the words are never shown.
+        expression: finds them; None where the category has no words.
+        unless: what overlaps one of these does not count.
+        sources: the expressions that ``expression`` is made of.
+        exceptions: the same for ``unless``.
+    """
+
+    key: str
+    name: str
+    weight: float
+    polarity: str
+    negated: float
+    private: bool
+    expression: re.Pattern[str] | None
+    unless: re.Pattern[str] | None
+    sources: tuple[str, ...]
+    exceptions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lexicon:
+    """Categories by key."""
+
+    categories: Mapping[str, Category]
+
+
+def fold(text: str) -> str:
+    """Return ``text`` for comparing: half width, lower case, one space; its length may change."""
+    return re.sub(r"\s+", " ", unicodedata.normalize("NFKC", text).lower())
+
+
+def load_lexicon(extra: Sequence[Path] = ()) -> Lexicon:
+    """Return the bundled lexicon with the files in ``extra`` added to it, each over the one before.
+
+    A category of a known name gets further words, and new values for what else it names; one of a new name is
+    added.
+
+    Raises:
+        LexiconError: a file is missing or wrong.
+    """
+    found = dict(_bundled().categories)
+    for path in extra:
+        for key, fields in _read(path).items():
+            found[key] = _category(path, key, fields, found.get(key))
+    return Lexicon(found)
+
+
+@lru_cache(maxsize=1)
+def _bundled() -> Lexicon:
+    return Lexicon({key: _category(BUNDLED, key, fields, None) for key, fields in _read(BUNDLED).items()})
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise LexiconError(f"{path}: cannot be read as UTF-8 text") from error
+    except tomllib.TOMLDecodeError as error:
+        raise LexiconError(f"{path}: {error}") from error
+
+
+def _category(path: Path, key: str, fields: Any, known: Category | None) -> Category:
+    if not isinstance(fields, dict):
+        raise LexiconError(f"{path}: {key} must be a table, as in [{key}]")
+    if unknown := set(fields) - _FIELDS:
+        raise LexiconError(f"{path}: [{key}] has no field {sorted(unknown)[0]!r}; there are {_fields()}")
+    try:
+        return _checked(key, fields, known)
+    except (TypeError, ValueError, re.error) as error:
+        raise LexiconError(f"{path}: [{key}]: {error}") from error
+
+
+def _fields() -> str:
+    return ", ".join(sorted(_FIELDS))
+
+
+def _checked(key: str, fields: dict[str, Any], known: Category | None) -> Category:
+    start = known or Category(
+        key=key, name=key, weight=0.5, polarity="negative", negated=0.0, private=False,
+        expression=None, unless=None, sources=(), exceptions=(),
+    )  # fmt: skip
+    sources = (*start.sources, *map(_term, _texts(fields, "terms")), *_texts(fields, "patterns"))
+    exceptions = (*start.exceptions, *_texts(fields, "unless"))
+    polarity = fields.get("polarity", start.polarity)
+    if polarity not in POLARITIES:
+        raise ValueError(f"polarity must be one of {', '.join(POLARITIES)}")
+    return replace(
+        start,
+        name=str(fields.get("name", start.name)),
+        weight=_share(fields, "weight", start.weight),
+        negated=_share(fields, "negated", start.negated),
+        polarity=polarity,
+        private=bool(fields.get("private", start.private)),
+        expression=_alternatives(sources),
+        unless=_alternatives(exceptions),
+        sources=sources,
+        exceptions=exceptions,
+    )
+
+
+def _texts(fields: dict[str, Any], name: str) -> list[str]:
+    texts = fields.get(name, [])
+    if not isinstance(texts, list) or not all(isinstance(text, str) and text.strip() for text in texts):
+        raise ValueError(f"{name} must be a list of texts")
+    return texts
+
+
+def _share(fields: dict[str, Any], name: str, default: float) -> float:
+    value = fields.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ValueError(f"{name} must be a number from 0 to 1")
+    return float(value)
+
+
+def _term(text: str) -> str:
+    """Return the expression of a plain term; Latin edges must be edges of words."""
+    folded = fold(text.strip())
+    left = r"(?<![a-z0-9])" if re.match("[a-z0-9]", folded) else ""
+    right = r"(?![a-z0-9])" if re.search("[a-z0-9]$", folded) else ""
+    return f"{left}{re.escape(folded)}{right}"
+
+
+def _alternatives(sources: Sequence[str]) -> re.Pattern[str] | None:
+    longest_first = sorted(sources, key=len, reverse=True)
+    return re.compile("|".join(f"(?:{source})" for source in longest_first)) if sources else None

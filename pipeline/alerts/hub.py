@@ -1,0 +1,223 @@
+"""All alerts of a server: stored, followed by supervisors, acknowledged, expired."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import ParamSpec, TypeVar
+
+import structlog
+
+from pipeline.alerts.record import AlertRecord, CallInfo
+from pipeline.alerts.store import AlertStore
+from pipeline.assist import AlertEvent, AlertState
+from pipeline.errors import AlertClosed, AlertsUnavailable, InvalidRequest, UnknownAlert
+from pipeline.metrics import Metrics
+
+SWEEP_S = 5.0
+"""Between looks for alerts that nobody took, and for what is too old to be kept."""
+UNSAVED = 1000
+"""Records that wait for the store. When full, the oldest is lost and counted; its call had it."""
+RETRY_S = 1.0
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Which records a webhook gets."""
+
+    name: str
+    wants: Callable[[AlertRecord], bool]
+
+
+class AlertHub:
+    """The hub; for one event loop, the store in a thread of its own.
+
+    Args:
+        store: the file.
+        routes: one for each webhook.
+        metrics: where to count.
+        keep_s: after which closed alerts are deleted.
+    """
+
+    def __init__(self, store: AlertStore, routes: tuple[Route, ...], metrics: Metrics, keep_s: float) -> None:
+        self._store = store
+        self._routes = routes
+        self._metrics = metrics
+        self._keep_s = keep_s
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="alerts")
+        self._unsaved: asyncio.Queue[AlertRecord] = asyncio.Queue(UNSAVED)
+        self._changed = asyncio.Event()
+        self._live: dict[str, Callable[[AlertEvent], None]] = {}
+        self._last_seq = store.last_seq()
+        self._healthy = True
+
+    async def in_thread(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run ``work`` where the store lives."""
+        call = functools.partial(work, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+    @property
+    def store(self) -> AlertStore:
+        """The file; only for use in :meth:`in_thread`."""
+        return self._store
+
+    def changed(self) -> asyncio.Event:
+        """Return what is set at the next change."""
+        return self._changed
+
+    # ---------------------------------------------------------------- from calls
+
+    def publish(
+        self, call: CallInfo, event: AlertEvent, expire_s: float, closed: Callable[[AlertEvent], None]
+    ) -> None:
+        """Take an alert of a live call; never waits.
+
+        Args:
+            call: whose.
+            event: what.
+            expire_s: after which nobody took it.
+            closed: told when somebody takes the alert, or nobody does, while the call is live.
+        """
+        self._metrics.alerts.labels(event.rule, event.state.value).inc()
+        if event.state in (AlertState.RAISED, AlertState.ESCALATED):
+            self._live[event.alert_id] = closed
+        else:
+            self._live.pop(event.alert_id, None)
+        if self._unsaved.full():
+            self._unsaved.get_nowait()
+            self._unsaved.task_done()
+            self._metrics.dropped.labels("alert_record").inc()
+        self._unsaved.put_nowait(AlertRecord(at=time.time(), call=call, event=event, expire_s=expire_s))
+
+    def forget_call(self, closed: Callable[[AlertEvent], None]) -> None:
+        """The call has ended: tell it nothing any more."""
+        for alert_id in [key for key, told in self._live.items() if told == closed]:
+            self._live.pop(alert_id)
+
+    async def run(self) -> None:
+        """Store what is published and close what nobody takes, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._save_all(), name="alert store")
+            tasks.create_task(self._sweep(), name="alert expiry")
+
+    async def _save_all(self) -> None:
+        while True:
+            record = await self._unsaved.get()
+            while not await self._save(record):  # noqa: ASYNC110 (a disk sets no event)
+                await asyncio.sleep(RETRY_S)
+            self._unsaved.task_done()
+
+    async def _save(self, record: AlertRecord, verdict: str | None = None, note: str | None = None) -> bool:
+        """Store a record and wake everyone who waits for one; False when the store does not take it now."""
+        webhooks = [route.name for route in self._routes if route.wants(record)]
+        try:
+            stored, dropped = await self.in_thread(self._store.add, record, webhooks, verdict, note)
+        except Exception as error:  # noqa: BLE001 (a full disk, a locked file: tried again)
+            self._metrics.failures.labels("alert store").inc()
+            if self._healthy:
+                _log.error("alert store failed, trying again", error=type(error).__name__)
+            self._healthy = False
+            return False
+        self._healthy = True
+        if dropped:
+            self._metrics.dropped.labels("webhook").inc(dropped)
+            _log.warning("webhook outbox full, oldest given up", count=dropped)
+        self._last_seq = stored.seq
+        self._changed.set()
+        self._changed = asyncio.Event()
+        return True
+
+    async def _sweep(self) -> None:
+        while True:
+            try:
+                for record in await self.in_thread(self._store.overdue, time.time()):
+                    await self._close(record, AlertState.EXPIRED)
+                await self.in_thread(self._store.forget, time.time() - self._keep_s)
+            except Exception as error:  # noqa: BLE001 (the same store may work in a moment)
+                self._metrics.failures.labels("alert store").inc()
+                _log.error("alert expiry failed", error=type(error).__name__)
+            await asyncio.sleep(SWEEP_S)
+
+    async def flush(self) -> None:
+        """Wait until everything that was published is stored."""
+        await self._unsaved.join()
+
+    # ---------------------------------------------------------------- for supervisors
+
+    def cursor(self, seq: int) -> str:
+        """Return the place behind number ``seq``, for clients."""
+        return f"{self._store.id}-{seq}"
+
+    def position(self, cursor: str | None) -> int:
+        """Return the number that a cursor stands for; a cursor of another store begins at the beginning.
+
+        Raises:
+            InvalidRequest: it is none of ours.
+        """
+        if cursor is None:
+            return self._last_seq
+        if cursor == "0":
+            return 0
+        store, _, seq = cursor.rpartition("-")
+        if not store or not seq.isdigit():
+            raise InvalidRequest("cursor is not one from WatchAlertsResponse")
+        return min(int(seq), self._last_seq) if store == self._store.id else 0
+
+    async def watch(self, after: int) -> AsyncIterator[AlertRecord]:
+        """Yield the records behind number ``after``, then every further one."""
+        while True:
+            changed = self._changed
+            records = await self.in_thread(self._store.after, after)
+            for record in records:
+                yield record
+                after = record.seq
+            if not records:
+                await changed.wait()
+
+    async def acknowledge(self, alert_id: str, *, false_alarm: bool, note: str | None) -> AlertRecord:
+        """Take an alert; doing so again changes nothing.
+
+        Raises:
+            UnknownAlert: there is no such alert.
+            AlertClosed: it calmed down or expired before.
+            AlertsUnavailable: the store cannot be written now.
+        """
+        await self.flush()
+        record = await self.in_thread(self._store.newest, alert_id)
+        if record is None:
+            raise UnknownAlert("no alert has this alert_id; closed ones are kept for alerts.keep_days")
+        if record.event.state is AlertState.ACKNOWLEDGED:
+            return record
+        if record.event.state is AlertState.EXPIRED:
+            raise AlertClosed("the alert has expired; nobody took it in time")
+        verdict = "false alarm" if false_alarm else "real"
+        taken = await self._close(record, AlertState.ACKNOWLEDGED, verdict, note)
+        if taken is None:
+            raise AlertsUnavailable("the alert store cannot be written; try again")
+        return taken
+
+    async def _close(
+        self, record: AlertRecord, state: AlertState, verdict: str | None = None, note: str | None = None
+    ) -> AlertRecord | None:
+        event = replace(record.event, state=state)
+        fresh = replace(record, seq=0, at=time.time(), event=event)
+        if not await self._save(fresh, verdict, note):
+            return None
+        self._metrics.alerts.labels(event.rule, state.value).inc()
+        told = self._live.pop(event.alert_id, None)
+        if told is not None:
+            told(event)
+        return fresh
+
+    def close(self) -> None:
+        """Close the store."""
+        self._thread.submit(self._store.close)
+        self._thread.shutdown(wait=True)

@@ -1,0 +1,245 @@
+"""The alerts of one call: a pure state machine over what happens in it.
+
+raised → escalated → calmed, or acknowledged or expired from outside. Positions are samples at 16 kHz since
+the start of the call. Rules that are not about agitation have no calm end: their alerts wait for somebody.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from diarization import Role
+from emotion import AgitationPoint
+from emotion.behaviour import Behaviour
+from emotion.words import Hit, WordsReading
+from emotion.words.lexicon import fold
+from pipeline.alerts.evidence import agitation_evidence, masked, words_evidence
+from pipeline.alerts.rules import AgitationRule, DeadAirRule, FailedSuggestionsRule, Rule, WordsRule
+from pipeline.assist import AlertEvent, AlertState, Severity
+from pipeline.events import SAMPLE_RATE
+
+CURVE_S = 60
+"""Of the curve that goes with an alert, one point a second."""
+
+
+@dataclass(slots=True)
+class _Watch:
+    """What one rule knows about one channel."""
+
+    open_id: str | None = None
+    start: int = 0
+    escalated: bool = False
+    raised: int = 0
+    quiet_until: int = 0
+    since: int | None = None  # the condition holds since
+    calm_since: int | None = None
+    failures: int = 0
+
+
+@dataclass(slots=True)
+class _Channel:
+    watches: dict[str, _Watch] = field(default_factory=dict)
+    curve: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=CURVE_S))
+    unless: dict[str, int] = field(default_factory=dict)  # rule -> position until which it is held back
+
+
+class AlertMachine:
+    """Runs the rules over one call.
+
+    Args:
+        rules: checked.
+        new_id: returns an id that no other alert has.
+        tellers: who is heard on a channel, asked each time: roles may be swapped.
+    """
+
+    def __init__(
+        self, rules: Sequence[Rule], new_id: Callable[[], str], tellers: Callable[[int], Role]
+    ) -> None:
+        self._rules = rules
+        self._new_id = new_id
+        self._role = tellers
+        self._channels: dict[int, _Channel] = {}
+        self._silent_since = 0
+
+    # ---------------------------------------------------------------- what happens
+
+    def agitation(
+        self,
+        channel: int,
+        point: AgitationPoint,
+        hits: Sequence[tuple[int, Hit]],
+        doings: Sequence[Behaviour],
+    ) -> list[AlertEvent]:
+        """Take a point of a channel's curve, and what is behind it."""
+        state = self._channel(channel)
+        if not state.curve or point.at - state.curve[-1][0] >= SAMPLE_RATE:
+            state.curve.append((point.at, point.value))
+        found: list[AlertEvent] = []
+        for rule in self._rules:
+            if isinstance(rule, AgitationRule) and self._meant(rule.role, channel):
+                found += self._on_curve(rule, channel, point, hits, doings)
+        return found
+
+    def said(
+        self, channel: int, text: str, reading: WordsReading, *, start: int, end: int
+    ) -> list[AlertEvent]:
+        """Take the words of a final."""
+        folded, state = fold(text), self._channel(channel)
+        found: list[AlertEvent] = []
+        for rule in self._rules:
+            if any(fold(phrase) in folded for phrase in rule.unless):
+                state.unless[rule.name] = end + int(rule.unless_s * SAMPLE_RATE)
+            if isinstance(rule, WordsRule) and self._meant(rule.role, channel):
+                found += self._on_words(rule, channel, folded, reading, start, end)
+        return found
+
+    def spoke(self, at: int) -> None:
+        """Somebody speaks, or the call is held: no dead air up to ``at``."""
+        self._silent_since = max(self._silent_since, at)
+        for state in self._channels.values():
+            for rule in self._rules:
+                if isinstance(rule, DeadAirRule):
+                    self._watch(state, rule).since = None
+
+    def advance(self, at: int) -> list[AlertEvent]:
+        """Time has come to ``at``."""
+        found: list[AlertEvent] = []
+        for rule in self._rules:
+            if isinstance(rule, DeadAirRule) and at - self._silent_since >= rule.silence_s * SAMPLE_RATE:
+                watch = self._watch(self._channel(0), rule)
+                if watch.since is None:  # once for each silence
+                    watch.since = self._silent_since
+                    seconds = (at - self._silent_since) // SAMPLE_RATE
+                    found += self._raise(rule, 0, self._silent_since, at, f"{seconds} 秒無人說話")
+        return found
+
+    def suggestion(self, channel: int, *, failed: bool, at: int) -> list[AlertEvent]:
+        """A customer's question found no answer (``failed``), or did."""
+        found: list[AlertEvent] = []
+        for rule in self._rules:
+            if isinstance(rule, FailedSuggestionsRule):
+                watch = self._watch(self._channel(channel), rule)
+                watch.failures = watch.failures + 1 if failed else 0
+                if watch.failures >= rule.count:
+                    watch.failures = 0
+                    found += self._raise(rule, channel, at, at, f"連續 {rule.count} 次無合適建議")
+        return found
+
+    def acknowledge(self, alert_id: str) -> None:
+        """Somebody took the alert, or it expired: it neither escalates nor calms any more."""
+        for state in self._channels.values():
+            for watch in state.watches.values():
+                if watch.open_id == alert_id:
+                    watch.open_id = None
+
+    # ---------------------------------------------------------------- rules
+
+    def _on_curve(
+        self, rule: AgitationRule, channel: int, point: AgitationPoint, hits: Sequence[tuple[int, Hit]],
+        doings: Sequence[Behaviour],
+    ) -> list[AlertEvent]:  # fmt: skip
+        watch = self._watch(self._channel(channel), rule)
+        high = point.value >= rule.above and (point.supported or not rule.needs_support)
+        watch.since = (watch.since if watch.since is not None else point.at) if high else None
+        recent = point.at - CURVE_S * SAMPLE_RATE
+        words = [hit for at, hit in hits if at >= recent]
+        why = agitation_evidence(point, words, [doing for doing in doings if doing.at >= recent])
+        if watch.open_id is None:
+            if watch.since is None or point.at - watch.since < rule.for_s * SAMPLE_RATE:
+                return []
+            found = self._raise(rule, channel, watch.since, point.at, why, point.value)
+            return (
+                found
+                if point.value < rule.escalate_above
+                else [*found, *self._escalate(rule, channel, point, why)]
+            )
+        if point.value >= rule.escalate_above and high and not watch.escalated:
+            return self._escalate(rule, channel, point, why)
+        return self._calm(rule, channel, point, why)
+
+    def _escalate(
+        self, rule: AgitationRule, channel: int, point: AgitationPoint, why: str
+    ) -> list[AlertEvent]:
+        watch = self._watch(self._channel(channel), rule)
+        if watch.open_id is None:
+            return []
+        watch.escalated = True
+        return [self._event(rule, channel, AlertState.ESCALATED, watch.start, point.at, why, point.value)]
+
+    def _calm(self, rule: AgitationRule, channel: int, point: AgitationPoint, why: str) -> list[AlertEvent]:
+        watch = self._watch(self._channel(channel), rule)
+        if point.value > rule.calm_below:
+            watch.calm_since = None
+            return []
+        watch.calm_since = point.at if watch.calm_since is None else watch.calm_since
+        if point.at - watch.calm_since < rule.calm_for_s * SAMPLE_RATE:
+            return []
+        event = self._event(rule, channel, AlertState.CALMED, watch.start, point.at, why, point.value)
+        watch.open_id = watch.calm_since = None
+        watch.quiet_until = point.at + int(rule.cooldown_s * SAMPLE_RATE)
+        return [event]
+
+    def _on_words(
+        self, rule: WordsRule, channel: int, folded: str, reading: WordsReading, start: int, end: int
+    ) -> list[AlertEvent]:
+        phrases = [phrase for phrase in rule.phrases if fold(phrase) in folded]
+        strengths = [reading.strength(category) for category in rule.categories]
+        if not phrases and max(strengths, default=0.0) < rule.above:
+            return []
+        hits = [hit for hit in reading.hits if hit.category in rule.categories]
+        named = "、".join(masked(phrase) for phrase in phrases)
+        why = "；".join(filter(None, [f"關鍵詞：{named}" if named else "", words_evidence(hits)]))
+        return self._raise(rule, channel, start, end, why)
+
+    # ---------------------------------------------------------------- raising
+
+    def _raise(
+        self, rule: Rule, channel: int, start: int, end: int, why: str, value: float | None = None
+    ) -> list[AlertEvent]:
+        state = self._channel(channel)
+        watch = self._watch(state, rule)
+        held = end < max(watch.quiet_until, state.unless.get(rule.name, 0))
+        if held or watch.raised >= rule.max_per_call:
+            return []
+        watch.open_id = self._new_id()
+        watch.start, watch.escalated, watch.calm_since = start, False, None
+        watch.raised += 1
+        watch.quiet_until = end + int(rule.cooldown_s * SAMPLE_RATE)
+        return [self._event(rule, channel, AlertState.RAISED, start, end, why, value)]
+
+    def _event(
+        self, rule: Rule, channel: int, state: AlertState, start: int, end: int, why: str, value: float | None
+    ) -> AlertEvent:
+        watch = self._watch(self._channel(channel), rule)
+        severity = rule.urgency
+        if isinstance(rule, AgitationRule) and watch.escalated:
+            severity = Severity[rule.escalated_severity.upper()]
+        return AlertEvent(
+            alert_id=watch.open_id or "",
+            rule=rule.name,
+            severity=severity,
+            state=state,
+            channel=channel,
+            start=start,
+            end=end,
+            evidence=why,
+            agitation=value,
+            curve=tuple(self._channel(channel).curve),
+        )
+
+    def _meant(self, wanted: str, channel: int) -> bool:
+        role = self._role(channel)
+        if wanted == "any":
+            return True
+        if wanted == "customer":
+            return role is not Role.AGENT  # of a call with one channel, nobody knows
+        return role is Role.AGENT
+
+    def _channel(self, channel: int) -> _Channel:
+        return self._channels.setdefault(channel, _Channel())
+
+    @staticmethod
+    def _watch(state: _Channel, rule: Rule) -> _Watch:
+        return state.watches.setdefault(rule.name, _Watch())

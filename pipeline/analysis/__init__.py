@@ -1,0 +1,1 @@
+"""Recordings looked at after the call: the same engines as live, without a server."""

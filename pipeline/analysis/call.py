@@ -1,0 +1,202 @@
+"""A recording as a call: the live stages in one loop, without clock or threads."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diarization import Role
+from emotion import (
+    AgitationPoint,
+    AgitationSettings,
+    EmotionEngine,
+    EmotionStream,
+    SpeakerAffect,
+    SpeechCollector,
+    SpeechWindow,
+    VoiceWindow,
+)
+from emotion.words import Lexicon
+from pipeline.alerts.machine import AlertMachine
+from pipeline.alerts.rules import Rule
+from pipeline.analysis.report import CallReport, ChannelReport, JudgedWindow
+from pipeline.assist import AlertEvent
+from pipeline.events import SAMPLE_RATE
+from vad import VadEngine, VadStream
+from vad.segmenter import (
+    EndReason,
+    Segmenter,
+    SegmenterSettings,
+    SpeechBegan,
+    SpeechEnded,
+    SpeechPaused,
+    SpeechResumed,
+)
+
+Pcm = NDArray[np.float32]
+Recognise = Callable[[int, int, Pcm], str]
+"""Gets channel, first sample and audio of an utterance; returns its text."""
+
+BLOCK = SAMPLE_RATE // 10
+"""Of audio taken from every channel in turn, so that they go forward together."""
+SHORT_S = 15.0
+LENIENT = 0.15
+"""Speech probability that begins an utterance in a short recording in which nothing was found otherwise."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Channel:
+    index: int
+    pcm: Pcm
+    detector: VadStream
+    segmenter: Segmenter
+    stream: EmotionStream
+    affect: SpeakerAffect
+    collector: SpeechCollector = field(default_factory=SpeechCollector)
+    windows: list[JudgedWindow] = field(default_factory=list)
+    curve: list[AgitationPoint] = field(default_factory=list)
+    words: float = 0.0
+    continued: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What an analysis works with.
+
+    Attributes:
+        engine: of the voice.
+        vad: the voice detector.
+        cuts: how utterances are cut.
+        lexicon: words of complaint.
+        agitation: how evidence becomes agitation.
+        rules: of alerts; none by default.
+        recognise: turns an utterance into text; None leaves the words out.
+    """
+
+    engine: EmotionEngine
+    vad: VadEngine
+    cuts: SegmenterSettings
+    lexicon: Lexicon
+    agitation: AgitationSettings
+    rules: Sequence[Rule] = ()
+    recognise: Recognise | None = None
+
+
+def analyse(
+    channels: Sequence[Pcm], roles: Sequence[Role], tools: Tools,
+    heard: Callable[[int], None] = lambda _samples: None,
+) -> CallReport:  # fmt: skip
+    """Analyse one recording.
+
+    A short recording may begin in the middle of a word, and the voice detector may then find nothing at all;
+    such a one is heard again with lower thresholds.
+
+    Args:
+        channels: float32 at 16 kHz, each of shape (n,).
+        roles: of each channel.
+        tools: to work with.
+        heard: told how many samples were done, for progress.
+    """
+    report = _Analysis(channels, roles, tools).run(heard)
+    short = max(len(pcm) for pcm in channels) <= SHORT_S * SAMPLE_RATE
+    if short and not any(channel.windows for channel in report.channels):
+        lenient = replace(tools.cuts, onset=LENIENT, offset=LENIENT / 2)
+        return _Analysis(channels, roles, replace(tools, cuts=lenient)).run(lambda _samples: None)
+    return report
+
+
+class _Analysis:
+    def __init__(self, channels: Sequence[Pcm], roles: Sequence[Role], tools: Tools) -> None:
+        self._recognise = tools.recognise
+        numbers = itertools.count(1)
+        self._machine = AlertMachine(tools.rules, lambda: f"replay-{next(numbers)}", lambda i: roles[i])
+        self._alerts: list[AlertEvent] = []
+        self._channels = [
+            _Channel(
+                index=index,
+                pcm=pcm,
+                detector=tools.vad.stream(),
+                segmenter=Segmenter(tools.cuts),
+                stream=tools.engine.stream(),
+                affect=SpeakerAffect(tools.agitation, tools.lexicon),
+            )
+            for index, pcm in enumerate(channels)
+        ]
+
+    def run(self, heard: Callable[[int], None]) -> CallReport:
+        longest = max(len(state.pcm) for state in self._channels)
+        for start in range(0, longest, BLOCK):
+            for state in self._channels:
+                self._hear(state, state.pcm[start : start + BLOCK])
+            self._advance(start)
+            heard(min(BLOCK, longest - start))
+        for state in self._channels:
+            for event in state.segmenter.flush():
+                self._happened(state, event)
+            self._judge(state, state.collector.finish())
+        self._advance(longest)
+        return CallReport(
+            channels=tuple(
+                ChannelReport(
+                    windows=tuple(state.windows),
+                    curve=tuple(state.curve),
+                    words=state.words if self._recognise else None,
+                )
+                for state in self._channels
+            ),
+            alerts=tuple(self._alerts),
+        )
+
+    def _hear(self, state: _Channel, block: Pcm) -> None:
+        self._judge(state, state.collector.hear(block))
+        for probability in state.detector.accept(block):
+            for event in state.segmenter.accept(probability):
+                self._happened(state, event)
+
+    def _advance(self, to: int) -> None:
+        if any(state.segmenter.open_since is not None for state in self._channels):
+            self._machine.spoke(to)
+        for state in self._channels:
+            for point in state.affect.advance(to):
+                state.curve.append(point)
+                hits, doings = state.affect.hits, state.affect.doings
+                self._alerts += self._machine.agitation(state.index, point, hits, doings)
+        self._alerts += self._machine.advance(to)
+
+    def _happened(self, state: _Channel, event: object) -> None:
+        match event:
+            case SpeechBegan(start=start):
+                state.collector.begin(start)
+                if not state.continued:
+                    for other in self._channels:
+                        other.affect.begins(own=other is state, at=start)
+                state.continued = False
+            case SpeechPaused():
+                state.collector.pause()
+            case SpeechResumed():
+                state.collector.resume()
+            case SpeechEnded():
+                self._ended(state, event)
+
+    def _ended(self, state: _Channel, ended: SpeechEnded) -> None:
+        state.continued = ended.reason is EndReason.LENGTH
+        if not state.continued:
+            for other in self._channels:
+                other.affect.ends(own=other is state, at=ended.speech_end)
+        self._judge(state, state.collector.end(ended.speech_end))
+        if self._recognise:
+            text = self._recognise(state.index, ended.start, state.pcm[ended.start : ended.end])
+            reading = state.affect.said(text, start=ended.start, end=ended.end)
+            state.words = max(state.words, reading.negative * (1 - 0.5 * reading.positive))
+            self._alerts += self._machine.said(state.index, text, reading, start=ended.start, end=ended.end)
+
+    @staticmethod
+    def _judge(state: _Channel, windows: Sequence[SpeechWindow]) -> None:
+        for window in windows:
+            reading = state.stream.read(VoiceWindow(pcm=window.pcm))
+            state.windows.append(JudgedWindow(start=window.start, end=window.end, reading=reading))
+            state.affect.voice(window.end, reading)

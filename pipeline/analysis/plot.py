@@ -1,0 +1,64 @@
+"""The curve of a call as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from emotion import AgitationSettings
+from pipeline.analysis.report import ChannelReport
+from pipeline.errors import SettingsError
+from pipeline.events import SAMPLE_RATE
+
+_KINDS = (("voice", "#4477aa"), ("words", "#cc6677"), ("behaviour", "#ddaa33"))
+MOST_ROWS = 20
+
+
+def plot(rows: Sequence[tuple[str, ChannelReport]], settings: AgitationSettings, out: Path) -> None:
+    """Draw one row for each named report: the curve, what it is made of, and the windows of the voice.
+
+    Raises:
+        SettingsError: matplotlib is missing, the file cannot be written, or there are too many rows.
+    """
+    try:
+        import matplotlib  # noqa: PLC0415 (an extra)
+    except ModuleNotFoundError as error:
+        raise SettingsError("--plot needs matplotlib: pip install 'yuetone[plot]'") from error
+    if len(rows) > MOST_ROWS:
+        raise SettingsError(f"--plot draws at most {MOST_ROWS} channels; give fewer files")
+    matplotlib.use("Agg")
+    from matplotlib import pyplot  # noqa: PLC0415
+
+    figure, axes = pyplot.subplots(len(rows), 1, figsize=(11, 3.2 * len(rows)), squeeze=False)
+    for (name, report), axis in zip(rows, axes[:, 0], strict=True):
+        _draw(axis, name, report, settings)
+    figure.tight_layout()
+    try:
+        figure.savefig(out, dpi=120)
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"--plot: cannot write {out}; use a folder that exists and .png, .svg or .pdf"
+        ) from error
+    finally:
+        pyplot.close(figure)
+
+
+def _draw(axis: Any, name: str, report: ChannelReport, settings: AgitationSettings) -> None:
+    at = [point.at / SAMPLE_RATE for point in report.curve]
+    layers = [[getattr(point, kind) * point.value for point in report.curve] for kind, _colour in _KINDS]
+    axis.stackplot(
+        at, *layers, labels=[kind for kind, _ in _KINDS], colors=[colour for _, colour in _KINDS], alpha=0.55
+    )
+    axis.plot(at, [point.value for point in report.curve], color="black", linewidth=1.2, label="agitation")
+    for window in report.windows:
+        if window.reading.quality > 0:
+            span = [window.start / SAMPLE_RATE, window.end / SAMPLE_RATE]
+            axis.plot(span, [window.reading.score] * 2, color="#4477aa", linewidth=3, alpha=0.4)
+    for value, style in ((settings.tense, ":"), (settings.agitated, "--")):
+        axis.axhline(value, color="grey", linestyle=style, linewidth=0.8)
+    axis.set_ylim(0, 1)
+    axis.set_xlim(0, max(at, default=1) or 1)
+    axis.set_title(name, loc="left", fontsize=10)
+    axis.set_xlabel("s")
+    axis.legend(loc="upper right", fontsize=8)

@@ -1,0 +1,183 @@
+"""Training of the voice network: minutes on one core."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.progress import Progress
+from torch import Tensor, nn
+
+from scripts.finetune.emotion.examples import OTHER_LINE, Examples, baselines
+from scripts.finetune.emotion.network import Convolution, Perceptron, VoiceNetwork
+
+Array = NDArray[np.float32]
+
+FRAMES = 160
+"""1.6 s of spectrum in a training step; longer windows are cropped, shorter ones repeated."""
+SMOOTHING = 0.05
+NO_BASELINE = 0.35
+"""Share of examples without a baseline: the first seconds of a call have none."""
+EMOTION_BLIND = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainSettings:
+    """How to train.
+
+    Attributes:
+        perceptron_epochs: passes over the examples.
+        convolution_epochs: the same for the convolutional net.
+        perceptrons: how many, from different seeds.
+        seed: of everything.
+        labelled_share: of what is drawn comes from sets with emotions; the rest is ordinary speech.
+    """
+
+    perceptron_epochs: float = 24.0
+    convolution_epochs: float = 10.0
+    perceptrons: int = 3
+    seed: int = 0
+    labelled_share: float = 0.55
+
+    def scaled(self, factor: float) -> TrainSettings:
+        """Return the same with ``factor`` times the passes."""
+        return replace(
+            self,
+            perceptron_epochs=self.perceptron_epochs * factor,
+            convolution_epochs=self.convolution_epochs * factor,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Targets:
+    agitated: Tensor
+    label: Tensor
+    place: Tensor
+
+    def loss(self, logits: Tensor, index: Tensor) -> Tensor:
+        """Return agitation's cross entropy plus those of the classes and of arousal and valence."""
+        agitated = self.agitated[index]
+        judged = agitated >= 0
+        functional = nn.functional
+        main = functional.binary_cross_entropy_with_logits(
+            logits[judged, 0], agitated[judged] * (1 - 2 * SMOOTHING) + SMOOTHING
+        )
+        classes = functional.cross_entropy(logits[:, 1:-2], self.label[index], label_smoothing=0.1)
+        place = functional.binary_cross_entropy_with_logits(logits[:, -2:], self.place[index])
+        return main + 0.7 * classes + 0.3 * place
+
+
+def _targets(examples: Examples) -> _Targets:
+    return _Targets(
+        agitated=torch.tensor(examples.column("agitated")),
+        label=torch.tensor(examples.column("label")).long(),
+        place=torch.tensor(examples.column("place")),
+    )
+
+
+def _weights(examples: Examples, labelled_share: float) -> NDArray[np.float64]:
+    """Return the probability of drawing each example: sets of one kind share their part alike."""
+    sources = np.array([clip.source for clip in examples.clips])
+    labelled = {clip.source for clip in examples.clips if clip.agitated == 1}
+    weights = np.zeros(len(examples))
+    for source in set(sources):
+        kind = [name for name in set(sources) if (name in labelled) == (source in labelled)]
+        part = labelled_share if source in labelled else 1 - labelled_share
+        weights[sources == source] = part / len(kind) / np.sum(sources == source)
+    return weights / weights.sum()
+
+
+def train(examples: Examples, settings: TrainSettings) -> VoiceNetwork:
+    """Train on ``examples`` and return the network, in evaluation mode."""
+    network = VoiceNetwork(settings.perceptrons)
+    weights, targets = _weights(examples, settings.labelled_share), _targets(examples)
+    with Progress(transient=True) as progress:
+        for number, perceptron in enumerate(network.perceptrons):
+            torch.manual_seed(settings.seed + number)
+            rng = np.random.default_rng([settings.seed, number])
+            draw = _figures_drawer(perceptron, examples, rng)
+            steps = int(settings.perceptron_epochs * len(examples) / 128)
+            task = progress.add_task(f"perceptron {number + 1}", total=steps)
+            _fit(perceptron, draw, targets, weights, rng, steps, 128, 2e-3, lambda: progress.advance(task))  # noqa: B023
+        for number, convolution in enumerate(network.convolutions):
+            torch.manual_seed(settings.seed + 100 + number)
+            rng = np.random.default_rng([settings.seed, 100 + number])
+            steps = int(settings.convolution_epochs * len(examples) / 64)
+            task = progress.add_task("convolution", total=steps)
+            draw = _mel_drawer(convolution, examples, rng)
+            _fit(convolution, draw, targets, weights, rng, steps, 64, 3e-3, lambda: progress.advance(task))  # noqa: B023
+    return network.eval()
+
+
+def _fit(
+    network: nn.Module, draw: Callable[[NDArray[np.int64]], Tensor], targets: _Targets,
+    weights: NDArray[np.float64], rng: np.random.Generator, steps: int, batch: int, rate: float,
+    advance: Callable[[], object],
+) -> None:  # fmt: skip
+    optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=max(2, steps))
+    network.train()
+    for _ in range(max(2, steps)):
+        index = rng.choice(len(weights), batch, p=weights)
+        loss = targets.loss(draw(index), torch.tensor(index))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        advance()
+
+
+def _figures_drawer(
+    network: Perceptron, examples: Examples, rng: np.random.Generator
+) -> Callable[[NDArray[np.int64]], Tensor]:
+    """Set the scales of ``network``; return what makes logits of drawn examples, figures shaken a little."""
+    usual, known = baselines(examples, rng, emotion_blind=EMOTION_BLIND, other_line=OTHER_LINE)
+    distance = (examples.figures - usual)[known] if known.any() else examples.figures
+    for name, values in (
+        ("mean", examples.figures.mean(axis=0)),
+        ("scale", examples.figures.std(axis=0) + 1e-3),
+        ("distance_scale", distance.std(axis=0) + 1e-3),
+    ):
+        getattr(network, name).copy_(torch.tensor(values))
+
+    def draw(index: NDArray[np.int64]) -> Tensor:
+        has = known[index] & (rng.random(len(index)) > NO_BASELINE)
+        inputs = network.inputs(
+            torch.tensor(examples.figures[index]),
+            torch.tensor(usual[index]),
+            torch.tensor(has[:, None].astype(np.float32)),
+        )
+        return network.layers(inputs + 0.1 * torch.randn_like(inputs))
+
+    return draw
+
+
+def _mel_drawer(
+    network: Convolution, examples: Examples, rng: np.random.Generator
+) -> Callable[[NDArray[np.int64]], Tensor]:
+    def draw(index: NDArray[np.int64]) -> Tensor:
+        return network(torch.tensor(np.stack([_piece(examples.mels[i], rng) for i in index])))
+
+    return draw
+
+
+def _piece(mel: NDArray[np.float16], rng: np.random.Generator) -> Array:
+    """Return FRAMES frames of ``mel``, masked (Park et al. 2019) and with a random colour."""
+    length = mel.shape[1]
+    if length > FRAMES:
+        start = int(rng.integers(0, length - FRAMES + 1))
+        mel = mel[:, start : start + FRAMES]
+    elif length < FRAMES:
+        mel = np.tile(mel, (1, FRAMES // length + 1))[:, :FRAMES]
+    piece = mel.astype(np.float32)
+    piece = piece - piece.mean() + np.cumsum(rng.normal(0, 0.05, len(piece)))[:, None].astype(np.float32)
+    if rng.random() < 0.5:
+        band = int(rng.integers(0, len(piece) - 8))
+        piece[band : band + int(rng.integers(1, 8))] = 0
+    if rng.random() < 0.5:
+        frame = int(rng.integers(0, FRAMES - 24))
+        piece[:, frame : frame + int(rng.integers(4, 24))] = 0
+    return piece
