@@ -222,6 +222,6 @@ def _fused(impulses: Sequence[_Impulse], at: int, half_life_s: float) -> float:
 
 def _shares(*strengths: float) -> tuple[float, ...]:
     """Return each strength's part of the evidence: additive in the logarithm of a noisy or."""
-    parts = [-math.log(1 - strength) for strength in strengths]
+    parts = [max(0.0, -math.log(1 - strength)) for strength in strengths]
     total = sum(parts)
     return tuple(part / total if total > 1e-9 else 0.0 for part in parts)

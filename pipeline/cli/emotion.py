@@ -66,7 +66,7 @@ def emotion_command(
     chosen = settings.profiles.get(profile)
     if chosen is None:
         raise SettingsError(f"--profile: there are {', '.join(settings.profiles)}")
-    named = _roles(roles)
+    named = two_roles(roles)
     engine = build_emotion(settings)
     if engine is None:
         raise SettingsError("emotion.enabled is false")
@@ -85,7 +85,12 @@ def emotion_command(
     sys.exit(1 if failed else 0)
 
 
-def _roles(text: str) -> tuple[Role, ...]:
+def two_roles(text: str) -> tuple[Role, ...]:
+    """Return the roles of the two channels of a stereo file, from ``customer,agent`` and the like.
+
+    Raises:
+        SettingsError: a role is unknown, or there are not two.
+    """
     names = [name.strip() for name in text.split(",")]
     if unknown := [name for name in names if name not in ROLES]:
         raise SettingsError(

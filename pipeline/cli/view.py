@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.rpc.client import LatencyMeter, percentile
-from yuetone.v1 import audio_pb2, transcript_pb2
+from yuetone.v1 import assist_pb2, audio_pb2, transcript_pb2
 from yuetone.v1 import call_service_pb2 as pb
 
 _NAMES = {
@@ -20,6 +20,16 @@ _NAMES = {
     audio_pb2.ROLE_UNSPECIFIED: ("", "white"),
 }
 LINES_SHOWN = 14
+ALERTS_SHOWN = 3
+SHOWN_FROM = 0.2
+"""Agitation below this is not worth a word."""
+_ALERT_STATES = {
+    assist_pb2.Alert.STATE_RAISED: "出現 raised",
+    assist_pb2.Alert.STATE_ESCALATED: "升級 escalated",
+    assist_pb2.Alert.STATE_CALMED: "平復 calmed",
+    assist_pb2.Alert.STATE_ACKNOWLEDGED: "已處理 acknowledged",
+    assist_pb2.Alert.STATE_EXPIRED: "無人處理 expired",
+}
 
 
 @dataclass(slots=True)
@@ -29,6 +39,8 @@ class Totals:
     finals: int = 0
     partials: int = 0
     warnings: int = 0
+    alerts: int = 0
+    agitation: float = 0.0
     dropped_partials: int = 0
     ended: pb.Ended | None = None
 
@@ -51,6 +63,10 @@ class CallView:
         self._title = title
         self._rows: dict[str, transcript_pb2.Transcript] = {}
         self._at_ms = 0
+        self._newest: dict[int, str] = {}  # channel -> its newest utterance
+        self._agitation: dict[str, float] = {}  # utterance -> agitation while it was the newest
+        self._moods: dict[str, str] = {}  # utterance -> likeliest label of its voice
+        self._alerts: list[Text] = []
         self._live = Live(console=console, refresh_per_second=12, transient=False, vertical_overflow="crop")
         self.totals = Totals()
 
@@ -72,6 +88,10 @@ class CallView:
         match message.WhichOneof("event"):
             case "transcript":
                 self._transcript(message.transcript)
+            case "emotion":
+                self._emotion(message.emotion)
+            case "alert":
+                self._alert(message.alert)
             case "warning":
                 self.totals.warnings += 1
                 self._note(f"warning {message.warning.code}: {message.warning.message}")
@@ -87,6 +107,34 @@ class CallView:
     def _note(self, text: str) -> None:
         self._console.print(Text(text, style="yellow"))
 
+    def _emotion(self, emotion: assist_pb2.Emotion) -> None:
+        newest = emotion.utterance_id or self._newest.get(emotion.channel, "")
+        if emotion.probabilities:
+            self._moods[newest] = max(emotion.probabilities, key=lambda label: emotion.probabilities[label])
+        if emotion.HasField("agitation"):
+            self._agitation[newest] = emotion.agitation
+            self.totals.agitation = max(self.totals.agitation, emotion.agitation)
+
+    def _alert(self, alert: assist_pb2.Alert) -> None:
+        self.totals.alerts += alert.state == assist_pb2.Alert.STATE_RAISED
+        severity = assist_pb2.Alert.Severity.Name(alert.severity).removeprefix("SEVERITY_").lower()
+        text = f"⚠ {severity} {alert.rule} {_ALERT_STATES.get(alert.state, '')}: {alert.evidence}"
+        line = Text(
+            f"[{clock(alert.end_ms)}] {text}", style="bold red" if severity == "critical" else "yellow"
+        )
+        self._alerts.append(line)
+        if not self._console.is_terminal:
+            self._console.print(line, soft_wrap=True)
+
+    def _mood(self, utterance_id: str) -> str:
+        """Return what is shown behind an utterance: how it sounds, and how agitated the customer is."""
+        agitation = self._agitation.get(utterance_id, 0.0)
+        mood = self._moods.get(utterance_id, "neutral")
+        shown = [] if mood == "neutral" else [mood]
+        if agitation >= SHOWN_FROM:
+            shown.append(f"激動 {agitation:.0%}")
+        return f" 〔{'，'.join(shown)}〕" if shown else ""
+
     def _transcript(self, transcript: transcript_pb2.Transcript) -> None:
         self.totals.finals += transcript.is_final
         self.totals.partials += not transcript.is_final
@@ -94,11 +142,11 @@ class CallView:
             self._rows.pop(transcript.utterance_id, None)
             return
         self._rows[transcript.utterance_id] = transcript
+        self._newest[transcript.channel] = transcript.utterance_id
         if transcript.is_final and not self._console.is_terminal:
             name, _style = _NAMES.get(transcript.role, ("", ""))
-            self._console.print(
-                f"[{clock(transcript.start_ms)}] {name:<12} {transcript.text}", markup=False, soft_wrap=True
-            )
+            line = f"[{clock(transcript.start_ms)}] {name:<12} {transcript.text}"
+            self._console.print(line + self._mood(transcript.utterance_id), markup=False, soft_wrap=True)
 
     def _table(self, *, everything: bool = False) -> RenderableType:
         table = Table.grid(padding=(0, 1), expand=True)
@@ -111,6 +159,7 @@ class CallView:
             text = Text(row.text, style=style if row.is_final else f"{style} italic dim")
             if not row.is_final:
                 text.append(" …")
+            text.append(self._mood(row.utterance_id), style="not italic red")
             sides = ("", text) if row.role == audio_pb2.ROLE_AGENT else (text, "")
             table.add_row(clock(row.start_ms), *sides)
         heading = Table.grid(expand=True)
@@ -120,7 +169,8 @@ class CallView:
             Text(_NAMES[audio_pb2.ROLE_CUSTOMER][0], "bold cyan"),
             Text(_NAMES[audio_pb2.ROLE_AGENT][0], "bold green"),
         )
-        return Group(heading, table, Text(f"{clock(self._at_ms)} received", style="dim"))
+        alerts = self._alerts if everything else self._alerts[-ALERTS_SHOWN:]
+        return Group(heading, table, *alerts, Text(f"{clock(self._at_ms)} received", style="dim"))
 
 
 def summary(view: CallView, meter: LatencyMeter, *, cpu_seconds: float | None, paced: bool) -> Table:
@@ -133,6 +183,7 @@ def summary(view: CallView, meter: LatencyMeter, *, cpu_seconds: float | None, p
         "transcript",
         f"{totals.finals} finals, {totals.partials} partials ({totals.dropped_partials} dropped)",
     )
+    table.add_row("agitation", f"highest {totals.agitation:.0%}, {totals.alerts} alerts")
     if paced:
         table.add_row("final latency", _spread(meter.latencies.finals) + " (incl. endpoint silence)")
         table.add_row("partial age", _spread(meter.latencies.partial_ages))

@@ -1,0 +1,1 @@
+"""What the voice model hears, what alerts make of calls, and what both cost."""

@@ -1,0 +1,222 @@
+"""``yuetone alerts``: try rules on recordings, check them, watch a server's alerts, take one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import grpc
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from threadpoolctl import threadpool_limits
+
+from diarization import Role
+from emotion import EmotionModelError
+from pipeline.alerts.book import read_page
+from pipeline.analysis.call import Tools, analyse
+from pipeline.analysis.recording import read_audio
+from pipeline.assist import AlertEvent
+from pipeline.cli.emotion import recogniser, two_roles
+from pipeline.cli.serve import ConfigOption
+from pipeline.config import ProfileSettings, load_settings
+from pipeline.engines import build_emotion, build_vad
+from pipeline.errors import SettingsError
+from pipeline.events import SAMPLE_RATE
+from pipeline.rpc import client
+from yuetone.v1 import assist_pb2, supervisor_service_pb2, supervisor_service_pb2_grpc
+
+app = typer.Typer(help="Try, check and follow alerts.", no_args_is_help=True)
+RulesOption = Annotated[Path | None, typer.Option("--rules", help="TOML file; else the profile's rules.")]
+ServerOption = Annotated[str, typer.Option(help="host:port of a running server.")]
+TlsOption = Annotated[Path | None, typer.Option(help="PEM authorities of the server; turns TLS on.")]
+SERVER = "127.0.0.1:50051"
+
+
+def _profile(config: Path | None, name: str, rules: Path | None) -> ProfileSettings:
+    profile = load_settings(config).profiles.get(name)
+    if profile is None:
+        raise SettingsError(f"--profile: the settings have no profile {name!r}")
+    return profile.model_copy(update={"alert_rules": rules}) if rules else profile
+
+
+@app.command()
+def check(
+    rules: RulesOption = None,
+    profile: Annotated[str, typer.Option(help="Settings profile.")] = "default",
+    config: ConfigOption = None,
+) -> None:
+    """Check alert rules and lexicons; an error names file, line and reason.
+
+    Examples:
+        yuetone alerts check --rules rules.toml
+
+        yuetone alerts check --config yuetone.toml --profile hotline
+    """
+    page = read_page(_profile(config, profile, rules), profile)
+    for rule in page.rules:
+        typer.echo(f"{rule.name}: {rule.when}, {rule.severity}")
+    typer.echo(f"{len(page.rules)} rules, {len(page.lexicon.categories)} categories of words: all right")
+
+
+@app.command()
+def replay(
+    files: Annotated[list[Path], typer.Argument(help="Recordings: WAV, FLAC, OGG or MP3.")],
+    rules: RulesOption = None,
+    roles: Annotated[str, typer.Option(help="Who is on each channel of a stereo file.")] = "customer,agent",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object an alert on stdout.")] = False,
+    profile: Annotated[str, typer.Option(help="Settings profile.")] = "default",
+    config: ConfigOption = None,
+) -> None:
+    """Tell which alerts the rules would have raised in recorded calls. Nobody is told.
+
+    Words come from the recogniser of the settings, the voice from the emotion model.
+
+    Examples:
+        yuetone alerts replay --rules rules.toml recordings/*.wav
+
+        yuetone alerts replay call.wav --json | jq -r '[.file, .rule, .at_s] | @tsv'
+    """
+    threadpool_limits(1, user_api="blas")
+    settings, chosen = load_settings(config), _profile(config, profile, rules)
+    page = read_page(chosen, profile)
+    engine = build_emotion(settings)
+    if engine is None:
+        raise SettingsError("emotion.enabled is false")
+    tools = Tools(
+        engine=engine,
+        vad=build_vad(settings),
+        cuts=chosen.vad,
+        lexicon=page.lexicon,
+        agitation=chosen.agitation,
+        rules=page.rules,
+        recognise=recogniser(settings, chosen.language),
+    )
+    named, errors, bad, hours, raised = two_roles(roles), Console(stderr=True), 0, 0.0, 0
+    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
+        for path in progress.track(files, description="recordings"):
+            try:
+                recording = read_audio(path)
+                own = (Role.UNKNOWN,) if len(recording.channels) == 1 else named
+                alerts = analyse(recording.channels, own, tools).alerts
+            except (SettingsError, EmotionModelError) as error:
+                typer.secho(f"yuetone: {error}", err=True, fg=typer.colors.RED)
+                bad += 1
+                continue
+            hours += recording.seconds / 3600
+            raised += sum(alert.state.value == "raised" for alert in alerts)
+            for alert in alerts:
+                typer.echo(_line(path, alert, as_json=as_json))
+    if not as_json:
+        typer.echo(f"{raised} alerts in {len(files) - bad} recordings, {hours:.2f} h")
+    sys.exit(1 if bad else 0)
+
+
+def _line(path: Path, alert: AlertEvent, *, as_json: bool) -> str:
+    if as_json:
+        fields = {
+            "file": str(path),
+            "at_s": round(alert.end / SAMPLE_RATE, 2),
+            "from_s": round(alert.start / SAMPLE_RATE, 2),
+            "channel": alert.channel,
+            "rule": alert.rule,
+            "severity": alert.severity.name.lower(),
+            "state": alert.state.value,
+            "agitation": None if alert.agitation is None else round(alert.agitation, 3),
+            "evidence": alert.evidence,
+        }
+        return json.dumps(fields, ensure_ascii=False)
+    at = alert.end // SAMPLE_RATE
+    head = f"{path.name} {at // 60:02d}:{at % 60:02d} {alert.severity.name.lower()}"
+    return f"{head} {alert.rule} {alert.state.value}: {alert.evidence}"
+
+
+# ------------------------------------------------------------------ a running server
+
+
+@app.command()
+def watch(
+    server: ServerOption = SERVER,
+    since: Annotated[
+        str | None, typer.Option(help="Cursor of the last alert seen; 0 for all that are kept.")
+    ] = None,
+    tenant: Annotated[str | None, typer.Option(help="Only this company.")] = None,
+    queue: Annotated[
+        list[str] | None, typer.Option(help="Only this hotline; may be given many times.")
+    ] = None,
+    severity: Annotated[str, typer.Option(help="info, warning or critical, and above.")] = "info",
+    tls_ca: TlsOption = None,
+) -> None:
+    """Follow the alerts of all calls of a server, one JSON object a line, until interrupted.
+
+    Examples:
+        yuetone alerts watch --server asr.example:50051 --severity warning
+
+        yuetone alerts watch --since 0 | jq -r '[.call_id, .alert.rule, .alert.state] | @tsv'
+    """
+    names = {"info": 1, "warning": 2, "critical": 3}
+    if severity not in names:
+        raise SettingsError("--severity is info, warning or critical")
+    request = supervisor_service_pb2.WatchAlertsRequest(
+        cursor=since,
+        tenant=tenant,
+        queues=queue or [],
+        min_severity=assist_pb2.Alert.Severity.ValueType(names[severity]),
+    )
+    sys.exit(asyncio.run(_connected(server, tls_ca, lambda stub: _watch(stub, request))))
+
+
+@app.command()
+def ack(
+    alert_id: Annotated[str, typer.Argument(help="From the alert.")],
+    server: ServerOption = SERVER,
+    false_alarm: Annotated[
+        bool, typer.Option("--false-alarm", help="It was none; helps to calibrate.")
+    ] = False,
+    note: Annotated[str | None, typer.Option(help="Kept with the alert.")] = None,
+    tls_ca: TlsOption = None,
+) -> None:
+    """Take an alert, so that nobody else needs to.
+
+    Examples:
+        yuetone alerts ack Zk3b9… --note 'called back'
+    """
+    request = supervisor_service_pb2.AckAlertRequest(alert_id=alert_id, false_alarm=false_alarm, note=note)
+    sys.exit(asyncio.run(_connected(server, tls_ca, lambda stub: _ack(stub, request))))
+
+
+async def _watch(stub: Any, request: supervisor_service_pb2.WatchAlertsRequest) -> None:
+    async for message in stub.WatchAlerts(request):
+        sys.stdout.write(json.dumps(client.as_json(message), ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+
+
+async def _ack(stub: Any, request: supervisor_service_pb2.AckAlertRequest) -> None:
+    answer = await stub.AckAlert(request)
+    typer.echo(f"{answer.alert.rule}: {assist_pb2.Alert.State.Name(answer.alert.state)}")
+
+
+async def _connected(server: str, tls_ca: Path | None, work: Any) -> int:
+    if tls_ca and not tls_ca.is_file():
+        raise SettingsError(f"--tls-ca: no file at {tls_ca}")
+    task = asyncio.current_task()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, lambda: task.cancel() if task else None)
+    channel = await client.connect(server, tls_ca)
+    try:
+        await work(supervisor_service_pb2_grpc.SupervisorServiceStub(channel))
+    except asyncio.CancelledError:
+        return 130
+    except grpc.aio.AioRpcError as error:
+        reason = error.details() or error.code().name
+        if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+            reason = "the server raises no alerts (alerts.enabled)"
+        typer.secho(f"yuetone: {reason}", err=True, fg=typer.colors.RED)
+        return 1
+    finally:
+        await channel.close()
+    return 0
