@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -25,12 +25,14 @@ class AsrRequest:
         final: the utterance is complete: beam search and word times. Otherwise greedy, no times.
         language: Whisper language code without brackets (``yue``, ``zh``, ``en``); None for the model's.
         hotwords: names and terms that are likely; more than fit are left out at the end.
+        states: give the encoder's states too, pooled.
     """
 
     pcm: NDArray[np.float32]
     final: bool
     language: str | None = None
     hotwords: tuple[str, ...] = ()
+    states: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,7 @@ class Transcript:
         no_speech: probability that there is no speech, in [0, 1].
         words: in order; empty for partials.
         rejected: why a guard discarded the text, None if none did.
+        states: mean and deviation of the encoder's states, shape (2 * width,), where they were asked for.
     """
 
     text: str
@@ -69,6 +72,7 @@ class Transcript:
     no_speech: float
     words: tuple[Word, ...] = ()
     rejected: str | None = None
+    states: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
 
 
 class AsrEngine(Protocol):

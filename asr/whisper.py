@@ -20,9 +20,10 @@ from asr.base import SAMPLE_RATE, AsrRequest, ModelError, Transcript, Word
 from asr.directory import ModelDirectory
 from asr.features import HOP_SAMPLES, LogMel
 from asr.language import whisper_code
-from asr.text.characters import fold_variants, is_han, to_traditional
-from asr.text.spoken import MARKS
-from asr.vocabulary import TokenGroup, Vocabulary
+from asr.pooling import with_states
+from asr.text.characters import fold_variants, to_traditional
+from asr.vocabulary import Vocabulary
+from asr.wordtimes import token_starts, words_of
 
 BUCKET_SAMPLES = SAMPLE_RATE // 2
 """Lengths are rounded up to 0.5 s: cross-attention is not masked, so a batch needs equal lengths."""
@@ -32,8 +33,6 @@ DOUBT = -0.5
 """Mean token log-probability below which a text with hotwords is compared with one without."""
 QUIET_RMS = 10 ** (-66 / 20)
 """-66 dBFS: below the idle noise of G.711; nobody speaks there."""
-STATE_SAMPLES = 2 * HOP_SAMPLES
-"""Samples per encoder state: 20 ms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +153,7 @@ class WhisperEngine:
                 for old, new, result in zip(hypotheses, retried, results, strict=True)
             ]
             results = [self._judge(r, h) for r, h in zip(requests, hypotheses, strict=True)]
+        results = with_states(states, requests, results)
         if not requests[0].final:
             return tuple(results)
         return tuple(self._with_words(states, requests, hypotheses, results))
@@ -239,53 +239,13 @@ class WhisperEngine:
         hypothesis: _Hypothesis,
         alignment: ctranslate2.models.WhisperAlignmentResult,
     ) -> Transcript:
-        starts = _token_starts(alignment.alignments, len(hypothesis.tokens), len(request.pcm))
+        starts = token_starts(alignment.alignments, len(hypothesis.tokens), len(request.pcm))
         words: list[Word] = []
         for group in self._vocabulary.groups(hypothesis.tokens):
             probabilities = alignment.text_token_probs[group.first : group.last]
             confidence = float(np.mean(probabilities)) if len(probabilities) else 0.0
-            words += _words(group, starts[group.first], starts[group.last], min(1.0, confidence))
-        return Transcript(
-            text=result.text,
-            language=result.language,
-            confidence=result.confidence,
-            no_speech=result.no_speech,
-            words=tuple(words),
-        )
-
-
-def _token_starts(path: Sequence[tuple[int, int]], tokens: int, samples: int) -> list[int]:
-    """Return the first sample of each token, and behind the last one, from a warping path.
-
-    Args:
-        path: pairs of token index and encoder state, both rising.
-        tokens: how many text tokens there are.
-        samples: length of the audio.
-    """
-    starts = [samples] * (tokens + 1)
-    for token, state in reversed(path):
-        if token <= tokens:
-            starts[token] = min(samples, state * STATE_SAMPLES)
-    for index in range(tokens - 1, -1, -1):
-        starts[index] = min(starts[index], starts[index + 1])
-    return starts
-
-
-def _words(group: TokenGroup, start: int, end: int, confidence: float) -> list[Word]:
-    """Return the words of one token group: a Latin word, or one for each Chinese character."""
-    text = fold_variants(to_traditional("".join(char for char in group.text if char not in MARKS))).strip()
-    pieces = list(text) if any(map(is_han, text)) else [text]
-    step = (end - start) / max(1, len(pieces))
-    return [
-        Word(
-            text=piece,
-            start=start + round(index * step),
-            end=start + round((index + 1) * step),
-            confidence=confidence,
-        )
-        for index, piece in enumerate(pieces)
-        if piece
-    ]
+            words += words_of(group, starts[group.first], starts[group.last], min(1.0, confidence))
+        return replace(result, words=tuple(words))
 
 
 def _inaudible(pcm: NDArray[np.float32]) -> str | None:

@@ -54,17 +54,17 @@ class AgitationSettings:
         hysteresis: how far below its threshold a level is left.
     """
 
-    voice: float = 0.5
-    words: float = 0.85
+    voice: float = 0.45
+    words: float = 0.92
     behaviour: float = 0.4
     voice_half_life_s: float = 8.0
     words_half_life_s: float = 20.0
     behaviour_half_life_s: float = 25.0
     positive_half_life_s: float = 15.0
-    rise_s: float = 1.5
+    rise_s: float = 0.6
     fall_s: float = 6.0
-    tense: float = 0.4
-    agitated: float = 0.6
+    tense: float = 0.35
+    agitated: float = 0.55
     hysteresis: float = 0.12
 
     def __post_init__(self) -> None:

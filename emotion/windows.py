@@ -84,6 +84,10 @@ class SpeechCollector:
         if self._first is not None:
             self._first = self._open = self._position
 
+    def cut(self, start: int, end: int) -> SpeechWindow:
+        """Return an utterance as far as its audio is kept."""
+        return self._window(start, end)
+
     def begin(self, start: int) -> None:
         """An utterance began at ``start``."""
         self._first = self._open = start

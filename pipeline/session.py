@@ -19,7 +19,8 @@ from pipeline.events import SAMPLE_RATE, CallSpec, ClientMessage, EndCall, Ended
 from pipeline.mailbox import Mailbox
 from pipeline.metrics import Metrics
 from pipeline.pool import AsrScheduler
-from pipeline.stages.affect import Affect, AffectInbox, AffectSettings
+from pipeline.stages.affect import Affect, AffectSettings
+from pipeline.stages.affect_inbox import AffectInbox
 from pipeline.stages.context import CallContext
 from pipeline.stages.ingest import ChannelQueue, Ingest
 from pipeline.stages.segment import SegmentQueue, segment
@@ -82,6 +83,7 @@ class CallSession:
         self.spec = spec
         self.error: CallError | None = None
         self.context = CallContext(spec, profile, limits, engines.scheduler, engines.metrics)
+        self.context.wants_states = engines.emotion is not None and engines.emotion.wants_states
         self._engines = engines
         # When full, the stream's reader waits, and gRPC holds the client back.
         self.mailbox: Mailbox[ClientMessage] = Mailbox(MAILBOX_MESSAGES)

@@ -3,7 +3,8 @@
     python -m benchmarks.emotion.calibrate --data DATA
 
 Prints every setting with recall, delay and false alerts, the best first: of those with no false alert and a
-recall of at least 95 %, the one with the shortest median delay; of equals, the one that keeps calm calls lowest.
+recall of at least 95 %, the one with the shortest median delay; of equals, the one that keeps calm calls
+lowest.
 """
 
 from __future__ import annotations

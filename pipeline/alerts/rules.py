@@ -54,12 +54,12 @@ class AgitationRule(_Rule):
 
     when: Literal["agitation"]
     role: Literal["customer", "any"] = "customer"
-    above: float = Field(0.6, gt=0, le=1)
-    for_s: float = Field(1.0, ge=0)
+    above: float = Field(0.55, gt=0, le=1)
+    for_s: float = Field(0.5, ge=0)
     needs_support: bool = True
     escalate_above: float = Field(0.8, gt=0, le=1)
     escalated_severity: SeverityName = "critical"
-    calm_below: float = Field(0.35, ge=0, lt=1)
+    calm_below: float = Field(0.3, ge=0, lt=1)
     calm_for_s: float = Field(15.0, ge=0)
 
     @model_validator(mode="after")

@@ -21,7 +21,7 @@ from pipeline.alerts.book import read_page
 from pipeline.analysis.call import Tools, analyse
 from pipeline.analysis.recording import read_audio
 from pipeline.assist import AlertEvent
-from pipeline.cli.emotion import recogniser, two_roles
+from pipeline.cli.emotion import recogniser, refuse_states, two_roles
 from pipeline.cli.serve import ConfigOption
 from pipeline.config import ProfileSettings, load_settings
 from pipeline.engines import build_emotion, build_vad
@@ -87,6 +87,7 @@ def replay(
     engine = build_emotion(settings)
     if engine is None:
         raise SettingsError("emotion.enabled is false")
+    refuse_states(engine)
     tools = Tools(
         engine=engine,
         vad=build_vad(settings),

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from asr import AsrRequest
 from diarization import Role
-from emotion import EmotionModelError, restrained
+from emotion import EmotionEngine, EmotionModelError, restrained
 from pipeline.alerts.book import read_page
 from pipeline.analysis.call import Pcm, Recognise, Tools, analyse
 from pipeline.analysis.plot import plot
@@ -70,6 +70,7 @@ def emotion_command(
     engine = build_emotion(settings)
     if engine is None:
         raise SettingsError("emotion.enabled is false")
+    refuse_states(engine)
     tools = Tools(
         engine=engine,
         vad=build_vad(settings),
@@ -83,6 +84,18 @@ def emotion_command(
         rows = [(f"{name}, {role}", report) for name, parts in results for role, report in parts]
         plot(rows, chosen.agitation, plot_to)
     sys.exit(1 if failed else 0)
+
+
+def refuse_states(engine: EmotionEngine) -> None:
+    """Refuse a model that recordings cannot be judged with.
+
+    Raises:
+        SettingsError: it reads the recogniser's states, which only a live call brings along.
+    """
+    if engine.wants_states:
+        raise SettingsError(
+            f"emotion model {engine.name} reads the recogniser's states: it judges live calls only"
+        )
 
 
 def two_roles(text: str) -> tuple[Role, ...]:

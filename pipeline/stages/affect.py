@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections import Counter, deque
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
+import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from diarization import Role
 from emotion import (
@@ -34,49 +35,16 @@ from pipeline.alerts.machine import AlertMachine
 from pipeline.alerts.record import CallInfo
 from pipeline.assist import AlertEvent, EmotionEvent
 from pipeline.events import SAMPLE_RATE, TranscriptEvent
+from pipeline.stages.affect_inbox import AffectInbox, AffectItem
 from pipeline.stages.context import CallContext
 from pipeline.stages.ingest import AudioBlock, Close
-from pipeline.stages.segment import SegmentItem
+from pipeline.stages.transcribe import Heard
 from vad.segmenter import EndReason, SpeechBegan, SpeechEnded, SpeechPaused, SpeechResumed
 
-AUDIO_ITEMS = 128
-"""Of all items in the inbox, from which further audio is left out: windows of the voice are lost first."""
-ITEMS = 512
-"""From which everything else but the end of a channel is left out too, and counted."""
 CHANGE = 0.04
 """Of agitation, from which a point is worth an event of its own."""
 
-AffectItem = SegmentItem | TranscriptEvent
 _log = structlog.get_logger(__name__)
-
-
-class AffectInbox:
-    """What the stage has yet to look at; offering never waits."""
-
-    def __init__(self) -> None:
-        self._items: deque[tuple[int, int, AffectItem]] = deque()  # bounded by offer()
-        self._lost: Counter[int] = Counter()
-        self._ready = asyncio.Event()
-        self.dropped = 0
-
-    def offer(self, channel: int, item: AffectItem) -> None:
-        """Take an item of a channel, or leave it out."""
-        if isinstance(item, AudioBlock) and len(self._items) >= AUDIO_ITEMS:
-            self._lost[channel] += len(item.pcm)
-            self.dropped += 1
-            return
-        if len(self._items) >= ITEMS and not isinstance(item, Close):
-            self.dropped += 1
-            return
-        self._items.append((channel, self._lost.pop(channel, 0), item))
-        self._ready.set()
-
-    async def get(self) -> tuple[int, int, AffectItem]:
-        """Return channel, samples that were left out before, and item."""
-        while not self._items:
-            self._ready.clear()
-            await self._ready.wait()
-        return self._items.popleft()
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -120,6 +88,7 @@ class Affect:
     def __init__(self, context: CallContext, settings: AffectSettings) -> None:
         self._context = context
         self._settings = settings
+        self._wants_states = settings.engine is not None and settings.engine.wants_states
         self._speakers = [
             _Speaker(
                 affect=SpeakerAffect(
@@ -177,8 +146,9 @@ class Affect:
             case SpeechEnded():
                 self._ends(channel, item)
                 await self._judge(channel, speaker.collector.end(item.speech_end))
-            case TranscriptEvent():
-                self._said(channel, item)
+            case Heard(final=final):
+                self._said(channel, final)
+                await self._judge_states(channel, item)
             case Close():
                 await self._judge(channel, speaker.collector.finish())
                 self._advance()
@@ -209,13 +179,21 @@ class Affect:
 
     # ---------------------------------------------------------------- voice
 
-    async def _judge(self, channel: int, windows: Sequence[SpeechWindow]) -> None:
+    async def _judge_states(self, channel: int, heard: Heard) -> None:
+        """Judge a whole utterance by the recogniser's states, for a model that reads them."""
+        if self._wants_states and heard.states is not None:
+            window = self._speakers[channel].collector.cut(heard.final.start, heard.final.end)
+            await self._judge(channel, [window], heard.states)
+
+    async def _judge(
+        self, channel: int, windows: Sequence[SpeechWindow], states: NDArray[np.float32] | None = None
+    ) -> None:
         speaker = self._speakers[channel]
         for window in windows:
-            if speaker.stream is None:
+            if speaker.stream is None or self._wants_states is (states is None):
                 return
             try:
-                reading = await self._read(speaker.stream, VoiceWindow(pcm=window.pcm))
+                reading = await self._read(speaker.stream, VoiceWindow(pcm=window.pcm, states=states))
             except asyncio.CancelledError:
                 raise
             except Exception as error:  # noqa: BLE001 (a model may raise anything; words and behaviour go on)

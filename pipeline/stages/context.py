@@ -78,6 +78,7 @@ class CallContext:
         self.language = spec.language or profile.language
         self.hotwords = self.merged_hotwords(spec.hotwords)
         self.paused = False
+        self.wants_states = False
         self.speech = 0
         self.utterances = 0
         self.dropped_partials = 0

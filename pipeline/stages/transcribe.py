@@ -7,7 +7,9 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from asr import AsrRequest, Transcript
 from asr.agreement import LocalAgreement
@@ -26,6 +28,14 @@ BUSY_QUEUE = 4
 """Jobs waiting in the recogniser from which partials come at their slowest."""
 
 _log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Heard:
+    """A final for the stages behind, with the recogniser's pooled states where somebody wants them."""
+
+    final: TranscriptEvent
+    states: NDArray[np.float32] | None
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -60,7 +70,7 @@ class Transcribe:
         channel: int,
         hold_open: Callable[[], None],
         tasks: asyncio.TaskGroup,
-        tell: Callable[[TranscriptEvent | Close], None],
+        tell: Callable[[Heard | Close], None],
     ) -> None:
         self._context = context
         self._channel = channel
@@ -114,6 +124,7 @@ class Transcribe:
             final=final,
             language=self._context.language,
             hotwords=self._context.hotwords,
+            states=final and self._context.wants_states,
         )
 
     # ---------------------------------------------------------------- partials
@@ -262,7 +273,7 @@ class Transcribe:
             forced=ended.reason is EndReason.FLUSH,
         )
         self._show(utterance, final)
-        self._tell(final)
+        self._tell(Heard(final=final, states=result.states))
         latency = context.arrivals[channel].since(ended.speech_end)
         if latency is not None:
             context.metrics.final_latency.observe(latency)

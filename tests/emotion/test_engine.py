@@ -60,7 +60,8 @@ def test_speech_is_judged(engine: OnnxEmotion) -> None:
 def test_the_level_of_the_line_does_not_matter(engine: OnnxEmotion, gain_db: float) -> None:
     pcm = speech()
     plain, other = (
-        engine.stream().read(VoiceWindow(pcm=np.asarray(pcm * gain, np.float32))) for gain in (1, 10 ** (gain_db / 20))
+        engine.stream().read(VoiceWindow(pcm=np.asarray(pcm * gain, np.float32)))
+        for gain in (1, 10 ** (gain_db / 20))
     )
     assert other.score == pytest.approx(plain.score, abs=0.005)
     assert other.quality == pytest.approx(plain.quality, abs=0.01)
@@ -228,10 +229,10 @@ def test_a_wrong_declaration_is_one_clear_error(tmp_path: Path, text: str, reaso
 
 
 def test_a_directory_without_weights_or_with_broken_ones_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(EmotionModelError, match="emotion.toml missing"):
+    with pytest.raises(EmotionModelError, match=r"emotion\.toml missing"):
         OnnxEmotion(tmp_path)
     declare(tmp_path, WAVEFORM)
-    with pytest.raises(EmotionModelError, match="model.onnx missing"):
+    with pytest.raises(EmotionModelError, match=r"model\.onnx missing"):
         OnnxEmotion(tmp_path)
     (tmp_path / "model.onnx").write_bytes(b"not a graph")
     with pytest.raises(EmotionModelError, match="cannot load"):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -47,7 +49,7 @@ def test_a_long_utterance_gives_overlapping_windows_while_it_lasts() -> None:
     windows += collector.end(10 * RATE)
     assert all(len(window.pcm) == LONGEST for window in windows)
     ends = [window.end for window in windows]
-    assert all(later - earlier >= SHORTEST for earlier, later in zip(ends, ends[1:], strict=False))
+    assert all(later - earlier >= SHORTEST for earlier, later in pairwise(ends))
     assert len(windows) == 1 + (10 * RATE - LONGEST) // HOP + 1
 
 
@@ -98,7 +100,10 @@ def test_pauses_make_no_windows() -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 3 * RATE), st.integers(1, 5 * RATE)), max_size=12), st.integers(800, 9000))
+@given(
+    st.lists(st.tuples(st.integers(0, 3 * RATE), st.integers(1, 5 * RATE)), max_size=12),
+    st.integers(800, 9000),
+)
 def test_windows_only_hold_speech(turns: list[tuple[int, int]], block: int) -> None:
     collector, windows, spoken = SpeechCollector(), [], []
     for pause, length in turns:

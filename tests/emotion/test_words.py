@@ -6,15 +6,23 @@ import pytest
 
 from emotion.words import Lexicon, LexiconError, load_lexicon, read_words
 
-ANGRY = [
-    "我要投訴你哋公司", "我去消委會告你", "通訊局點睇先", "叫你經理出嚟", "你哋呃錢", "真係好離譜", "太過分喇", "我等咗三個鐘",
-    "打咗五次電話", "屌你老母", "DLLM", "on9", "pk啦你", "小你老母", "仆街", "杏加橙", "你係咪聾㗎", "廢柴", "你哋態度好差",
-    "this is unacceptable", "I want to complain", "f**k you", "you are a liar", "有冇搞錯呀", "唔收貨", "冚家剷",
-]  # fmt: skip
-CALM = [
-    "我想問下投訴部電話幾多號", "我唔係投訴，我想問下", "我冇投訴過", "撚手小菜", "斑鳩", "我收到詐騙電話", "唔該等我陣", "我想查數",
-    "I'm not complaining", "我個老母雞煲湯", "今日天氣好差", "請問經理辦公室幾樓", "我想取消聽日嘅預約", "唔緊要", "冇問題",
-]  # fmt: skip
+ANGRY = (
+    """
+我要投訴你哋公司|我去消委會告你|通訊局點睇先|叫你經理出嚟|你哋呃錢|真係好離譜|太過分喇|我等咗三個鐘|打咗五次電話|屌你老母
+DLLM|on9|pk啦你|小你老母|仆街|杏加橙|你係咪聾㗎|廢柴|你哋態度好差|有冇搞錯呀|唔收貨|冚家剷
+this is unacceptable|I want to complain|f**k you|you are a liar
+""".replace("\n", "|")
+    .strip("|")
+    .split("|")
+)
+CALM = (
+    """
+我想問下投訴部電話幾多號|我唔係投訴，我想問下|我冇投訴過|撚手小菜|斑鳩|我收到詐騙電話|唔該等我陣|我想查數|冇問題|唔緊要
+我個老母雞煲湯|今日天氣好差|請問經理辦公室幾樓|我想取消聽日嘅預約|I'm not complaining
+""".replace("\n", "|")
+    .strip("|")
+    .split("|")
+)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +62,9 @@ def test_thanks_are_positive_and_not_negative(lexicon: Lexicon) -> None:
 
 def test_a_tenant_adds_words_and_categories(tmp_path: Path, lexicon: Lexicon) -> None:
     file = tmp_path / "own.toml"
-    file.write_text('[complaint]\nterms = ["嗌救命"]\n[rival]\nname = "對手"\nweight = 0.4\nterms = ["Acme"]\n', "utf-8")
+    file.write_text(
+        '[complaint]\nterms = ["嗌救命"]\n[rival]\nname = "對手"\nweight = 0.4\nterms = ["Acme"]\n', "utf-8"
+    )
     own = load_lexicon([file])
     assert read_words("嗌救命", own).negative > read_words("嗌救命", lexicon).negative == 0
     assert read_words("我轉 ACME", own).strength("rival") == pytest.approx(0.4)
@@ -82,5 +92,5 @@ def test_a_wrong_lexicon_is_one_clear_error(tmp_path: Path, text: str, reason: s
 
 
 def test_a_missing_lexicon_is_named(tmp_path: Path) -> None:
-    with pytest.raises(LexiconError, match="none.toml"):
+    with pytest.raises(LexiconError, match=r"none\.toml"):
         load_lexicon([tmp_path / "none.toml"])

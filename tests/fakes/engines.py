@@ -51,3 +51,18 @@ class FakeEngine:
             no_speech=0.0,
             words=words if request.final else (),
         )
+
+
+class SayingEngine(FakeEngine):
+    """Recognises the same words in every utterance.
+
+    Args:
+        text: the words.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._text = text
+
+    def _one(self, request: AsrRequest) -> Transcript:
+        return Transcript(text=self._text, language="yue", confidence=0.9, no_speech=0.0)

@@ -88,10 +88,7 @@ def train(
         _say_all(find_task(task).plan_training(data, init, options))
         return
     result = find_task(task).train(data, init, out, options)
-    say(
-        f"best CER on dev {100 * result['best_cer']:.1f} % at step {result['best_step']} of {result['steps']}"
-        + (" (stopped early)" if result["stopped_early"] else "")
-    )
+    _say_all(find_task(task).told("train", result))
     say_next("export", out, "--out", out.parent / "model")
 
 
@@ -144,13 +141,8 @@ def evaluate(
         _say_all(find_task(task).plan_evaluation(model, base, data, options))
         return
     report = find_task(task).evaluate(model, base, data, out, options)
-    for name, key in (("CER", "cer"), ("MER", "mer")):
-        before, after = (report[key][side] for side in ("base", "tuned"))
-        say(
-            f"{name}  {100 * before['value']:.1f} % -> {100 * after['value']:.1f} % "
-            f"({100 * after['low']:.1f} to {100 * after['high']:.1f})"
-        )
-    say(f"errors fell by {100 * report['relative_fall']:.0f} %; report: {out / 'report.html'}")
+    _say_all(find_task(task).told("evaluate", report))
+    say(f"report: {out / 'report.html' if (out / 'report.html').is_file() else out / 'report.json'}")
     say_next("promote", model, "--report", out)
 
 
@@ -203,12 +195,7 @@ def export(
     if dry_run:
         _say_all(find_task(task).plan_export(run))
         return
-    parity = find_task(task).export(run, out, options)["parity"]
-    say(
-        f"{out}: {parity['same']} of {parity['utterances']} transcripts as in PyTorch; CER "
-        f"{100 * parity['cer_pytorch']:.1f} % before quantisation, {100 * parity['cer_quantised']:.1f} % "
-        f"after; {parity['rtf']:.3f} s of computing a second of speech"
-    )
+    _say_all([str(out), *find_task(task).told("export", find_task(task).export(run, out, options))])
     say_next("evaluate", out, "--data", "SPLIT", "--general", "GENERAL", "--out", out.parent / "report")
 
 

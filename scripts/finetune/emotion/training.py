@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -90,50 +90,78 @@ def _weights(examples: Examples, labelled_share: float) -> NDArray[np.float64]:
     return weights / weights.sum()
 
 
-def train(examples: Examples, settings: TrainSettings) -> VoiceNetwork:
-    """Train on ``examples`` and return the network, in evaluation mode."""
+TUNING_RATE = 0.25
+"""Of the usual learning rate, where a trained network goes on: it has more to lose than to gain."""
+
+
+def train(
+    examples: Examples, settings: TrainSettings, start: Mapping[str, Tensor] | None = None
+) -> VoiceNetwork:
+    """Train on ``examples`` and return the network, in evaluation mode.
+
+    Args:
+        examples: to learn from.
+        settings: how.
+        start: weights of a trained network to go on from; None begins anew.
+    """
     network = VoiceNetwork(settings.perceptrons)
+    if start is not None:
+        network.load_state_dict(dict(start))
+    rate = 1.0 if start is None else TUNING_RATE
     weights, targets = _weights(examples, settings.labelled_share), _targets(examples)
     with Progress(transient=True) as progress:
         for number, perceptron in enumerate(network.perceptrons):
             torch.manual_seed(settings.seed + number)
             rng = np.random.default_rng([settings.seed, number])
-            draw = _figures_drawer(perceptron, examples, rng)
-            steps = int(settings.perceptron_epochs * len(examples) / 128)
-            task = progress.add_task(f"perceptron {number + 1}", total=steps)
-            _fit(perceptron, draw, targets, weights, rng, steps, 128, 2e-3, lambda: progress.advance(task))  # noqa: B023
+            draw = _figures_drawer(perceptron, examples, rng, fresh=start is None)
+            plan = _Plan(
+                steps=int(settings.perceptron_epochs * len(examples) / 128), batch=128, rate=2e-3 * rate
+            )
+            _fit(perceptron, draw, targets, weights, rng, plan, progress, f"perceptron {number + 1}")
         for number, convolution in enumerate(network.convolutions):
             torch.manual_seed(settings.seed + 100 + number)
             rng = np.random.default_rng([settings.seed, 100 + number])
-            steps = int(settings.convolution_epochs * len(examples) / 64)
-            task = progress.add_task("convolution", total=steps)
+            plan = _Plan(
+                steps=int(settings.convolution_epochs * len(examples) / 64), batch=64, rate=3e-3 * rate
+            )
             draw = _mel_drawer(convolution, examples, rng)
-            _fit(convolution, draw, targets, weights, rng, steps, 64, 3e-3, lambda: progress.advance(task))  # noqa: B023
+            _fit(convolution, draw, targets, weights, rng, plan, progress, "convolution")
     return network.eval()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    steps: int
+    batch: int
+    rate: float
+
+
 def _fit(
-    network: nn.Module, draw: Callable[[NDArray[np.int64]], Tensor], targets: _Targets,
-    weights: NDArray[np.float64], rng: np.random.Generator, steps: int, batch: int, rate: float,
-    advance: Callable[[], object],
-) -> None:  # fmt: skip
-    optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=max(2, steps))
+    network: nn.Module,
+    draw: Callable[[NDArray[np.int64]], Tensor],
+    targets: _Targets,
+    weights: NDArray[np.float64],
+    rng: np.random.Generator,
+    plan: _Plan,
+    progress: Progress,
+    name: str,
+) -> None:
+    optimizer = torch.optim.AdamW(network.parameters(), plan.rate, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, plan.rate, total_steps=max(2, plan.steps))
     network.train()
-    for _ in range(max(2, steps)):
-        index = rng.choice(len(weights), batch, p=weights)
+    for _ in progress.track(range(max(2, plan.steps)), description=name):
+        index = rng.choice(len(weights), plan.batch, p=weights)
         loss = targets.loss(draw(index), torch.tensor(index))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
-        advance()
 
 
 def _figures_drawer(
-    network: Perceptron, examples: Examples, rng: np.random.Generator
+    network: Perceptron, examples: Examples, rng: np.random.Generator, *, fresh: bool
 ) -> Callable[[NDArray[np.int64]], Tensor]:
-    """Set the scales of ``network``; return what makes logits of drawn examples, figures shaken a little."""
+    """Set the scales of a ``fresh`` network; return what makes logits of drawn, slightly shaken examples."""
     usual, known = baselines(examples, rng, emotion_blind=EMOTION_BLIND, other_line=OTHER_LINE)
     distance = (examples.figures - usual)[known] if known.any() else examples.figures
     for name, values in (
@@ -141,7 +169,8 @@ def _figures_drawer(
         ("scale", examples.figures.std(axis=0) + 1e-3),
         ("distance_scale", distance.std(axis=0) + 1e-3),
     ):
-        getattr(network, name).copy_(torch.tensor(values))
+        if fresh:
+            getattr(network, name).copy_(torch.tensor(values))
 
     def draw(index: NDArray[np.int64]) -> Tensor:
         has = known[index] & (rng.random(len(index)) > NO_BASELINE)

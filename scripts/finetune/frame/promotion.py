@@ -18,10 +18,11 @@ from scripts.finetune.frame.errors import FinetuneError
 from scripts.finetune.frame.folders import no_traceback_when_full, read_json, sha256_file
 from scripts.finetune.frame.task import Check
 
-WEIGHTS = "model.bin"
+WEIGHTS = ("model.bin", "model.onnx")
+"""Of a recogniser, of an emotion model."""
 
 
-def read_report(evaluation: Path, model: Path, current: Path, kind_weights: str = WEIGHTS) -> dict[str, Any]:
+def read_report(evaluation: Path, model: Path, current: Path) -> dict[str, Any]:
     """Return the report of an evaluation, if it is of these two models as they are now.
 
     Raises:
@@ -31,13 +32,22 @@ def read_report(evaluation: Path, model: Path, current: Path, kind_weights: str 
     if not isinstance(report, dict) or not isinstance(report.get("models"), dict):
         raise FinetuneError(f"{evaluation} is no evaluation report; make one with 'evaluate'")
     for side, folder in (("tuned", model), ("base", current)):
-        weights = folder / kind_weights
-        if not weights.is_file():
-            raise FinetuneError(f"{folder} has no {kind_weights}; export the model first")
-        if _hash(report, side) != sha256_file(weights):
+        if _hash(report, side) != sha256_file(weights_of(folder)):
             meaning = "the model to promote" if side == "tuned" else "the model that is served now"
             raise FinetuneError(f"{evaluation} did not measure {meaning} ({folder}); evaluate again")
     return dict(report)
+
+
+def weights_of(folder: Path) -> Path:
+    """Return the weights in a model directory.
+
+    Raises:
+        FinetuneError: there are none.
+    """
+    for name in WEIGHTS:
+        if (folder / name).is_file():
+            return folder / name
+    raise FinetuneError(f"{folder} has no {' or '.join(WEIGHTS)}; export the model first")
 
 
 def _hash(report: Mapping[str, Any], side: str) -> object:
@@ -74,7 +84,7 @@ def promote(
     if failed and not reason:
         raise FinetuneError(f"not promoted: {'; '.join(f'{c.name}: {c.detail}' for c in failed)}")
     promotions = _promotions(models, kind)
-    name = f"{model.name}-{sha256_file(model / WEIGHTS)[:8]}"
+    name = f"{model.name}-{sha256_file(weights_of(model))[:8]}"
     target = promoted_folder(models, kind) / name
     with no_traceback_when_full(target):
         if not target.exists():
@@ -108,7 +118,7 @@ def rollback(models: Path, *, kind: str, reason: str) -> str | None:
         raise FinetuneError("nothing was promoted, so there is nothing to go back from")
     left = promotions.stack.pop()
     current = promotions.stack[-1] if promotions.stack else None
-    if current and not (promoted_folder(models, kind) / current / WEIGHTS).is_file():
+    if current and not any((promoted_folder(models, kind) / current / name).is_file() for name in WEIGHTS):
         raise FinetuneError(
             f"the model before, {current}, is gone; restore it to {promoted_folder(models, kind)}"
         )

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from scripts.finetune.frame.errors import FinetuneError
 
-TASKS = {"recogniser": "scripts.finetune.recogniser.task"}
+TASKS = {"recogniser": "scripts.finetune.recogniser.task", "emotion": "scripts.finetune.emotion.task"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +64,10 @@ class Task(Protocol):
 
     def plan_export(self, run: Path) -> list[str]:
         """Return what :meth:`export` would do, a line each."""
+        ...
+
+    def told(self, step: str, result: Mapping[str, Any]) -> list[str]:
+        """Return what people are told of a result of ``train``, ``evaluate`` or ``export``, a line each."""
         ...
 
     def gate(self, report: Mapping[str, Any]) -> list[Check]:

@@ -54,6 +54,10 @@ class RecogniserTask:
         found = read_run(run)
         return [f"best CER on dev {100 * found.result['best_cer']:.1f} %, from {found.settings['init']}"]
 
+    def told(self, step: str, result: Mapping[str, Any]) -> list[str]:
+        """Return the error rates, and what the export changed."""
+        return {"train": _trained, "evaluate": _evaluated, "export": _exported}[step](result)
+
     def gate(self, report: Mapping[str, Any]) -> list[Check]:
         """Return the conditions for promotion."""
         return gates.gate(report)
@@ -61,6 +65,34 @@ class RecogniserTask:
     def served(self, models: Path) -> Path:
         """Return the directory that a server with ``asr.model`` auto serves now."""
         return open_directory("auto", models).path
+
+
+def _trained(result: Mapping[str, Any]) -> list[str]:
+    early = " (stopped early)" if result["stopped_early"] else ""
+    best = (
+        f"best CER on dev {100 * result['best_cer']:.1f} % at step {result['best_step']} of {result['steps']}"
+    )
+    return [best + early]
+
+
+def _evaluated(report: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for name, key in (("CER", "cer"), ("MER", "mer")):
+        before, after = (report[key][side] for side in ("base", "tuned"))
+        lines.append(
+            f"{name}  {100 * before['value']:.1f} % -> {100 * after['value']:.1f} % "
+            f"({100 * after['low']:.1f} to {100 * after['high']:.1f})"
+        )
+    return [*lines, f"errors fell by {100 * report['relative_fall']:.0f} %"]
+
+
+def _exported(result: Mapping[str, Any]) -> list[str]:
+    parity = result["parity"]
+    return [
+        f"{parity['same']} of {parity['utterances']} transcripts as in PyTorch; CER "
+        f"{100 * parity['cer_pytorch']:.1f} % before quantisation, {100 * parity['cer_quantised']:.1f} % "
+        f"after; {parity['rtf']:.3f} s of computing a second of speech"
+    ]
 
 
 TASK: Task = RecogniserTask()

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.alerts.record import from_json, to_json
+from pipeline.alerts.store import MEMORY, AlertStore
+from pipeline.assist import AlertState
+from pipeline.errors import SettingsError
+from tests.alerts.helpers import alert, record
+
+
+def test_an_event_survives_json() -> None:
+    assert from_json(to_json(alert())) == alert()
+
+
+def test_records_and_deliveries_survive_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "alerts.db"
+    first = AlertStore(path)
+    stored, _ = first.add(record(1), ["desk", "boss"])
+    first.add(record(2), ["desk"])
+    first.close()
+    second = AlertStore(path)
+    assert second.id == first.id
+    assert [found.event.alert_id for found in second.after(0)] == ["alert-1", "alert-2"]
+    delivery = second.due("boss", time.time() + 1)
+    assert delivery is not None
+    assert delivery.record == stored
+    second.delivered(delivery)
+    assert second.due("boss", time.time() + 1) is None
+    assert second.pending() == 2
+    assert path.stat().st_mode & 0o077 == 0
+    second.close()
+
+
+def test_failed_deliveries_wait_and_acknowledged_ones_are_gone() -> None:
+    store = AlertStore(MEMORY)
+    store.add(record(1), ["desk"])
+    now = time.time()
+    delivery = store.due("desk", now + 1)
+    assert delivery is not None
+    store.failed(delivery, now + 60)
+    assert store.due("desk", now + 59) is None
+    assert store.next_due("desk") == pytest.approx(now + 60)
+    store.add(record(1, AlertState.ACKNOWLEDGED), [])
+    assert store.pending() == 0
+    store.failed(delivery, now)  # an attempt that was on its way
+    assert store.pending() == 0
+    store.close()
+
+
+def test_a_full_outbox_gives_up_the_oldest_of_its_webhook_only() -> None:
+    store = AlertStore(MEMORY, max_pending=3)
+    store.add(record(0), ["other"])
+    dropped = [store.add(record(number), ["desk"])[1] for number in range(1, 6)]
+    assert dropped == [0, 0, 0, 1, 1]
+    left = []
+    while delivery := store.due("desk", time.time() + 1):
+        left.append(delivery.record.event.alert_id)
+        store.delivered(delivery)
+    assert left == ["alert-3", "alert-4", "alert-5"]
+    assert store.pending() == 1
+    assert len(store.after(0)) == 6  # supervisors still see every one
+    store.close()
+
+
+def test_overdue_counts_from_the_raising_and_closed_ones_are_not() -> None:
+    store = AlertStore(MEMORY)
+    store.add(record(1, at=100, expire_s=10), [])
+    store.add(record(1, AlertState.ESCALATED, at=108, expire_s=10), [])
+    store.add(record(2, at=100, expire_s=10), [])
+    store.add(record(2, AlertState.CALMED, at=101, expire_s=10), [])
+    assert store.overdue(109) == []
+    assert [found.event.alert_id for found in store.overdue(111)] == ["alert-1"]
+    store.close()
+
+
+def test_old_records_are_forgotten_unless_open_or_undelivered() -> None:
+    store = AlertStore(MEMORY)
+    store.add(record(1, at=100), [])
+    store.add(record(2, AlertState.CALMED, at=100), [])
+    store.add(record(3, AlertState.CALMED, at=100), ["desk"])
+    assert store.forget(200) == 1
+    assert [found.event.alert_id for found in store.after(0)] == ["alert-1", "alert-3"]
+    store.close()
+
+
+def test_deliveries_of_webhooks_that_are_gone_are_given_up() -> None:
+    store = AlertStore(MEMORY)
+    store.add(record(1), ["desk", "old"])
+    assert store.drop_unknown(["desk"]) == 1
+    assert store.drop_unknown([]) == 1
+    store.close()
+
+
+@pytest.mark.parametrize("kind", ["folder", "text", "newer"])
+def test_an_unusable_file_is_one_clear_error(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "alerts.db"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "text":
+        path.write_text("not a database" * 100)
+    else:
+        AlertStore(path).close()
+        with sqlite3.connect(path) as database:
+            database.execute("UPDATE meta SET value = '99' WHERE key = 'version'")
+        database.close()
+    with pytest.raises(SettingsError, match=r"alerts\.store"):
+        AlertStore(path)
