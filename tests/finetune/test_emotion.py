@@ -1,4 +1,4 @@
-"""The voice model through the frame, on toy voices: prepare nothing, train, export, evaluate, promote, serve."""
+"""The voice model through the frame, on toy voices: train, export, evaluate, promote, serve."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import soundfile as sf
 from typer.testing import CliRunner
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 
 from emotion import VoiceWindow
 from emotion.engine import OnnxEmotion
@@ -106,13 +106,6 @@ def test_the_whole_way_from_recordings_to_the_server(data: Path, tmp_path: Path)
 
 
 def test_the_bundled_checkpoint_is_the_bundled_model(data: Path, tmp_path: Path) -> None:
-    import torch
-    from safetensors.torch import load_file
-
-    from emotion.front import extract
-    from scripts.finetune.emotion.network import VoiceNetwork
-    from scripts.finetune.emotion.task import CHECKPOINT
-
     network = VoiceNetwork()
     network.load_state_dict(load_file(CHECKPOINT))
     pcm = voice(np.random.default_rng(1), angry=True)

@@ -1,0 +1,29 @@
+"""``python -m benchmarks NAME``: one entry point for what is measured."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+
+NAMES = {
+    "emotion": ("benchmarks.emotion.run", "vocal emotion, alerts on generated calls, their cost"),
+    "emotion-calibrate": ("benchmarks.emotion.calibrate", "search the fusion settings"),
+    "call-latency": ("benchmarks.call_latency", "latency and cost of live calls"),
+    "finetune-chain": ("benchmarks.finetune_chain", "the whole fine-tuning chain"),
+}
+
+
+def main() -> None:
+    """Run a benchmark by name."""
+    if len(sys.argv) < 2 or sys.argv[1] not in NAMES:
+        listed = "\n".join(f"  {name:18} {meaning}" for name, (_module, meaning) in NAMES.items())
+        wanted = len(sys.argv) > 1 and sys.argv[1] in ("-h", "--help")
+        print(f"usage: python -m benchmarks NAME [options]; NAME --help lists them\n\n{listed}")
+        sys.exit(0 if wanted else 2)
+    module, _meaning = NAMES[sys.argv[1]]
+    sys.argv = [f"python -m benchmarks {sys.argv[1]}", *sys.argv[2:]]
+    runpy.run_module(module, run_name="__main__", alter_sys=False)
+
+
+if __name__ == "__main__":
+    main()
