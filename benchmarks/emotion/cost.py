@@ -114,7 +114,7 @@ def music(rng: np.random.Generator) -> Pcm:
 def refused(engine: EmotionEngine) -> dict[str, Any]:
     """Return how many windows of each kind of non-speech got an opinion.
 
-    The window is handed to the engine directly, without the voice detector that would stop most of them before.
+    The engine gets the window directly, without the voice detector that would stop most of them before.
     """
     rng, speech = np.random.default_rng(0), read_audio(DEMO).channels[0]
     keys = [(low, high) for low in (697, 770, 852, 941) for high in (1209, 1336, 1477)]

@@ -9,20 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
+import torch
+from safetensors.torch import load_file
 from typer.testing import CliRunner
-
-torch = pytest.importorskip("torch")
 
 from emotion import VoiceWindow
 from emotion.engine import OnnxEmotion
+from emotion.front import extract
 from pipeline.config import load_settings
 from pipeline.engines import build_emotion
-from scripts.finetune.commands import model as _model  # noqa: F401
-from scripts.finetune.commands.app import app
+from scripts.finetune.commands import app as frame
+from scripts.finetune.commands import model as _steps  # noqa: F401 (adds the steps to the command line)
 from scripts.finetune.emotion.calibration import calibrate
+from scripts.finetune.emotion.network import VoiceNetwork
 from scripts.finetune.emotion.scores import auc
 from scripts.finetune.emotion.sets import read_sets
-from scripts.finetune.emotion.task import TASK, part
+from scripts.finetune.emotion.task import CHECKPOINT, TASK, part
 from scripts.finetune.frame.errors import FinetuneError
 
 pytestmark = pytest.mark.training
@@ -59,7 +61,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*arguments: object) -> str:
-    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    done = CliRunner().invoke(frame.app, [str(argument) for argument in arguments])
     assert done.exit_code == 0, done.output
     return done.output
 
