@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,20 +16,34 @@ _KINDS = (("voice", "#4477aa"), ("words", "#cc6677"), ("behaviour", "#ddaa33"))
 MOST_ROWS = 20
 
 
+FORMATS = (".png", ".svg", ".pdf")
+
+
+def check_target(out: Path) -> None:
+    """Refuse a picture that could not be written, before the work is done.
+
+    Raises:
+        SettingsError: its folder or its format does not exist, or matplotlib is missing.
+    """
+    if importlib.util.find_spec("matplotlib") is None:
+        raise SettingsError("--plot needs matplotlib: pip install 'yuetone[plot]'")
+    if out.suffix.lower() not in FORMATS or not out.parent.is_dir() or out.is_dir():
+        raise SettingsError(f"--plot: cannot write {out}; use a folder that exists and {', '.join(FORMATS)}")
+
+
 def plot(rows: Sequence[tuple[str, ChannelReport]], settings: AgitationSettings, out: Path) -> None:
     """Draw one row for each named report: the curve, what it is made of, and the windows of the voice.
 
     Raises:
         SettingsError: matplotlib is missing, the file cannot be written, or there are too many rows.
     """
-    try:
-        import matplotlib  # noqa: PLC0415 (an extra)
-    except ModuleNotFoundError as error:
-        raise SettingsError("--plot needs matplotlib: pip install 'yuetone[plot]'") from error
+    check_target(out)
     if len(rows) > MOST_ROWS:
         raise SettingsError(f"--plot draws at most {MOST_ROWS} channels; give fewer files")
+    import matplotlib  # noqa: PLC0415 (an extra)
+
     matplotlib.use("Agg")
-    from matplotlib import pyplot  # noqa: PLC0415
+    from matplotlib import pyplot  # noqa: PLC0415 (behind the choice of backend)
 
     figure, axes = pyplot.subplots(len(rows), 1, figsize=(11, 3.2 * len(rows)), squeeze=False)
     for (name, report), axis in zip(rows, axes[:, 0], strict=True):

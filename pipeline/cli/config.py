@@ -50,10 +50,21 @@ def _keys(model: type[BaseModel], prefix: str = "") -> list[tuple[str, Any, str]
 
 def _toml(values: dict[str, Any], path: str = "") -> str:
     """Return nested values as TOML; keys that are not set are left out."""
-    plain = [f"{k} = {_scalar(v)}" for k, v in values.items() if v is not None and not isinstance(v, dict)]
-    tables = [_toml(v, f"{path}.{k}" if path else k) for k, v in values.items() if isinstance(v, dict)]
+    plain = [f"{k} = {_scalar(v)}" for k, v in values.items() if v is not None and not _is_table(v)]
     head = [f"\n[{path}]"] if path and plain else []
+    tables = []
+    for key, value in values.items():
+        name = f"{path}.{key}" if path else key
+        if isinstance(value, dict):
+            tables.append(_toml(value, name))
+        elif _is_table(value):
+            tables += [f"\n[[{name}]]\n{_toml(entry)}" for entry in value]
     return "\n".join([*head, *plain, *tables])
+
+
+def _is_table(value: Any) -> bool:
+    """Tell whether TOML writes ``value`` under a heading: a mapping, or a list of them."""
+    return isinstance(value, dict) or (isinstance(value, list) and bool(value) and isinstance(value[0], dict))
 
 
 def _scalar(value: Any) -> str:

@@ -19,7 +19,7 @@ from diarization import Role
 from emotion import EmotionEngine, EmotionModelError, restrained
 from pipeline.alerts.book import read_page
 from pipeline.analysis.call import Pcm, Recognise, Tools, analyse
-from pipeline.analysis.plot import plot
+from pipeline.analysis.plot import check_target, plot
 from pipeline.analysis.recording import Recording, read_audio
 from pipeline.analysis.report import THRESHOLD, ChannelReport, JudgedWindow
 from pipeline.cli.serve import ConfigOption, flags
@@ -67,6 +67,8 @@ def emotion_command(
     if chosen is None:
         raise SettingsError(f"--profile: there are {', '.join(settings.profiles)}")
     named = two_roles(roles)
+    if plot_to:
+        check_target(plot_to)
     engine = build_emotion(settings)
     if engine is None:
         raise SettingsError("emotion.enabled is false")

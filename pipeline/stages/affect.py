@@ -13,9 +13,7 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-import numpy as np
 import structlog
-from numpy.typing import NDArray
 
 from diarization import Role
 from emotion import (
@@ -183,14 +181,15 @@ class Affect:
         """Judge a whole utterance by the recogniser's states, for a model that reads them."""
         if self._wants_states and heard.states is not None:
             window = self._speakers[channel].collector.cut(heard.final.start, heard.final.end)
-            await self._judge(channel, [window], heard.states)
+            await self._judge(channel, [window], heard)
 
-    async def _judge(
-        self, channel: int, windows: Sequence[SpeechWindow], states: NDArray[np.float32] | None = None
-    ) -> None:
+    async def _judge(self, channel: int, windows: Sequence[SpeechWindow], heard: Heard | None = None) -> None:
         speaker = self._speakers[channel]
+        newest = f"{channel}-{speaker.utterances}" if speaker.utterances else None
+        utterance_id = heard.final.utterance_id if heard else newest
+        states = heard.states if heard else None
         for window in windows:
-            if speaker.stream is None or self._wants_states is (states is None):
+            if speaker.stream is None or self._wants_states is (heard is None):
                 return
             try:
                 reading = await self._read(speaker.stream, VoiceWindow(pcm=window.pcm, states=states))
@@ -204,7 +203,7 @@ class Affect:
                 return
             if reading.quality > 0:
                 speaker.affect.voice(window.end, reading)
-                self._show_voice(channel, window, reading)
+                self._show_voice(channel, utterance_id, window, reading)
 
     async def _read(self, stream: EmotionStream, window: VoiceWindow) -> VoiceReading:
         began = time.monotonic()
@@ -213,13 +212,15 @@ class Affect:
         self._context.metrics.emotion.observe(time.monotonic() - began)
         return reading
 
-    def _show_voice(self, channel: int, window: SpeechWindow, reading: VoiceReading) -> None:
+    def _show_voice(
+        self, channel: int, utterance_id: str | None, window: SpeechWindow, reading: VoiceReading
+    ) -> None:
         speaker = self._speakers[channel]
         point = self._point(channel)
         supported = speaker.affect.point is not None and speaker.affect.point.supported
         self._context.emit(
             EmotionEvent(
-                utterance_id=f"{channel}-{speaker.utterances}" if speaker.utterances else None,
+                utterance_id=utterance_id,
                 channel=channel,
                 role=self._context.roles.of(channel),
                 start=window.start,

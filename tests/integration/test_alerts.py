@@ -16,6 +16,7 @@ from emotion.engine import OnnxEmotionStream
 from pipeline.alerts.hub import AlertHub
 from pipeline.errors import SettingsError
 from tests.alerts.receiver import receiving
+from tests.emotion.test_engine import ENCODER, declare, graph
 from tests.fakes.engines import SayingEngine
 from tests.integration.helpers import (
     Running,
@@ -302,3 +303,16 @@ async def test_earlier_calls_count_from_the_start(run: Running) -> None:
     found = [message.emotion for message in messages if message.HasField("emotion")]
     assert found
     assert found[-1].shares.behaviour == pytest.approx(1.0)
+
+
+async def test_a_head_on_the_recognisers_states_judges_each_final(tmp_path: Path) -> None:
+    graph(tmp_path, {"states": [1, 384]}, {"agitation": 1})  # 2 * 192: the bundled recogniser's width
+    chosen = settings(emotion={"model": str(declare(tmp_path, ENCODER))})
+    async with running(chosen, real=True) as run:
+        messages = await talk(run, [start(), *chunks(demo_bytes(16)), end()])
+    finals = {m.transcript.utterance_id: m.transcript for m in messages if m.transcript.is_final}
+    judged = [m.emotion for m in messages if m.HasField("emotion") and m.emotion.quality > 0]
+    assert len(judged) >= 2
+    for emotion in judged:
+        final = finals[emotion.utterance_id]
+        assert (emotion.start_ms, emotion.end_ms) == (final.start_ms, final.end_ms)
