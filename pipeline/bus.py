@@ -1,6 +1,7 @@
 """One call's events for everyone who reads them: a bounded log with a cursor for each reader.
 
-A reader that is behind skips partials that were replaced meanwhile; nothing else is ever skipped. What is
+A reader that is behind skips what was replaced meanwhile (partials, points of agitation, health); nothing
+else is ever skipped. What is
 pushed out of the log is lost for readers that had not come so far: they are told how many.
 """
 
@@ -10,9 +11,10 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass
 
+from pipeline.assist import EmotionEvent
 from pipeline.events import CallEvent, Ended, Envelope, HealthReport, TranscriptEvent
 
-LOG_LENGTH = 2048
+LOG_LENGTH = 8192
 """Events kept for each call. When full, the oldest goes; a telephony client that far behind is ended."""
 
 
@@ -101,4 +103,6 @@ def _replaceable(event: CallEvent) -> str | None:
     """Return the name of what a newer event of the same name makes void."""
     if isinstance(event, TranscriptEvent) and not event.final:
         return event.utterance_id
+    if isinstance(event, EmotionEvent) and event.quality == 0:
+        return f"agitation {event.channel}"  # a point of the curve; the next one says it all
     return "health" if isinstance(event, HealthReport) else None

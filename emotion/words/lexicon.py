@@ -33,6 +33,7 @@ class Category:
         private: the words are never shown.
         expression: finds them; None where the category has no words.
         unless: what overlaps one of these does not count.
+        terms: the plain ones, folded: what may be shown as it is.
         sources: the expressions that ``expression`` is made of.
         exceptions: the same for ``unless``.
     """
@@ -45,6 +46,7 @@ class Category:
     private: bool
     expression: re.Pattern[str] | None
     unless: re.Pattern[str] | None
+    terms: frozenset[str]
     sources: tuple[str, ...]
     exceptions: tuple[str, ...]
 
@@ -109,7 +111,7 @@ def _fields() -> str:
 def _checked(key: str, fields: dict[str, Any], known: Category | None) -> Category:
     start = known or Category(
         key=key, name=key, weight=0.5, polarity="negative", negated=0.0, private=False,
-        expression=None, unless=None, sources=(), exceptions=(),
+        expression=None, unless=None, terms=frozenset(), sources=(), exceptions=(),
     )  # fmt: skip
     sources = (*start.sources, *map(_term, _texts(fields, "terms")), *_texts(fields, "patterns"))
     exceptions = (*start.exceptions, *_texts(fields, "unless"))
@@ -124,6 +126,7 @@ def _checked(key: str, fields: dict[str, Any], known: Category | None) -> Catego
         polarity=polarity,
         private=bool(fields.get("private", start.private)),
         expression=_alternatives(sources),
+        terms=start.terms | {fold(text.strip()) for text in _texts(fields, "terms")},
         unless=_alternatives(exceptions),
         sources=sources,
         exceptions=exceptions,

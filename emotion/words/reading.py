@@ -33,7 +33,8 @@ class Hit:
         category: its key.
         name: of the category, for people.
         polarity: negative, positive or neutral.
-        text: the words; the category's name in brackets where they are private.
+        text: the term as the lexicon has it; the category's name in brackets where its words are private,
+        or where a pattern found them: what a caller said freely is never passed on.
         weight: what it says here, in [0, 1].
         negated: a negation stands before it.
     """
@@ -93,6 +94,7 @@ def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
 def _hit(text: str, match: re.Match[str], category: Category) -> Hit:
     before = text[max(0, match.start() - _LOOK_BACK) : match.start()]
     negated = _NEGATION.search(before) is not None
+    shown = not category.private and match.group() in category.terms
     weight = category.weight * (category.negated if negated else 1.0)
     if _INTENSIFIER.search(before):
         weight *= INTENSIFIED
@@ -102,7 +104,7 @@ def _hit(text: str, match: re.Match[str], category: Category) -> Hit:
         category=category.key,
         name=category.name,
         polarity=category.polarity,
-        text=f"〔{category.name}〕" if category.private else match.group(),
+        text=match.group() if shown else f"〔{category.name}〕",
         weight=min(1.0, weight),
         negated=negated,
     )

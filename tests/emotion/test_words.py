@@ -94,3 +94,11 @@ def test_a_wrong_lexicon_is_one_clear_error(tmp_path: Path, text: str, reason: s
 def test_a_missing_lexicon_is_named(tmp_path: Path) -> None:
     with pytest.raises(LexiconError, match=r"none\.toml"):
         load_lexicon([tmp_path / "none.toml"])
+
+
+def test_only_terms_of_the_lexicon_are_ever_shown(lexicon: Lexicon) -> None:
+    hits = read_words("點解陳大文無端端扣我錢，等咗三個鐘，我要投訴", lexicon).hits
+    shown = {hit.text for hit in hits}
+    assert "投訴" in shown
+    assert not any("陳" in text or "三" in text for text in shown)
+    assert "〔等候過久〕" in shown
