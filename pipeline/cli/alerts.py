@@ -18,13 +18,12 @@ from threadpoolctl import threadpool_limits
 from diarization import Role
 from emotion import EmotionModelError
 from pipeline.alerts.book import read_page
-from pipeline.analysis.call import Tools, analyse
+from pipeline.analysis.call import analyse
 from pipeline.analysis.recording import read_audio
 from pipeline.assist import AlertEvent
-from pipeline.cli.emotion import recogniser, refuse_states, two_roles
+from pipeline.cli.emotion import build_tools, two_roles
 from pipeline.cli.serve import ConfigOption
 from pipeline.config import ProfileSettings, load_settings
-from pipeline.engines import build_emotion, build_vad
 from pipeline.errors import SettingsError
 from pipeline.events import SAMPLE_RATE
 from pipeline.rpc import client
@@ -84,19 +83,7 @@ def replay(
     threadpool_limits(1, user_api="blas")
     settings, chosen = load_settings(config), _profile(config, profile, rules)
     page = read_page(chosen, profile)
-    engine = build_emotion(settings)
-    if engine is None:
-        raise SettingsError("emotion.enabled is false")
-    refuse_states(engine)
-    tools = Tools(
-        engine=engine,
-        vad=build_vad(settings),
-        cuts=chosen.vad,
-        lexicon=page.lexicon,
-        agitation=chosen.agitation,
-        rules=page.rules,
-        recognise=recogniser(settings, chosen.language),
-    )
+    tools = build_tools(settings, chosen, page, words=True)
     named, errors, bad, hours, raised = two_roles(roles), Console(stderr=True), 0, 0.0, 0
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
         for path in progress.track(files, description="recordings"):

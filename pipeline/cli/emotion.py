@@ -16,14 +16,14 @@ from threadpoolctl import threadpool_limits
 
 from asr import AsrRequest
 from diarization import Role
-from emotion import EmotionEngine, EmotionModelError, restrained
-from pipeline.alerts.book import read_page
+from emotion import EmotionModelError, restrained
+from pipeline.alerts.book import Page, read_page
 from pipeline.analysis.call import Pcm, Recognise, Tools, analyse
 from pipeline.analysis.plot import check_target, plot
 from pipeline.analysis.recording import Recording, read_audio
 from pipeline.analysis.report import THRESHOLD, ChannelReport, JudgedWindow
 from pipeline.cli.serve import ConfigOption, flags
-from pipeline.config import Settings, load_settings
+from pipeline.config import ProfileSettings, Settings, load_settings
 from pipeline.engines import asr_factory, build_emotion, build_vad, find_model
 from pipeline.errors import SettingsError
 from pipeline.events import SAMPLE_RATE
@@ -69,18 +69,7 @@ def emotion_command(
     named = two_roles(roles)
     if plot_to:
         check_target(plot_to)
-    engine = build_emotion(settings)
-    if engine is None:
-        raise SettingsError("emotion.enabled is false")
-    refuse_states(engine)
-    tools = Tools(
-        engine=engine,
-        vad=build_vad(settings),
-        cuts=chosen.vad,
-        lexicon=read_page(chosen, profile).lexicon,
-        agitation=chosen.agitation,
-        recognise=recogniser(settings, chosen.language) if transcribe else None,
-    )
+    tools = build_tools(settings, chosen, read_page(chosen, profile), words=transcribe)
     results, failed = _all(files, tools, named, as_json=as_json)
     if plot_to and results:
         rows = [(f"{name}, {role}", report) for name, parts in results for role, report in parts]
@@ -88,16 +77,29 @@ def emotion_command(
     sys.exit(1 if failed else 0)
 
 
-def refuse_states(engine: EmotionEngine) -> None:
-    """Refuse a model that recordings cannot be judged with.
+def build_tools(settings: Settings, profile: ProfileSettings, page: Page, *, words: bool) -> Tools:
+    """Return what recordings are analysed with; ``words`` loads the recogniser too.
 
     Raises:
-        SettingsError: it reads the recogniser's states, which only a live call brings along.
+        SettingsError: a model is missing, emotion is turned off, or its model reads the recogniser's states,
+            which only a live call brings along.
     """
+    engine = build_emotion(settings)
+    if engine is None:
+        raise SettingsError("emotion.enabled is false")
     if engine.wants_states:
         raise SettingsError(
             f"emotion model {engine.name} reads the recogniser's states: it judges live calls only"
         )
+    return Tools(
+        engine=engine,
+        vad=build_vad(settings),
+        cuts=profile.vad,
+        lexicon=page.lexicon,
+        agitation=profile.agitation,
+        rules=page.rules,
+        recognise=_recogniser(settings, profile.language) if words else None,
+    )
 
 
 def two_roles(text: str) -> tuple[Role, ...]:
@@ -116,7 +118,7 @@ def two_roles(text: str) -> tuple[Role, ...]:
     return tuple(ROLES[name] for name in names)
 
 
-def recogniser(settings: Settings, language: str) -> Recognise:
+def _recogniser(settings: Settings, language: str) -> Recognise:
     """Return what turns utterances into text with the recogniser of the settings."""
     engine = asr_factory(settings, find_model(settings))()
 
