@@ -25,7 +25,8 @@ REPEAT_SHARE = 0.6
 REPEAT_LENGTH = 5
 REPEAT_WINDOW_S = 180.0
 KEPT = 12
-_UNITS = re.compile(r"[㐀-鿿豈-﫿]|[A-Za-z0-9']+")
+_FIGURES = frozenset("零〇一二三四五六七八九十百千萬0123456789")
+_UNITS = re.compile(r"[㐀-鿿豈-﫿]|[A-Za-z']+|[0-9]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,12 +79,13 @@ class BehaviourTracker:
         if start is None or other is None:
             return []
         both = at - max(start, other)
-        if both <= 0:
-            return []
+        came_later = start > other if own else other > start
+        if both <= 0 or not came_later:
+            return []  # who is talked over is not the one who talks over
         self._overlaps.append((max(start, other), at))
         found = []
         # The other one stops while the watched one, who came later, goes on: the floor was taken.
-        if not own and other > start and both >= INTERRUPTION_S * SAMPLE_RATE:
+        if not own and both >= INTERRUPTION_S * SAMPLE_RATE:
             found.append(Behaviour(kind="interruption", at=at, weight=WEIGHTS["interruption"]))
         share = self._overlap_share(at)
         if share > 0.15:
@@ -113,8 +115,8 @@ class BehaviourTracker:
 
     def _repeat(self, units: list[str], at: int) -> list[Behaviour]:
         pairs = frozenset(first + second for first, second in pairwise(units))
-        if len(pairs) < REPEAT_LENGTH:
-            return []
+        if len(pairs) < REPEAT_LENGTH or sum(unit in _FIGURES for unit in units) > len(units) / 3:
+            return []  # a number that is read out twice is no question
         oldest = at - int(REPEAT_WINDOW_S * SAMPLE_RATE)
         known = any(then >= oldest and _dice(pairs, said) >= REPEAT_SHARE for then, said in self._said)
         self._said.append((at, pairs))

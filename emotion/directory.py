@@ -64,7 +64,10 @@ def read_directory(path: Path) -> EmotionDirectory:
     Raises:
         EmotionModelError: the folder, a file, or something in the declaration is missing or wrong.
     """
-    path = path.expanduser()
+    try:
+        path = path.expanduser()
+    except RuntimeError as error:
+        raise EmotionModelError(f"{path}: no such user") from error
     for file in (DECLARATION, WEIGHTS):
         if not (path / file).is_file():
             raise EmotionModelError(

@@ -36,7 +36,7 @@ ENVIRONMENT_PREFIX = "YUETONE_"
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class ServerSettings(_Section):
@@ -139,9 +139,13 @@ class WebhookSettings(_Section):
     @field_validator("url")
     @classmethod
     def _address(cls, url: SecretStr) -> SecretStr:
-        parts = urlsplit(url.get_secret_value())
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("not an http or https address")
+        try:
+            parts = urlsplit(url.get_secret_value())
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        except ValueError:
+            usable = False
+        if not usable:
+            raise ValueError("not an http or https address") from None
         return url
 
     @model_validator(mode="after")
@@ -160,11 +164,16 @@ class AlertSettings(_Section):
 
     enabled: bool = Field(True, description="False raises none")
     store: Path | None = Field(
-        Path("~/.local/share/yuetone/alerts.db"), description="SQLite file; null keeps alerts in memory only"
+        Path("~/.local/share/yuetone/alerts.db"), description="SQLite file; none keeps alerts in memory only"
     )
     keep_days: float = Field(30.0, gt=0, description="days after which closed alerts are deleted")
     max_pending: int = Field(10_000, ge=1, description="undelivered webhook calls kept for each webhook")
     webhooks: tuple[WebhookSettings, ...] = Field((), max_length=20, description="where alerts are sent")
+
+    @field_validator("store", mode="before")
+    @classmethod
+    def _nowhere(cls, store: object) -> object:
+        return None if store in ("", "null", "none") else store  # TOML and environment have no null
 
     @field_validator("webhooks")
     @classmethod

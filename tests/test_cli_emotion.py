@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -168,3 +169,25 @@ def test_the_benchmark_runs_without_any_data() -> None:
     found = json.loads(done.stdout)
     assert found["cost"]["model_bytes"] <= 2 * 2**20
     assert all(kind["opinions"] == 0 for kind in found["refused"].values())
+
+
+def test_names_of_any_encoding_are_no_harm(tmp_path: Path) -> None:
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff[red].wav")
+    sf.write(tmp_path / "x.wav", turn_16k(1), 16_000)
+    (tmp_path / "x.wav").rename(name)
+    (line,) = lines(run("emotion", name, "--json")[0])
+    assert line["agitation"] is not None
+    assert "[red]" in run("emotion", name)[0]
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        [YUETONE, "alerts", "replay", CALL], capture_output=True, env=environment, check=True
+    )
+    assert b"customer-agitated" in done.stdout
+
+
+def test_a_few_broken_samples_leave_the_rest(tmp_path: Path) -> None:
+    pcm = turn_16k(1).copy()
+    pcm[100], pcm[200], pcm[300] = np.inf, -np.inf, np.nan
+    out, err = run("emotion", wav(tmp_path, "inf.wav", pcm, subtype="FLOAT"), "--json")
+    assert lines(out)[0]["agitation"] is not None
+    assert err == ""

@@ -13,6 +13,8 @@ from typing import Any
 
 BUNDLED = Path(__file__).with_name("lexicon.toml")
 POLARITIES = ("negative", "positive", "neutral")
+_NESTED = re.compile(r"\([^()]*[+*][^()]*\)([+*]|\{\d*,)")
+_BACK_REFERENCE = re.compile(r"\\[1-9]|\(\?P=")
 _FIELDS = {"name", "weight", "polarity", "negated", "terms", "patterns", "unless", "private"}
 
 
@@ -59,8 +61,9 @@ class Lexicon:
 
 
 def fold(text: str) -> str:
-    """Return ``text`` for comparing: half width, lower case, one space; its length may change."""
-    return re.sub(r"\s+", " ", unicodedata.normalize("NFKC", text).lower())
+    """Return ``text`` for comparing: half width, lower case, straight quotes, one space."""
+    plain = unicodedata.normalize("NFKC", text).lower().replace("’", "'").replace("‘", "'")
+    return re.sub(r"\s+", " ", plain)
 
 
 def load_lexicon(extra: Sequence[Path] = ()) -> Lexicon:
@@ -86,10 +89,12 @@ def _bundled() -> Lexicon:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+        return tomllib.loads(path.expanduser().read_text("utf-8-sig"))
+    except FileNotFoundError as error:
+        raise LexiconError(f"no file {path}") from error
+    except (OSError, UnicodeDecodeError, RuntimeError) as error:  # RuntimeError: ~ of nobody, or too deep
         raise LexiconError(f"{path}: cannot be read as UTF-8 text") from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         raise LexiconError(f"{path}: {error}") from error
 
 
@@ -100,7 +105,7 @@ def _category(path: Path, key: str, fields: Any, known: Category | None) -> Cate
         raise LexiconError(f"{path}: [{key}] has no field {sorted(unknown)[0]!r}; there are {_fields()}")
     try:
         return _checked(key, fields, known)
-    except (TypeError, ValueError, re.error) as error:
+    except (TypeError, ValueError, re.error, OverflowError, RecursionError, MemoryError) as error:
         raise LexiconError(f"{path}: [{key}]: {error}") from error
 
 
@@ -113,8 +118,8 @@ def _checked(key: str, fields: dict[str, Any], known: Category | None) -> Catego
         key=key, name=key, weight=0.5, polarity="negative", negated=0.0, private=False,
         expression=None, unless=None, terms=frozenset(), sources=(), exceptions=(),
     )  # fmt: skip
-    sources = (*start.sources, *map(_term, _texts(fields, "terms")), *_texts(fields, "patterns"))
-    exceptions = (*start.exceptions, *_texts(fields, "unless"))
+    sources = (*start.sources, *map(term_expression, _texts(fields, "terms")), *_patterns(fields, "patterns"))
+    exceptions = (*start.exceptions, *_patterns(fields, "unless"))
     polarity = fields.get("polarity", start.polarity)
     if polarity not in POLARITIES:
         raise ValueError(f"polarity must be one of {', '.join(POLARITIES)}")
@@ -140,6 +145,19 @@ def _texts(fields: dict[str, Any], name: str) -> list[str]:
     return texts
 
 
+def _patterns(fields: dict[str, Any], name: str) -> list[str]:
+    patterns = _texts(fields, name)
+    for pattern in patterns:
+        re.compile(pattern)  # alone, so that an error is about it
+        if _NESTED.search(pattern):
+            raise ValueError(
+                f"{name}: {pattern!r} repeats a repetition, which may take for ever on some texts"
+            )
+        if _BACK_REFERENCE.search(pattern):
+            raise ValueError(f"{name}: {pattern!r} refers back to a group, which does not work here")
+    return patterns
+
+
 def _share(fields: dict[str, Any], name: str, default: float) -> float:
     value = fields.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
@@ -147,7 +165,7 @@ def _share(fields: dict[str, Any], name: str, default: float) -> float:
     return float(value)
 
 
-def _term(text: str) -> str:
+def term_expression(text: str) -> str:
     """Return the expression of a plain term; Latin edges must be edges of words."""
     folded = fold(text.strip())
     left = r"(?<![a-z0-9])" if re.match("[a-z0-9]", folded) else ""
@@ -157,4 +175,6 @@ def _term(text: str) -> str:
 
 def _alternatives(sources: Sequence[str]) -> re.Pattern[str] | None:
     longest_first = sorted(sources, key=len, reverse=True)
-    return re.compile("|".join(f"(?:{source})" for source in longest_first)) if sources else None
+    if not sources:
+        return None
+    return re.compile("|".join(f"(?:{source})" for source in longest_first), re.IGNORECASE)

@@ -13,10 +13,14 @@ WEAKENED = 0.6
 SAME_WORD = 0.5
 """A further hit of the same category counts half: repeating a word says less than another kind of word."""
 _NEGATION = re.compile(
-    r"(唔係(?!唔)|唔係想|唔想|唔會|唔使|唔需要|唔算|冇(?!人|得)|沒有|無(?!端)|毋須|未(有|曾)?|不是|並非|不會|不想|"
-    r"not|no|never|don't|do not|didn't|won't|isn't|without)"
-    r"(要|想|會|打算|嚟|打嚟|打電話嚟|得|必要|需要|係|have|a|any|going|to|want|here|really|trying| )*$"
+    r"(唔係(?!唔)|唔係話|唔係想|唔想|唔會|唔使|唔需要|唔算|唔(?=$)|冇(?!人|得)|沒有|"
+    r"無(?!端|啦|緣)|毋須|未(有|曾)?|不是|並非|不會|不想|"
+    r"\b(not|no|never|don't|do not|didn't|won't|isn't|wasn't|without))"
+    r"(話|要|想|會|打算|嚟|打嚟|打電話嚟|得|必要|需要|係|"
+    r"have|a|any|going|to|want|wish|here|really|trying| )*$"
 )
+_RHETORICAL = re.compile(r"^.{0,6}(係咩|係咪|㗎咩|架咩|咩[？?！!]?$)")
+"""Behind a negated word about 'you': 你唔係呃人係咩 accuses, it does not deny."""
 _INTENSIFIER = re.compile(
     r"(好|真係|認真|非常|極|勁|咁|太|超|完全|簡直|根本|鬼|撚|十分|一定要|即刻|very|really|so|absolutely|"
     r"totally|completely|extremely|fucking|damn)\s*$"
@@ -94,6 +98,8 @@ def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
 def _hit(text: str, match: re.Match[str], category: Category) -> Hit:
     before = text[max(0, match.start() - _LOOK_BACK) : match.start()]
     negated = _NEGATION.search(before) is not None
+    if negated and ("以為" in before or ("你" in before and _RHETORICAL.search(text[match.end() :]))):
+        negated = False
     shown = not category.private and match.group() in category.terms
     weight = category.weight * (category.negated if negated else 1.0)
     if _INTENSIFIER.search(before):

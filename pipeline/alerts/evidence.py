@@ -33,9 +33,11 @@ def agitation_evidence(point: AgitationPoint, hits: Sequence[Hit], doings: Seque
     return "；".join(filter(None, [shares, words_evidence(hits), _doings(doings)]))[:_LONGEST]
 
 
-def words_evidence(hits: Sequence[Hit]) -> str:
-    """Return the words that count, private ones by the name of their category."""
-    counted = Counter(masked(hit.text) for hit in hits if hit.weight > 0 and hit.polarity == "negative")
+def words_evidence(hits: Sequence[Hit], *, every: bool = False) -> str:
+    """Return the words that count against the mood, or ``every`` one, private ones by category."""
+    counted = Counter(
+        masked(hit.text) for hit in hits if hit.weight > 0 and (every or hit.polarity == "negative")
+    )
     listed = "、".join(f"{text}×{count}" if count > 1 else text for text, count in counted.most_common(8))
     return f"用詞：{listed}" if listed else ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,8 @@ SWEEP_S = 5.0
 UNSAVED = 1000
 """Records that wait for the store. When full, the oldest is lost and counted; its call had it."""
 RETRY_S = 1.0
+FLUSH_S = 3.0
+"""How long a supervisor, or the end of the server, waits for a store that cannot be written."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,6 +38,19 @@ class Route:
 
     name: str
     wants: Callable[[AlertRecord], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saved:
+    """What became of a record.
+
+    Attributes:
+        done: the store has dealt with it; False when it cannot now.
+        record: as it is stored; None if it was not, or came too late.
+    """
+
+    done: bool
+    record: AlertRecord | None = None
 
 
 class AlertHub:
@@ -111,12 +127,12 @@ class AlertHub:
     async def _save_all(self) -> None:
         while True:
             record = await self._unsaved.get()
-            while not await self._save(record):  # noqa: ASYNC110 (a disk sets no event)
+            while not (await self._save(record)).done:  # noqa: ASYNC110 (a disk sets no event)
                 await asyncio.sleep(RETRY_S)
             self._unsaved.task_done()
 
-    async def _save(self, record: AlertRecord, verdict: str | None = None, note: str | None = None) -> bool:
-        """Store a record and wake everyone who waits for one; False when the store does not take it now."""
+    async def _save(self, record: AlertRecord, verdict: str | None = None, note: str | None = None) -> Saved:
+        """Store a record and wake everyone who waits for one."""
         webhooks = [route.name for route in self._routes if route.wants(record)]
         try:
             stored, dropped = await self.in_thread(self._store.add, record, webhooks, verdict, note)
@@ -125,15 +141,17 @@ class AlertHub:
             if self._healthy:
                 _log.error("alert store failed, trying again", error=type(error).__name__)
             self._healthy = False
-            return False
+            return Saved(done=False)
         self._healthy = True
+        if stored is None:
+            return Saved(done=True)
         if dropped:
             self._metrics.dropped.labels("webhook").inc(dropped)
             _log.warning("webhook outbox full, oldest given up", count=dropped)
         self._last_seq = stored.seq
         self._changed.set()
         self._changed = asyncio.Event()
-        return True
+        return Saved(done=True, record=stored)
 
     async def _sweep(self) -> None:
         while True:
@@ -146,9 +164,14 @@ class AlertHub:
                 _log.error("alert expiry failed", error=type(error).__name__)
             await asyncio.sleep(SWEEP_S)
 
-    async def flush(self) -> None:
-        """Wait until everything that was published is stored."""
-        await self._unsaved.join()
+    async def flush(self, seconds: float = FLUSH_S) -> bool:
+        """Wait until everything that was published is stored; return whether it was in time."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._unsaved.join()
+        except TimeoutError:
+            return False
+        return True
 
     # ---------------------------------------------------------------- for supervisors
 
@@ -167,7 +190,7 @@ class AlertHub:
         if cursor == "0":
             return 0
         store, _, seq = cursor.rpartition("-")
-        if not store or not seq.isdigit():
+        if not store or not re.fullmatch("[0-9]{1,18}", seq):
             raise InvalidRequest("cursor is not one from WatchAlertsResponse")
         return min(int(seq), self._last_seq) if store == self._store.id else 0
 
@@ -187,35 +210,37 @@ class AlertHub:
 
         Raises:
             UnknownAlert: there is no such alert.
-            AlertClosed: it calmed down or expired before.
+            AlertClosed: it expired before.
             AlertsUnavailable: the store cannot be written now.
         """
-        await self.flush()
+        if not await self.flush():
+            raise AlertsUnavailable("the alert store cannot be written; try again")
         record = await self.in_thread(self._store.newest, alert_id)
         if record is None:
             raise UnknownAlert("no alert has this alert_id; closed ones are kept for alerts.keep_days")
-        if record.event.state is AlertState.ACKNOWLEDGED:
-            return record
         if record.event.state is AlertState.EXPIRED:
             raise AlertClosed("the alert has expired; nobody took it in time")
-        verdict = "false alarm" if false_alarm else "real"
-        taken = await self._close(record, AlertState.ACKNOWLEDGED, verdict, note)
-        if taken is None:
-            raise AlertsUnavailable("the alert store cannot be written; try again")
-        return taken
+        if record.event.state is not AlertState.ACKNOWLEDGED:
+            verdict = "false alarm" if false_alarm else "real"
+            if not await self._close(record, AlertState.ACKNOWLEDGED, verdict, note):
+                raise AlertsUnavailable("the alert store cannot be written; try again")
+        newest = await self.in_thread(self._store.newest, alert_id)  # another one may have been quicker
+        return newest or record
 
     async def _close(
         self, record: AlertRecord, state: AlertState, verdict: str | None = None, note: str | None = None
-    ) -> AlertRecord | None:
+    ) -> bool:
+        """Close an alert, unless that has happened meanwhile; return whether the store took it."""
         event = replace(record.event, state=state)
         fresh = replace(record, seq=0, at=time.time(), event=event)
-        if not await self._save(fresh, verdict, note):
-            return None
+        saved = await self._save(fresh, verdict, note)
+        if saved.record is None:
+            return saved.done
         self._metrics.alerts.labels(event.rule, state.value).inc()
         told = self._live.pop(event.alert_id, None)
         if told is not None:
             told(event)
-        return fresh
+        return True
 
     def close(self) -> None:
         """Close the store."""

@@ -6,6 +6,7 @@ the start of the call. Rules that are not about agitation have no calm end: thei
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from diarization import Role
 from emotion import AgitationPoint
 from emotion.behaviour import Behaviour
 from emotion.words import Hit, WordsReading
-from emotion.words.lexicon import fold
+from emotion.words.lexicon import fold, term_expression
 from pipeline.alerts.evidence import agitation_evidence, masked, words_evidence
 from pipeline.alerts.rules import AgitationRule, DeadAirRule, FailedSuggestionsRule, Rule, WordsRule
 from pipeline.assist import AlertEvent, AlertState, Severity
@@ -36,13 +37,13 @@ class _Watch:
     since: int | None = None  # the condition holds since
     calm_since: int | None = None
     failures: int = 0
+    taken: bool = False  # somebody took the last alert: calm must come before the next one
 
 
 @dataclass(slots=True)
 class _Channel:
     watches: dict[str, _Watch] = field(default_factory=dict)
     curve: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=CURVE_S))
-    unless: dict[str, int] = field(default_factory=dict)  # rule -> position until which it is held back
 
 
 class AlertMachine:
@@ -62,6 +63,17 @@ class AlertMachine:
         self._role = tellers
         self._channels: dict[int, _Channel] = {}
         self._silent_since = 0
+        self._now = 0
+        self._held: dict[str, int] = {}  # rule -> position until which a phrase holds it back
+        self._phrases = {
+            rule.name: [
+                (phrase, re.compile(term_expression(phrase))) for phrase in getattr(rule, "phrases", ())
+            ]
+            for rule in rules
+        }
+        self._unless = {
+            rule.name: [re.compile(term_expression(text)) for text in rule.unless] for rule in rules
+        }
 
     # ---------------------------------------------------------------- what happens
 
@@ -74,11 +86,15 @@ class AlertMachine:
     ) -> list[AlertEvent]:
         """Take a point of a channel's curve, and what is behind it."""
         state = self._channel(channel)
+        self._now = max(self._now, point.at)
         if not state.curve or point.at - state.curve[-1][0] >= SAMPLE_RATE:
             state.curve.append((point.at, point.value))
         found: list[AlertEvent] = []
         for rule in self._rules:
-            if isinstance(rule, AgitationRule) and self._meant(rule.role, channel):
+            if not isinstance(rule, AgitationRule):
+                continue
+            still_open = self._watch(state, rule).open_id is not None  # roles may have been swapped since
+            if still_open or self._meant(rule.role, channel):
                 found += self._on_curve(rule, channel, point, hits, doings)
         return found
 
@@ -86,11 +102,11 @@ class AlertMachine:
         self, channel: int, text: str, reading: WordsReading, *, start: int, end: int
     ) -> list[AlertEvent]:
         """Take the words of a final."""
-        folded, state = fold(text), self._channel(channel)
+        folded = fold(text)
         found: list[AlertEvent] = []
         for rule in self._rules:
-            if any(fold(phrase) in folded for phrase in rule.unless):
-                state.unless[rule.name] = end + int(rule.unless_s * SAMPLE_RATE)
+            if any(phrase.search(folded) for phrase in self._unless[rule.name]):
+                self._held[rule.name] = end + int(rule.unless_s * SAMPLE_RATE)
             if isinstance(rule, WordsRule) and self._meant(rule.role, channel):
                 found += self._on_words(rule, channel, folded, reading, start, end)
         return found
@@ -106,13 +122,15 @@ class AlertMachine:
     def advance(self, at: int) -> list[AlertEvent]:
         """Time has come to ``at``."""
         found: list[AlertEvent] = []
+        self._now = max(self._now, at)
         for rule in self._rules:
             if isinstance(rule, DeadAirRule) and at - self._silent_since >= rule.silence_s * SAMPLE_RATE:
                 watch = self._watch(self._channel(0), rule)
                 if watch.since is None:  # once for each silence
-                    watch.since = self._silent_since
                     seconds = (at - self._silent_since) // SAMPLE_RATE
-                    found += self._raise(rule, 0, self._silent_since, at, f"{seconds} 秒無人說話")
+                    raised = self._raise(rule, 0, self._silent_since, at, f"{seconds} 秒無人說話")
+                    watch.since = self._silent_since if raised else None
+                    found += raised
         return found
 
     def suggestion(self, channel: int, *, failed: bool, at: int) -> list[AlertEvent]:
@@ -132,7 +150,7 @@ class AlertMachine:
         for state in self._channels.values():
             for watch in state.watches.values():
                 if watch.open_id == alert_id:
-                    watch.open_id = None
+                    watch.open_id, watch.taken = None, True
 
     # ---------------------------------------------------------------- rules
 
@@ -143,6 +161,9 @@ class AlertMachine:
         watch = self._watch(self._channel(channel), rule)
         high = point.value >= rule.above and (point.supported or not rule.needs_support)
         watch.since = (watch.since if watch.since is not None else point.at) if high else None
+        if watch.taken:
+            watch.taken = point.value > rule.calm_below
+            watch.quiet_until = max(watch.quiet_until, point.at + int(rule.cooldown_s * SAMPLE_RATE))
         recent = point.at - CURVE_S * SAMPLE_RATE
         words = [hit for at, hit in hits if at >= recent]
         why = agitation_evidence(point, words, [doing for doing in doings if doing.at >= recent])
@@ -184,13 +205,13 @@ class AlertMachine:
     def _on_words(
         self, rule: WordsRule, channel: int, folded: str, reading: WordsReading, start: int, end: int
     ) -> list[AlertEvent]:
-        phrases = [phrase for phrase in rule.phrases if fold(phrase) in folded]
+        phrases = [phrase for phrase, expression in self._phrases[rule.name] if expression.search(folded)]
         strengths = [reading.strength(category) for category in rule.categories]
         if not phrases and max(strengths, default=0.0) < rule.above:
             return []
         hits = [hit for hit in reading.hits if hit.category in rule.categories]
         named = "、".join(masked(phrase) for phrase in phrases)
-        why = "；".join(filter(None, [f"關鍵詞：{named}" if named else "", words_evidence(hits)]))
+        why = "；".join(filter(None, [f"關鍵詞：{named}" if named else "", words_evidence(hits, every=True)]))
         return self._raise(rule, channel, start, end, why)
 
     # ---------------------------------------------------------------- raising
@@ -200,7 +221,7 @@ class AlertMachine:
     ) -> list[AlertEvent]:
         state = self._channel(channel)
         watch = self._watch(state, rule)
-        held = end < max(watch.quiet_until, state.unless.get(rule.name, 0))
+        held = end < max(watch.quiet_until, self._held.get(rule.name, 0))
         if held or watch.raised >= rule.max_per_call:
             return []
         watch.open_id = self._new_id()
@@ -226,7 +247,7 @@ class AlertMachine:
             end=end,
             evidence=why,
             agitation=value,
-            curve=tuple(self._channel(channel).curve),
+            curve=() if self._role(channel) is Role.AGENT else tuple(self._channel(channel).curve),
         )
 
     def _meant(self, wanted: str, channel: int) -> bool:

@@ -26,7 +26,7 @@ RoleName = Literal["customer", "agent", "any"]
 
 
 class _Rule(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")
     severity: SeverityName = "warning"
@@ -117,12 +117,16 @@ def load_rules(path: Path | None = None, categories: frozenset[str] | None = Non
     """
     path = path or DEFAULT
     try:
-        text = path.expanduser().read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = path.expanduser().read_text("utf-8-sig")
+    except FileNotFoundError as error:
+        raise SettingsError(f"no file {path}") from error
+    except (OSError, UnicodeDecodeError, RuntimeError) as error:  # RuntimeError: ~ of nobody
         raise SettingsError(f"{path}: cannot be read as UTF-8 text") from error
     try:
         found = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError as error:
+        raise SettingsError(f"{path}: nested too deeply") from error
+    except ValueError as error:
         raise SettingsError(f"{path}: {error}") from error
     if unknown := sorted(set(found) - {"rule"}):
         line = _line_of(text, rf"^\s*(\[+\s*)?{re.escape(unknown[0])}\b")
@@ -137,14 +141,20 @@ def load_rules(path: Path | None = None, categories: frozenset[str] | None = Non
     return rules
 
 
+_REASONS = {
+    "extra_forbidden": "unknown field",
+    "tuple_type": "must be a list of texts",
+    "union_tag_not_found": "when is missing: agitation, words, dead_air or failed_suggestions",
+}
+
+
 def _rule(path: Path, text: str, number: int, table: Any) -> Rule:
     try:
         return _ADAPTER.validate_python(table)
     except ValidationError as error:
         problem = error.errors()[0]
         key = next((str(part) for part in reversed(problem["loc"]) if part in table), "")
-        extra = problem["type"] == "extra_forbidden"
-        reason = "unknown field" if extra else problem["msg"].removeprefix("Value error, ")
+        reason = _REASONS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
         if problem["type"] == "missing":
             reason = f"{problem['loc'][-1]} is missing"
         where = f"line {_line_in(text, number, key)}"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.alerts.record import AlertRecord, CallInfo, from_json, to_json
-from pipeline.assist import AlertState
+from pipeline.assist import AlertEvent, AlertState
 from pipeline.errors import SettingsError
 
 MEMORY = ":memory:"
@@ -100,15 +100,22 @@ class AlertStore:
     # ---------------------------------------------------------------- records
 
     def add(self, record: AlertRecord, webhooks: Sequence[str], verdict: str | None = None,
-            note: str | None = None) -> tuple[AlertRecord, int]:  # fmt: skip
-        """Store a record and what it sends; one that closes an alert cancels what was still to be sent of it.
+            note: str | None = None) -> tuple[AlertRecord | None, int]:  # fmt: skip
+        """Store a record and what it sends.
+
+        An acknowledgement cancels what was still to be sent of the alert.
+        What comes too late is left out: an alert that is acknowledged or expired changes no more, and one
+        that is closed cannot expire.
 
         Returns:
-            the record with its number, and how many deliveries were given up because the outbox is full.
+            the record with its number, None if it came too late; and how many deliveries were given up
+            because the outbox is full.
         """
         call, event, dropped = record.call, record.event, 0
         with self._transaction() as database:
-            if event.state in (AlertState.ACKNOWLEDGED, AlertState.EXPIRED):
+            if self._too_late(event):
+                return None, 0
+            if event.state is AlertState.ACKNOWLEDGED:
                 database.execute(
                     "DELETE FROM deliveries WHERE seq IN (SELECT seq FROM alerts WHERE alert_id = ?)",
                     (event.alert_id,),
@@ -125,6 +132,13 @@ class AlertStore:
             for webhook in webhooks:
                 dropped += self._enqueue(database, webhook, int(seq or 0), record.at)
         return replace(record, seq=int(seq or 0)), dropped
+
+    def _too_late(self, event: AlertEvent) -> bool:
+        before = self.newest(event.alert_id)
+        if before is None:
+            return False
+        over = before.event.state in (AlertState.ACKNOWLEDGED, AlertState.EXPIRED)
+        return over or (event.state is AlertState.EXPIRED and not before.open)
 
     def _enqueue(self, database: sqlite3.Connection, webhook: str, seq: int, at: float) -> int:
         database.execute("INSERT INTO deliveries VALUES (?, ?, 0, ?)", (webhook, seq, at))
@@ -167,17 +181,18 @@ class AlertStore:
         """Delete what is older and not waiting for a webhook; return how many records."""
         with self._transaction() as database:
             return database.execute(
-                "DELETE FROM alerts WHERE at < ? AND is_open = 0 AND seq NOT IN (SELECT seq FROM deliveries)",
+                "DELETE FROM alerts WHERE at < ? AND seq NOT IN (SELECT seq FROM deliveries)"
+                " AND alert_id NOT IN (SELECT alert_id FROM alerts WHERE is_open = 1)",
                 (before,),
             ).rowcount
 
     # ---------------------------------------------------------------- deliveries
 
     def due(self, webhook: str, now: float) -> Delivery | None:
-        """Return the delivery that is due first."""
+        """Return the oldest delivery that is due."""
         row = self._db.execute(
             f"SELECT attempts, {', '.join('alerts.' + c for c in _COLUMNS.split(', '))} FROM deliveries "  # noqa: S608
-            "JOIN alerts USING (seq) WHERE webhook = ? AND next_at <= ? ORDER BY next_at, seq LIMIT 1",
+            "JOIN alerts USING (seq) WHERE webhook = ? AND next_at <= ? ORDER BY seq LIMIT 1",
             (webhook, now),
         ).fetchone()
         return Delivery(webhook=webhook, attempts=row[0], record=_record(row[1:])) if row else None
@@ -192,7 +207,16 @@ class AlertStore:
         return int(self._db.execute("SELECT COUNT(*) FROM deliveries").fetchone()[0])
 
     def delivered(self, delivery: Delivery) -> None:
-        """The webhook has acknowledged it: it is never sent again."""
+        """The webhook has acknowledged it: neither it nor an earlier state of the alert is sent again."""
+        record = delivery.record
+        self._db.execute(
+            "DELETE FROM deliveries WHERE webhook = ? AND seq <= ?"
+            " AND seq IN (SELECT seq FROM alerts WHERE alert_id = ?)",
+            (delivery.webhook, record.seq, record.event.alert_id),
+        )
+
+    def give_up(self, delivery: Delivery) -> None:
+        """Send it no more, although nobody took it."""
         self._db.execute(
             "DELETE FROM deliveries WHERE webhook = ? AND seq = ?", (delivery.webhook, delivery.record.seq)
         )

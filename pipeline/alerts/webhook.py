@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import time
 from collections.abc import Callable
+from email.utils import parsedate_to_datetime
 
 import httpx2
 import structlog
@@ -76,6 +78,7 @@ class WebhookSender:
                 except Exception as error:  # noqa: BLE001 (a store that fails now may work in a moment)
                     self._metrics.failures.labels("webhook").inc()
                     _log.error("webhook failed", webhook=self._settings.name, error=type(error).__name__)
+                    self._quiet_until = time.time() + POLL_S
                     worked = False
                 if not worked:
                     await self._wait(changed)
@@ -112,15 +115,15 @@ class WebhookSender:
             self._failures = 0
             return True
         self._metrics.webhooks.labels(name, "failed").inc()
-        if time.time() - delivery.record.at > self._settings.give_up_h * 3600:
-            await self._hub.in_thread(store.delivered, delivery)
-            self._metrics.webhooks.labels(name, "given up").inc()
-            _log.error("webhook delivery given up", webhook=name, alert=delivery.record.event.alert_id)
-            return True
         asked = min(asked, LONGEST_ASKED_S)
         # A receiver that is down is asked seldom, however many deliveries wait for it.
         self._quiet_until = time.time() + max(asked, min(LONGEST_QUIET_S, wait_before(self._failures)))
         self._failures += 1
+        if time.time() - delivery.record.at > self._settings.give_up_h * 3600:
+            await self._hub.in_thread(store.give_up, delivery)
+            self._metrics.webhooks.labels(name, "given up").inc()
+            _log.error("webhook delivery given up", webhook=name, alert=delivery.record.event.alert_id)
+            return True
         wait = max(wait_before(delivery.attempts), asked)
         await self._hub.in_thread(store.failed, delivery, time.time() + wait)
         return True
@@ -151,4 +154,12 @@ class WebhookSender:
 
 
 def _retry_after(value: str | None) -> float:
-    return float(value) if value and value.isdigit() else 0.0
+    """Return the s that a Retry-After header asks for, as a number or as a date (RFC 9110, 10.2.3)."""
+    if not value:
+        return 0.0
+    if re.fullmatch("[0-9]{1,9}", value):
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -48,9 +49,11 @@ def plot(rows: Sequence[tuple[str, ChannelReport]], settings: AgitationSettings,
     figure, axes = pyplot.subplots(len(rows), 1, figsize=(11, 3.2 * len(rows)), squeeze=False)
     for (name, report), axis in zip(rows, axes[:, 0], strict=True):
         _draw(axis, name, report, settings)
-    figure.tight_layout()
     try:
-        figure.savefig(out, dpi=120)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a name in a script that no installed font has is drawn as boxes
+            figure.tight_layout()
+            figure.savefig(out, dpi=120)
     except (OSError, ValueError) as error:
         raise SettingsError(
             f"--plot: cannot write {out}; use a folder that exists and .png, .svg or .pdf"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,9 +44,9 @@ def read_audio(path: Path) -> Recording:
         SettingsError: no such file, not audio, empty, or more than two channels.
     """
     if not path.is_file():
-        raise SettingsError(f"no recording at {path}")
+        raise SettingsError(f"no recording at {path}" if not path.exists() else f"{path} is no file")
     try:
-        with sf.SoundFile(path) as file:
+        with sf.SoundFile(os.fsencode(path)) as file:  # a name may be of any encoding
             if file.channels > 2:
                 raise SettingsError(f"{path.name} has {file.channels} channels; a call has one or two")
             if len(file) > LONGEST_S * file.samplerate:
@@ -55,7 +56,8 @@ def read_audio(path: Path) -> Recording:
         raise SettingsError(f"{path.name} is not audio that can be read (WAV, FLAC, OGG, MP3)") from error
     if not len(samples):
         raise SettingsError(f"{path.name} has no samples")
-    samples = np.nan_to_num(samples)
+    samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
+    samples = samples / np.float32(max(1.0, float(np.max(np.abs(samples)))))  # squares of 1e30 overflow
     channels = [np.ascontiguousarray(channel) for channel in samples.T]
     if rate != SAMPLE_RATE:
         channels = [np.asarray(soxr.resample(channel, rate, SAMPLE_RATE), np.float32) for channel in channels]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from importlib.metadata import version as installed_version
 
@@ -35,6 +36,9 @@ def version() -> None:
 
 def main() -> None:
     """Run the command line; problems that the user can mend are one line on standard error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # file names and terminals may be of any encoding
     try:
         app(standalone_mode=True)
     except SettingsError as error:

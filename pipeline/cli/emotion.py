@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from rich.text import Text
 from threadpoolctl import threadpool_limits
 
 from asr import AsrRequest
@@ -272,7 +273,7 @@ def _add_rows(
         judged = [window for window in report.windows if window.reading.quality > 0]
         speech = sum(window.end - window.start for window in judged) / SAMPLE_RATE
         table.add_row(
-            path.name,
+            Text(path.name),
             role.value,
             *(
                 "–" if line[key] is None else f"{line[key]:.2f}"

@@ -126,8 +126,8 @@ async def serve(
                     ready(Server(port, metrics, registry, stop=stopping.set, reload=reloading.set))
                 await stopping.wait()
                 await _drain(server, health, registry, settings.server.shutdown_grace_s)
-            if engines.alerts:
-                await engines.alerts.flush()
+            if engines.alerts and not await engines.alerts.flush():
+                _log.error("alerts could not be stored before the end")
             for task in (worker, *others):
                 task.cancel()
     except BaseExceptionGroup as group:
@@ -182,6 +182,9 @@ async def _reload(settings: Settings, engines: Engines, asked: asyncio.Event) ->
             except (SettingsError, ModelError) as error:
                 engines.metrics.failures.labels("reload").inc()
                 _log.error(f"reload failed, the old {what} stays", reason=str(error))
+            except Exception as error:  # noqa: BLE001 (whatever a file holds, live calls go on)
+                engines.metrics.failures.labels("reload").inc()
+                _log.error(f"reload failed, the old {what} stays", reason=type(error).__name__)
             else:
                 _log.info(f"{what} reloaded", **told)
 

@@ -39,6 +39,8 @@ from pipeline.stages.ingest import AudioBlock, Close
 from pipeline.stages.transcribe import Heard
 from vad.segmenter import EndReason, SpeechBegan, SpeechEnded, SpeechPaused, SpeechResumed
 
+LATEST = 2 * SAMPLE_RATE
+"""How far one channel's audio may be behind the other's before it is no longer waited for."""
 CHANGE = 0.04
 """Of agitation, from which a point is worth an event of its own."""
 
@@ -156,6 +158,7 @@ class Affect:
     def _begins(self, channel: int, start: int) -> None:
         speaker = self._speakers[channel]
         speaker.speaking = True
+        self._machine.spoke(start)
         speaker.utterances += 1
         speaker.collector.begin(start)
         if not speaker.continued:
@@ -166,6 +169,7 @@ class Affect:
     def _ends(self, channel: int, ended: SpeechEnded) -> None:
         speaker = self._speakers[channel]
         speaker.speaking = False
+        self._machine.spoke(ended.speech_end)
         speaker.continued = ended.reason is EndReason.LENGTH
         if not speaker.continued:
             for index, other in enumerate(self._speakers):
@@ -244,8 +248,10 @@ class Affect:
 
     def _advance(self) -> None:
         """Bring curves and rules up to what was heard on every channel."""
-        to = min(speaker.collector.position for speaker in self._speakers)
-        if self._context.paused or any(speaker.speaking for speaker in self._speakers):
+        positions = [speaker.collector.position for speaker in self._speakers]
+        to = max(min(positions), max(positions) - LATEST)  # a channel that sends nothing stops nobody's curve
+        held = self._context.paused or to <= self._context.gap_end
+        if held or any(speaker.speaking for speaker in self._speakers):
             self._machine.spoke(to)
         for channel, speaker in enumerate(self._speakers):
             for point in speaker.affect.advance(to):

@@ -79,6 +79,7 @@ class CallContext:
         self.hotwords = self.merged_hotwords(spec.hotwords)
         self.paused = False
         self.wants_states = False
+        self.gap_end = 0  # behind the last missing audio: what nobody sent is no dead air
         self.speech = 0
         self.utterances = 0
         self.dropped_partials = 0

@@ -123,6 +123,7 @@ class Ingest:
         context = self._context
         duration = missing * SAMPLE_RATE // context.spec.sample_rate
         context.metrics.gaps.inc(duration / SAMPLE_RATE)
+        context.gap_end = max(context.gap_end, at + duration)
         context.emit(Mark(kind=MarkKind.GAP, at=at, duration=duration))
         if lost:
             context.warn("LOST_AUDIO", "messages are missing; their time counts as silence")

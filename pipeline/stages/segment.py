@@ -15,6 +15,9 @@ from vad.segmenter import Segmenter, SegmentEvent
 MIN_BLOCK_SAMPLES = 1024
 """64 ms, two frames: smaller blocks are gathered, to visit the VAD thread less often."""
 
+MAX_BLOCK_SAMPLES = 8192
+"""0.5 s: an event follows the audio that it is about within this time, however large the messages are."""
+
 SegmentItem = AudioBlock | SegmentEvent | Close
 # Bounded: when full, the stage waits and holds the channel back; nothing is dropped.
 SegmentQueue = asyncio.Queue[SegmentItem]
@@ -49,10 +52,12 @@ async def segment(
         if gathered:
             pcm = np.concatenate([block.pcm for block in gathered])
             gathered.clear()
-            probabilities = await loop.run_in_executor(executor, vad.accept, pcm)
-            await _forward(outbox, [AudioBlock(pcm=pcm)], tell)
-            for probability in probabilities:
-                await _forward(outbox, segmenter.accept(probability), tell)
+            for start in range(0, len(pcm), MAX_BLOCK_SAMPLES):
+                piece = pcm[start : start + MAX_BLOCK_SAMPLES]
+                probabilities = await loop.run_in_executor(executor, vad.accept, piece)
+                await _forward(outbox, [AudioBlock(pcm=piece)], tell)
+                for probability in probabilities:
+                    await _forward(outbox, segmenter.accept(probability), tell)
         if isinstance(item, Flush):
             await _forward(outbox, segmenter.flush(), tell)
         elif isinstance(item, Close):

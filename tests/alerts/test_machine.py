@@ -88,6 +88,50 @@ def test_cooldown_and_the_limit_of_a_call(tmp_path: Path) -> None:
     assert raised[1] - raised[0] >= 20
 
 
+def test_dead_air_after_a_cooldown_is_not_lost(tmp_path: Path) -> None:
+    run = machine('[[rule]]\nname = "air"\nwhen = "dead_air"\nsilence_s = 40\ncooldown_s = 120\n', tmp_path)
+    found = [event.end // RATE for second in range(45) for event in run.advance(second * RATE)]
+    run.spoke(45 * RATE)
+    found += [event.end // RATE for second in range(46, 400) for event in run.advance(second * RATE)]
+    assert found == [40, 160]
+
+
+def test_an_agent_may_hold_dead_air_back(tmp_path: Path) -> None:
+    text = '[[rule]]\nname = "air"\nwhen = "dead_air"\nsilence_s = 20\nunless = ["請你等等"]\nunless_s = 60\n'
+    run = machine(text, tmp_path)
+    say(run, 1, "請你等等", 1)
+    run.spoke(2 * RATE)
+    assert [e for second in range(3, 60) for e in run.advance(second * RATE)] == []
+    assert [e.end // RATE for second in range(60, 90) for e in run.advance(second * RATE)] == [62]
+
+
+def test_after_an_acknowledgement_calm_must_come_before_the_next_alert(tmp_path: Path) -> None:
+    run = machine(AGITATION, tmp_path)
+    (raised,) = feed(run, [0.7] * 160)
+    run.acknowledge(raised.alert_id)
+    assert feed(run, [0.7] * 200, start=80) == []
+    assert feed(run, [0.1] * 10, start=180) == []
+    (again,) = feed(run, [0.7] * 80, start=185)
+    assert again.state is AlertState.RAISED
+    assert again.end == 200 * RATE  # the cooldown since calm came
+
+
+def test_an_open_alert_calms_also_after_the_roles_were_swapped(tmp_path: Path) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text(AGITATION, "utf-8")
+    roles = [Role.CUSTOMER, Role.AGENT]
+    run = AlertMachine(load_rules(path), lambda: "x", lambda i: roles[i])
+    assert feed(run, [0.7] * 4)
+    roles.reverse()
+    assert [event.state for event in feed(run, [0.1] * 20, start=10)] == [AlertState.CALMED]
+
+
+def test_latin_phrases_are_whole_words(tmp_path: Path) -> None:
+    run = machine('[[rule]]\nname = "a"\nwhen = "words"\nphrases = ["sue"]\n', tmp_path)
+    assert say(run, 0, "there is an issue with the tissue", 1) == []
+    assert say(run, 0, "I will SUE you", 2)
+
+
 def test_an_acknowledged_alert_says_nothing_more(tmp_path: Path) -> None:
     run = machine(AGITATION, tmp_path)
     (raised,) = feed(run, [0.7] * 4)
@@ -148,6 +192,7 @@ def test_a_rude_agent_is_told_without_the_words(tmp_path: Path) -> None:
     (alert,) = say(run, 1, "屌你老母，廢柴", 2)
     assert alert.severity is Severity.CRITICAL
     assert "屌" not in alert.evidence
+    assert alert.curve == ()  # agitation is the customer's
     assert "〔粗口〕" in alert.evidence
 
 

@@ -47,6 +47,9 @@ def test_a_file_is_read_with_its_defaults(tmp_path: Path) -> None:
         ("[[rule]]\nname = \n", 2, "line 2"),
         ("\nrules = 1\n", 2, "rules"),
         ('[[rule]]\nname = "a"\nwhen = "dead_air"\nseverity = "red"\n', 4, "severity"),
+        ('[[rule]]\nname = "a"\nwhen = "dead_air"\ncooldown_s = inf\n', 4, "finite"),
+        ('[[rule]]\nname = "a"\nwhen = "words"\nphrases = "abc"\n', 4, "list of texts"),
+        ('[[rule]]\nname = "a"\n', 1, "when is missing"),
     ],
 )
 def test_an_error_names_file_line_and_reason(tmp_path: Path, text: str, line: int, reason: str) -> None:
@@ -58,8 +61,10 @@ def test_an_error_names_file_line_and_reason(tmp_path: Path, text: str, line: in
 
 
 def test_a_missing_or_binary_file_is_one_error(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="cannot be read"):
+    with pytest.raises(SettingsError, match="no file"):
         load_rules(tmp_path / "none.toml")
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load_rules(Path("~nobody-of-that-name/rules.toml"))
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SettingsError, match="cannot be read"):
         load_rules(tmp_path / "binary")
@@ -76,3 +81,9 @@ def test_a_wrong_file_leaves_the_old_rules_in_force(tmp_path: Path) -> None:
     path.write_text(GOOD.replace("20", "30"), "utf-8")
     book.reload()
     assert book.page("own").rules[1].silence_s == 30  # type: ignore[union-attr]
+
+
+def test_a_windows_file_with_its_mark_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + GOOD.encode())
+    assert len(load_rules(path)) == 2

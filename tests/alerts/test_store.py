@@ -110,3 +110,53 @@ def test_an_unusable_file_is_one_clear_error(tmp_path: Path, kind: str) -> None:
         database.close()
     with pytest.raises(SettingsError, match=r"alerts\.store"):
         AlertStore(path)
+
+
+def test_what_comes_after_an_acknowledgement_is_left_out() -> None:
+    store = AlertStore(MEMORY)
+    store.add(record(1), ["desk"])
+    assert store.add(record(1, AlertState.ACKNOWLEDGED), [])[0] is not None
+    for late in (AlertState.ESCALATED, AlertState.ACKNOWLEDGED, AlertState.EXPIRED):
+        assert store.add(record(1, late), ["desk"]) == (None, 0)
+    assert [found.event.state for found in store.after(0)] == [AlertState.RAISED, AlertState.ACKNOWLEDGED]
+    assert store.pending() == 0
+    store.close()
+
+
+def test_what_is_calm_cannot_expire_but_can_be_taken() -> None:
+    store = AlertStore(MEMORY)
+    store.add(record(1), [])
+    store.add(record(1, AlertState.CALMED), [])
+    assert store.add(record(1, AlertState.EXPIRED), [])[0] is None
+    assert store.add(record(1, AlertState.ACKNOWLEDGED), [])[0] is not None
+    store.close()
+
+
+def test_an_alert_that_expired_is_still_sent() -> None:
+    store = AlertStore(MEMORY)
+    store.add(record(1), ["desk"])
+    store.add(record(1, AlertState.EXPIRED), [])
+    assert store.pending() == 1
+    store.close()
+
+
+def test_an_earlier_state_is_not_sent_behind_a_later_one() -> None:
+    store, now = AlertStore(MEMORY), time.time()
+    store.add(record(1), ["desk"])
+    first = store.due("desk", now + 1)
+    assert first is not None
+    store.failed(first, now + 60)
+    store.add(record(1, AlertState.ESCALATED), ["desk"])
+    second = store.due("desk", now + 1)
+    assert second is not None
+    store.delivered(second)
+    assert store.due("desk", now + 100) is None
+    store.close()
+
+
+def test_the_raising_of_an_open_alert_is_never_forgotten() -> None:
+    store = AlertStore(MEMORY)
+    store.add(record(1, at=100), [])
+    store.add(record(1, AlertState.ESCALATED, at=300), [])
+    assert store.forget(200) == 0
+    store.close()

@@ -122,6 +122,38 @@ async def test_a_receiver_that_asks_to_wait_is_obeyed() -> None:
             assert len(desk.requests) == 1
 
 
+@pytest.mark.parametrize("asked", ["²", "-5", "soon", "9" * 400])
+async def test_nonsense_in_retry_after_does_no_harm(asked: str) -> None:
+    with receiving() as desk:
+        desk.status, desk.extra = 503, {"retry-after": asked}
+        async with running_hub(MEMORY, hook(desk.url)) as hub:
+            publish(hub, alert(1))
+            await asyncio.sleep(1.0)
+            assert 1 <= len(desk.requests) <= 2
+
+
+async def test_giving_up_is_not_hurried(tmp_path: Path) -> None:
+    with receiving() as desk:
+        desk.status = 500
+        async with running_hub(MEMORY, hook(desk.url, give_up_h=1e-9)) as hub:
+            for number in range(30):
+                publish(hub, alert(number))
+            await asyncio.sleep(1.5)
+            assert 1 <= len(desk.requests) <= 3
+
+
+async def test_two_supervisors_at_once_take_an_alert_once() -> None:
+    async with running_hub(MEMORY) as hub:
+        publish(hub, alert(1))
+        both = await asyncio.gather(
+            hub.acknowledge("alert-1", false_alarm=True, note=None),
+            hub.acknowledge("alert-1", false_alarm=False, note=None),
+        )
+        assert both[0].seq == both[1].seq
+        kept = await hub.in_thread(hub.store.after, 0)
+        assert [found.event.state for found in kept] == [AlertState.RAISED, AlertState.ACKNOWLEDGED]
+
+
 async def test_old_deliveries_are_given_up() -> None:
     with receiving() as desk:
         desk.status = 500
@@ -196,7 +228,16 @@ def test_an_unsigned_dingtalk_address_stays_as_it_is() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"url": "ftp://x"}, {"url": "nonsense"}, {"name": "A B"}, {"secret": "whsec_***"}, {"format": "fax"}],
+    [
+        {"url": "ftp://x"},
+        {"url": "nonsense"},
+        {"name": "A B"},
+        {"secret": "whsec_***"},
+        {"format": "fax"},
+        {"url": "https://user:TOKEN@ex℀mple.com/"},
+        {"url": "http://h:99999/TOKEN"},
+        {"url": "http://[::1]:x/TOKEN"},
+    ],
 )
 def test_wrong_settings_are_refused_without_showing_secrets(wrong: dict[str, str]) -> None:
     with pytest.raises(ValidationError) as caught:

@@ -80,6 +80,10 @@ def test_a_tenant_adds_words_and_categories(tmp_path: Path, lexicon: Lexicon) ->
         ('[x]\npatterns = ["("]\n', r"\[x\]"),
         ("[x]\nbogus = 1\n", "bogus"),
         ('[x]\npolarity = "sad"\n', "polarity"),
+        ('[x]\npatterns = ["a{99999999999}"]\n', r"\[x\]"),
+        ('[x]\npatterns = ["(a+)+$"]\n', "for ever"),
+        ('[x]\npatterns = ["(a)\\\\1"]\n', "refers back"),
+        ("x = " + "9" * 5000 + "\n", "own.toml"),
         ("x = 1\n", "must be a table"),
     ],
 )
@@ -102,3 +106,24 @@ def test_only_terms_of_the_lexicon_are_ever_shown(lexicon: Lexicon) -> None:
     assert "投訴" in shown
     assert not any("陳" in text or "三" in text for text in shown)
     assert "〔等候過久〕" in shown
+
+
+@pytest.mark.parametrize("text", ["你唔係呃人係咩", "唔好以為我唔會投訴", "This is not a joke"])
+def test_a_negation_that_accuses_is_none(lexicon: Lexicon, text: str) -> None:
+    assert read_words(text, lexicon).negative >= 0.4
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["I don’t want to complain", "我唔嬲", "我冇話要投訴", "唔多滿意", "I am not very happy", "我想上網登記"],
+)
+def test_a_negation_that_denies_is_one(lexicon: Lexicon, text: str) -> None:
+    reading = read_words(text, lexicon)
+    assert reading.negative <= 0.31
+    assert reading.positive <= 0.35
+
+
+def test_patterns_do_not_care_about_capitals(tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text('[x]\npatterns = ["ABC台"]\n', "utf-8")
+    assert read_words("我要轉abc台", load_lexicon([file])).strength("x") > 0

@@ -13,7 +13,7 @@ import pytest
 
 from emotion import EmotionModelError
 from emotion.engine import OnnxEmotionStream
-from pipeline.alerts.hub import AlertHub
+from pipeline.alerts.hub import AlertHub, Saved
 from pipeline.errors import SettingsError
 from tests.alerts.receiver import receiving
 from tests.emotion.test_engine import ENCODER, declare, graph
@@ -21,6 +21,7 @@ from tests.fakes.engines import SayingEngine
 from tests.integration.helpers import (
     Running,
     chunks,
+    control,
     demo_bytes,
     end,
     rest,
@@ -31,7 +32,7 @@ from tests.integration.helpers import (
     take,
     talk,
 )
-from yuetone.v1 import assist_pb2, supervisor_service_pb2_grpc
+from yuetone.v1 import assist_pb2, audio_pb2, supervisor_service_pb2_grpc
 from yuetone.v1 import call_service_pb2 as pb
 from yuetone.v1 import supervisor_service_pb2 as sup
 
@@ -152,7 +153,7 @@ async def test_wrong_acknowledgements_are_refused(
     assert caught.value.code() is code
 
 
-@pytest.mark.parametrize("cursor", ["", "nonsense", "x-", "12", "-5"])
+@pytest.mark.parametrize("cursor", ["", "nonsense", "x-", "12", "-5", "x-²", "x-" + "9" * 5000])
 async def test_a_wrong_cursor_is_refused(run: Running, cursor: str) -> None:
     with pytest.raises(grpc.aio.AioRpcError, match="cursor"):
         await some(supervisor(run).WatchAlerts(sup.WatchAlertsRequest(cursor=cursor)), 1)
@@ -236,8 +237,8 @@ async def test_a_store_that_cannot_be_written_holds_no_call_up(
     real = AlertHub._save
     broken = True
 
-    async def save(self: AlertHub, *args: Any, **named: Any) -> bool:
-        return False if broken else await real(self, *args, **named)
+    async def save(self: AlertHub, *args: Any, **named: Any) -> Saved:
+        return Saved(done=False) if broken else await real(self, *args, **named)
 
     monkeypatch.setattr(AlertHub, "_save", save)
     monkeypatch.setattr("pipeline.alerts.hub.RETRY_S", 0.05)
@@ -316,3 +317,67 @@ async def test_a_head_on_the_recognisers_states_judges_each_final(tmp_path: Path
     for emotion in judged:
         final = finals[emotion.utterance_id]
         assert (emotion.start_ms, emotion.end_ms) == (final.start_ms, final.end_ms)
+
+
+async def test_a_hold_without_audio_is_no_dead_air(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text('[[rule]]\nname = "air"\nwhen = "dead_air"\nsilence_s = 5\n', "utf-8")
+    async with running(settings(profiles={"default": {"alert_rules": rules}})) as run:
+        data = list(chunks(demo_bytes(3)))
+        later = pb.StreamCallRequest(
+            audio=audio_pb2.Audio(sequence=len(data), offset_ms=63_000, data=demo_bytes(3))
+        )
+        held = [control(pause=audio_pb2.Pause()), control(resume=audio_pb2.Resume())]
+        messages = await talk(run, [start(), *data, *held, later, end()])
+        assert not alerts(messages)
+
+
+async def test_large_messages_are_heard_like_small_ones() -> None:
+    async with running(engine=SayingEngine("我想查數")) as run:
+        data, counts = demo_bytes(40), []
+        for size in (960, 80_000):  # 60 ms and 5 s
+            pieces = [data[i : i + size] for i in range(0, len(data), size)]
+            sent = [
+                pb.StreamCallRequest(audio=audio_pb2.Audio(sequence=n, data=p)) for n, p in enumerate(pieces)
+            ]
+            messages = await talk(run, [start(f"call-{size}"), *sent, end()])
+            counts.append(sum(m.emotion.quality > 0 for m in messages if m.HasField("emotion")))
+        assert counts[1] >= counts[0] - 1
+
+
+async def test_a_channel_that_sends_nothing_stops_nobodys_curve() -> None:
+    async with running(engine=SayingEngine(ANGRY)) as run:
+        whole = demo_bytes(20)
+        customer = whole[::2]
+        sent = [
+            pb.StreamCallRequest(audio=audio_pb2.Audio(sequence=n, channel=0, data=customer[i : i + 480]))
+            for n, i in enumerate(range(0, len(customer), 480))
+        ]
+        assert "customer-agitated" in {
+            alert.rule for alert in alerts(await talk(run, [start(), *sent, end()]))
+        }
+
+
+async def test_a_reload_with_an_impossible_lexicon_keeps_the_server(tmp_path: Path) -> None:
+    words = tmp_path / "words.toml"
+    words.write_text('[x]\nterms = ["一"]\n', "utf-8")
+    async with running(settings(profiles={"default": {"lexicon": [words]}})) as run:
+        words.write_text('[x]\npatterns = ["a{99999999999}"]\n', "utf-8")
+        run.server.reload()
+        await asyncio.sleep(1.0)
+        assert (await talk(run, [start(), *chunks(silence(1)), end()]))[-1].ended.reason == "client"
+
+
+async def test_a_store_that_is_gone_refuses_acknowledgements_and_ends_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def never(*_args: Any, **_named: Any) -> Saved:
+        return Saved(done=False)
+
+    monkeypatch.setattr(AlertHub, "_save", never)
+    monkeypatch.setattr("pipeline.alerts.hub.FLUSH_S", 0.3)
+    async with asyncio.timeout(30):
+        async with running(engine=SayingEngine(ANGRY)) as run:
+            (first, *_rest) = alerts(await talk(run, angry_call()))
+            with pytest.raises(grpc.aio.AioRpcError, match="ALERTS_UNAVAILABLE"):
+                await supervisor(run).AckAlert(sup.AckAlertRequest(alert_id=first.alert_id))
