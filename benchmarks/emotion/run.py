@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks.call_latency import environment
 from benchmarks.emotion.alerts import calls, run_rules, table
 from benchmarks.emotion.calibrate import calibration_half
-from benchmarks.emotion.cost import cost, refused
+from benchmarks.emotion.cost import cost, refused, sentences
 from benchmarks.emotion.voices import FileJudge, ased, false_alarms
 from emotion import AgitationSettings
 from emotion.directory import BUNDLED
@@ -50,6 +50,7 @@ def measure(data: Path | None, model: Path, count: int, limit: int) -> dict[str,
         "model": engine.name,
         "cost": cost(engine, vad, model, 20 if limit else 200),
         "refused": refused(engine),
+        "sentences": sentences(),
     }
     if data is None:
         return found
