@@ -64,7 +64,7 @@ class AgitationSettings:
     rise_s: float = 0.6
     fall_s: float = 6.0
     tense: float = 0.35
-    agitated: float = 0.55
+    agitated: float = 0.5
     hysteresis: float = 0.12
 
     def __post_init__(self) -> None:

@@ -102,8 +102,13 @@ def judge(call: GeneratedCall, report: CallReport) -> Outcome:
 def table(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """Return recall, delay and false alarms by kind of call."""
     rows: dict[str, Any] = {}
-    for kind in KINDS:
-        found = [outcome for outcome in outcomes if outcome.kind == kind]
+    groups = {kind: (kind,) for kind in KINDS}
+    groups["all with anger"], groups["all without"] = (
+        ("heated", "heated then calmed"),
+        ("calm", "loud but happy"),
+    )
+    for kind, kinds in groups.items():
+        found = [outcome for outcome in outcomes if outcome.kind in kinds]
         hours = sum(outcome.hours for outcome in found)
         rows[kind] = {
             "calls": len(found),

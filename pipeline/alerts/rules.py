@@ -54,7 +54,7 @@ class AgitationRule(_Rule):
 
     when: Literal["agitation"]
     role: Literal["customer", "any"] = "customer"
-    above: float = Field(0.55, gt=0, le=1)
+    above: float = Field(0.5, gt=0, le=1)
     for_s: float = Field(0.5, ge=0)
     needs_support: bool = True
     escalate_above: float = Field(0.8, gt=0, le=1)
