@@ -50,8 +50,13 @@ class ServerSettings(_Section):
         None, description="PEM authorities; clients must then present a certificate"
     )
     metrics_host: str = Field("127.0.0.1", description="address of the Prometheus endpoint")
-    metrics_port: int | None = Field(9464, ge=0, le=65535, description="its port; null turns it off")
+    metrics_port: int | None = Field(9464, ge=0, le=65535, description="its port; none turns it off")
     shutdown_grace_s: float = Field(30.0, ge=0, description="s that live calls may go on after SIGTERM")
+
+    @field_validator("metrics_port", mode="before")
+    @classmethod
+    def _no_port(cls, port: object) -> object:
+        return None if port in ("", "null", "none") else port  # TOML and environment have no null
 
     @model_validator(mode="after")
     def _certificate_and_key(self) -> ServerSettings:

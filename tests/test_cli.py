@@ -97,7 +97,14 @@ def test_information_commands() -> None:
     assert "no text, as it should be" in run("models", "verify").stdout
     shown = run("config", "show", "--json").stdout
     assert json.loads(shown)["limits"]["max_calls"] == 40
-    assert "limits.max_calls" in run("config", "explain").stdout
+    explained = run("config", "explain").stdout
+    for key in (
+        "limits.max_calls",
+        "profiles.NAME.alert_rules",
+        "alerts.webhooks[].url",
+        "profiles.NAME.agitation.voice",
+    ):
+        assert f"{key} = " in explained
     assert run("--help").returncode == 0
 
 

@@ -102,7 +102,7 @@ def judge(call: GeneratedCall, report: CallReport) -> Outcome:
 def table(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """Return recall, delay and false alarms by kind of call."""
     rows: dict[str, Any] = {}
-    groups = {kind: (kind,) for kind in KINDS}
+    groups: dict[str, tuple[str, ...]] = {kind: (kind,) for kind in KINDS}
     groups["all with anger"], groups["all without"] = (
         ("heated", "heated then calmed"),
         ("calm", "loud but happy"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+import re
+from dataclasses import fields, is_dataclass
+from typing import Annotated, Any, get_args, get_origin
 
 import typer
 from pydantic import BaseModel
@@ -41,10 +43,29 @@ def _keys(model: type[BaseModel], prefix: str = "") -> list[tuple[str, Any, str]
     rows: list[tuple[str, Any, str]] = []
     for name, field in model.model_fields.items():
         annotation = field.annotation
+        inner = next((part for part in get_args(annotation) if _is_model(part)), None)
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             rows += _keys(annotation, f"{prefix}{name}.")
+        elif inner is not None:  # a list of them, or one for each name
+            rows += _keys(inner, f"{prefix}{name}{'.NAME.' if get_origin(annotation) is dict else '[].'}")
+        elif isinstance(annotation, type) and is_dataclass(annotation):
+            rows += _fields(annotation, f"{prefix}{name}.")
         elif field.description:
-            rows.append((prefix + name, field.get_default(call_default_factory=True), field.description))
+            default = None if field.is_required() else field.get_default(call_default_factory=True)
+            rows.append((prefix + name, default, field.description))
+    return rows
+
+
+def _is_model(part: object) -> bool:
+    return isinstance(part, type) and issubclass(part, BaseModel)
+
+
+def _fields(settings: type[Any], prefix: str) -> list[tuple[str, Any, str]]:
+    """Return the keys of settings that belong to an engine; their docstring says what they mean."""
+    rows = []
+    for entry in fields(settings):
+        meaning = re.search(rf"^\s+{entry.name}: (.+)$", settings.__doc__ or "", re.MULTILINE)
+        rows.append((prefix + entry.name, entry.default, meaning.group(1) if meaning else settings.__name__))
     return rows
 
 

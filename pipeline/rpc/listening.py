@@ -97,7 +97,7 @@ def _metrics_endpoint(settings: ServerSettings, metrics: Metrics) -> Iterator[No
     except OSError as error:
         raise SettingsError(
             f"cannot listen on {settings.metrics_host}:{settings.metrics_port} for metrics; "
-            "set server.metrics_port, or null to do without"
+            "set server.metrics_port, or none to do without"
         ) from error
     try:
         yield
