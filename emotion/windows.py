@@ -6,6 +6,7 @@ never get in, because only stretches that the voice detector marked are taken.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +54,8 @@ class SpeechCollector:
     """Collects the windows of one channel."""
 
     def __init__(self) -> None:
-        self._kept = np.zeros(0, np.float32)
+        self._blocks: deque[Pcm] = deque()  # bounded by _keep()
+        self._length = 0  # of all blocks
         self._position = 0  # behind the last sample
         self._open: int | None = None  # where speech that no window covers begins
         self._first: int | None = None  # where the open utterance begins
@@ -62,8 +64,7 @@ class SpeechCollector:
 
     def hear(self, pcm: Pcm) -> list[SpeechWindow]:
         """Take audio, speech or not; return the window that became due, if one did."""
-        self._kept = np.concatenate([self._kept, pcm])[-KEPT:]
-        self._position += len(pcm)
+        self._keep(pcm)
         if self._first is None or self._open is None or not self._speaking:
             return []
         if self._position - self._first < LONGEST or self._position - self._open < HOP:
@@ -79,7 +80,8 @@ class SpeechCollector:
     def lose(self, samples: int) -> None:
         """Audio is missing: time goes on, and no window reaches over the gap."""
         self._position += samples
-        self._kept = np.zeros(0, np.float32)
+        self._blocks.clear()
+        self._length = 0
         self._short.clear()
         if self._first is not None:
             self._first = self._open = self._position
@@ -138,6 +140,16 @@ class SpeechCollector:
     def _window(self, start: int, end: int) -> SpeechWindow:
         return SpeechWindow(start=max(0, start), end=end, pcm=self._slice(start, end))
 
+    def _keep(self, pcm: Pcm) -> None:
+        """Append audio, and let go of whole blocks that are older than :data:`KEPT`."""
+        self._blocks.append(pcm)
+        self._length += len(pcm)
+        self._position += len(pcm)
+        while self._length - len(self._blocks[0]) >= KEPT:
+            self._length -= len(self._blocks.popleft())
+
     def _slice(self, start: int, end: int) -> Pcm:
-        first = self._position - len(self._kept)
-        return self._kept[max(0, start - first) : max(0, end - first)].copy()
+        if not self._blocks:
+            return np.zeros(0, np.float32)
+        first = self._position - self._length
+        return np.concatenate(self._blocks)[max(0, start - first) : max(0, end - first)].copy()

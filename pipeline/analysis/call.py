@@ -92,8 +92,8 @@ def analyse(
 ) -> CallReport:  # fmt: skip
     """Analyse one recording.
 
-    A short recording may begin in the middle of a word, and the voice detector may then find nothing at all;
-    such a one is heard again with lower thresholds.
+    A short recording may begin in the middle of a word, and the voice detector may then find nothing that
+    can be judged; such a one is heard again with lower thresholds.
 
     Args:
         channels: float32 at 16 kHz, each of shape (n,).
@@ -103,7 +103,8 @@ def analyse(
     """
     report = _Analysis(channels, roles, tools).run(heard)
     short = max(len(pcm) for pcm in channels) <= SHORT_S * SAMPLE_RATE
-    if short and not any(channel.windows for channel in report.channels):
+    windows = [window for channel in report.channels for window in channel.windows]
+    if short and not any(window.reading.quality > 0 for window in windows):
         lenient = replace(tools.cuts, onset=LENIENT, offset=LENIENT / 2)
         return _Analysis(channels, roles, replace(tools, cuts=lenient)).run(lambda _samples: None)
     return report
