@@ -13,7 +13,6 @@ DECLARATION = "emotion.toml"
 WEIGHTS = "model.onnx"
 BUNDLED = Path(__file__).parent / "bundled"
 FRONT_ENDS = ("voice", "waveform", "encoder")
-DIMENSIONS = ("agitation", "arousal", "valence", "dominance")
 ACTIVATIONS = ("softmax", "sigmoid", "none")
 
 

@@ -56,7 +56,6 @@ class Metrics:
         self.webhooks = Counter(
             "yuetone_webhook_attempts", "Webhook calls by outcome", ["webhook", "outcome"], registry=registry
         )
-        self.outbox = Gauge("yuetone_webhook_outbox", "Webhook deliveries that wait", registry=registry)
         self.emotion = Histogram(
             "yuetone_emotion_inference_seconds",
             "One window in the emotion model, features included",
