@@ -9,13 +9,14 @@ from emotion.base import (
     VoiceReading,
     VoiceWindow,
 )
-from emotion.call import SpeakerAffect, restrained
+from emotion.call import Conversation, SpeakerAffect, restrained
 from emotion.windows import SpeechCollector, SpeechWindow
 
 __all__ = [
     "LABELS",
     "AgitationPoint",
     "AgitationSettings",
+    "Conversation",
     "EmotionEngine",
     "EmotionModelError",
     "EmotionStream",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from emotion.agitation import AgitationCurve, AgitationPoint, AgitationSettings
 from emotion.base import VoiceReading
 from emotion.behaviour import Behaviour, BehaviourTracker
@@ -62,6 +64,33 @@ class SpeakerAffect:
         if points:
             self.point = points[-1]
         return points
+
+
+class Conversation:
+    """Who speaks when, told to all speakers of a call.
+
+    Args:
+        speakers: by channel.
+    """
+
+    def __init__(self, speakers: Sequence[SpeakerAffect]) -> None:
+        self._speakers = speakers
+        self._cut: set[int] = set()  # channels whose utterance was only cut at its greatest length
+
+    def begins(self, channel: int, at: int) -> None:
+        """An utterance begins; one that goes on behind a cut does not."""
+        if channel not in self._cut:
+            for index, speaker in enumerate(self._speakers):
+                speaker.begins(own=index == channel, at=at)
+        self._cut.discard(channel)
+
+    def ends(self, channel: int, at: int, *, cut: bool) -> None:
+        """An utterance ends, or is only cut."""
+        if cut:
+            self._cut.add(channel)
+            return
+        for index, speaker in enumerate(self._speakers):
+            speaker.ends(own=index == channel, at=at)
 
 
 def restrained(probabilities: dict[str, float], *, supported: bool) -> dict[str, float]:

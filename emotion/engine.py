@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,10 +51,11 @@ class OnnxEmotion:
             )
         except Exception as error:  # onnxruntime raises bare exceptions of its own kinds
             raise EmotionModelError(f"onnxruntime cannot load {self.directory.path / WEIGHTS}") from error
+        self._inputs = [node.name for node in self._session.get_inputs()]
         self._check(self.directory)
 
     def _check(self, directory: EmotionDirectory) -> None:
-        inputs = [node.name for node in self._session.get_inputs()]
+        inputs = self._inputs
         wanted = _INPUTS[directory.front_end]
         if isinstance(wanted, set) and not set(inputs) <= wanted:
             raise EmotionModelError(
@@ -98,7 +100,7 @@ class OnnxEmotion:
         return columns
 
     def _feeds(self, window: VoiceWindow, features: Features, baseline: Array | None) -> Mapping[str, Array]:
-        inputs = [node.name for node in self._session.get_inputs()]
+        inputs = self._inputs
         if self.directory.front_end == "voice":
             usual = np.zeros(COUNT, np.float32) if baseline is None else baseline
             known = np.array([[float(baseline is not None)]], np.float32)
@@ -152,11 +154,7 @@ class OnnxEmotionStream:
 
 
 def _no_opinion(features: Features | None) -> VoiceReading:
-    reason = features.quality.reason if features else "short"
-    return VoiceReading(
-        quality=0.0, reason=reason, score=0.0, arousal=0.0, valence=0.5,
-        probabilities=NOTHING.probabilities, baseline=False,
-    )  # fmt: skip
+    return replace(NOTHING, reason=features.quality.reason) if features else NOTHING
 
 
 def interpret(

@@ -63,7 +63,6 @@ class AlertMachine:
         self._role = tellers
         self._channels: dict[int, _Channel] = {}
         self._silent_since = 0
-        self._now = 0
         self._held: dict[str, int] = {}  # rule -> position until which a phrase holds it back
         self._phrases = {
             rule.name: [
@@ -86,7 +85,6 @@ class AlertMachine:
     ) -> list[AlertEvent]:
         """Take a point of a channel's curve, and what is behind it."""
         state = self._channel(channel)
-        self._now = max(self._now, point.at)
         if not state.curve or point.at - state.curve[-1][0] >= SAMPLE_RATE:
             state.curve.append((point.at, point.value))
         found: list[AlertEvent] = []
@@ -114,15 +112,13 @@ class AlertMachine:
     def spoke(self, at: int) -> None:
         """Somebody speaks, or the call is held: no dead air up to ``at``."""
         self._silent_since = max(self._silent_since, at)
-        for state in self._channels.values():
-            for rule in self._rules:
-                if isinstance(rule, DeadAirRule):
-                    self._watch(state, rule).since = None
+        for rule in self._rules:
+            if isinstance(rule, DeadAirRule):
+                self._watch(self._channel(0), rule).since = None
 
     def advance(self, at: int) -> list[AlertEvent]:
         """Time has come to ``at``."""
         found: list[AlertEvent] = []
-        self._now = max(self._now, at)
         for rule in self._rules:
             if isinstance(rule, DeadAirRule) and at - self._silent_since >= rule.silence_s * SAMPLE_RATE:
                 watch = self._watch(self._channel(0), rule)
@@ -164,43 +160,40 @@ class AlertMachine:
         if watch.taken:
             watch.taken = point.value > rule.calm_below
             watch.quiet_until = max(watch.quiet_until, point.at + int(rule.cooldown_s * SAMPLE_RATE))
-        recent = point.at - CURVE_S * SAMPLE_RATE
-        words = [hit for at, hit in hits if at >= recent]
-        why = agitation_evidence(point, words, [doing for doing in doings if doing.at >= recent])
         if watch.open_id is None:
             if watch.since is None or point.at - watch.since < rule.for_s * SAMPLE_RATE:
                 return []
+            why = _why(point, hits, doings)
             found = self._raise(rule, channel, watch.since, point.at, why, point.value)
-            return (
-                found
-                if point.value < rule.escalate_above
-                else [*found, *self._escalate(rule, channel, point, why)]
-            )
+            if found and point.value >= rule.escalate_above:
+                found += self._moved(rule, channel, AlertState.ESCALATED, point, why)
+            return found
         if point.value >= rule.escalate_above and high and not watch.escalated:
-            return self._escalate(rule, channel, point, why)
-        return self._calm(rule, channel, point, why)
+            return self._moved(rule, channel, AlertState.ESCALATED, point, _why(point, hits, doings))
+        if self._is_calm(rule, watch, point):
+            return self._moved(rule, channel, AlertState.CALMED, point, _why(point, hits, doings))
+        return []
 
-    def _escalate(
-        self, rule: AgitationRule, channel: int, point: AgitationPoint, why: str
+    def _moved(
+        self, rule: AgitationRule, channel: int, state: AlertState, point: AgitationPoint, why: str
     ) -> list[AlertEvent]:
+        """Return the open alert in its new state."""
         watch = self._watch(self._channel(channel), rule)
-        if watch.open_id is None:
-            return []
-        watch.escalated = True
-        return [self._event(rule, channel, AlertState.ESCALATED, watch.start, point.at, why, point.value)]
+        watch.escalated |= state is AlertState.ESCALATED
+        event = self._event(rule, channel, state, watch.start, point.at, why, point.value)
+        if state is AlertState.CALMED:
+            watch.open_id = watch.calm_since = None
+            watch.quiet_until = point.at + int(rule.cooldown_s * SAMPLE_RATE)
+        return [event]
 
-    def _calm(self, rule: AgitationRule, channel: int, point: AgitationPoint, why: str) -> list[AlertEvent]:
-        watch = self._watch(self._channel(channel), rule)
+    @staticmethod
+    def _is_calm(rule: AgitationRule, watch: _Watch, point: AgitationPoint) -> bool:
+        """Tell whether the curve has been low for long enough."""
         if point.value > rule.calm_below:
             watch.calm_since = None
-            return []
+            return False
         watch.calm_since = point.at if watch.calm_since is None else watch.calm_since
-        if point.at - watch.calm_since < rule.calm_for_s * SAMPLE_RATE:
-            return []
-        event = self._event(rule, channel, AlertState.CALMED, watch.start, point.at, why, point.value)
-        watch.open_id = watch.calm_since = None
-        watch.quiet_until = point.at + int(rule.cooldown_s * SAMPLE_RATE)
-        return [event]
+        return point.at - watch.calm_since >= rule.calm_for_s * SAMPLE_RATE
 
     def _on_words(
         self, rule: WordsRule, channel: int, folded: str, reading: WordsReading, start: int, end: int
@@ -217,7 +210,13 @@ class AlertMachine:
     # ---------------------------------------------------------------- raising
 
     def _raise(
-        self, rule: Rule, channel: int, start: int, end: int, why: str, value: float | None = None
+        self,
+        rule: Rule,
+        channel: int,
+        start: int,
+        end: int,
+        why: str,
+        value: float | None = None,
     ) -> list[AlertEvent]:
         state = self._channel(channel)
         watch = self._watch(state, rule)
@@ -264,3 +263,10 @@ class AlertMachine:
     @staticmethod
     def _watch(state: _Channel, rule: Rule) -> _Watch:
         return state.watches.setdefault(rule.name, _Watch())
+
+
+def _why(point: AgitationPoint, hits: Sequence[tuple[int, Hit]], doings: Sequence[Behaviour]) -> str:
+    """Return the evidence of the last minute; only made when an alert carries it, not for every point."""
+    recent = point.at - CURVE_S * SAMPLE_RATE
+    words = [hit for at, hit in hits if at >= recent]
+    return agitation_evidence(point, words, [doing for doing in doings if doing.at >= recent])

@@ -13,6 +13,7 @@ from diarization import Role
 from emotion import (
     AgitationPoint,
     AgitationSettings,
+    Conversation,
     EmotionEngine,
     EmotionStream,
     SpeakerAffect,
@@ -60,7 +61,6 @@ class _Channel:
     windows: list[JudgedWindow] = field(default_factory=list)
     curve: list[AgitationPoint] = field(default_factory=list)
     words: float = 0.0
-    continued: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +127,7 @@ class _Analysis:
             )
             for index, pcm in enumerate(channels)
         ]
+        self._conversation = Conversation([state.affect for state in self._channels])
 
     def run(self, heard: Callable[[int], None]) -> CallReport:
         longest = max(len(state.pcm) for state in self._channels)
@@ -172,10 +173,7 @@ class _Analysis:
         match event:
             case SpeechBegan(start=start):
                 state.collector.begin(start)
-                if not state.continued:
-                    for other in self._channels:
-                        other.affect.begins(own=other is state, at=start)
-                state.continued = False
+                self._conversation.begins(state.index, start)
             case SpeechPaused():
                 state.collector.pause()
             case SpeechResumed():
@@ -184,10 +182,7 @@ class _Analysis:
                 self._ended(state, event)
 
     def _ended(self, state: _Channel, ended: SpeechEnded) -> None:
-        state.continued = ended.reason is EndReason.LENGTH
-        if not state.continued:
-            for other in self._channels:
-                other.affect.ends(own=other is state, at=ended.speech_end)
+        self._conversation.ends(state.index, ended.speech_end, cut=ended.reason is EndReason.LENGTH)
         self._judge(state, state.collector.end(ended.speech_end))
         if self._recognise:
             text = self._recognise(state.index, ended.start, state.pcm[ended.start : ended.end])

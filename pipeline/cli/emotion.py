@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 from asr import AsrRequest
 from diarization import Role
 from emotion import EmotionModelError, restrained
+from emotion.agitation import SUPPORT
 from pipeline.alerts.book import Page, read_page
 from pipeline.analysis.call import Pcm, Recognise, Tools, analyse
 from pipeline.analysis.plot import check_target, plot
@@ -30,7 +31,6 @@ from pipeline.errors import SettingsError
 from pipeline.events import SAMPLE_RATE
 
 ROLES = {role.value: role for role in Role}
-SUPPORT = 0.12
 _NAMES = ("customer", "agent")
 
 

@@ -18,6 +18,7 @@ import structlog
 from diarization import Role
 from emotion import (
     AgitationPoint,
+    Conversation,
     EmotionEngine,
     EmotionStream,
     SpeakerAffect,
@@ -55,7 +56,6 @@ class _Speaker:
     collector: SpeechCollector
     stream: EmotionStream | None
     speaking: bool = False
-    continued: bool = False  # the utterance was only cut at its greatest length
     utterances: int = 0
     shown: float = 0.0
 
@@ -99,6 +99,7 @@ class Affect:
             )
             for _role in context.spec.roles
         ]
+        self._conversation = Conversation([speaker.affect for speaker in self._speakers])
         rules = settings.page.rules if settings.hub else ()
         self._machine = AlertMachine(rules, lambda: secrets.token_urlsafe(9), context.roles.of)
         self._expiry = {rule.name: rule.expire_s for rule in rules}
@@ -161,19 +162,12 @@ class Affect:
         self._machine.spoke(start)
         speaker.utterances += 1
         speaker.collector.begin(start)
-        if not speaker.continued:
-            for index, other in enumerate(self._speakers):
-                other.affect.begins(own=index == channel, at=start)
-        speaker.continued = False
+        self._conversation.begins(channel, start)
 
     def _ends(self, channel: int, ended: SpeechEnded) -> None:
-        speaker = self._speakers[channel]
-        speaker.speaking = False
+        self._speakers[channel].speaking = False
         self._machine.spoke(ended.speech_end)
-        speaker.continued = ended.reason is EndReason.LENGTH
-        if not speaker.continued:
-            for index, other in enumerate(self._speakers):
-                other.affect.ends(own=index == channel, at=ended.speech_end)
+        self._conversation.ends(channel, ended.speech_end, cut=ended.reason is EndReason.LENGTH)
 
     def _said(self, channel: int, final: TranscriptEvent) -> None:
         reading = self._speakers[channel].affect.said(final.raw_text, start=final.start, end=final.end)
