@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotion import AgitationSettings, Level, SpeakerAffect, restrained
+from emotion import AgitationSettings, Conversation, Level, SpeakerAffect, restrained
 from emotion.agitation import STEP, AgitationCurve
 from emotion.behaviour import BehaviourTracker
 from emotion.words import load_lexicon, read_words
@@ -178,3 +178,16 @@ def test_earlier_calls_count_from_the_start() -> None:
     point = affect.advance(10 * RATE)[-1]
     assert 0 < point.value < 0.2
     assert point.behaviour == pytest.approx(1.0)
+
+
+def test_an_utterance_that_is_only_cut_is_no_interruption() -> None:
+    speakers = [SpeakerAffect(AgitationSettings(), LEXICON) for _ in range(2)]
+    talk = Conversation(speakers)
+    talk.begins(1, 0)
+    talk.begins(0, 5 * RATE)
+    talk.ends(1, 9 * RATE, cut=True)  # channel 1 goes on
+    talk.begins(1, 9 * RATE)
+    assert speakers[0].doings == []
+    talk.ends(1, 10 * RATE, cut=False)
+    assert "interruption" in [doing.kind for doing in speakers[0].doings]
+    assert speakers[1].doings == []
