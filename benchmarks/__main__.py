@@ -6,6 +6,7 @@ import runpy
 import sys
 
 NAMES = {
+    "diarization": ("benchmarks.diarization.run", "who spoke: error rates, roles, echo, latency, cost"),
     "emotion": ("benchmarks.emotion.run", "vocal emotion, alerts on generated calls, their cost"),
     "emotion-calibrate": ("benchmarks.emotion.calibrate", "search the fusion settings"),
     "call-latency": ("benchmarks.call_latency", "latency and cost of live calls"),

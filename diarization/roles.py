@@ -24,9 +24,18 @@ class ChannelRoles:
     def __init__(self, roles: Sequence[Role]) -> None:
         self._roles = list(roles)
 
+    @property
+    def count(self) -> int:
+        """Number of channels."""
+        return len(self._roles)
+
     def of(self, channel: int) -> Role:
         """Return the role of ``channel``."""
         return self._roles[channel]
+
+    def forget(self) -> None:
+        """Give up all roles, where channels do not tell people apart."""
+        self._roles = [Role.UNKNOWN] * len(self._roles)
 
     def swap(self) -> None:
         """Exchange the two roles, for a line that was wired the wrong way round."""

@@ -41,6 +41,7 @@ class EventLog:
         self._newest: dict[str, int] = {}  # replaceable thing -> its newest server_seq
         self._changed = asyncio.Event()
         self._closed = False
+        self._held = False
 
     @property
     def last_seq(self) -> int:
@@ -54,11 +55,21 @@ class EventLog:
 
     @property
     def closed(self) -> bool:
-        """Whether Ended was published."""
+        """Whether nothing more will come."""
         return self._closed
 
+    def hold_open(self) -> None:
+        """Let more events come behind Ended, until :meth:`close`."""
+        self._held = True
+
+    def close(self) -> None:
+        """Let nothing more come."""
+        self._held = False
+        self._closed = True
+        self._wake()
+
     def publish(self, event: CallEvent, acked: int) -> None:
-        """Append an event; Ended closes the log."""
+        """Append an event; Ended closes the log, unless it is held open."""
         if self._closed:
             return
         self._last_seq += 1
@@ -72,7 +83,10 @@ class EventLog:
         self._kept.append(
             Envelope(call_id=self._call_id, server_seq=self._last_seq, acked=acked, event=event)
         )
-        self._closed = isinstance(event, Ended)
+        self._closed = isinstance(event, Ended) and not self._held
+        self._wake()
+
+    def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
 

@@ -12,8 +12,6 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -30,16 +28,14 @@ from pydantic_settings import (
 from asr.guards import GuardSettings
 from emotion import AgitationSettings
 from pipeline.errors import SettingsError
+from pipeline.sections.base import Section
+from pipeline.sections.diarization import DiarizationSettings, ProfileDiarizationSettings
 from vad.segmenter import SegmenterSettings
 
 ENVIRONMENT_PREFIX = "YUETONE_"
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class ServerSettings(_Section):
+class ServerSettings(Section):
     """Where and how to listen."""
 
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for all")
@@ -74,7 +70,7 @@ class ServerSettings(_Section):
         return path
 
 
-class LimitSettings(_Section):
+class LimitSettings(Section):
     """What one server takes."""
 
     max_calls: int = Field(40, ge=1, description="calls at once; further ones are refused")
@@ -89,7 +85,7 @@ class LimitSettings(_Section):
     overload_lag_s: float = Field(3.0, gt=0, description="s of lag from which Health says overloaded")
 
 
-class AsrSettings(_Section):
+class AsrSettings(Section):
     """Which recogniser, and how to run it."""
 
     model: str = Field("auto", description="registry name, directory, or auto")
@@ -107,7 +103,7 @@ class AsrSettings(_Section):
     guards: GuardSettings = Field(GuardSettings(), description="thresholds against invented text")
 
 
-class PartialSettings(_Section):
+class PartialSettings(Section):
     """When partials are made; all in ms of audio."""
 
     enabled: bool = Field(True, description="False sends finals only")
@@ -116,7 +112,7 @@ class PartialSettings(_Section):
     slowest_ms: int = Field(1920, ge=100, description="the same under load")
 
 
-class EmotionSettings(_Section):
+class EmotionSettings(Section):
     """How something was said."""
 
     enabled: bool = Field(True, description="False leaves out emotion, agitation and the alerts about them")
@@ -124,7 +120,7 @@ class EmotionSettings(_Section):
     device: Literal["cpu", "cuda"] = Field("cpu", description="where to run")
 
 
-class WebhookSettings(_Section):
+class WebhookSettings(Section):
     """Where alerts are sent."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$", description="unique; shown in logs and metrics")
@@ -164,7 +160,7 @@ class WebhookSettings(_Section):
         return self
 
 
-class AlertSettings(_Section):
+class AlertSettings(Section):
     """Alerts for supervisors."""
 
     enabled: bool = Field(True, description="False raises none")
@@ -188,7 +184,7 @@ class AlertSettings(_Section):
         return webhooks
 
 
-class ProfileSettings(_Section):
+class ProfileSettings(Section):
     """What a call may choose by name."""
 
     language: str = Field("yue", description="BCP 47, used when StartCall names none")
@@ -196,13 +192,16 @@ class ProfileSettings(_Section):
     vad: SegmenterSettings = Field(SegmenterSettings(), description="how utterances are cut")
     partials: PartialSettings = Field(PartialSettings(), description="when partials are made")
     agitation: AgitationSettings = Field(AgitationSettings(), description="how evidence becomes agitation")
+    diarization: ProfileDiarizationSettings = Field(
+        ProfileDiarizationSettings(), description="what to make of channels and voices"
+    )
     lexicon: tuple[Path, ...] = Field((), description="TOML files with further words of complaint")
     alert_rules: Path | None = Field(
         None, description="TOML file of alert rules instead of the built-in ones"
     )
 
 
-class LogSettings(_Section):
+class LogSettings(Section):
     """What the server writes to standard error; never speech, names or numbers of a call."""
 
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level written")
@@ -221,6 +220,7 @@ class Settings(BaseSettings):
     asr: AsrSettings = AsrSettings()
     vad_aggressiveness: int = Field(1, ge=0, le=3, description="of webrtcvad; 3 lets least through")
     profiles: dict[str, ProfileSettings] = Field(default_factory=lambda: {"default": ProfileSettings()})
+    diarization: DiarizationSettings = DiarizationSettings()
     emotion: EmotionSettings = EmotionSettings()
     alerts: AlertSettings = AlertSettings()
     log: LogSettings = LogSettings()

@@ -11,6 +11,10 @@ from asr import AsrEngine, AsrRequest, ModelError
 from asr.directory import ModelDirectory
 from asr.promoted import promoted_directory
 from asr.registry import PROMOTED, resolve
+from diarization import DiarizationError
+from diarization.directory import BUNDLED_SEGMENTATION, BUNDLED_SPEAKER
+from diarization.evidence import read_phrases
+from diarization.tracker import VoiceEngines, tracker_settings
 from emotion import EmotionEngine, EmotionModelError
 from emotion.directory import BUNDLED as EMOTION_BUNDLED
 from pipeline.config import Settings
@@ -74,14 +78,61 @@ def emotion_directory(settings: Settings) -> Path:
     Raises:
         ModelError: nothing was promoted, or the pointer is damaged.
     """
-    model = settings.emotion.model
+    return _promoted_or(settings, settings.emotion.model, "emotion", EMOTION_BUNDLED)
+
+
+def build_voices(settings: Settings) -> VoiceEngines | None:
+    """Return what tells voices apart; None where it is turned off.
+
+    Raises:
+        SettingsError: a model cannot be used; the message names the fix.
+    """
+    if not settings.diarization.enabled:
+        return None
+    from diarization.onnx import OnnxEmbedder, OnnxSegmentation  # noqa: PLC0415 (loads onnxruntime)
+
+    chosen = settings.diarization
+    try:
+        embedder = OnnxEmbedder(
+            _promoted_or(settings, chosen.speaker_model, "speaker", BUNDLED_SPEAKER), chosen.device
+        )
+        segmenter = OnnxSegmentation(
+            _promoted_or(settings, chosen.segmentation_model, "segmentation", BUNDLED_SEGMENTATION),
+            chosen.device,
+        )
+    except (DiarizationError, ModelError) as error:
+        raise SettingsError(f"diarization: {error}") from error
+    return VoiceEngines(
+        segmenter=segmenter, embedder=embedder, settings=tracker_settings(embedder, segmenter)
+    )
+
+
+def check_phrases(settings: Settings) -> None:
+    """Read the phrases of every profile once, so that a wrong file is told at start-up.
+
+    Raises:
+        SettingsError: a file cannot be used.
+    """
+    for name, profile in settings.profiles.items():
+        try:
+            read_phrases(profile.diarization.phrases)
+        except DiarizationError as error:
+            raise SettingsError(f"profiles.{name}.diarization.phrases: {error}") from error
+
+
+def _promoted_or(settings: Settings, model: str, kind: str, bundled: Path) -> Path:
+    """Return the directory that a setting means.
+
+    Raises:
+        ModelError: nothing was promoted, or the pointer is damaged.
+    """
     if model in ("auto", PROMOTED):
-        promoted = promoted_directory(settings.asr.models_dir, "emotion")
+        promoted = promoted_directory(settings.asr.models_dir, kind)
         if promoted is not None:
             return promoted
         if model == PROMOTED:
-            raise ModelError("no emotion model was promoted; set emotion.model to auto")
-    return EMOTION_BUNDLED if model in ("auto", "bundled") else Path(model).expanduser()
+            raise ModelError(f"no {kind} model was promoted; set it to auto")
+    return bundled if model in ("auto", "bundled") else Path(model).expanduser()
 
 
 def build_vad(settings: Settings) -> VadEngine:

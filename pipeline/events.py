@@ -12,6 +12,7 @@ from enum import StrEnum
 from asr import Word
 from diarization import Role
 from pipeline.assist import AlertEvent, EmotionEvent
+from pipeline.speakers import AttributionEvent, ChannelFinding, SecondLookEvent, SpeakerEvent
 
 SAMPLE_RATE = 16_000
 
@@ -181,7 +182,7 @@ class LanguageSpan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranscriptEvent:
-    """What was said in an utterance; ``words`` are in samples of the call."""
+    """What was said in an utterance; ``words`` are in samples of the call, ``word_speakers`` go with them."""
 
     utterance_id: str
     revision: int
@@ -198,6 +199,7 @@ class TranscriptEvent:
     confidence: float | None = None
     forced: bool = False
     speaker: str | None = None
+    word_speakers: tuple[str, ...] = ()
 
 
 class MarkKind(StrEnum):
@@ -256,6 +258,7 @@ class Ended:
     utterances: int
     gap: int
     reason: str
+    second_look: bool = False
 
 
 CallEvent = (
@@ -264,6 +267,10 @@ CallEvent = (
     | TranscriptEvent
     | EmotionEvent
     | AlertEvent
+    | AttributionEvent
+    | SpeakerEvent
+    | ChannelFinding
+    | SecondLookEvent
     | Mark
     | HealthReport
     | WarningEvent

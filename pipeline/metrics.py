@@ -62,6 +62,12 @@ class Metrics:
             buckets=_LATENCY_BUCKETS,
             registry=registry,
         )
+        self.diarization = Histogram(
+            "yuetone_diarization_seconds",
+            "One utterance in the diarization models",
+            buckets=_LATENCY_BUCKETS,
+            registry=registry,
+        )
         self.failures = Counter(
             "yuetone_failures", "Failures of our own, by stage", ["stage"], registry=registry
         )

@@ -31,6 +31,7 @@ class CallRegistry:
         self._calls: dict[str, CallSession] = {}
         self._attached: set[str] = set()
         self._lost: dict[str, asyncio.TimerHandle] = {}
+        self._reviews: dict[asyncio.Task[None], CallSession] = {}
         self._draining = False
         self._empty = asyncio.Event()
         self._empty.set()
@@ -112,6 +113,20 @@ class CallRegistry:
             _log.info(
                 "call ended", call=call_id, audio_s=round(audio_s, 1), utterances=session.context.utterances
             )
+            self._look_again(session)
+
+    def _look_again(self, session: CallSession) -> None:
+        """Let a second look go on behind the call; watchers can still find it."""
+        if session.recording is None:
+            return
+        task = self._tasks.create_task(session.look_again(), name=f"second look {session.spec.call_id}")
+        self._reviews[task] = session  # bounded by the reviewer, which refuses what it has no room for
+        task.add_done_callback(lambda done: self._reviews.pop(done, None))
+
+    def stop_reviews(self) -> None:
+        """Give up all second looks."""
+        for task in list(self._reviews):
+            task.cancel()
 
     def detach(self, session: CallSession) -> None:
         """The stream of a call is gone: keep the call for a while, then end it."""
@@ -124,12 +139,13 @@ class CallRegistry:
         self._lost[call_id] = loop.call_later(window, session.close, "lost")
 
     def find(self, call_id: str) -> CallSession:
-        """Return a live call.
+        """Return a live call, or one that is being looked at again.
 
         Raises:
             UnknownCall: there is none of that id.
         """
-        session = self._calls.get(call_id)
+        finished = (session for session in self._reviews.values() if session.spec.call_id == call_id)
+        session = self._calls.get(call_id) or next(finished, None)
         if session is None:
             raise UnknownCall("no live call has this call_id")
         return session

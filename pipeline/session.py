@@ -10,6 +10,9 @@ from dataclasses import dataclass
 import structlog
 
 from asr.language import whisper_code
+from diarization import Role
+from diarization.evidence import read_phrases
+from diarization.tracker import VoiceEngines
 from emotion import EmotionEngine
 from pipeline.alerts.book import RuleBook
 from pipeline.alerts.hub import AlertHub
@@ -19,9 +22,14 @@ from pipeline.events import SAMPLE_RATE, CallSpec, ClientMessage, EndCall, Ended
 from pipeline.mailbox import Mailbox
 from pipeline.metrics import Metrics
 from pipeline.pool import AsrScheduler
+from pipeline.review.recording import Recording
+from pipeline.review.reviewer import Reviewer, ReviewError
+from pipeline.speakers import LookState, SecondLookEvent
 from pipeline.stages.affect import Affect, AffectSettings
-from pipeline.stages.affect_inbox import AffectInbox
 from pipeline.stages.context import CallContext
+from pipeline.stages.crosstalk import ChannelWatch
+from pipeline.stages.diarize import Diarize, DiarizeSettings
+from pipeline.stages.inbox import Inbox, InboxItem
 from pipeline.stages.ingest import ChannelQueue, Ingest
 from pipeline.stages.segment import SegmentQueue, segment
 from pipeline.stages.transcribe import Transcribe
@@ -31,6 +39,9 @@ from vad.segmenter import Segmenter
 MAILBOX_MESSAGES = 64
 CHANNEL_ITEMS = 64
 SEGMENT_ITEMS = 256
+CHANNELS_OF_A_CALL = 2
+VOICE_ITEMS = 1024
+"""A minute of audio: a client that sends faster than in real time shall lose no labels."""
 
 _log = structlog.get_logger(__name__)
 
@@ -46,6 +57,9 @@ class Engines:
         metrics: where to count.
         emotion: the judge of voices; None without one.
         emotion_thread: where it runs.
+        voices: tells voices apart; None where that is turned off.
+        voice_thread: where it runs.
+        reviewer: looks at recordings again; None where that is turned off.
         alerts: keeps alerts; None where they are turned off.
         book: rules and words by profile.
     """
@@ -56,6 +70,9 @@ class Engines:
     metrics: Metrics
     emotion: EmotionEngine | None
     emotion_thread: Executor
+    voices: VoiceEngines | None
+    voice_thread: Executor
+    reviewer: Reviewer | None
     alerts: AlertHub | None
     book: RuleBook
 
@@ -85,6 +102,11 @@ class CallSession:
         self.context = CallContext(spec, profile, limits, engines.scheduler, engines.metrics)
         self.context.wants_states = engines.emotion is not None and engines.emotion.wants_states
         self._engines = engines
+        watched = profile.diarization.crosstalk
+        if len(spec.roles) == CHANNELS_OF_A_CALL and watched != "off":
+            self.context.watch = ChannelWatch(self.context, correct=watched == "correct")
+        self.recording = self._kept()
+        self._diarize: Diarize | None = None
         # When full, the stream's reader waits, and gRPC holds the client back.
         self.mailbox: Mailbox[ClientMessage] = Mailbox(MAILBOX_MESSAGES)
 
@@ -132,15 +154,58 @@ class CallSession:
         finally:
             self._conclude(reason)
 
+    def _kept(self) -> Recording | None:
+        """Return where the call is kept for a second look: one channel, of which nobody said who it is."""
+        wanted = self.context.profile.diarization.second_look and self._engines.voices is not None
+        mixed = self.spec.roles == (Role.UNKNOWN,)
+        return self._engines.reviewer.recording() if self._engines.reviewer and wanted and mixed else None
+
+    async def look_again(self) -> None:
+        """Look at the recording of the finished call; tell its watchers what that changes."""
+        if self.recording is None:
+            return
+        context = self.context
+        try:
+            context.emit(await self._second_look(self.recording))
+        except asyncio.CancelledError:
+            context.emit(SecondLookEvent(state=LookState.SKIPPED, reason="the server stops"))
+            raise
+        finally:
+            self.recording.delete()
+            context.log.close()
+
+    async def _second_look(self, recording: Recording) -> SecondLookEvent:
+        if self._engines.reviewer is None or self._diarize is None:
+            return SecondLookEvent(state=LookState.SKIPPED, reason="the call ended before it began")
+        recording.finish()
+        self.context.emit(SecondLookEvent(state=LookState.WAITING))
+        try:
+            turns = await self._engines.reviewer.review(recording)
+        except ReviewError as error:
+            self._engines.metrics.failures.labels("second look").inc()
+            _log.warning("second look failed", call=self.spec.call_id, reason=str(error))
+            return SecondLookEvent(state=LookState.FAILED, reason=str(error))
+        return SecondLookEvent(state=LookState.DONE, changed=self._diarize.review(turns))
+
     async def _graph(self) -> str:
         """Wire the stages of one call; return why it ended.
 
         mailbox → ingest → (per channel) segment → transcribe → the event log
-                                              └─────────┴→ affect → the event log
+                                              ├─────────┼→ affect → the event log
+                                              └─────────┴→ diarize → the event log
         """
         context = self.context
         channels: list[ChannelQueue] = [asyncio.Queue(CHANNEL_ITEMS) for _ in self.spec.roles]
-        inbox = AffectInbox()
+        inboxes = (Inbox(), Inbox(VOICE_ITEMS))
+        self._diarize = Diarize(
+            context,
+            DiarizeSettings(
+                engines=self._engines.voices,
+                thread=self._engines.voice_thread,
+                phrases=read_phrases(context.profile.diarization.phrases),
+                recording=self.recording,
+            ),
+        )
         affect = Affect(
             context,
             AffectSettings(
@@ -151,12 +216,13 @@ class CallSession:
             ),
         )
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(affect.run(inbox), name="affect")
+            tasks.create_task(affect.run(inboxes[0]), name="affect")
+            tasks.create_task(self._diarize.run(inboxes[1]), name="diarize")
             ended = tasks.create_task(Ingest(context, channels).run(self.mailbox), name="ingest")
             for index, channel in enumerate(channels):
                 segments: SegmentQueue = asyncio.Queue(SEGMENT_ITEMS)
                 segmenter = Segmenter(context.profile.vad)
-                tell = functools.partial(inbox.offer, index)
+                tell = functools.partial(_offer, inboxes, index)
                 vad = self._engines.vad.stream()
                 tasks.create_task(
                     segment(channel, segments, vad, segmenter, self._engines.vad_thread, tell),
@@ -168,6 +234,8 @@ class CallSession:
 
     def _conclude(self, reason: str) -> None:
         context = self.context
+        if self.recording is not None:
+            context.log.hold_open()
         if self.error:
             context.emit(
                 ErrorEvent(
@@ -187,10 +255,17 @@ class CallSession:
                 * SAMPLE_RATE
                 // self.spec.sample_rate,
                 reason=reason,
+                second_look=self.recording is not None,
             )
         )
         self.mailbox.close(EndCall(reason=reason))
         self._engines.metrics.calls.labels(reason).inc()
+
+
+def _offer(inboxes: tuple[Inbox, ...], channel: int, item: InboxItem) -> None:
+    """Tell every assisting stage; none makes the transcript wait."""
+    for inbox in inboxes:
+        inbox.offer(channel, item)
 
 
 def _first(group: BaseExceptionGroup[CallError]) -> CallError:

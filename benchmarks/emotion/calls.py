@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scripts.finetune.emotion.bundled import part
-from scripts.finetune.emotion.line import Line
-from scripts.finetune.emotion.sets import Clip, load, read_set
+from scripts.finetune.voices.line import Line
+from scripts.finetune.voices.sets import Clip, load, read_set
 
 Pcm = NDArray[np.float32]
 

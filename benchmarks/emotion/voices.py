@@ -18,9 +18,9 @@ from emotion.words import load_lexicon
 from pipeline.analysis.call import Tools, analyse
 from pipeline.analysis.recording import read_audio
 from scripts.finetune.emotion.bundled import SEED, ordinary_clips
-from scripts.finetune.emotion.line import Line
 from scripts.finetune.emotion.scores import agitation_figures, by_emotion
-from scripts.finetune.emotion.sets import Clip, load, read_set
+from scripts.finetune.voices.line import Line
+from scripts.finetune.voices.sets import Clip, load, read_set
 from vad import VadEngine
 from vad.segmenter import SegmenterSettings
 

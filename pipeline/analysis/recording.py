@@ -35,10 +35,13 @@ class Recording:
     seconds: float
 
 
-def read_audio(path: Path) -> Recording:
-    """Read WAV, FLAC, OGG or MP3 of one or two channels, brought to the usual level of a call.
+def read_audio(path: Path, *, level: bool = True) -> Recording:
+    """Read WAV, FLAC, OGG or MP3 of one or two channels.
 
-    One gain for all channels: a voice detector hears levels, and a recording may have any.
+    Args:
+        path: of the file.
+        level: bring it to the usual level of a call, with one gain for all channels: a voice detector hears
+            levels, and a recording may have any. Without, it is heard as a live call would be.
 
     Raises:
         SettingsError: no such file, not audio, empty, or more than two channels.
@@ -61,7 +64,7 @@ def read_audio(path: Path) -> Recording:
     channels = [np.ascontiguousarray(channel) for channel in samples.T]
     if rate != SAMPLE_RATE:
         channels = [np.asarray(soxr.resample(channel, rate, SAMPLE_RATE), np.float32) for channel in channels]
-    gain = np.float32(min(GREATEST_GAIN, USUAL_RMS / max(_active_rms(c) for c in channels)))
+    gain = np.float32(min(GREATEST_GAIN, USUAL_RMS / max(_active_rms(c) for c in channels)) if level else 1.0)
     return Recording(channels=tuple(channel * gain for channel in channels), seconds=len(samples) / rate)
 
 

@@ -8,7 +8,7 @@ from importlib.metadata import version as installed_version
 
 import typer
 
-from pipeline.cli import alerts, call, config, emotion, models, serve
+from pipeline.cli import alerts, call, config, diarize, emotion, models, serve
 from pipeline.errors import SettingsError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.command("serve")(serve.serve_command)
 app.command("call")(call.call_command)
 app.command("demo")(call.demo_command)
+app.command("diarize")(diarize.diarize_command)
 app.command("emotion")(emotion.emotion_command)
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(models.app, name="models")

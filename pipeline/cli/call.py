@@ -47,8 +47,9 @@ def call_command(
         str | None, typer.Option(help="host:port of a running server; else one is started.")
     ] = None,
     roles: Annotated[
-        str, typer.Option(help="Who is on each channel: customer, agent, unknown.")
-    ] = "customer,agent",
+        str | None,
+        typer.Option(help="Who is on each channel [default: customer,agent; unknown for one channel]."),
+    ] = None,
     speed: Annotated[
         float, typer.Option(min=0, help="1 is real time; 0 as fast as the server accepts.")
     ] = 1.0,
@@ -69,11 +70,13 @@ def call_command(
     Examples:
         yuetone call recording.wav
 
+        yuetone call mixed-down.wav --roles unknown
+
         yuetone call recording.wav --server asr.example:50051 --roles agent,customer
 
         yuetone call recording.wav --speed 0 --json | jq -r 'select(.transcript.is_final).transcript.text'
     """
-    names = tuple(role.strip() for role in roles.split(","))
+    names = tuple(role.strip() for role in roles.split(",")) if roles else ()
     if unknown := [name for name in names if name not in client.ROLES]:
         raise SettingsError(
             f"--roles: no role {unknown[0]!r}; use customer, agent or unknown, split by commas"
@@ -81,6 +84,7 @@ def call_command(
     if tls_ca and not tls_ca.is_file():
         raise SettingsError(f"--tls-ca: no file at {tls_ca}")
     recording = client.read_recording(file)
+    names = names or (("customer", "agent") if recording.channels > 1 else ("unknown",))
     options = client.CallOptions(
         call_id=call_id or f"call-{uuid.uuid4().hex[:12]}",
         roles=names,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Self
 
 from rich.console import Console, Group, RenderableType
@@ -10,8 +12,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from asr.text.reading import reading_form
 from pipeline.rpc.client import LatencyMeter, percentile
-from yuetone.v1 import assist_pb2, audio_pb2, transcript_pb2
+from yuetone.v1 import assist_pb2, audio_pb2, speakers_pb2, transcript_pb2
 from yuetone.v1 import call_service_pb2 as pb
 
 _NAMES = {
@@ -19,6 +22,12 @@ _NAMES = {
     audio_pb2.ROLE_AGENT: ("客服 agent", "green"),
     audio_pb2.ROLE_UNSPECIFIED: ("", "white"),
 }
+_FINDINGS = {
+    "swapped": "agent and customer are wired the wrong way round",
+    "identical": "carries the same as the other one",
+    "echo": "repeats the other one",
+}
+UNKNOWN = audio_pb2.ROLE_UNSPECIFIED
 LINES_SHOWN = 14
 ALERTS_SHOWN = 3
 SHOWN_FROM = 0.2
@@ -40,9 +49,47 @@ class Totals:
     partials: int = 0
     warnings: int = 0
     alerts: int = 0
+    attributions: int = 0
     agitation: float = 0.0
     dropped_partials: int = 0
     ended: pb.Ended | None = None
+
+
+def _who(transcript: transcript_pb2.Transcript) -> str:
+    """Return role, and the label of the voice where the channel has more than its usual one."""
+    name, _style = _NAMES.get(transcript.role, ("", ""))
+    extra = transcript.speaker if transcript.speaker[1:] != "1" or not name else ""
+    return f"{name} {extra}".strip()
+
+
+def by_speaker(
+    transcript: transcript_pb2.Transcript, roles: Mapping[str, audio_pb2.Role.ValueType]
+) -> list[transcript_pb2.Transcript]:
+    """Return a final as one line for each stretch of words of one voice, or as it is.
+
+    Args:
+        transcript: a final.
+        roles: of the voices, as far as they are known.
+    """
+    runs = [list(run) for _speaker, run in groupby(transcript.words, key=lambda word: word.speaker)]
+    if len(runs) < 2:
+        return [transcript]
+    parts = []
+    for run in runs:
+        voice = run[0].speaker
+        text = "".join(f" {word.text}" if word.text.isascii() else word.text for word in run)
+        parts.append(
+            transcript_pb2.Transcript(
+                utterance_id=transcript.utterance_id,
+                speaker=voice,
+                role=transcript.role
+                if voice == transcript.speaker
+                else roles.get(voice, audio_pb2.ROLE_UNSPECIFIED),
+                start_ms=run[0].start_ms,
+                text=reading_form(text.strip()),
+            )
+        )
+    return parts
 
 
 def clock(ms: int) -> str:
@@ -66,6 +113,7 @@ class CallView:
         self._newest: dict[int, str] = {}  # channel -> its newest utterance
         self._agitation: dict[str, float] = {}  # utterance -> agitation while it was the newest
         self._moods: dict[str, str] = {}  # utterance -> likeliest label of its voice
+        self._roles: dict[str, audio_pb2.Role.ValueType] = {}  # of voices
         self._alerts: list[Text] = []
         self._live = Live(console=console, refresh_per_second=12, transient=False, vertical_overflow="crop")
         self.totals = Totals()
@@ -92,17 +140,32 @@ class CallView:
                 self._emotion(message.emotion)
             case "alert":
                 self._alert(message.alert)
-            case "warning":
-                self.totals.warnings += 1
-                self._note(f"warning {message.warning.code}: {message.warning.message}")
-            case "error":
-                self._note(f"error {message.error.code}: {message.error.message}")
-            case "health":
-                self.totals.dropped_partials = message.health.dropped_partials
-            case "ended":
-                self.totals.ended = message.ended
+            case "speaker":
+                self._roles[message.speaker.speaker] = message.speaker.role
+            case "attribution":
+                self._attribution(message.attribution)
+            case "channel_finding" | "warning" | "error":
+                self._odd(message)
+            case "health" | "ended":
+                self._count(message)
         if self._console.is_terminal:
             self._live.update(self._table())
+
+    def _count(self, message: pb.StreamCallResponse) -> None:
+        if message.HasField("ended"):
+            self.totals.ended = message.ended
+        else:
+            self.totals.dropped_partials = message.health.dropped_partials
+
+    def _odd(self, message: pb.StreamCallResponse) -> None:
+        """Show what should not be."""
+        if message.HasField("channel_finding"):
+            self._finding(message.channel_finding)
+        elif message.HasField("warning"):
+            self.totals.warnings += 1
+            self._note(f"warning {message.warning.code}: {message.warning.message}")
+        else:
+            self._note(f"error {message.error.code}: {message.error.message}")
 
     def _note(self, text: str) -> None:
         self._console.print(Text(text, style="yellow"))
@@ -135,6 +198,23 @@ class CallView:
             shown.append(f"激動 {agitation:.0%}")
         return f" 〔{'，'.join(shown)}〕" if shown else ""
 
+    def _attribution(self, told: speakers_pb2.Attribution) -> None:
+        """Show an utterance on the side of who said it."""
+        row = self._rows.get(told.utterance_id)
+        if row is None:
+            return
+        changed = (row.role, row.speaker) != (told.role, told.speaker)
+        row.role, row.speaker = told.role, told.speaker
+        self.totals.attributions += changed
+        if changed and not self._console.is_terminal:
+            line = f"[{clock(row.start_ms)}] → {_who(row)}"
+            self._console.print(Text(line, style="dim"), soft_wrap=True)
+
+    def _finding(self, finding: speakers_pb2.ChannelFinding) -> None:
+        kind = speakers_pb2.ChannelFinding.Kind.Name(finding.kind).removeprefix("KIND_").lower()
+        corrected = "corrected" if finding.corrected else "left as it is"
+        self._note(f"channel {finding.channel}: {_FINDINGS.get(kind, kind)}, {corrected}")
+
     def _transcript(self, transcript: transcript_pb2.Transcript) -> None:
         self.totals.finals += transcript.is_final
         self.totals.partials += not transcript.is_final
@@ -144,9 +224,9 @@ class CallView:
         self._rows[transcript.utterance_id] = transcript
         self._newest[transcript.channel] = transcript.utterance_id
         if transcript.is_final and not self._console.is_terminal:
-            name, _style = _NAMES.get(transcript.role, ("", ""))
-            line = f"[{clock(transcript.start_ms)}] {name:<12} {transcript.text}"
-            self._console.print(line + self._mood(transcript.utterance_id), markup=False, soft_wrap=True)
+            for part in by_speaker(transcript, self._roles):
+                line = f"[{clock(part.start_ms)}] {_who(part):<12} {part.text}"
+                self._console.print(line + self._mood(part.utterance_id), markup=False, soft_wrap=True)
 
     def _table(self, *, everything: bool = False) -> RenderableType:
         table = Table.grid(padding=(0, 1), expand=True)
@@ -159,6 +239,8 @@ class CallView:
             text = Text(row.text, style=style if row.is_final else f"{style} italic dim")
             if not row.is_final:
                 text.append(" …")
+            if row.speaker and row.speaker[1:] != "1":
+                text.append(f" {row.speaker}", style="dim")
             text.append(self._mood(row.utterance_id), style="not italic red")
             sides = ("", text) if row.role == audio_pb2.ROLE_AGENT else (text, "")
             table.add_row(clock(row.start_ms), *sides)

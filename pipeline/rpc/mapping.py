@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from asr import Word
 from diarization import Role
 from pipeline import events as ev
+from pipeline.assist import AlertEvent, EmotionEvent
 from pipeline.errors import InvalidRequest, UnsupportedAudio
-from pipeline.rpc import assist
+from pipeline.rpc import assist, speakers
 from pipeline.rpc.words import ROLES, ROLES_OUT, milliseconds
+from pipeline.speakers import AttributionEvent, ChannelFinding, SecondLookEvent, SpeakerEvent
 from pipeline.stages.context import MAX_HOTWORDS
 from yuetone.v1 import audio_pb2, call_service_pb2, transcript_pb2
 
@@ -184,8 +185,6 @@ def response(envelope: ev.Envelope, limits: call_service_pb2.Limits) -> call_ser
             message.speech.CopyFrom(_speech(event))
         case ev.TranscriptEvent():
             message.transcript.CopyFrom(_transcript(event))
-        case ev.EmotionEvent() | ev.AlertEvent():
-            assist.put(event, message)
         case ev.Mark():
             message.mark.CopyFrom(_mark(event))
         case ev.HealthReport():
@@ -196,7 +195,16 @@ def response(envelope: ev.Envelope, limits: call_service_pb2.Limits) -> call_ser
             message.error.CopyFrom(_error(event))
         case ev.Ended():
             message.ended.CopyFrom(_ended(event))
+        case _:
+            _put_assisting(event, message)
     return message
+
+
+def _put_assisting(event: ev.CallEvent, message: call_service_pb2.StreamCallResponse) -> None:
+    if isinstance(event, EmotionEvent | AlertEvent):
+        assist.put(event, message)
+    elif isinstance(event, AttributionEvent | SpeakerEvent | ChannelFinding | SecondLookEvent):
+        speakers.put(event, message)
 
 
 def _started(event: ev.Started, limits: call_service_pb2.Limits) -> call_service_pb2.Started:
@@ -234,7 +242,7 @@ def _transcript(event: ev.TranscriptEvent) -> transcript_pb2.Transcript:
         stability=event.stability,
         text=event.text,
         raw_text=event.raw_text,
-        words=[_word(word) for word in event.words],
+        words=_words(event),
         language_spans=[
             transcript_pb2.LanguageSpan(language=span.language, start=span.start, end=span.end)
             for span in event.spans
@@ -244,13 +252,18 @@ def _transcript(event: ev.TranscriptEvent) -> transcript_pb2.Transcript:
     )
 
 
-def _word(word: Word) -> transcript_pb2.Word:
-    return transcript_pb2.Word(
-        text=word.text,
-        start_ms=milliseconds(word.start),
-        end_ms=milliseconds(word.end),
-        confidence=word.confidence,
-    )
+def _words(event: ev.TranscriptEvent) -> list[transcript_pb2.Word]:
+    speakers_known = event.word_speakers or ("",) * len(event.words)
+    return [
+        transcript_pb2.Word(
+            text=word.text,
+            start_ms=milliseconds(word.start),
+            end_ms=milliseconds(word.end),
+            confidence=word.confidence,
+            speaker=speaker or None,
+        )
+        for word, speaker in zip(event.words, speakers_known, strict=True)
+    ]
 
 
 def _mark(event: ev.Mark) -> call_service_pb2.TimelineMark:
@@ -287,4 +300,5 @@ def _ended(event: ev.Ended) -> call_service_pb2.Ended:
         utterances=event.utterances,
         gap_ms=milliseconds(event.gap),
         reason=event.reason,
+        second_look=event.second_look,
     )

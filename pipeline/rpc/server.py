@@ -13,16 +13,18 @@ from grpc_health.v1 import health as health_service
 from threadpoolctl import threadpool_limits
 
 from asr import AsrEngine, ModelError
+from diarization.evidence import read_phrases
 from pipeline.alerts.book import RuleBook
 from pipeline.alerts.hub import AlertHub
 from pipeline.alerts.store import MEMORY, AlertStore
 from pipeline.alerts.webhook import WebhookSender, route_of
 from pipeline.config import Settings
-from pipeline.engines import asr_factory, build_emotion, build_vad, find_model
+from pipeline.engines import asr_factory, build_emotion, build_vad, build_voices, check_phrases, find_model
 from pipeline.errors import SettingsError
 from pipeline.metrics import Metrics
 from pipeline.pool import AsrScheduler, ServedModel
 from pipeline.registry import CallRegistry
+from pipeline.review.reviewer import Reviewer
 from pipeline.rpc.listening import listening
 from pipeline.session import Engines
 
@@ -84,6 +86,7 @@ async def serve(
         SettingsError: the model, a certificate or the address cannot be used.
     """
     directory = find_model(settings)
+    check_phrases(settings)
     threadpool_limits(1, user_api="blas")  # numpy's products here are tiny; idle BLAS threads spin
     metrics, stopping = Metrics(), asyncio.Event()
     scheduler = AsrScheduler(
@@ -100,6 +103,11 @@ async def serve(
         metrics=metrics,
         emotion=build_emotion(settings),
         emotion_thread=ThreadPoolExecutor(1, thread_name_prefix="emotion"),
+        voices=build_voices(settings),
+        voice_thread=ThreadPoolExecutor(1, thread_name_prefix="voices"),
+        reviewer=Reviewer(settings.diarization.second_look)
+        if settings.diarization.second_look.enabled
+        else None,
         book=RuleBook(settings.profiles),
         alerts=_alert_hub(settings, metrics),
     )
@@ -128,16 +136,24 @@ async def serve(
                 await _drain(server, health, registry, settings.server.shutdown_grace_s)
             if engines.alerts and not await engines.alerts.flush():
                 _log.error("alerts could not be stored before the end")
+            registry.stop_reviews()
             for task in (worker, *others):
                 task.cancel()
     except BaseExceptionGroup as group:
         raise _plain(group) from group
     finally:
-        for thread in (engines.vad_thread, engines.emotion_thread):
+        for thread in (engines.vad_thread, engines.emotion_thread, engines.voice_thread):
             thread.shutdown(wait=False, cancel_futures=True)
+        if engines.reviewer:
+            await engines.reviewer.close()
         if engines.alerts:
             engines.alerts.close()
         _log.info("stopped")
+
+
+def _reviewer(settings: Settings) -> Reviewer | None:
+    wanted = settings.diarization.second_look
+    return Reviewer(wanted) if wanted.enabled else None
 
 
 def _alert_hub(settings: Settings, metrics: Metrics) -> AlertHub | None:
@@ -175,7 +191,8 @@ async def _reload(settings: Settings, engines: Engines, asked: asyncio.Event) ->
         await asked.wait()
         asked.clear()
         for what, load in (
-            ("model", _reload_recogniser), ("emotion model", _reload_emotion), ("rules", _reload_rules),
+            ("model", _reload_recogniser), ("emotion model", _reload_emotion),
+            ("speaker models", _reload_voices), ("rules", _reload_rules),
         ):  # fmt: skip
             try:
                 told = await load(settings, engines)
@@ -202,8 +219,16 @@ async def _reload_emotion(settings: Settings, engines: Engines) -> dict[str, str
     return {"model": engines.emotion.name if engines.emotion else "none"}
 
 
-async def _reload_rules(_settings: Settings, engines: Engines) -> dict[str, str]:
-    """Read rules and words again, for calls that begin from now on."""
+async def _reload_voices(settings: Settings, engines: Engines) -> dict[str, str]:
+    """Load them beside the old ones; calls that begin from now on use them."""
+    engines.voices = await asyncio.get_running_loop().run_in_executor(None, build_voices, settings)
+    return {"model": engines.voices.embedder.name if engines.voices else "none"}
+
+
+async def _reload_rules(settings: Settings, engines: Engines) -> dict[str, str]:
+    """Read rules, words and phrases again, for calls that begin from now on."""
+    read_phrases.cache_clear()
+    check_phrases(settings)
     await asyncio.get_running_loop().run_in_executor(None, engines.book.reload)
     return {}
 

@@ -12,7 +12,7 @@ import structlog
 
 from pipeline.config import Settings
 from pipeline.errors import AtCapacity, CallError, IdleTimeout, InternalFailure, InvalidRequest, SlowConsumer
-from pipeline.events import EndCall, Pause, Resume
+from pipeline.events import EndCall, Ended, Pause, Resume
 from pipeline.registry import CallRegistry
 from pipeline.rpc import mapping
 from pipeline.rpc.status import details_of, status_of
@@ -156,6 +156,8 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
             except TimeoutError:
                 raise SlowConsumer("the client does not read (limits.write_timeout_s)") from None
             cursor = delivery.envelope.server_seq
+            if isinstance(delivery.envelope.event, Ended):
+                return  # a second look goes on for those who watch
 
     # ---------------------------------------------------------------- the others
 
@@ -197,6 +199,8 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
             model_ready=self._engines.scheduler.ready,
             features=[
                 *FEATURES,
+                *(["diarization"] if self._engines.voices else []),
+                *(["second_look"] if self._engines.reviewer else []),
                 *(["emotion"] if self._engines.emotion else []),
                 *(["alerts"] if self._engines.alerts else []),
             ],

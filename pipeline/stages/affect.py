@@ -34,8 +34,8 @@ from pipeline.alerts.machine import AlertMachine
 from pipeline.alerts.record import CallInfo
 from pipeline.assist import AlertEvent, EmotionEvent
 from pipeline.events import SAMPLE_RATE, TranscriptEvent
-from pipeline.stages.affect_inbox import AffectInbox, AffectItem
 from pipeline.stages.context import CallContext
+from pipeline.stages.inbox import Inbox, InboxItem
 from pipeline.stages.ingest import AudioBlock, Close
 from pipeline.stages.transcribe import Heard
 from vad.segmenter import EndReason, SpeechBegan, SpeechEnded, SpeechPaused, SpeechResumed
@@ -108,7 +108,7 @@ class Affect:
             call_id=spec.call_id, tenant=spec.tenant, queue=spec.queue, agent_id=spec.agent_id
         )
 
-    async def run(self, inbox: AffectInbox) -> None:
+    async def run(self, inbox: Inbox) -> None:
         """Work until every channel is closed."""
         left = len(self._speakers)
         try:
@@ -132,7 +132,7 @@ class Affect:
             if self._settings.hub:
                 self._settings.hub.forget_call(self._closed)
 
-    async def _take(self, channel: int, item: AffectItem) -> None:
+    async def _take(self, channel: int, item: InboxItem) -> None:
         speaker = self._speakers[channel]
         match item:
             case AudioBlock(pcm=pcm):

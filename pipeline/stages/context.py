@@ -6,6 +6,10 @@ import time
 from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from diarization import ChannelRoles
 from pipeline.audio.timeline import Timeline
@@ -14,10 +18,28 @@ from pipeline.config import LimitSettings, ProfileSettings
 from pipeline.events import SAMPLE_RATE, CallEvent, CallSpec, HealthReport, WarningEvent
 from pipeline.metrics import Metrics
 from pipeline.pool import AsrScheduler
+from pipeline.stages.voices import VoiceBoard
 
 MAX_HOTWORDS = 100
 WARNINGS_PER_CODE = 3
 """Of one kind in one call; further ones are only counted, so that a broken sender cannot flood the log."""
+
+
+class EchoWatch(Protocol):
+    """What the stages ask about channels that hear each other."""
+
+    @property
+    def identical(self) -> bool:
+        """Whether both channels carry the same."""
+        ...
+
+    def hear(self, channel: int, pcm: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Take audio of a channel, in order; return what is to be heard of it."""
+        ...
+
+    def is_echo(self, channel: int, start: int, end: int) -> bool:
+        """Tell whether an utterance is the other channel's, heard again."""
+        ...
 
 
 class ArrivalClock:
@@ -75,6 +97,9 @@ class CallContext:
         self.arrivals = [ArrivalClock() for _ in spec.roles]
         self.transcribed = [0 for _ in spec.roles]
         self.roles = ChannelRoles(spec.roles)
+        self.roles_told = False  # the client has swapped them itself: it knows better than we
+        self.voices = VoiceBoard()
+        self.watch: EchoWatch | None = None
         self.language = spec.language or profile.language
         self.hotwords = self.merged_hotwords(spec.hotwords)
         self.paused = False

@@ -129,8 +129,11 @@ class Ingest:
             context.warn("LOST_AUDIO", "messages are missing; their time counts as silence")
 
     async def _send(self, channel: int, pcm: Pcm) -> None:
-        if len(pcm):
-            await self._channels[channel].put(AudioBlock(pcm=pcm))
+        if not len(pcm):
+            return
+        watch = self._context.watch
+        heard = pcm if watch is None else watch.hear(channel, pcm)
+        await self._channels[channel].put(AudioBlock(pcm=heard))
 
     async def _control(self, message: ClientMessage) -> None:
         context = self._context
@@ -159,6 +162,7 @@ class Ingest:
             context.hotwords = context.merged_hotwords(update.hotwords)
         if update.swap_roles:
             context.roles.swap()
+            context.roles_told = True
 
     async def _flush(self, channel: int | None) -> None:
         if channel is not None and not 0 <= channel < len(self._channels):

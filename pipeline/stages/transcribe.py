@@ -19,6 +19,7 @@ from pipeline.stages.attribute import language_spans, on_time_line, raw_and_read
 from pipeline.stages.context import CallContext
 from pipeline.stages.ingest import AudioBlock, Close
 from pipeline.stages.segment import SegmentQueue
+from pipeline.stages.voices import VoiceAnswer, who_said
 from pipeline.stages.window import AudioWindow
 from vad.segmenter import EndReason, SpeechBegan, SpeechEnded, SpeechPaused, SpeechResumed
 
@@ -26,6 +27,8 @@ KEEP_SAMPLES = 2 * SAMPLE_RATE
 """Audio kept while nobody speaks: more than pre-roll and detection delay together."""
 BUSY_QUEUE = 4
 """Jobs waiting in the recogniser from which partials come at their slowest."""
+
+_NOTHING_OF_ITS_OWN = Transcript(text="", language="", confidence=0.0, no_speech=1.0, rejected="echo")
 
 _log = structlog.get_logger(__name__)
 
@@ -131,7 +134,7 @@ class Transcribe:
 
     def _ask_partial(self, utterance: _Utterance) -> None:
         settings, scheduler = self._context.profile.partials, self._context.scheduler
-        if not settings.enabled:
+        if not settings.enabled or self._is_echo(utterance.start, self._window.end):
             return
         busy = min(1.0, scheduler.waiting / BUSY_QUEUE)
         every = settings.every_ms + busy * max(0, settings.slowest_ms - settings.every_ms)
@@ -217,14 +220,19 @@ class Transcribe:
             return
         self._context.scheduler.drop_partial(self._key)
         ahead = utterance.speculated
-        if ahead and utterance.speculated_end == ended.end:
+        if self._is_echo(ended.start, ended.speech_end):
+            if ahead:
+                ahead.cancel()
+            result = _NOTHING_OF_ITS_OWN
+        elif ahead and utterance.speculated_end == ended.end:
             result = await ahead
         else:
             if ahead:
                 ahead.cancel()
             result = await self._recognise(self._request(utterance.start, ended.end, final=True))
         self._open = None
-        self._publish(utterance, ended, result)
+        answer = await self._context.voices.ask(self._channel, ended.start) if result.text else None
+        self._publish(utterance, ended, result, answer)
         self._window.forget(min(ended.end, self._window.end - KEEP_SAMPLES))
 
     async def _recognise(self, request: AsrRequest) -> Transcript:
@@ -240,7 +248,13 @@ class Transcribe:
                 )
         return Transcript(text="", language="", confidence=0.0, no_speech=0.0, rejected="failed")
 
-    def _publish(self, utterance: _Utterance, ended: SpeechEnded, result: Transcript) -> None:
+    def _is_echo(self, start: int, end: int) -> bool:
+        watch = self._context.watch
+        return watch is not None and watch.is_echo(self._channel, start, end)
+
+    def _publish(
+        self, utterance: _Utterance, ended: SpeechEnded, result: Transcript, answer: VoiceAnswer | None
+    ) -> None:
         context, channel = self._context, self._channel
         context.speech += ended.speech_end - ended.start
         context.metrics.speech.inc((ended.speech_end - ended.start) / SAMPLE_RATE)
@@ -256,18 +270,23 @@ class Transcribe:
         if not reading and utterance.shown is None:
             return
         context.utterances += bool(reading)
+        words = on_time_line(result.words, ended.start)
+        speaker, labels = who_said(words, answer, channel, context.roles.of(channel))
+        known = answer.roles if answer else {}
         final = TranscriptEvent(
             utterance_id=utterance.id,
             revision=utterance.revision,
             channel=channel,
-            role=context.roles.of(channel),
+            role=known.get(speaker or "", context.roles.of(channel)),
             final=True,
             start=ended.start,
             end=ended.end,
             stability=1.0,
             text=reading,
             raw_text=raw,
-            words=on_time_line(result.words, ended.start),
+            words=words,
+            speaker=speaker,
+            word_speakers=labels,
             spans=language_spans(raw),
             confidence=confidence,
             forced=ended.reason is EndReason.FLUSH,
@@ -280,6 +299,6 @@ class Transcribe:
 
     @staticmethod
     def _last_shown(utterance: _Utterance) -> tuple[str, str, None]:
-        """Return what the client saw last: better than nothing when the model fails."""
+        """Return what the client saw last."""
         shown = utterance.shown
         return (shown.raw_text, shown.text, None) if shown else ("", "", None)

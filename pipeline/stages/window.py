@@ -19,6 +19,11 @@ class AudioWindow:
         self._end = 0
 
     @property
+    def start(self) -> int:
+        """Position of the first sample that is kept."""
+        return self._start
+
+    @property
     def end(self) -> int:
         """Position behind the last sample."""
         return self._end

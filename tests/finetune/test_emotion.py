@@ -23,9 +23,9 @@ from scripts.finetune.commands import model as _steps  # noqa: F401 (adds the st
 from scripts.finetune.emotion.calibration import calibrate
 from scripts.finetune.emotion.network import VoiceNetwork
 from scripts.finetune.emotion.scores import auc
-from scripts.finetune.emotion.sets import read_sets
 from scripts.finetune.emotion.task import CHECKPOINT, TASK, part
 from scripts.finetune.frame.errors import FinetuneError
+from scripts.finetune.voices.sets import read_sets
 
 pytestmark = pytest.mark.training
 RATE = 16_000

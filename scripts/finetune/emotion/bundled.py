@@ -24,9 +24,9 @@ from scripts.finetune.emotion.examples import CROPS_S, Examples, build, join
 from scripts.finetune.emotion.export import export_directory, export_graph
 from scripts.finetune.emotion.measuring import Measured, measure
 from scripts.finetune.emotion.scores import agitation_figures, by_emotion, class_recall, flagged
-from scripts.finetune.emotion.sets import Clip, joined, read_set, share_of
 from scripts.finetune.emotion.training import TrainSettings, train
 from scripts.finetune.frame.folders import write_bytes, write_json
+from scripts.finetune.voices.sets import Clip, joined, read_set, share_of
 
 EMOTIONAL = "emodb"
 ORDINARY = {

@@ -16,8 +16,8 @@ from threadpoolctl import threadpool_limits
 from emotion.base import SAMPLE_RATE
 from emotion.front import extract
 from emotion.functionals import COUNT
-from scripts.finetune.emotion.line import Line
-from scripts.finetune.emotion.sets import Clip, load
+from scripts.finetune.voices.line import Line
+from scripts.finetune.voices.sets import Clip, load
 
 Array = NDArray[np.float32]
 

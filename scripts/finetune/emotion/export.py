@@ -12,8 +12,8 @@ from emotion.directory import DECLARATION, WEIGHTS
 from emotion.front import MEL_BANDS
 from emotion.functionals import COUNT
 from scripts.finetune.emotion.network import VoiceNetwork
-from scripts.finetune.emotion.sets import CLASSES
 from scripts.finetune.frame.folders import write_bytes, write_text
+from scripts.finetune.voices.sets import CLASSES
 
 INPUTS = ["figures", "baseline", "has_baseline", "mel"]
 OUTPUTS = ["agitation", "classes", "place"]

@@ -10,7 +10,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from scripts.finetune.emotion.examples import Examples, baselines
-from scripts.finetune.emotion.sets import CLASSES
+from scripts.finetune.voices.sets import CLASSES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from emotion.front import MEL_BANDS
 from emotion.functionals import COUNT
-from scripts.finetune.emotion.sets import CLASSES
+from scripts.finetune.voices.sets import CLASSES
 
 HEADS = 1 + len(CLASSES) + 2
 """Agitation, the classes, arousal and valence."""

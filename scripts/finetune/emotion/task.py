@@ -24,11 +24,11 @@ from scripts.finetune.emotion.export import export_directory
 from scripts.finetune.emotion.measuring import measure
 from scripts.finetune.emotion.network import VoiceNetwork
 from scripts.finetune.emotion.scores import agitation_figures, by_emotion
-from scripts.finetune.emotion.sets import Clip, read_sets, share_of
 from scripts.finetune.emotion.training import TrainSettings, train
 from scripts.finetune.frame.errors import FinetuneError
 from scripts.finetune.frame.folders import building, read_json, sha256_file, write_json
 from scripts.finetune.frame.task import Check, Task
+from scripts.finetune.voices.sets import Clip, read_sets, share_of
 
 CHECKPOINT = Path(__file__).with_name("checkpoint.safetensors")
 """The bundled network before export."""

@@ -15,7 +15,11 @@ from typing import Any, Protocol
 
 from scripts.finetune.frame.errors import FinetuneError
 
-TASKS = {"recogniser": "scripts.finetune.recogniser.task", "emotion": "scripts.finetune.emotion.task"}
+TASKS = {
+    "recogniser": "scripts.finetune.recogniser.task",
+    "emotion": "scripts.finetune.emotion.task",
+    "segmentation": "scripts.finetune.segmentation.task",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +94,7 @@ def find_task(name: str) -> Task:
     try:
         module: Any = import_module(TASKS[name])
     except ModuleNotFoundError as error:
-        raise FinetuneError(f"{error.name} is not installed: pip install 'yuetone[finetune]'") from error
+        extras = "finetune,pyannote" if name == "segmentation" else "finetune"
+        raise FinetuneError(f"{error.name} is not installed: pip install 'yuetone[{extras}]'") from error
     task: Task = module.TASK
     return task

@@ -13,6 +13,7 @@ import sys
 import typing
 import yuetone.v1.assist_pb2
 import yuetone.v1.audio_pb2
+import yuetone.v1.speakers_pb2
 import yuetone.v1.transcript_pb2
 
 if sys.version_info >= (3, 10):
@@ -302,6 +303,7 @@ class Ended(google.protobuf.message.Message):
     UTTERANCES_FIELD_NUMBER: builtins.int
     GAP_MS_FIELD_NUMBER: builtins.int
     REASON_FIELD_NUMBER: builtins.int
+    SECOND_LOOK_FIELD_NUMBER: builtins.int
     audio_ms: builtins.int
     """ms from the first to the last sample"""
     speech_ms: builtins.int
@@ -312,6 +314,8 @@ class Ended(google.protobuf.message.Message):
     """ms of missing audio that counted as silence"""
     reason: builtins.str
     """client, idle, limit, shutdown, lost or error"""
+    second_look: builtins.bool
+    """the recording is heard again; WatchCall goes on until SecondLook says it is done"""
     def __init__(
         self,
         *,
@@ -320,8 +324,9 @@ class Ended(google.protobuf.message.Message):
         utterances: builtins.int = ...,
         gap_ms: builtins.int = ...,
         reason: builtins.str = ...,
+        second_look: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["audio_ms", b"audio_ms", "gap_ms", b"gap_ms", "reason", b"reason", "speech_ms", b"speech_ms", "utterances", b"utterances"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["audio_ms", b"audio_ms", "gap_ms", b"gap_ms", "reason", b"reason", "second_look", b"second_look", "speech_ms", b"speech_ms", "utterances", b"utterances"]) -> None: ...
 
 global___Ended = Ended
 
@@ -345,6 +350,10 @@ class StreamCallResponse(google.protobuf.message.Message):
     ERROR_FIELD_NUMBER: builtins.int
     ENDED_FIELD_NUMBER: builtins.int
     MARK_FIELD_NUMBER: builtins.int
+    ATTRIBUTION_FIELD_NUMBER: builtins.int
+    SPEAKER_FIELD_NUMBER: builtins.int
+    CHANNEL_FINDING_FIELD_NUMBER: builtins.int
+    SECOND_LOOK_FIELD_NUMBER: builtins.int
     call_id: builtins.str
     """of the call"""
     server_seq: builtins.int
@@ -389,11 +398,27 @@ class StreamCallResponse(google.protobuf.message.Message):
 
     @property
     def ended(self) -> global___Ended:
-        """last"""
+        """last one for StreamCall"""
 
     @property
     def mark(self) -> global___TimelineMark:
         """hold, key, gap"""
+
+    @property
+    def attribution(self) -> yuetone.v1.speakers_pb2.Attribution:
+        """who said an utterance, told anew"""
+
+    @property
+    def speaker(self) -> yuetone.v1.speakers_pb2.Speaker:
+        """a voice, or its role"""
+
+    @property
+    def channel_finding(self) -> yuetone.v1.speakers_pb2.ChannelFinding:
+        """swapped, identical, echo"""
+
+    @property
+    def second_look(self) -> yuetone.v1.speakers_pb2.SecondLook:
+        """behind Ended, for WatchCall only"""
 
     def __init__(
         self,
@@ -412,10 +437,14 @@ class StreamCallResponse(google.protobuf.message.Message):
         error: global___Error | None = ...,
         ended: global___Ended | None = ...,
         mark: global___TimelineMark | None = ...,
+        attribution: yuetone.v1.speakers_pb2.Attribution | None = ...,
+        speaker: yuetone.v1.speakers_pb2.Speaker | None = ...,
+        channel_finding: yuetone.v1.speakers_pb2.ChannelFinding | None = ...,
+        second_look: yuetone.v1.speakers_pb2.SecondLook | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["alert", b"alert", "emotion", b"emotion", "ended", b"ended", "error", b"error", "event", b"event", "health", b"health", "mark", b"mark", "speech", b"speech", "started", b"started", "suggestion", b"suggestion", "transcript", b"transcript", "warning", b"warning"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["acked_audio_ms", b"acked_audio_ms", "alert", b"alert", "call_id", b"call_id", "emotion", b"emotion", "ended", b"ended", "error", b"error", "event", b"event", "health", b"health", "mark", b"mark", "server_seq", b"server_seq", "speech", b"speech", "started", b"started", "suggestion", b"suggestion", "transcript", b"transcript", "warning", b"warning"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["started", "speech", "transcript", "emotion", "suggestion", "alert", "health", "warning", "error", "ended", "mark"] | None: ...
+    def HasField(self, field_name: typing.Literal["alert", b"alert", "attribution", b"attribution", "channel_finding", b"channel_finding", "emotion", b"emotion", "ended", b"ended", "error", b"error", "event", b"event", "health", b"health", "mark", b"mark", "second_look", b"second_look", "speaker", b"speaker", "speech", b"speech", "started", b"started", "suggestion", b"suggestion", "transcript", b"transcript", "warning", b"warning"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["acked_audio_ms", b"acked_audio_ms", "alert", b"alert", "attribution", b"attribution", "call_id", b"call_id", "channel_finding", b"channel_finding", "emotion", b"emotion", "ended", b"ended", "error", b"error", "event", b"event", "health", b"health", "mark", b"mark", "second_look", b"second_look", "server_seq", b"server_seq", "speaker", b"speaker", "speech", b"speech", "started", b"started", "suggestion", b"suggestion", "transcript", b"transcript", "warning", b"warning"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["started", "speech", "transcript", "emotion", "suggestion", "alert", "health", "warning", "error", "ended", "mark", "attribution", "speaker", "channel_finding", "second_look"] | None: ...
 
 global___StreamCallResponse = StreamCallResponse
 

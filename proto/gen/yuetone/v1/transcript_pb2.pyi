@@ -83,6 +83,7 @@ class Word(google.protobuf.message.Message):
     START_MS_FIELD_NUMBER: builtins.int
     END_MS_FIELD_NUMBER: builtins.int
     CONFIDENCE_FIELD_NUMBER: builtins.int
+    SPEAKER_FIELD_NUMBER: builtins.int
     text: builtins.str
     """verbatim"""
     start_ms: builtins.int
@@ -91,6 +92,8 @@ class Word(google.protobuf.message.Message):
     """ms from the first sample of the call"""
     confidence: builtins.float
     """probability in 0 to 1"""
+    speaker: builtins.str
+    """label of the voice, where it is known"""
     def __init__(
         self,
         *,
@@ -98,10 +101,14 @@ class Word(google.protobuf.message.Message):
         start_ms: builtins.int = ...,
         end_ms: builtins.int = ...,
         confidence: builtins.float | None = ...,
+        speaker: builtins.str | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_confidence", b"_confidence", "confidence", b"confidence"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_confidence", b"_confidence", "confidence", b"confidence", "end_ms", b"end_ms", "start_ms", b"start_ms", "text", b"text"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_confidence", b"_confidence", "_speaker", b"_speaker", "confidence", b"confidence", "speaker", b"speaker"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_confidence", b"_confidence", "_speaker", b"_speaker", "confidence", b"confidence", "end_ms", b"end_ms", "speaker", b"speaker", "start_ms", b"start_ms", "text", b"text"]) -> None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_confidence", b"_confidence"]) -> typing.Literal["confidence"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_speaker", b"_speaker"]) -> typing.Literal["speaker"] | None: ...
 
 global___Word = Word
 

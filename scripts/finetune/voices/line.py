@@ -77,7 +77,7 @@ class Line:
         """Return ``pcm``, 16 kHz, as heard at the other end, then changed in level by ``gain_db``."""
         if self.voice != 1.0:
             pcm = shift_voice(pcm, SAMPLE_RATE, self.voice)
-        pcm = self._coloured(pcm)
+        pcm = self.coloured(pcm)
         if self.room is not None:
             pcm = reverberate(np.random.default_rng(self.room), pcm)
         if self.drive > 1.0:
@@ -91,7 +91,8 @@ class Line:
         wide = to_wide(codec_round_trip(narrow, self.codec))
         return np.asarray(wide * np.float32(10 ** (gain_db / 20)), np.float32)
 
-    def _coloured(self, pcm: Pcm) -> Pcm:
+    def coloured(self, pcm: Pcm) -> Pcm:
+        """Return ``pcm`` as microphone and network colour it."""
         size = 1 << (len(pcm) - 1).bit_length()
         hertz = np.fft.rfftfreq(size, 1 / SAMPLE_RATE)
         octave = np.log2(np.maximum(hertz, 50.0))

@@ -43,6 +43,7 @@ class Clip:
         speaker: unique within all sets.
         emotion: label, '' for ordinary speech.
         take_s: longest part of each file to be taken; 0 for all.
+        seconds: of a file, as the manifest says; 0 if it says nothing.
     """
 
     source: str
@@ -50,6 +51,7 @@ class Clip:
     speaker: str
     emotion: str
     take_s: float = 0.0
+    seconds: float = 0.0
 
     @property
     def key(self) -> int:
@@ -72,8 +74,8 @@ class Clip:
         return _PLACE.get(self.emotion, _PLACE[""])
 
 
-def read_sets(folder: Path) -> dict[str, list[Clip]]:
-    """Return the clips of every set in ``folder``, by set.
+def read_sets(folder: Path, names: Sequence[str] = ()) -> dict[str, list[Clip]]:
+    """Return the clips of every set in ``folder``, or only of those called ``names``, by set.
 
     Raises:
         FinetuneError: there is no manifest, or it lacks a column or a file.
@@ -83,7 +85,7 @@ def read_sets(folder: Path) -> dict[str, list[Clip]]:
     )
     if not found:
         raise FinetuneError(f"{folder} has no {MANIFEST}, nor has a folder in it")
-    return {path.name: read_set(path) for path in found}
+    return {path.name: read_set(path) for path in found if not names or path.name in names}
 
 
 def read_set(folder: Path) -> list[Clip]:
@@ -111,7 +113,11 @@ def read_set(folder: Path) -> list[Clip]:
             )
         clips.append(
             Clip(
-                source=folder.name, files=(audio,), speaker=f"{folder.name}/{row['speaker']}", emotion=emotion
+                source=folder.name,
+                files=(audio,),
+                speaker=f"{folder.name}/{row['speaker']}",
+                emotion=emotion,
+                seconds=float(row.get("duration_s") or 0),
             )
         )
     return clips

@@ -1,0 +1,1 @@
+"""Who spoke: error rates, roles, latency and cost."""

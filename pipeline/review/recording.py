@@ -1,0 +1,52 @@
+"""The audio of one call on disk, from its first sample to the end of its second look, and no longer."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+BUFFER = 1 << 18
+
+
+class Recording:
+    """A file of 16-bit mono samples at 16 kHz that only this user can read.
+
+    Args:
+        folder: where; the system's folder for temporary files by default.
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        handle, name = tempfile.mkstemp(prefix="yuetone-call-", suffix=".s16", dir=folder)
+        self.path = Path(name)
+        self.samples = 0
+        self.failed = False
+        self._file = os.fdopen(handle, "wb", buffering=BUFFER)
+
+    def write(self, pcm: NDArray[np.float32]) -> None:
+        """Append audio; where the disk is full, remember that and go on."""
+        if self.failed:
+            return
+        try:
+            self._file.write((np.clip(pcm, -1, 1) * 32767).astype("<i2").tobytes())
+        except OSError:
+            self.failed = True
+        self.samples += len(pcm)
+
+    def finish(self) -> None:
+        """Write what is still in memory."""
+        try:
+            self._file.close()
+        except OSError:
+            self.failed = True
+
+    def delete(self) -> None:
+        """Remove the file; safe to call twice."""
+        self.finish()
+        self.path.unlink(missing_ok=True)

@@ -1,0 +1,233 @@
+"""The book of who said what in one call: turns and finals in, attributions out. No clock, no task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from diarization import ChannelRoles, Role, SpeakerTurn
+from diarization.assign import main_speaker, same_names, word_speakers
+from diarization.evidence import RoleEvidence, swapped
+from diarization.turns import default_speaker, joined
+from pipeline.events import TranscriptEvent
+from pipeline.speakers import (
+    AttributionEvent,
+    AttributionSource,
+    ChannelFinding,
+    FindingKind,
+    SpeakerEvent,
+    SpeakersEvent,
+)
+
+KEPT = 4096
+"""Utterances that can be attributed anew; those before keep what they were told."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Utterance:
+    """What is known of one."""
+
+    channel: int
+    final: TranscriptEvent | None = None
+    turns: tuple[SpeakerTurn, ...] = ()
+    words: tuple[str, ...] = ()
+    speaker: str = ""
+    revision: int = 0
+    told: tuple[object, ...] = ()
+
+
+class AttributionBook:
+    """Keeps the book of one call.
+
+    Args:
+        roles: of the channels; swapped here when what is said contradicts them.
+        evidence: what tells agents from customers.
+        correct_swap: whether to swap roles that are the wrong way round, or only to say so.
+    """
+
+    def __init__(self, roles: ChannelRoles, evidence: RoleEvidence, *, correct_swap: bool) -> None:
+        self._channels = roles
+        self._evidence = evidence
+        self._correct_swap = correct_swap
+        self._swap_told: bool | None = None
+        self._utterances: dict[tuple[int, int], _Utterance] = {}  # by channel and start; bounded by KEPT
+        self._voices: dict[str, tuple[Role, float]] = {}
+        self._labels: dict[str, int] = {}
+        self._known: dict[str, Role] = {}
+        self.watch_swap = True
+
+    # ---------------------------------------------------------------- in
+
+    def heard(self, channel: int, changes: Mapping[int, Sequence[SpeakerTurn]]) -> list[SpeakersEvent]:
+        """Take the turns of utterances of ``channel``, by their first sample; return what is to be told."""
+        for start, turns in changes.items():
+            self._utterance(channel, start).turns = tuple(turns)
+            self._labels |= {turn.speaker: channel for turn in turns}
+        return self._tell(AttributionSource.LIVE, [(channel, start) for start in changes])
+
+    def said(self, final: TranscriptEvent) -> list[SpeakersEvent]:
+        """Take a final; return what is to be told."""
+        utterance = self._utterance(final.channel, final.start)
+        utterance.final = final
+        if final.speaker:
+            utterance.told = _answer(final.speaker, final.role, final.word_speakers)
+        events = self._tell(AttributionSource.LIVE, [(final.channel, final.start)])
+        return [*events, *self._look_whether_swapped()]
+
+    def review(self, turns: Sequence[SpeakerTurn]) -> tuple[list[SpeakersEvent], int]:
+        """Take the turns of a whole recording; return what is to be told, and how many finals it changes."""
+        before = [turn for found in self._utterances.values() for turn in found.turns]
+        renamed = _renamed(turns, same_names(turns, before))
+        for found in self._utterances.values():
+            if found.final is not None:
+                low, high = found.final.start, found.final.end
+                found.turns = tuple(turn for turn in renamed if turn.start < high and turn.end > low)
+                self._labels |= {turn.speaker: found.channel for turn in found.turns}
+        events = self._tell(AttributionSource.SECOND_LOOK, list(self._utterances))
+        return events, sum(isinstance(event, AttributionEvent) for event in events)
+
+    # ---------------------------------------------------------------- out
+
+    def role_of(self, channel: int, speaker: str) -> tuple[Role, float]:
+        """Return the role of a voice and its probability: the channel's, or by what the voice says."""
+        own = self._channels.of(channel)
+        return (own, 1.0) if own is not Role.UNKNOWN else self._voices.get(speaker, (Role.UNKNOWN, 0.5))
+
+    def roles(self) -> dict[str, Role]:
+        """Return the role of every voice that was judged by what it says."""
+        return {speaker: role for speaker, (role, _) in self._voices.items()}
+
+    def _utterance(self, channel: int, start: int) -> _Utterance:
+        found = self._utterances.setdefault((channel, start), _Utterance(channel=channel))
+        while len(self._utterances) > KEPT:
+            self._utterances.pop(next(iter(self._utterances)))
+        return found
+
+    def _tell(self, source: AttributionSource, keys: Iterable[tuple[int, int]]) -> list[SpeakersEvent]:
+        """Attribute the words of ``keys``, judge roles again, and return all that differs from before."""
+        for key in keys:
+            self._attribute(self._utterances[key])
+        self._voices = {
+            voice: found
+            for voice, found in self._evidence.roles().items()
+            if not voice.startswith("channel ")
+        }
+        events: list[SpeakersEvent] = [*self._new_voices()]
+        for utterance in self._utterances.values():
+            event = self._attribution(utterance, source)
+            if event is not None:
+                events.append(event)
+        return events
+
+    def _attribute(self, utterance: _Utterance) -> None:
+        final = utterance.final
+        if final is None:
+            return
+        spans = [(word.start, word.end) for word in final.words]
+        utterance.words = word_speakers(spans, utterance.turns)
+        known = self._channels.of(final.channel) is not Role.UNKNOWN
+        utterance.speaker = main_speaker(utterance.turns, utterance.words) or (
+            default_speaker(final.channel) if known else ""
+        )
+        said = {f"channel {final.channel}": final.raw_text}
+        if not known:
+            said = self._text_by_voice(utterance)
+        self._evidence.put(final.utterance_id, said)
+
+    @staticmethod
+    def _text_by_voice(utterance: _Utterance) -> dict[str, str]:
+        final = utterance.final
+        if final is None:
+            return {}
+        if not any(utterance.words):
+            return {main_speaker(utterance.turns): final.raw_text}
+        said: dict[str, str] = {}
+        for word, voice in zip(final.words, utterance.words, strict=True):
+            said[voice] = said.get(voice, "") + (f" {word.text}" if word.text.isascii() else word.text)
+        return said
+
+    def _new_voices(self) -> Iterable[SpeakerEvent]:
+        """Yield the voices that are new, or whose role is another one."""
+        for speaker, channel in self._labels.items():
+            role, sure = self.role_of(channel, speaker)
+            if self._known.get(speaker) is role:
+                continue
+            self._known[speaker] = role
+            mates = [name for name, place in self._labels.items() if place == channel]
+            usual = 2 if self._channels.of(channel) is Role.UNKNOWN else 1
+            yield SpeakerEvent(
+                speaker=speaker,
+                channel=channel,
+                role=role,
+                role_confidence=sure,
+                additional=mates.index(speaker) >= usual,
+            )
+
+    def _attribution(self, utterance: _Utterance, source: AttributionSource) -> AttributionEvent | None:
+        final, speaker = utterance.final, utterance.speaker
+        if final is None or not speaker:
+            return None
+        role, sure = self.role_of(utterance.channel, speaker)
+        answer = _answer(speaker, role, utterance.words)
+        if utterance.told == answer:
+            return None
+        utterance.told = answer
+        utterance.revision += 1
+        mine = [turn for turn in utterance.turns if turn.speaker == speaker]
+        return AttributionEvent(
+            utterance_id=final.utterance_id,
+            revision=utterance.revision,
+            channel=utterance.channel,
+            speaker=speaker,
+            role=role,
+            role_confidence=sure,
+            provisional=source is AttributionSource.LIVE and not all(turn.sure for turn in mine),
+            source=source,
+            turns=utterance.turns,
+            turn_roles=tuple(self.role_of(utterance.channel, turn.speaker)[0] for turn in utterance.turns),
+            word_speakers=utterance.words,
+        )
+
+    def _look_whether_swapped(self) -> list[SpeakersEvent]:
+        """Compare what the two channels say with the roles that they should have."""
+        wired = [self._channels.of(channel) for channel in range(self._channels.count)]
+        if not self.watch_swap or sorted(wired) != sorted((Role.AGENT, Role.CUSTOMER)):
+            return []
+        odds = self._evidence.odds()
+        agent, customer = wired.index(Role.AGENT), wired.index(Role.CUSTOMER)
+        heard = [f"channel {channel}" for channel in (agent, customer)]
+        if not all(name in odds for name in heard) or not swapped(odds[heard[0]], odds[heard[1]]):
+            return []
+        if not self._correct_swap and self._swap_told:
+            return []
+        self._swap_told = True
+        finding = ChannelFinding(kind=FindingKind.SWAPPED, channel=agent, corrected=self._correct_swap)
+        if not self._correct_swap:
+            return [finding]
+        self._channels.swap()
+        return [finding, *self._tell(AttributionSource.LIVE, ())]
+
+
+def _answer(speaker: str, role: Role, words: Sequence[str]) -> tuple[object, ...]:
+    """Return what a client is told, in a form that can be compared."""
+    return speaker, role, tuple(words) if set(words) - {speaker, ""} else ()
+
+
+def _renamed(turns: Sequence[SpeakerTurn], names: dict[str, str]) -> list[SpeakerTurn]:
+    """Return ``turns`` with the labels that ``names`` gives, and new ones for unknown voices."""
+    number = 1
+    for label in dict.fromkeys(turn.speaker for turn in turns):
+        if label not in names:
+            while f"A{number}" in names.values():
+                number += 1
+            names[label] = f"A{number}"
+    return joined(
+        SpeakerTurn(
+            speaker=names[turn.speaker],
+            start=turn.start,
+            end=turn.end,
+            overlapped=turn.overlapped,
+            sure=turn.sure,
+        )
+        for turn in turns
+    )

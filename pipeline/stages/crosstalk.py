@@ -1,0 +1,76 @@
+"""Within the first stage: two channels that hear each other, or that are the same."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diarization.crosstalk import Crosstalk
+from pipeline.events import SAMPLE_RATE
+from pipeline.speakers import ChannelFinding, FindingKind
+from pipeline.stages.context import CallContext
+
+Pcm = NDArray[np.float32]
+
+ECHO_SHARE = 0.7
+"""Of an utterance's loud part, from which it is the other channel's speech."""
+LOOK_EVERY = 2 * SAMPLE_RATE
+
+
+class ChannelWatch:
+    """Silences what a channel repeats of the other one, and says so once.
+
+    Args:
+        context: of a call with two channels.
+        correct: whether to silence anything.
+    """
+
+    def __init__(self, context: CallContext, *, correct: bool) -> None:
+        self._context, self._correct = context, correct
+        self._crosstalk = Crosstalk()
+        self._told: set[int] = set()
+        self._heard = 0
+        self.identical = False
+
+    def hear(self, channel: int, pcm: Pcm) -> Pcm:
+        """Take audio of a channel, in order; return what is to be heard of it."""
+        cleaned = self._crosstalk.hear(channel, pcm)
+        self._tell_echo(channel)
+        self._look_whether_identical(len(pcm))
+        if not self._correct:
+            return pcm
+        return np.zeros_like(pcm) if self.identical and channel else cleaned
+
+    def is_echo(self, channel: int, start: int, end: int) -> bool:
+        """Tell whether an utterance of ``channel`` is the other one's, heard again."""
+        if not self._correct:
+            return False
+        if self.identical:
+            return channel > 0
+        return self._crosstalk.echo_share(channel, start, end) >= ECHO_SHARE
+
+    def _tell_echo(self, channel: int) -> None:
+        path = self._crosstalk.path(channel)
+        if path is None or channel in self._told or self.identical:
+            return
+        self._told.add(channel)
+        self._context.emit(
+            ChannelFinding(
+                kind=FindingKind.ECHO,
+                channel=channel,
+                corrected=self._correct,
+                delay=path.delay,
+                gain_db=path.gain_db,
+            )
+        )
+
+    def _look_whether_identical(self, samples: int) -> None:
+        before = self._heard // LOOK_EVERY
+        self._heard += samples
+        if self.identical or self._heard // LOOK_EVERY == before or not self._crosstalk.identical():
+            return
+        self.identical = True
+        if self._correct:
+            self._context.roles.forget()
+            self._context.voices.asked_for.add(0)
+        self._context.emit(ChannelFinding(kind=FindingKind.IDENTICAL, channel=1, corrected=self._correct))

@@ -1,0 +1,51 @@
+"""What waits for a stage that assists; it never makes another stage wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+
+from pipeline.stages.ingest import AudioBlock, Close
+from pipeline.stages.segment import SegmentItem
+from pipeline.stages.transcribe import Heard
+
+AUDIO_ITEMS = 128
+"""Of all items in the inbox, from which further audio is left out: the voice is lost first."""
+ITEMS = 384
+"""Above that, from which everything else but the end of a channel is left out too, and counted."""
+
+InboxItem = SegmentItem | Heard
+
+
+class Inbox:
+    """What the stage has yet to look at; offering never waits.
+
+    Args:
+        audio_items: of all items, from which further audio is left out.
+    """
+
+    def __init__(self, audio_items: int = AUDIO_ITEMS) -> None:
+        self._audio_items = audio_items
+        self._items: deque[tuple[int, int, InboxItem]] = deque()  # bounded by offer()
+        self._lost: Counter[int] = Counter()
+        self._ready = asyncio.Event()
+        self.dropped = 0
+
+    def offer(self, channel: int, item: InboxItem) -> None:
+        """Take an item of a channel, or leave it out."""
+        if isinstance(item, AudioBlock) and len(self._items) >= self._audio_items:
+            self._lost[channel] += len(item.pcm)
+            self.dropped += 1
+            return
+        if len(self._items) >= self._audio_items + ITEMS and not isinstance(item, Close):
+            self.dropped += 1
+            return
+        self._items.append((channel, self._lost.pop(channel, 0), item))
+        self._ready.set()
+
+    async def get(self) -> tuple[int, int, InboxItem]:
+        """Return channel, samples that were left out before, and item."""
+        while not self._items:
+            self._ready.clear()
+            await self._ready.wait()
+        return self._items.popleft()

@@ -1,0 +1,1 @@
+"""Who speaks when within a few seconds: training of the segmentation network."""

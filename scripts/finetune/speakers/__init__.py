@@ -1,0 +1,1 @@
+"""The speaker embedding: its training, export and figures."""

@@ -1,0 +1,1 @@
+"""Recordings of many voices, and telephone lines to send them through: what several tasks learn from."""
