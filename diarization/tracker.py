@@ -13,9 +13,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from diarization.base import SAMPLE_RATE, SHORTEST, Embedder, LocalSegmenter, Pcm, SpeakerTurn, Vector
+from diarization.base import SAMPLE_RATE, SHORTEST, Embedder, LocalSegmenter, Pcm, SpeakerTurn
 from diarization.clustering import ClusterSettings, cluster
-from diarization.local import LocalSpeaker, Span, hear_window
+from diarization.items import Item, at_once, mean_directions, turn_of
+from diarization.local import LocalSpeaker, hear_window
 from diarization.turns import joined
 
 MOST_ITEMS = 160
@@ -32,6 +33,7 @@ class TrackerSettings:
         context_s: speech before that part which is heard again.
         gap_s: speech before an utterance that the voice detector may have missed.
         sure_s: clean speech after which a voice is taken to be known.
+        stick: how much closer another voice must be before a stretch that was told changes its label.
         sure_margin: how much closer than to any other voice a stretch must be for its label to be sure.
     """
 
@@ -41,19 +43,7 @@ class TrackerSettings:
     gap_s: float = 2.0
     sure_s: float = 2.0
     sure_margin: float = 0.08
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class _Item:
-    """A local speaker, or, without spans, everything that is left of an old voice."""
-
-    key: int
-    vector: Vector | None
-    seconds: float
-    spans: tuple[Span, ...]
-    label: str = ""
-    sure: bool = False
-    rivals: list[_Item] = field(default_factory=list)
+    stick: float = 0.2
 
 
 class SpeakerTracker:
@@ -71,7 +61,7 @@ class SpeakerTracker:
     ) -> None:
         self._segmenter, self._embedder, self._settings = segmenter, embedder, settings
         self._prefix = prefix
-        self._items: list[_Item] = []
+        self._items: list[Item] = []
         self._labels = 0
         self._heard_to = 0
         self._told: dict[int, tuple[SpeakerTurn, ...]] = {}
@@ -135,11 +125,10 @@ class SpeakerTracker:
 
     def _add(self, key: int, speakers: Sequence[LocalSpeaker]) -> None:
         items = [
-            _Item(key=key, vector=found.vector, seconds=found.seconds, spans=found.spans)
-            for found in speakers
+            Item(key=key, vector=found.vector, seconds=found.seconds, spans=found.spans) for found in speakers
         ]
         for item in items:
-            item.rivals = [other for other in items if other is not item and _at_once(item, other)]
+            item.rivals = [other for other in items if other is not item and at_once(item, other)]
         self._items += items
 
     def _cluster(self) -> None:
@@ -157,12 +146,39 @@ class SpeakerTracker:
             for rival in item.rivals
             if id(rival) in places and places[id(rival)] > place
         ]
-        voices = cluster(vectors, seconds, self._settings.clusters, apart)
+        voices = self._kept(
+            known, vectors, seconds, cluster(vectors, seconds, self._settings.clusters, apart)
+        )
         self._name(known, voices)
         self._judge(known, vectors, seconds, voices)
         self._place_short()
 
-    def _name(self, known: list[_Item], voices: np.ndarray) -> None:
+    def _kept(
+        self, known: list[Item], vectors: np.ndarray, seconds: np.ndarray, voices: np.ndarray
+    ) -> np.ndarray:
+        """Return ``voices``, with stretches where they were told to be unless others are clearly closer."""
+        names = np.unique(voices)
+        means = mean_directions(vectors, seconds, voices, names)
+        similar = vectors @ means.T
+        claims: dict[str, np.ndarray] = {}
+        for item, voice in zip(known, voices, strict=True):
+            if item.label:
+                shares = claims.setdefault(item.label, np.zeros(len(names)))
+                shares[np.searchsorted(names, voice)] += item.seconds
+        homes = {label: int(np.argmax(shares)) for label, shares in claims.items()}
+        kept = voices.copy()
+        for number, item in enumerate(known):
+            home = homes.get(item.label, -1)
+            now = int(np.searchsorted(names, voices[number]))
+            if (
+                home >= 0
+                and home != now
+                and similar[number, now] - similar[number, home] < self._settings.stick
+            ):
+                kept[number] = names[home]
+        return kept
+
+    def _name(self, known: list[Item], voices: np.ndarray) -> None:
         """Give every voice the label that most of its speech had; new voices get new ones."""
         claims: dict[tuple[int, str], float] = {}
         for item, voice in zip(known, voices, strict=True):
@@ -178,16 +194,10 @@ class SpeakerTracker:
                 names[int(voice)] = f"{self._prefix}{self._labels}"
             item.label = names[int(voice)]
 
-    def _judge(
-        self, known: list[_Item], vectors: np.ndarray, seconds: np.ndarray, voices: np.ndarray
-    ) -> None:
+    def _judge(self, known: list[Item], vectors: np.ndarray, seconds: np.ndarray, voices: np.ndarray) -> None:
         """Say which labels are sure: the voice is known, and no other one is nearly as close."""
         names = np.unique(voices)
-        means = np.stack(
-            [(vectors * np.sqrt(seconds)[:, None])[voices == name].sum(axis=0) for name in names]
-        )
-        means /= np.linalg.norm(means, axis=1, keepdims=True) + 1e-9
-        similar = vectors @ means.T
+        similar = vectors @ mean_directions(vectors, seconds, voices, names).T
         own = similar[np.arange(len(voices)), np.searchsorted(names, voices)]
         similar[np.arange(len(voices)), np.searchsorted(names, voices)] = -1.0
         other = similar.max(axis=1)
@@ -216,7 +226,7 @@ class SpeakerTracker:
             )
             vector = (total / (np.linalg.norm(total) + 1e-9)).astype(np.float32)
             seconds = float(sum(item.seconds for item in group))
-            kept.append(_Item(key=-1, vector=vector, seconds=seconds, spans=(), label=label, sure=True))
+            kept.append(Item(key=-1, vector=vector, seconds=seconds, spans=(), label=label, sure=True))
         left = {id(item) for item in self._items}
         for item in self._items:
             item.rivals = [rival for rival in item.rivals if id(rival) in left]
@@ -228,7 +238,7 @@ class SpeakerTracker:
         now: dict[int, list[SpeakerTurn]] = {key: [] for key in self._told}
         for item in self._items:
             if item.key in now and item.label:
-                now[item.key] += [_turn(item, span) for span in item.spans]
+                now[item.key] += [turn_of(item, span) for span in item.spans]
         changed = {}
         for key, turns in now.items():
             whole = tuple(joined(turns))
@@ -253,16 +263,6 @@ def tracker_settings(embedder: Embedder, segmenter: LocalSegmenter) -> TrackerSe
     return TrackerSettings(
         clusters=replace(clusters, expected=tuned[0], unexpected=tuned[1]) if tuned else clusters
     )
-
-
-def _turn(item: _Item, span: Span) -> SpeakerTurn:
-    return SpeakerTurn(
-        speaker=item.label, start=span.start, end=span.end, overlapped=span.overlapped, sure=item.sure
-    )
-
-
-def _at_once(first: _Item, second: _Item) -> bool:
-    return any(a.start < b.end and b.start < a.end for a in first.spans for b in second.spans)
 
 
 def for_channel(settings: TrackerSettings, *, mixed: bool) -> TrackerSettings:
