@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +63,11 @@ def engine(name: str, figures: LiveFigures) -> Diarize:
     return live
 
 
-def measure(calls: Sequence[TrueCall], name: str) -> dict[str, Any]:
-    """Return the figures of an engine on some calls."""
+def measure(
+    calls: Sequence[TrueCall], name: str, groups: Mapping[str, Sequence[TrueCall]] | None = None
+) -> dict[str, Any]:
+    """Return the figures of an engine on some calls, and the error rates of groups among them."""
+    parts = {kind: ErrorRates() for kind in groups or {}}
     figures = LiveFigures()
     diarize, rates, counts, spent = engine(name, figures), ErrorRates(), [], 0.0
     for call in track(calls, description=f"{name}, {len(calls)} calls", transient=True):
@@ -72,6 +75,9 @@ def measure(calls: Sequence[TrueCall], name: str) -> dict[str, Any]:
         turns = diarize(call)
         spent += time.process_time() - begun
         rates.add(call.truth, turns, len(call.pcm) / SAMPLE_RATE)
+        for kind, group in (groups or {}).items():
+            if any(call is member for member in group):
+                parts[kind].add(call.truth, turns, len(call.pcm) / SAMPLE_RATE)
         counts.append(len({turn.speaker for turn in turns}))
     seconds = sum(len(call.pcm) for call in calls) / SAMPLE_RATE
     found = {
@@ -82,13 +88,13 @@ def measure(calls: Sequence[TrueCall], name: str) -> dict[str, Any]:
         "speakers_found": round(float(np.mean(counts)), 2),
         "cpu_ms_per_call_second": round(1000 * spent / seconds, 1),
     }
+    found |= {kind: {"calls": len(part.single), **part.figures()} for kind, part in parts.items()}
     return found | (figures.figures() if name == "live" else {})
 
 
 def by_kind(calls: Sequence[TrueCall]) -> dict[str, Sequence[TrueCall]]:
     """Return groups of two-voice calls."""
     return {
-        "all": calls,
         "voices of one set": [call for call in calls if call.same_set],
         "voices of one sex": [call for call in calls if call.same_sex],
     }
@@ -110,7 +116,7 @@ def main() -> None:
     few = max(2, arguments.calls // 4)
     two = list(mixtures(arguments.data, arguments.calls, arguments.seconds))
     groups: dict[str, Iterable[TrueCall]] = {
-        **{f"two voices: {kind}": calls for kind, calls in by_kind(two).items()},
+        "two voices": two,
         "one voice": mixtures(arguments.data, few, 60.0, voices=1),
         "three voices": mixtures(arguments.data, few, arguments.seconds, voices=3),
         "two voices, acted, of a language never heard": mixtures(
@@ -122,12 +128,19 @@ def main() -> None:
     for kind, calls in groups.items():
         listed = list(calls)
         if listed:
-            results[kind] = {name: measure(listed, name) for name in arguments.engines}
+            among = by_kind(two) if kind == "two voices" else None
+            results[kind] = {name: measure(listed, name, among) for name in arguments.engines}
             print(kind, results[kind], flush=True)
     results["swapped channels, generated texts"] = swap_figures(arguments.generated)
     results["echo at -20 dB"] = echo_figures(arguments.data, few)
     print(results["swapped channels, generated texts"], results["echo at -20 dB"])
-    told = {"command": COMMAND, "seed": SEED, "commit": commit(), **environment(), "results": results}
+    told = {
+        "command": f"{COMMAND} --calls {arguments.calls}",
+        "seed": SEED,
+        "commit": commit(),
+        **environment(),
+        "results": results,
+    }
     arguments.out.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
