@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
@@ -49,8 +50,12 @@ def main_speaker(turns: Sequence[SpeakerTurn], words: Sequence[str] = ()) -> str
 def same_names(new: Sequence[SpeakerTurn], old: Sequence[SpeakerTurn]) -> dict[str, str]:
     """Return for each label of ``new`` the one of ``old`` that it shares most time with; none twice."""
     shared: Counter[tuple[str, str]] = Counter()
+    theirs_by_start = sorted(old, key=lambda turn: turn.start)
+    starts = [turn.start for turn in theirs_by_start]
+    longest = max((turn.end - turn.start for turn in old), default=0)
     for turn in new:
-        for other in old:
+        near = theirs_by_start[bisect_left(starts, turn.start - longest) : bisect_left(starts, turn.end)]
+        for other in near:
             common = min(turn.end, other.end) - max(turn.start, other.start)
             if common > 0:
                 shared[turn.speaker, other.speaker] += common

@@ -29,6 +29,8 @@ DECAY = 0.93
 LEAST_BLOCKS = 3
 LEAST_PEAK = 9.0
 """Height of the peak in standard deviations of the correlation; 0 of 40 calls without echo came above 6."""
+GONE_PEAK = 6.0
+"""Height below which an echo that was there is gone."""
 LEAST_FRAMES = 80
 SOFTER_DB = 6.0
 """What leaks without delay is at least this much softer than its source: else, which is which?"""
@@ -161,19 +163,26 @@ class Crosstalk:
         loud = levels > self._envelopes[channel].floor() + ACTIVE_DB / 2
         return float(self._is_echo(channel, first, last, path)[loud].mean()) if loud.any() else 0.0
 
-    def identical(self) -> bool:
-        """Tell whether both channels have carried the same for some seconds of speech."""
+    def identical(self, seconds: float = 15.0, least_s: float = 4.0) -> bool | None:
+        """Tell whether both channels carried the same lately; None if too little was said to tell.
+
+        Args:
+            seconds: to look back.
+            least_s: of speech in them without which nothing is told.
+        """
         known = min(envelope.count for envelope in self._envelopes)
-        levels = [envelope.at(max(0, known - HISTORY // 2), known) for envelope in self._envelopes]
+        back = int(seconds * SAMPLE_RATE) // FRAME
+        levels = [envelope.at(max(0, known - back), known) for envelope in self._envelopes]
         loud = [
             level > envelope.floor() + ACTIVE_DB
             for level, envelope in zip(levels, self._envelopes, strict=True)
         ]
         active = loud[0] | loud[1]
-        if active.sum() < 2 * LEAST_FRAMES:
-            return False
+        if active.sum() < least_s * SAMPLE_RATE / FRAME:
+            return None
         first, second = levels[0][active], levels[1][active]
-        return _correlation(first, second) >= SAME_CORRELATION and abs(np.median(first - second)) < SOFTER_DB
+        apart = abs(float(np.median(first - second)))
+        return _correlation(first, second) >= SAME_CORRELATION and apart < SOFTER_DB
 
     def _remember(self, channel: int, pcm: Pcm) -> None:
         """Keep two blocks at 8 kHz; look for echo whenever both channels have half a block more."""
@@ -191,8 +200,13 @@ class Crosstalk:
                         self._narrow[own][ends[own] - BLOCK : ends[own]],
                         self._narrow[1 - own][ends[1 - own] - 2 * BLOCK : ends[1 - own]],
                     )
-                    self._paths[own] = self._search(own) or self._paths[own]
+                    self._paths[own] = self._search(own) or self._faded(own)
             self._next += HOP
+
+    def _faded(self, channel: int) -> EchoPath | None:
+        """Return the path that was known, unless its echo has been gone for a while."""
+        _delay, peak = self._delays[channel].best()
+        return self._paths[channel] if peak >= GONE_PEAK else None
 
     def _search(self, channel: int) -> EchoPath | None:
         """Return the echo path as it looks now."""

@@ -94,13 +94,19 @@ class RoleEvidence:
         self._first_voice = first_voice
         self._said: dict[str, dict[str, float]] = {}
         self._old: dict[str, float] = {}
+        self._first: str | None = None
+
+    def fresh(self) -> RoleEvidence:
+        """Return the same without anything said yet."""
+        return RoleEvidence(self._phrases, self._first_voice)
 
     def put(self, utterance: str, said: Mapping[str, str]) -> None:
         """Count what each voice says in an utterance, in place of what was counted for it before."""
         weighed = {voice: self._phrases.weigh(text) for voice, text in said.items() if voice}
-        if not self._said and not self._old and weighed:
-            first = next(iter(weighed))
-            weighed[first] += self._first_voice
+        if self._first is None and weighed:
+            self._first = utterance
+        if utterance == self._first and weighed:
+            weighed[next(iter(weighed))] += self._first_voice
         self._said[utterance] = weighed
         while len(self._said) > KEPT:
             for voice, odds in self._said.pop(next(iter(self._said))).items():
@@ -114,13 +120,15 @@ class RoleEvidence:
                 total[voice] = _limited(total.get(voice, 0.0) + odds)
         return total
 
-    def roles(self, least: float = 0.6) -> dict[str, tuple[Role, float]]:
+    def roles(self, least: float = 0.6, leave: str = "") -> dict[str, tuple[Role, float]]:
         """Return role and probability of every voice; unknown below ``least``.
+
+        Names that begin with ``leave`` are left out, if that is given.
 
         Of two or more voices, the two that say most for and most against being an agent decide together:
         what one says against itself speaks for the other.
         """
-        said = self.odds()
+        said = {voice: odds for voice, odds in self.odds().items() if not (leave and voice.startswith(leave))}
         names = sorted(said, key=lambda voice: -said[voice])
         found = {}
         for voice in names:

@@ -22,6 +22,7 @@ class ChannelRoles:
     """
 
     def __init__(self, roles: Sequence[Role]) -> None:
+        self._given = list(roles)
         self._roles = list(roles)
 
     @property
@@ -36,6 +37,10 @@ class ChannelRoles:
     def forget(self) -> None:
         """Give up all roles, where channels do not tell people apart."""
         self._roles = [Role.UNKNOWN] * len(self._roles)
+
+    def restore(self) -> None:
+        """Take the roles that were given at first."""
+        self._roles = list(self._given)
 
     def swap(self) -> None:
         """Exchange the two roles, for a line that was wired the wrong way round."""

@@ -147,7 +147,7 @@ def _from_folder(folder: Path) -> Any:
     except DiarizationError:
         raise
     except Exception as error:  # whatever the file names is constructed here
-        raise DiarizationError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
+        raise DiarizationError(f"{path} cannot be loaded: {type(error).__name__}") from error
 
 
 def _no_plda() -> Any:

@@ -231,7 +231,7 @@ class SpeakerTracker:
         for item in self._items:
             item.rivals = [rival for rival in item.rivals if id(rival) in left]
         self._items = kept + self._items
-        alive = {item.key for item in self._items}
+        alive = {item.key for item in self._items} - {item.key for item in old}
         self._told = {key: turns for key, turns in self._told.items() if key in alive}
 
     def _changes(self) -> dict[int, tuple[SpeakerTurn, ...]]:

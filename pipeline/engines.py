@@ -120,6 +120,21 @@ def check_phrases(settings: Settings) -> None:
             raise SettingsError(f"profiles.{name}.diarization.phrases: {error}") from error
 
 
+def reload_phrases(settings: Settings) -> None:
+    """Read the phrases of every profile again; where one is wrong, all stay as they were.
+
+    Raises:
+        SettingsError: a file cannot be used.
+    """
+    for name, profile in settings.profiles.items():
+        try:
+            read_phrases.__wrapped__(profile.diarization.phrases)
+        except DiarizationError as error:
+            raise SettingsError(f"profiles.{name}.diarization.phrases: {error}") from error
+    read_phrases.cache_clear()
+    check_phrases(settings)
+
+
 def _promoted_or(settings: Settings, model: str, kind: str, bundled: Path) -> Path:
     """Return the directory that a setting means.
 

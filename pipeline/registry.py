@@ -33,6 +33,7 @@ class CallRegistry:
         self._lost: dict[str, asyncio.TimerHandle] = {}
         self._reviews: dict[asyncio.Task[None], CallSession] = {}
         self._draining = False
+        self._stopping = False
         self._empty = asyncio.Event()
         self._empty.set()
         engines.metrics.lag.set_function(self._worst_lag_s)
@@ -119,12 +120,27 @@ class CallRegistry:
         """Let a second look go on behind the call; watchers can still find it."""
         if session.recording is None:
             return
-        task = self._tasks.create_task(session.look_again(), name=f"second look {session.spec.call_id}")
+        if self._stopping:
+            session.forget_recording()
+            return
+        look = session.look_again()
+        try:
+            task = self._tasks.create_task(look, name=f"second look {session.spec.call_id}")
+        except RuntimeError:  # the server is coming down
+            look.close()
+            session.forget_recording()
+            return
         self._reviews[task] = session  # bounded by the reviewer, which refuses what it has no room for
-        task.add_done_callback(lambda done: self._reviews.pop(done, None))
+        task.add_done_callback(self._looked)
+
+    def _looked(self, task: asyncio.Task[None]) -> None:
+        session = self._reviews.pop(task, None)
+        if session is not None:
+            session.forget_recording()  # also where the task was cancelled before it began
 
     def stop_reviews(self) -> None:
-        """Give up all second looks."""
+        """Give up all second looks, and begin no more."""
+        self._stopping = True
         for task in list(self._reviews):
             task.cancel()
 

@@ -40,6 +40,7 @@ MAILBOX_MESSAGES = 64
 CHANNEL_ITEMS = 64
 SEGMENT_ITEMS = 256
 CHANNELS_OF_A_CALL = 2
+_LOOK_FAILED = "the recording could not be heard again; the server's log has the reason"
 VOICE_ITEMS = 1024
 """A minute of audio: a client that sends faster than in real time shall lose no labels."""
 
@@ -170,9 +171,18 @@ class CallSession:
         except asyncio.CancelledError:
             context.emit(SecondLookEvent(state=LookState.SKIPPED, reason="the server stops"))
             raise
+        except Exception as error:  # noqa: BLE001 (one call's second look harms no other call)
+            self._engines.metrics.failures.labels("second look").inc()
+            _log.error("second look failed", call=self.spec.call_id, error=type(error).__name__)
+            context.emit(SecondLookEvent(state=LookState.FAILED, reason=_LOOK_FAILED))
         finally:
+            self.forget_recording()
+
+    def forget_recording(self) -> None:
+        """Delete the recording and let nothing more come of the call; safe to call twice."""
+        if self.recording is not None:
             self.recording.delete()
-            context.log.close()
+        self.context.log.close()
 
     async def _second_look(self, recording: Recording) -> SecondLookEvent:
         if self._engines.reviewer is None or self._diarize is None:
@@ -184,7 +194,7 @@ class CallSession:
         except ReviewError as error:
             self._engines.metrics.failures.labels("second look").inc()
             _log.warning("second look failed", call=self.spec.call_id, reason=str(error))
-            return SecondLookEvent(state=LookState.FAILED, reason=str(error))
+            return SecondLookEvent(state=LookState.FAILED, reason=_LOOK_FAILED)
         return SecondLookEvent(state=LookState.DONE, changed=self._diarize.review(turns))
 
     async def _graph(self) -> str:

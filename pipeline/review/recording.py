@@ -7,9 +7,13 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 BUFFER = 1 << 18
+PREFIX, SUFFIX = "yuetone-call-", ".s16"
+
+_log = structlog.get_logger(__name__)
 
 
 class Recording:
@@ -23,7 +27,7 @@ class Recording:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        handle, name = tempfile.mkstemp(prefix="yuetone-call-", suffix=".s16", dir=folder)
+        handle, name = tempfile.mkstemp(prefix=f"{PREFIX}{os.getpid()}-", suffix=SUFFIX, dir=folder)
         self.path = Path(name)
         self.samples = 0
         self.failed = False
@@ -49,4 +53,18 @@ class Recording:
     def delete(self) -> None:
         """Remove the file; safe to call twice."""
         self.finish()
-        self.path.unlink(missing_ok=True)
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError as error:
+            _log.error("a recording could not be deleted", error=type(error).__name__, file=self.path.name)
+
+
+def sweep(folder: Path | None = None) -> None:
+    """Delete recordings in ``folder`` that a process left behind when it died."""
+    for path in Path(folder or tempfile.gettempdir()).glob(f"{PREFIX}*{SUFFIX}"):
+        owner = path.name.removeprefix(PREFIX).split("-")[0]
+        if owner.isdigit() and not Path(f"/proc/{owner}").exists() and Path("/proc").exists():
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:  # another user's, perhaps
+                _log.warning("an old recording could not be deleted", error=type(error).__name__)

@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 
 from diarization import SpeakerTurn
-from pipeline.review.recording import Recording
+from pipeline.review.recording import Recording, sweep
 from pipeline.sections.diarization import SecondLookSettings
 
 START_S = 180.0
@@ -36,6 +36,7 @@ class Reviewer:
 
     def __init__(self, settings: SecondLookSettings) -> None:
         self._settings = settings
+        sweep(settings.spool)
         self._turn = asyncio.Lock()
         self._waiting = 0
         self._worker: asyncio.subprocess.Process | None = None
@@ -109,8 +110,12 @@ class Reviewer:
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
             limit=LINE, env={**os.environ, "PYTHONPATH": paths},
         )  # fmt: skip
-        async with asyncio.timeout(START_S):
-            told = await _exchange(worker, None)
+        try:
+            async with asyncio.timeout(START_S):
+                told = await _exchange(worker, None)
+        except TimeoutError:
+            await self.close()
+            raise ReviewError(f"the worker did not load its pipeline within {START_S:.0f} s") from None
         if "ready" not in told:
             await self.close()
             raise ReviewError(str(told.get("error", "the worker did not start")))

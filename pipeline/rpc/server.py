@@ -13,13 +13,20 @@ from grpc_health.v1 import health as health_service
 from threadpoolctl import threadpool_limits
 
 from asr import AsrEngine, ModelError
-from diarization.evidence import read_phrases
 from pipeline.alerts.book import RuleBook
 from pipeline.alerts.hub import AlertHub
 from pipeline.alerts.store import MEMORY, AlertStore
 from pipeline.alerts.webhook import WebhookSender, route_of
 from pipeline.config import Settings
-from pipeline.engines import asr_factory, build_emotion, build_vad, build_voices, check_phrases, find_model
+from pipeline.engines import (
+    asr_factory,
+    build_emotion,
+    build_vad,
+    build_voices,
+    check_phrases,
+    find_model,
+    reload_phrases,
+)
 from pipeline.errors import SettingsError
 from pipeline.metrics import Metrics
 from pipeline.pool import AsrScheduler, ServedModel
@@ -227,8 +234,7 @@ async def _reload_voices(settings: Settings, engines: Engines) -> dict[str, str]
 
 async def _reload_rules(settings: Settings, engines: Engines) -> dict[str, str]:
     """Read rules, words and phrases again, for calls that begin from now on."""
-    read_phrases.cache_clear()
-    check_phrases(settings)
+    await asyncio.get_running_loop().run_in_executor(None, reload_phrases, settings)
     await asyncio.get_running_loop().run_in_executor(None, engines.book.reload)
     return {}
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from diarization import ChannelRoles, Role, SpeakerTurn
@@ -77,11 +78,15 @@ class AttributionBook:
     def review(self, turns: Sequence[SpeakerTurn]) -> tuple[list[SpeakersEvent], int]:
         """Take the turns of a whole recording; return what is to be told, and how many finals it changes."""
         before = [turn for found in self._utterances.values() for turn in found.turns]
-        renamed = _renamed(turns, same_names(turns, before))
+        renamed = _renamed(turns, same_names(turns, before), self._labels)
+        starts = [turn.start for turn in renamed]
+        longest = max((turn.end - turn.start for turn in renamed), default=0)
+        self._evidence = self._evidence.fresh()
         for found in self._utterances.values():
             if found.final is not None:
                 low, high = found.final.start, found.final.end
-                found.turns = tuple(turn for turn in renamed if turn.start < high and turn.end > low)
+                near = renamed[bisect_left(starts, low - longest) : bisect_left(starts, high)]
+                found.turns = tuple(turn for turn in near if turn.end > low)
                 self._labels |= {turn.speaker: found.channel for turn in found.turns}
         events = self._tell(AttributionSource.SECOND_LOOK, list(self._utterances))
         return events, sum(isinstance(event, AttributionEvent) for event in events)
@@ -213,12 +218,14 @@ def _answer(speaker: str, role: Role, words: Sequence[str]) -> tuple[object, ...
     return speaker, role, tuple(words) if set(words) - {speaker, ""} else ()
 
 
-def _renamed(turns: Sequence[SpeakerTurn], names: dict[str, str]) -> list[SpeakerTurn]:
+def _renamed(
+    turns: Sequence[SpeakerTurn], names: dict[str, str], taken: Collection[str]
+) -> list[SpeakerTurn]:
     """Return ``turns`` with the labels that ``names`` gives, and new ones for unknown voices."""
     number = 1
     for label in dict.fromkeys(turn.speaker for turn in turns):
         if label not in names:
-            while f"A{number}" in names.values():
+            while f"A{number}" in names.values() or f"A{number}" in taken:
                 number += 1
             names[label] = f"A{number}"
     return joined(

@@ -65,12 +65,26 @@ class ChannelWatch:
         )
 
     def _look_whether_identical(self, samples: int) -> None:
+        """Look from time to time; an announcement on both channels must not silence one of them for good."""
         before = self._heard // LOOK_EVERY
         self._heard += samples
-        if self.identical or self._heard // LOOK_EVERY == before or not self._crosstalk.identical():
+        if self._heard // LOOK_EVERY == before:
             return
+        if self.identical:
+            if self._crosstalk.identical(seconds=6.0, least_s=1.0) is False:
+                self._differ()
+        elif self._crosstalk.identical():
+            self._are_same()
+
+    def _are_same(self) -> None:
         self.identical = True
         if self._correct:
             self._context.roles.forget()
             self._context.voices.asked_for.add(0)
         self._context.emit(ChannelFinding(kind=FindingKind.IDENTICAL, channel=1, corrected=self._correct))
+
+    def _differ(self) -> None:
+        self.identical = False
+        if self._correct:
+            self._context.roles.restore()
+            self._context.voices.asked_for.discard(0)

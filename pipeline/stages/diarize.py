@@ -79,6 +79,7 @@ class Diarize:
             for index, role in enumerate(context.spec.roles)
         ]
         if settings.engines:
+            context.voices.open = True
             unknown = [index for index, role in enumerate(context.spec.roles) if role is Role.UNKNOWN]
             context.voices.asked_for.update(unknown)
 
@@ -108,7 +109,7 @@ class Diarize:
         except Exception as error:  # noqa: BLE001 (an assisting stage never breaks the call)
             self._context.metrics.failures.labels("diarize").inc()
             _log.error("diarize failed", call=self._context.spec.call_id, error=type(error).__name__)
-            self._context.voices.asked_for.clear()
+            self._context.voices.open = False
             self._context.warn("DIARIZATION_FAILED", "voices are no longer told apart; the call goes on")
         finally:
             self._context.metrics.dropped.labels("diarize").inc(inbox.dropped)
@@ -153,8 +154,8 @@ class Diarize:
         state = self._channels[channel]
         if state.tracker is None:
             return
-        if self._context.roles.of(channel) is Role.UNKNOWN and self._one_line():
-            state.tracker.usual(2)
+        mixed = self._context.roles.of(channel) is Role.UNKNOWN and self._one_line()
+        state.tracker.usual(2 if mixed else 1)
         origin = max(0, start - state.tracker.context, state.window.start)
         pcm = state.window.slice(origin, end)
         loop = asyncio.get_running_loop()

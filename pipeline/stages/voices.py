@@ -52,10 +52,12 @@ class VoiceBoard:
 
     Attributes:
         asked_for: channels of which voices are told apart before finals go out.
+        open: whether anybody answers.
     """
 
     def __init__(self) -> None:
         self.asked_for: set[int] = set()
+        self.open = False
         self._answers: dict[tuple[int, int], VoiceAnswer] = {}  # bounded by KEPT
         self._changed = asyncio.Event()
 
@@ -69,7 +71,7 @@ class VoiceBoard:
 
     async def ask(self, channel: int, start: int) -> VoiceAnswer | None:
         """Return who speaks in an utterance; None if that is not known in time."""
-        if channel not in self.asked_for:
+        if not self.open or channel not in self.asked_for:
             return None
         try:
             async with asyncio.timeout(PATIENCE_S):

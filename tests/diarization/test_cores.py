@@ -174,6 +174,23 @@ def test_an_utterance_counts_once_however_often_it_is_attributed() -> None:
     assert evidence.odds() == {"A2": pytest.approx(once)}
 
 
+def test_the_first_voice_stays_the_first_however_often_it_is_attributed() -> None:
+    evidence = RoleEvidence(read_phrases(), first_voice=0.8)
+    evidence.put("0", {})
+    evidence.put("1", {"A1": "嗯"})
+    evidence.put("1", {"A1": "嗯"})
+    evidence.put("2", {"A2": "嗯"})
+    assert evidence.odds() == {"A1": pytest.approx(0.8), "A2": 0.0}
+    assert evidence.fresh().odds() == {}
+
+
+def test_voices_can_be_judged_without_channels() -> None:
+    evidence = RoleEvidence(read_phrases(), first_voice=0)
+    evidence.put("1", {"channel 0": AGENT})
+    evidence.put("2", {"A1": CUSTOMER})
+    assert set(evidence.roles(leave="channel ")) == {"A1"}
+
+
 def test_memory_of_what_was_said_is_bounded() -> None:
     evidence = RoleEvidence(read_phrases())
     for number in range(KEPT + 50):
@@ -217,3 +234,19 @@ def test_roles_can_be_swapped_and_forgotten() -> None:
     roles.forget()
     assert roles.of(0) is Role.UNKNOWN
     assert roles.count == 2
+
+
+def test_wrong_phrases_leave_what_was_read_before(tmp_path: Path) -> None:
+    from pipeline.config import load_settings  # noqa: PLC0415
+    from pipeline.engines import reload_phrases  # noqa: PLC0415
+    from pipeline.errors import SettingsError  # noqa: PLC0415
+
+    path = tmp_path / "phrases.toml"
+    path.write_text("[[agent]]\nweight = 4.0\npatterns = ['飛龍哥哥']\n", "utf-8")
+    settings = load_settings(flags={"profiles": {"default": {"diarization": {"phrases": [str(path)]}}}})
+    reload_phrases(settings)
+    before = read_phrases((path,))
+    path.write_text("[[agent]\n", "utf-8")
+    with pytest.raises(SettingsError, match=r"profiles\.default\.diarization\.phrases"):
+        reload_phrases(settings)
+    assert read_phrases((path,)) is before

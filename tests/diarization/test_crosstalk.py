@@ -85,6 +85,24 @@ def test_identical_channels_are_seen_also_at_another_level() -> None:
     assert crosstalk.identical()
 
 
+def test_an_announcement_on_both_channels_does_not_make_them_the_same_for_good() -> None:
+    parts, crosstalk = channels(), Crosstalk()
+    mixed = (parts[0] + parts[1])[: 12 * RATE]
+    heard([mixed, mixed], crosstalk)
+    assert crosstalk.identical() is True
+    heard(parts, crosstalk)
+    assert crosstalk.identical(seconds=6.0, least_s=1.0) is False
+
+
+def test_an_echo_that_has_gone_is_forgotten() -> None:
+    crosstalk = Crosstalk()
+    heard(channels(-20), crosstalk)
+    assert crosstalk.path(0) is not None
+    for _ in range(2):
+        heard(channels(), crosstalk)
+    assert crosstalk.path(0) is None
+
+
 def test_a_channel_that_ends_early_or_lags_harms_nothing() -> None:
     parts, crosstalk = channels(-20), Crosstalk()
     crosstalk.hear(0, parts[0])

@@ -218,8 +218,12 @@ def test_a_day_of_speech_does_not_fill_memory(engines: VoiceEngines) -> None:
     tracker = SpeakerTracker(engines.segmenter, engines.embedder, for_channel(engines.settings, mixed=True))
     pcm = mono_demo()[: 12 * RATE]
     heard = [tracker.listen(pcm, 0, start * RATE, (start + 4) * RATE) for start in (0, 4, 8)]
+    told: dict[int, tuple[SpeakerTurn, ...]] = {}
     for number in range(400):
-        tracker.add(number, heard[number % 3], number)
-        tracker.settle()
-    assert len(tracker._items) <= MOST_ITEMS + 3
-    assert len(tracker._told) <= MOST_ITEMS + 3
+        tracker.add(number, [*heard[number % 3], *heard[(number + 1) % 3]], number)
+        for key, turns in tracker.settle().items():
+            longest = sum(t.end - t.start for t in told.get(key, ()))
+            assert sum(t.end - t.start for t in turns) >= 0.9 * longest  # nothing that was told goes away
+            told[key] = turns
+    assert len(tracker._items) <= MOST_ITEMS + 9
+    assert len(tracker._told) <= MOST_ITEMS + 9

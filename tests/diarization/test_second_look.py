@@ -173,6 +173,19 @@ async def test_there_is_a_limit_to_waiting_recordings_and_time(tmp_path: Path) -
         await Reviewer(SecondLookSettings(enabled=True)).review(recording)
 
 
+def test_recordings_of_a_process_that_died_are_swept(tmp_path: Path) -> None:
+    gone = subprocess.run(["/bin/sh", "-c", "echo $$"], capture_output=True, text=True, check=True)
+    left = tmp_path / f"yuetone-call-{gone.stdout.strip()}-x.s16"
+    left.write_bytes(b"12")
+    other = tmp_path / "yuetone-call-notes.s16"
+    other.write_bytes(b"12")
+    mine = recorded(np.zeros(10, np.float32), tmp_path)
+    Reviewer(SecondLookSettings(enabled=True, spool=tmp_path))
+    assert not left.exists()
+    assert other.exists()
+    assert mine.path.exists()
+
+
 def test_a_recording_is_private_and_goes_away(tmp_path: Path) -> None:
     recording = recorded(np.full(RATE, 2.0, np.float32), tmp_path)
     assert recording.path.stat().st_mode & 0o077 == 0

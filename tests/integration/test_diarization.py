@@ -284,6 +284,45 @@ async def test_a_second_look_that_fails_says_so_and_keeps_nothing(tmp_path: Path
     assert look.reason
 
 
+async def test_an_error_of_ours_in_a_second_look_harms_no_other_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_arguments: Any) -> None:
+        raise KeyError
+
+    monkeypatch.setattr("pipeline.review.reviewer.Reviewer.review", fail)
+    async with running(looking(tmp_path)) as run:
+        messages = await watched(run, demo(10).mean(axis=1))
+        assert not list(tmp_path.iterdir())
+        assert events(messages, "second_look")[-1].state == speakers_pb2.SecondLook.STATE_FAILED
+        assert finals(await said(run, demo(10), start("next")))
+
+
+async def test_a_server_that_stops_deletes_recordings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def wait(*_arguments: Any) -> None:
+        await asyncio.sleep(600)
+
+    monkeypatch.setattr("pipeline.review.reviewer.Reviewer.review", wait)
+    async with running(looking(tmp_path)) as run:
+        await said(run, demo(10).mean(axis=1), mono_start())
+        assert len(list(tmp_path.iterdir())) == 1
+    assert not list(tmp_path.iterdir())
+
+
+async def test_an_announcement_on_both_channels_silences_neither_for_good() -> None:
+    spoken = demo(12).sum(axis=1)
+    samples = np.concatenate([np.stack([spoken, spoken], axis=1), demo(60)[8000 * 12 :]])
+    async with running() as run:
+        messages = await said(run, samples, start())
+    assert [f.kind for f in events(messages, "channel_finding")][:1] == [Finding.KIND_IDENTICAL]
+    later = {final.channel for final in finals(messages) if final.start_ms > 30_000}
+    roles = {final.channel: final.role for final in finals(messages) if final.start_ms > 40_000}
+    assert later == {0, 1}
+    assert roles == {0: CUSTOMER, 1: AGENT}
+
+
 async def test_calls_on_two_channels_are_not_kept(tmp_path: Path) -> None:
     async with running(looking(tmp_path)) as run:
         messages = await said(run, demo(10), start())
