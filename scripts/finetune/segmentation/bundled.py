@@ -4,8 +4,8 @@
 
 Learns from mixtures of the voices that scripts.finetune.speakers.bundled may train on, with the layers of its
 network underneath. ``--pyannet`` trains pyannote.audio's own architecture instead, on the same mixtures.
-Mixtures take 3 minutes on two cores, training 60 on one. The committed network learned in three goes (2,800, 1,900
-and 1,700 steps, the first on 480 other mixtures) what this recipe does in two.
+Mixtures take 3 minutes on two cores, training 60 on one. The committed network learned in three goes (2,800,
+1,900 and 1,700 steps, the first on 480 other mixtures) what this recipe does in two.
 """
 
 from __future__ import annotations
