@@ -14,6 +14,7 @@ from diarization.crosstalk import FRAME, Crosstalk
 from diarization.evidence import RoleEvidence, read_phrases, swapped
 from pipeline.analysis.speakers import utterances
 from pipeline.events import SAMPLE_RATE
+from pipeline.stages.crosstalk import ECHO_SHARE
 from scripts.finetune.bundled.grammar import GRAMMAR_FILE, Grammar
 from scripts.finetune.rehearsal.calls import LOCAL_GRAMMAR
 from scripts.finetune.speakers.examples import clips_of
@@ -106,7 +107,7 @@ def _written(pcm: np.ndarray, crosstalk: Crosstalk | None, channel: int) -> list
     found = [(e.start, e.speech_end) for _at, e in utterances(pcm, GatedVad(1), SegmenterSettings())]
     if crosstalk is None:
         return found
-    return [(a, b) for a, b in found if crosstalk.echo_share(channel, a, b) < 0.7]
+    return [(a, b) for a, b in found if crosstalk.echo_share(channel, a, b) < ECHO_SHARE]
 
 
 def _echoing(
