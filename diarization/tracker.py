@@ -263,10 +263,3 @@ def tracker_settings(embedder: Embedder, segmenter: LocalSegmenter) -> TrackerSe
     return TrackerSettings(
         clusters=replace(clusters, expected=tuned[0], unexpected=tuned[1]) if tuned else clusters
     )
-
-
-def for_channel(settings: TrackerSettings, *, mixed: bool) -> TrackerSettings:
-    """Return ``settings`` for a channel of several people, or for one that usually has one."""
-    if mixed:
-        return settings
-    return replace(settings, clusters=replace(settings.clusters, usual=1))

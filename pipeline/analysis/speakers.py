@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diarization import SpeakerTurn
-from diarization.tracker import SpeakerTracker, VoiceEngines, for_channel
+from diarization.tracker import SpeakerTracker, VoiceEngines
 from diarization.turns import joined, letter
 from pipeline.events import SAMPLE_RATE
 from vad import VadEngine
@@ -74,12 +74,8 @@ def live_turns(
         mixed: several people share the channel.
         heard: told how many samples were done, for progress.
     """
-    tracker = SpeakerTracker(
-        engines.segmenter,
-        engines.embedder,
-        for_channel(engines.settings, mixed=mixed),
-        letter(channel),
-    )
+    tracker = SpeakerTracker(engines.segmenter, engines.embedder, engines.settings, letter(channel))
+    tracker.usual(2 if mixed else 1)
     told: dict[int, tuple[SpeakerTurn, ...]] = {}
     found = LiveTurns()
     for at, ended in utterances(pcm, vad, cuts, heard):

@@ -242,7 +242,7 @@ def _transcript(event: ev.TranscriptEvent) -> transcript_pb2.Transcript:
         stability=event.stability,
         text=event.text,
         raw_text=event.raw_text,
-        words=_words(event),
+        words=speakers.words(event),
         language_spans=[
             transcript_pb2.LanguageSpan(language=span.language, start=span.start, end=span.end)
             for span in event.spans
@@ -250,20 +250,6 @@ def _transcript(event: ev.TranscriptEvent) -> transcript_pb2.Transcript:
         confidence=event.confidence,
         from_finalize=event.forced,
     )
-
-
-def _words(event: ev.TranscriptEvent) -> list[transcript_pb2.Word]:
-    speakers_known = event.word_speakers or ("",) * len(event.words)
-    return [
-        transcript_pb2.Word(
-            text=word.text,
-            start_ms=milliseconds(word.start),
-            end_ms=milliseconds(word.end),
-            confidence=word.confidence,
-            speaker=speaker or None,
-        )
-        for word, speaker in zip(event.words, speakers_known, strict=True)
-    ]
 
 
 def _mark(event: ev.Mark) -> call_service_pb2.TimelineMark:

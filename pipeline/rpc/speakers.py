@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from diarization import Role
 from pipeline import speakers as ev
+from pipeline.events import TranscriptEvent
 from pipeline.rpc.words import ROLES_OUT, milliseconds
-from yuetone.v1 import call_service_pb2
+from yuetone.v1 import call_service_pb2, transcript_pb2
 from yuetone.v1 import speakers_pb2 as pb
 
 _SOURCES = {
@@ -88,3 +89,18 @@ def _finding(event: ev.ChannelFinding) -> pb.ChannelFinding:
         delay_ms=None if event.delay is None else milliseconds(event.delay),
         gain_db=event.gain_db,
     )
+
+
+def words(event: TranscriptEvent) -> list[transcript_pb2.Word]:
+    """Return the words of a final, each with its speaker."""
+    known = event.word_speakers or ("",) * len(event.words)
+    return [
+        transcript_pb2.Word(
+            text=word.text,
+            start_ms=milliseconds(word.start),
+            end_ms=milliseconds(word.end),
+            confidence=word.confidence,
+            speaker=speaker or None,
+        )
+        for word, speaker in zip(event.words, known, strict=True)
+    ]

@@ -35,9 +35,9 @@ from pipeline.alerts.record import CallInfo
 from pipeline.assist import AlertEvent, EmotionEvent
 from pipeline.events import SAMPLE_RATE, TranscriptEvent
 from pipeline.stages.context import CallContext
+from pipeline.stages.heard import Heard
 from pipeline.stages.inbox import Inbox, InboxItem
 from pipeline.stages.ingest import AudioBlock, Close
-from pipeline.stages.transcribe import Heard
 from vad.segmenter import EndReason, SpeechBegan, SpeechEnded, SpeechPaused, SpeechResumed
 
 LATEST = 2 * SAMPLE_RATE

@@ -109,16 +109,18 @@ class AttributionBook:
         return found
 
     def _tell(self, source: AttributionSource, keys: Iterable[tuple[int, int]]) -> list[SpeakersEvent]:
-        """Attribute the words of ``keys``, judge roles again, and return all that differs from before."""
-        for key in keys:
-            self._attribute(self._utterances[key])
-        self._voices = {
-            voice: found
-            for voice, found in self._evidence.roles().items()
-            if not voice.startswith("channel ")
-        }
+        """Attribute the words of ``keys``, judge roles again, and return all that differs from before.
+
+        Only where a role has changed, or everything is asked for by no keys, are all utterances looked at.
+        """
+        named = [self._utterances[key] for key in keys]
+        for utterance in named:
+            self._attribute(utterance)
+        before = self.roles()
+        self._voices = self._evidence.roles(leave="channel ")
+        everything = not named or self.roles() != before
         events: list[SpeakersEvent] = [*self._new_voices()]
-        for utterance in self._utterances.values():
+        for utterance in list(self._utterances.values()) if everything else named:
             event = self._attribution(utterance, source)
             if event is not None:
                 events.append(event)

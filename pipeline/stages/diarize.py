@@ -12,16 +12,16 @@ import structlog
 
 from diarization import Role, SpeakerTurn
 from diarization.evidence import RoleEvidence, RolePhrases
-from diarization.tracker import SpeakerTracker, VoiceEngines, for_channel
+from diarization.tracker import SpeakerTracker, VoiceEngines
 from diarization.turns import letter
 from pipeline.events import SAMPLE_RATE
 from pipeline.review.recording import Recording
 from pipeline.speakers import SpeakersEvent
 from pipeline.stages.attribution import AttributionBook
 from pipeline.stages.context import CallContext
+from pipeline.stages.heard import Heard
 from pipeline.stages.inbox import Inbox, InboxItem
 from pipeline.stages.ingest import AudioBlock, Close
-from pipeline.stages.transcribe import Heard
 from pipeline.stages.voices import VoiceAnswer
 from pipeline.stages.window import AudioWindow
 from vad.segmenter import SpeechBegan, SpeechEnded
@@ -75,21 +75,19 @@ class Diarize:
         )
         self.book.watch_swap = profile.swapped_channels != "off"
         self._channels = [
-            _Channel(window=AudioWindow(), tracker=self._tracker(index, role))
-            for index, role in enumerate(context.spec.roles)
+            _Channel(window=AudioWindow(), tracker=self._tracker(index))
+            for index in range(len(context.spec.roles))
         ]
         if settings.engines:
             context.voices.open = True
             unknown = [index for index, role in enumerate(context.spec.roles) if role is Role.UNKNOWN]
             context.voices.asked_for.update(unknown)
 
-    def _tracker(self, channel: int, role: Role) -> SpeakerTracker | None:
+    def _tracker(self, channel: int) -> SpeakerTracker | None:
         engines = self._settings.engines
         if engines is None:
             return None
-        mixed = self._one_line() and role is Role.UNKNOWN
-        settings = for_channel(engines.settings, mixed=mixed)
-        return SpeakerTracker(engines.segmenter, engines.embedder, settings, letter(channel))
+        return SpeakerTracker(engines.segmenter, engines.embedder, engines.settings, letter(channel))
 
     def _one_line(self) -> bool:
         """Tell whether all voices of the call come over one channel."""

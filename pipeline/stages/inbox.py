@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 
+from pipeline.stages.heard import Heard
 from pipeline.stages.ingest import AudioBlock, Close
 from pipeline.stages.segment import SegmentItem
-from pipeline.stages.transcribe import Heard
 
 AUDIO_ITEMS = 128
 """Of all items in the inbox, from which further audio is left out: the voice is lost first."""

@@ -7,9 +7,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import numpy as np
 import structlog
-from numpy.typing import NDArray
 
 from asr import AsrRequest, Transcript
 from asr.agreement import LocalAgreement
@@ -17,6 +15,7 @@ from asr.text.fillers import ends_in_short_digits, is_unfinished
 from pipeline.events import SAMPLE_RATE, SpeechEdge, TranscriptEvent
 from pipeline.stages.attribute import language_spans, on_time_line, raw_and_reading
 from pipeline.stages.context import CallContext
+from pipeline.stages.heard import Heard
 from pipeline.stages.ingest import AudioBlock, Close
 from pipeline.stages.segment import SegmentQueue
 from pipeline.stages.voices import VoiceAnswer, who_said
@@ -31,14 +30,6 @@ BUSY_QUEUE = 4
 _NOTHING_OF_ITS_OWN = Transcript(text="", language="", confidence=0.0, no_speech=1.0, rejected="echo")
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Heard:
-    """A final for the stages behind, with the recogniser's pooled states where somebody wants them."""
-
-    final: TranscriptEvent
-    states: NDArray[np.float32] | None
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

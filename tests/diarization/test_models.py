@@ -15,7 +15,7 @@ from diarization.base import SHORTEST
 from diarization.directory import BUNDLED_SEGMENTATION, BUNDLED_SPEAKER, SPEAKER_FILE, read_speaker
 from diarization.fbank import FbankSpec, fbank
 from diarization.onnx import OnnxEmbedder, OnnxSegmentation
-from diarization.tracker import MOST_ITEMS, SpeakerTracker, VoiceEngines, for_channel, tracker_settings
+from diarization.tracker import MOST_ITEMS, SpeakerTracker, VoiceEngines, tracker_settings
 from pipeline.analysis.speakers import live_turns
 from tests.audio import demo_call, demo_turns, turn_16k
 from vad.gated import GatedVad
@@ -215,7 +215,7 @@ def test_what_is_no_speech_has_no_speaker(engines: VoiceEngines, kind: str) -> N
 
 
 def test_a_day_of_speech_does_not_fill_memory(engines: VoiceEngines) -> None:
-    tracker = SpeakerTracker(engines.segmenter, engines.embedder, for_channel(engines.settings, mixed=True))
+    tracker = SpeakerTracker(engines.segmenter, engines.embedder, engines.settings)
     pcm = mono_demo()[: 12 * RATE]
     heard = [tracker.listen(pcm, 0, start * RATE, (start + 4) * RATE) for start in (0, 4, 8)]
     told: dict[int, tuple[SpeakerTurn, ...]] = {}

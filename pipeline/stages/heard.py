@@ -1,0 +1,18 @@
+"""What the third stage tells those beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.events import TranscriptEvent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Heard:
+    """A final for the stages behind, with the recogniser's pooled states where somebody wants them."""
+
+    final: TranscriptEvent
+    states: NDArray[np.float32] | None
