@@ -35,5 +35,5 @@ $(VENV)/.run: $(VENV)/bin/python $(SPEC)
 
 $(VENV)/.test: $(VENV)/.run
 	@echo "Installing the development tools and training libraries into $(VENV) (once) ..."
-	@$(PIP) --editable ".[dev,finetune,plot,pyannote]"
+	@$(PIP) --editable ".[dev,documents,finetune,plot,postgresql,pyannote]"
 	@touch $@

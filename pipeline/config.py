@@ -30,6 +30,7 @@ from emotion import AgitationSettings
 from pipeline.errors import SettingsError
 from pipeline.sections.base import Section
 from pipeline.sections.diarization import DiarizationSettings, ProfileDiarizationSettings
+from pipeline.sections.suggest import ProfileSuggestSettings, SuggestSettings
 from vad.segmenter import SegmenterSettings
 
 ENVIRONMENT_PREFIX = "YUETONE_"
@@ -195,6 +196,9 @@ class ProfileSettings(Section):
     diarization: ProfileDiarizationSettings = Field(
         ProfileDiarizationSettings(), description="what to make of channels and voices"
     )
+    suggestions: ProfileSuggestSettings = Field(
+        ProfileSuggestSettings(), description="what is suggested to agents"
+    )
     lexicon: tuple[Path, ...] = Field((), description="TOML files with further words of complaint")
     alert_rules: Path | None = Field(
         None, description="TOML file of alert rules instead of the built-in ones"
@@ -223,6 +227,7 @@ class Settings(BaseSettings):
     diarization: DiarizationSettings = DiarizationSettings()
     emotion: EmotionSettings = EmotionSettings()
     alerts: AlertSettings = AlertSettings()
+    suggest: SuggestSettings = SuggestSettings()
     log: LogSettings = LogSettings()
 
     @field_validator("profiles")

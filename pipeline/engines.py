@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,7 +20,15 @@ from emotion import EmotionEngine, EmotionModelError
 from emotion.directory import BUNDLED as EMOTION_BUNDLED
 from pipeline.config import Settings
 from pipeline.errors import SettingsError
+from pipeline.metrics import Metrics
+from pipeline.sections.suggest import SuggestSettings
+from suggest import SuggestError
 from vad import VadEngine
+
+if TYPE_CHECKING:
+    from pipeline.advice.hub import KnowledgeHub
+    from suggest.knowledge import KnowledgeBase
+    from suggest.llm.writer import Writer
 
 
 def find_model(settings: Settings) -> ModelDirectory:
@@ -148,6 +157,66 @@ def _promoted_or(settings: Settings, model: str, kind: str, bundled: Path) -> Pa
         if model == PROMOTED:
             raise ModelError(f"no {kind} model was promoted; set it to auto")
     return bundled if model in ("auto", "bundled") else Path(model).expanduser()
+
+
+def build_knowledge(settings: Settings, metrics: Metrics) -> KnowledgeHub | None:
+    """Return the knowledge base; None where suggestions are turned off.
+
+    Raises:
+        SettingsError: a part cannot be used; the message names the fix.
+    """
+    if not settings.suggest.enabled:
+        return None
+    from pipeline.advice.hub import HubSettings, KnowledgeHub  # noqa: PLC0415 (loads the search engine)
+
+    chosen = settings.suggest
+    try:
+        base = open_knowledge(chosen)
+    except SuggestError as error:
+        raise SettingsError(f"suggest: {error}") from error
+    hub = HubSettings(
+        follow_s=chosen.follow_s,
+        record=chosen.record,
+        keep_days=chosen.keep_days,
+        drafts_per_call=chosen.llm.max_drafts_per_call,
+    )
+    return KnowledgeHub(base, _writer(chosen), hub, metrics)
+
+
+def open_knowledge(chosen: SuggestSettings) -> KnowledgeBase:
+    """Return the knowledge base of the settings.
+
+    Raises:
+        KnowledgeError: a part cannot be used; the message names the fix.
+    """
+    from suggest.knowledge import KnowledgeBase  # noqa: PLC0415 (loads the search engine)
+    from suggest.retrieval.dense import OnnxEncoder  # noqa: PLC0415
+
+    return KnowledgeBase(
+        chosen.store,
+        tables=[path.expanduser() for path in chosen.tables],
+        weights=chosen.weights.expanduser() if chosen.weights else None,
+        threshold=chosen.threshold,
+        index=chosen.index,
+        encoder=OnnxEncoder(chosen.encoder.expanduser()) if chosen.encoder else None,
+    )
+
+
+def _writer(chosen: SuggestSettings) -> Writer | None:
+    if chosen.llm.base_url is None:
+        return None
+    from suggest.llm.writer import Writer, WriterSettings  # noqa: PLC0415 (loads the HTTP client)
+
+    key = chosen.llm.key.get_secret_value() if chosen.llm.key else ""
+    return Writer(
+        WriterSettings(
+            base_url=chosen.llm.base_url,
+            model=chosen.llm.model,
+            key=key,
+            timeout_s=chosen.llm.timeout_s,
+            max_tokens=chosen.llm.max_tokens,
+        )
+    )
 
 
 def build_vad(settings: Settings) -> VadEngine:

@@ -9,6 +9,7 @@
         ├── UnknownCall          no live call has that id
         ├── UnknownAlert         no alert has that id
         ├── AlertClosed          the alert is over
+        ├── UnknownSuggestion    no suggestion has that id in that call
         ├── AlertsUnavailable    alerts cannot be stored now
         ├── AtCapacity           too many calls
         ├── ShuttingDown         the server is going away
@@ -82,6 +83,12 @@ class AlertClosed(CallError):
     """The alert is over."""
 
     code = "ALERT_CLOSED"
+
+
+class UnknownSuggestion(CallError):
+    """No suggestion has that id in that call."""
+
+    code = "UNKNOWN_SUGGESTION"
 
 
 class AlertsUnavailable(CallError):

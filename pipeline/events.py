@@ -13,6 +13,7 @@ from asr import Word
 from diarization import Role
 from pipeline.assist import AlertEvent, EmotionEvent
 from pipeline.speakers import AttributionEvent, ChannelFinding, SecondLookEvent, SpeakerEvent
+from pipeline.suggestions import SuggestionEvent
 
 SAMPLE_RATE = 16_000
 
@@ -271,6 +272,7 @@ CallEvent = (
     | SpeakerEvent
     | ChannelFinding
     | SecondLookEvent
+    | SuggestionEvent
     | Mark
     | HealthReport
     | WarningEvent

@@ -50,6 +50,22 @@ class Metrics:
         self.rejected = Counter(
             "yuetone_rejected_texts", "Texts that a guard rejected", ["reason"], registry=registry
         )
+        self.articles = Gauge("yuetone_articles", "Articles that can be suggested", registry=registry)
+        self.suggestions = Counter(
+            "yuetone_suggestions", "Suggestions by state", ["state"], registry=registry
+        )
+        self.suggestion_feedback = Counter(
+            "yuetone_suggestion_feedback", "What agents did with suggestions", ["action"], registry=registry
+        )
+        self.drafts = Counter(
+            "yuetone_drafts", "Drafts of the language model by outcome", ["outcome"], registry=registry
+        )
+        self.suggestion_latency = Histogram(
+            "yuetone_suggestion_latency_seconds",
+            "From the arrival of the last speech sample to the first suggestion leaving",
+            buckets=_LATENCY_BUCKETS,
+            registry=registry,
+        )
         self.alerts = Counter(
             "yuetone_alerts", "Alerts by rule and state", ["rule", "state"], registry=registry
         )

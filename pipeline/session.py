@@ -14,6 +14,7 @@ from diarization import Role
 from diarization.evidence import read_phrases
 from diarization.tracker import VoiceEngines
 from emotion import EmotionEngine
+from pipeline.advice.hub import KnowledgeHub
 from pipeline.alerts.book import RuleBook
 from pipeline.alerts.hub import AlertHub
 from pipeline.config import LimitSettings, ProfileSettings
@@ -25,11 +26,12 @@ from pipeline.pool import AsrScheduler
 from pipeline.review.recording import Recording
 from pipeline.review.reviewer import Reviewer, ReviewError
 from pipeline.speakers import LookState, SecondLookEvent
+from pipeline.stages.advise import Advise, AdviseSettings
 from pipeline.stages.affect import Affect, AffectSettings
 from pipeline.stages.context import CallContext
 from pipeline.stages.crosstalk import ChannelWatch
 from pipeline.stages.diarize import Diarize, DiarizeSettings
-from pipeline.stages.inbox import Inbox, InboxItem
+from pipeline.stages.inbox import Inbox, Inboxes, TurnInbox
 from pipeline.stages.ingest import ChannelQueue, Ingest
 from pipeline.stages.segment import SegmentQueue, segment
 from pipeline.stages.transcribe import Transcribe
@@ -62,6 +64,7 @@ class Engines:
         voice_thread: where it runs.
         reviewer: looks at recordings again; None where that is turned off.
         alerts: keeps alerts; None where they are turned off.
+        knowledge: the knowledge base; None where nothing is suggested.
         book: rules and words by profile.
     """
 
@@ -75,6 +78,7 @@ class Engines:
     voice_thread: Executor
     reviewer: Reviewer | None
     alerts: AlertHub | None
+    knowledge: KnowledgeHub | None
     book: RuleBook
 
 
@@ -108,6 +112,8 @@ class CallSession:
             self.context.watch = ChannelWatch(self.context, correct=watched == "correct")
         self.recording = self._kept()
         self._diarize: Diarize | None = None
+        self._affect_inbox = Inbox()
+        self.advise = Advise(self.context, AdviseSettings(hub=engines.knowledge, affect=self._affect_inbox))
         # When full, the stream's reader waits, and gRPC holds the client back.
         self.mailbox: Mailbox[ClientMessage] = Mailbox(MAILBOX_MESSAGES)
 
@@ -202,11 +208,12 @@ class CallSession:
 
         mailbox → ingest → (per channel) segment → transcribe → the event log
                                               ├─────────┼→ affect → the event log
-                                              └─────────┴→ diarize → the event log
+                                              ├─────────┴→ diarize → the event log
+                                              └──────────→ advise → the event log
         """
         context = self.context
         channels: list[ChannelQueue] = [asyncio.Queue(CHANNEL_ITEMS) for _ in self.spec.roles]
-        inboxes = (Inbox(), Inbox(VOICE_ITEMS))
+        inboxes = Inboxes(affect=self._affect_inbox, diarize=Inbox(VOICE_ITEMS), advise=TurnInbox())
         self._diarize = Diarize(
             context,
             DiarizeSettings(
@@ -226,13 +233,14 @@ class CallSession:
             ),
         )
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(affect.run(inboxes[0]), name="affect")
-            tasks.create_task(self._diarize.run(inboxes[1]), name="diarize")
+            tasks.create_task(affect.run(inboxes.affect), name="affect")
+            tasks.create_task(self._diarize.run(inboxes.diarize), name="diarize")
+            tasks.create_task(self.advise.run(inboxes.advise), name="advise")
             ended = tasks.create_task(Ingest(context, channels).run(self.mailbox), name="ingest")
             for index, channel in enumerate(channels):
                 segments: SegmentQueue = asyncio.Queue(SEGMENT_ITEMS)
                 segmenter = Segmenter(context.profile.vad)
-                tell = functools.partial(_offer, inboxes, index)
+                tell = functools.partial(inboxes.offer, index)
                 vad = self._engines.vad.stream()
                 tasks.create_task(
                     segment(channel, segments, vad, segmenter, self._engines.vad_thread, tell),
@@ -270,12 +278,6 @@ class CallSession:
         )
         self.mailbox.close(EndCall(reason=reason))
         self._engines.metrics.calls.labels(reason).inc()
-
-
-def _offer(inboxes: tuple[Inbox, ...], channel: int, item: InboxItem) -> None:
-    """Tell every assisting stage; none makes the transcript wait."""
-    for inbox in inboxes:
-        inbox.offer(channel, item)
 
 
 def _first(group: BaseExceptionGroup[CallError]) -> CallError:

@@ -1,1 +1,5 @@
-"""What could the agent answer? The room of the knowledge base; its engine is not part of this release."""
+"""What could the agent answer? Turns of a call in, sourced replies from the knowledge base out."""
+
+from suggest.base import Article, Encoder, Hit, KnowledgeError, SearchResult, SuggestError
+
+__all__ = ["Article", "Encoder", "Hit", "KnowledgeError", "SearchResult", "SuggestError"]

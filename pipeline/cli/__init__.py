@@ -8,9 +8,11 @@ from importlib.metadata import version as installed_version
 
 import typer
 
-from pipeline.cli import alerts, call, config, diarize, emotion, models, serve
+from pipeline.cli import alerts, call, config, diarize, emotion, kb, kb_search, kb_write, models, serve
 from pipeline.errors import SettingsError
 
+COMMANDS_OF_KB = (kb_search, kb_write)
+"""Add themselves to ``kb.app``."""
 app = typer.Typer(
     name="yuetone",
     help="Streaming Cantonese speech pipeline for call centres: call audio in, live transcripts out.",
@@ -25,6 +27,7 @@ app.command("demo")(call.demo_command)
 app.command("diarize")(diarize.diarize_command)
 app.command("emotion")(emotion.emotion_command)
 app.add_typer(alerts.app, name="alerts")
+app.add_typer(kb.app, name="kb")
 app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")
 

@@ -6,10 +6,11 @@ import asyncio
 import json
 import signal
 import sys
+import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,6 +28,7 @@ from pipeline.rpc import client
 from pipeline.rpc.server import Server, serve
 
 DEMO_CALL = Path(__file__).parents[1] / "demo" / "call.wav"
+DEMO_KNOWLEDGE = DEMO_CALL.with_name("knowledge.csv")
 START_S = 60.0
 
 
@@ -120,9 +122,26 @@ def demo_command(
     options = client.CallOptions(
         call_id=f"demo-{uuid.uuid4().hex[:8]}", roles=("customer", "agent"), speed=speed
     )
-    target = Target(address=server, certificate=None, settings=load_settings())
     title = f"Yuetone demo: a synthetic customer-service call of {recording.seconds:.0f} s, both sides, live"
-    sys.exit(_run(target, recording, options, as_json=False, title=title))
+    with demo_knowledge() as store:
+        settings = load_settings(flags={"suggest": {"store": str(store)}})
+        target = Target(address=server, certificate=None, settings=settings)
+        status = _run(target, recording, options, as_json=False, title=title)
+    sys.exit(status)
+
+
+@contextmanager
+def demo_knowledge() -> Iterator[Path]:
+    """Yield a store with the bundled knowledge base, for as long as it is needed."""
+    from suggest.reading.tables import read_table  # noqa: PLC0415 (keeps --help fast)
+    from suggest.store.knowledge import KnowledgeStore  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="yuetone-demo-") as folder:
+        path = Path(folder) / "knowledge.db"
+        store = KnowledgeStore(str(path))
+        store.write(read_table(DEMO_KNOWLEDGE).articles)
+        store.close()
+        yield path
 
 
 def _run(
@@ -134,7 +153,9 @@ def _run(
     server = target.settings.server.model_copy(update={**own, "tls_client_ca": None, "shutdown_grace_s": 0.0})
     # Nor its alerts: a recording that is played again must not call anybody.
     alerts = target.settings.alerts.model_copy(update={"store": None, "webhooks": ()})
-    settings = target.settings.model_copy(update={"server": server, "alerts": alerts})
+    # Nor is what it asks a question of a customer.
+    suggest = target.settings.suggest.model_copy(update={"record": False})
+    settings = target.settings.model_copy(update={"server": server, "alerts": alerts, "suggest": suggest})
     return asyncio.run(_call(target, settings, recording, options, as_json=as_json, title=title))
 
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from asr.text.reading import reading_form
+from pipeline.cli.hints import Hints
 from pipeline.rpc.client import LatencyMeter, percentile
 from yuetone.v1 import assist_pb2, audio_pb2, speakers_pb2, transcript_pb2
 from yuetone.v1 import call_service_pb2 as pb
@@ -117,6 +118,7 @@ class CallView:
         self._alerts: list[Text] = []
         self._live = Live(console=console, refresh_per_second=12, transient=False, vertical_overflow="crop")
         self.totals = Totals()
+        self.hints = Hints()
 
     def __enter__(self) -> Self:
         self._console.print(Text(self._title, style="bold"))
@@ -140,6 +142,8 @@ class CallView:
                 self._emotion(message.emotion)
             case "alert":
                 self._alert(message.alert)
+            case "suggestion":
+                self._suggestion(message.suggestion)
             case "speaker":
                 self._roles[message.speaker.speaker] = message.speaker.role
             case "attribution":
@@ -188,6 +192,11 @@ class CallView:
         self._alerts.append(line)
         if not self._console.is_terminal:
             self._console.print(line, soft_wrap=True)
+
+    def _suggestion(self, suggestion: assist_pb2.Suggestion) -> None:
+        told = self.hints.take(suggestion)
+        if told is not None and not self._console.is_terminal:
+            self._console.print(told, soft_wrap=True)
 
     def _mood(self, utterance_id: str) -> str:
         """Return what is shown behind an utterance: how it sounds, and how agitated the customer is."""
@@ -252,7 +261,9 @@ class CallView:
             Text(_NAMES[audio_pb2.ROLE_AGENT][0], "bold green"),
         )
         alerts = self._alerts if everything else self._alerts[-ALERTS_SHOWN:]
-        return Group(heading, table, *alerts, Text(f"{clock(self._at_ms)} received", style="dim"))
+        return Group(
+            heading, table, *self.hints.lines(), *alerts, Text(f"{clock(self._at_ms)} received", style="dim")
+        )
 
 
 def summary(view: CallView, meter: LatencyMeter, *, cpu_seconds: float | None, paced: bool) -> Table:
@@ -266,6 +277,9 @@ def summary(view: CallView, meter: LatencyMeter, *, cpu_seconds: float | None, p
         f"{totals.finals} finals, {totals.partials} partials ({totals.dropped_partials} dropped)",
     )
     table.add_row("agitation", f"highest {totals.agitation:.0%}, {totals.alerts} alerts")
+    if view.hints.proposed:
+        told = f"{view.hints.proposed}, for {view.hints.utterances} utterances"
+        table.add_row("suggestions", told)
     if paced:
         table.add_row("final latency", _spread(meter.latencies.finals) + " (incl. endpoint silence)")
         table.add_row("partial age", _spread(meter.latencies.partial_ages))

@@ -17,17 +17,21 @@ from pipeline.errors import SettingsError
 from pipeline.metrics import Metrics
 from pipeline.registry import CallRegistry
 from pipeline.rpc.servicer import CallServicer
+from pipeline.rpc.suggestions import SuggestionServicer
 from pipeline.rpc.supervisor import SupervisorServicer
 from pipeline.session import Engines
 from yuetone.v1 import (
     call_service_pb2,
     call_service_pb2_grpc,
+    suggestion_service_pb2,
+    suggestion_service_pb2_grpc,
     supervisor_service_pb2,
     supervisor_service_pb2_grpc,
 )
 
 CALL_SERVICE = call_service_pb2.DESCRIPTOR.services_by_name["CallService"].full_name
 SUPERVISOR_SERVICE = supervisor_service_pb2.DESCRIPTOR.services_by_name["SupervisorService"].full_name
+SUGGESTION_SERVICE = suggestion_service_pb2.DESCRIPTOR.services_by_name["SuggestionService"].full_name
 HEALTH_SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 """Of gRPC itself; above limits.max_chunk_bytes, so that a chunk too large gets our own clear error."""
@@ -53,6 +57,10 @@ async def listening(
         supervisor = SupervisorServicer(engines.alerts, settings.limits.max_watchers)
         supervisor_service_pb2_grpc.add_SupervisorServiceServicer_to_server(supervisor, server)
         services.append(SUPERVISOR_SERVICE)
+    if engines.knowledge:
+        adviser = SuggestionServicer(engines.knowledge, registry)
+        suggestion_service_pb2_grpc.add_SuggestionServiceServicer_to_server(adviser, server)
+        services.append(SUGGESTION_SERVICE)
     health = health_service.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     reflection.enable_server_reflection((*services, HEALTH_SERVICE, reflection.SERVICE_NAME), server)

@@ -9,10 +9,11 @@ from diarization import Role
 from pipeline import events as ev
 from pipeline.assist import AlertEvent, EmotionEvent
 from pipeline.errors import InvalidRequest, UnsupportedAudio
-from pipeline.rpc import assist, speakers
+from pipeline.rpc import assist, speakers, suggestions
 from pipeline.rpc.words import ROLES, ROLES_OUT, milliseconds
 from pipeline.speakers import AttributionEvent, ChannelFinding, SecondLookEvent, SpeakerEvent
 from pipeline.stages.context import MAX_HOTWORDS
+from pipeline.suggestions import SuggestionEvent
 from yuetone.v1 import audio_pb2, call_service_pb2, transcript_pb2
 
 RATES_TESTED = (8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000)
@@ -205,6 +206,8 @@ def _put_assisting(event: ev.CallEvent, message: call_service_pb2.StreamCallResp
         assist.put(event, message)
     elif isinstance(event, AttributionEvent | SpeakerEvent | ChannelFinding | SecondLookEvent):
         speakers.put(event, message)
+    elif isinstance(event, SuggestionEvent):
+        message.suggestion.CopyFrom(suggestions.suggestion(event))
 
 
 def _started(event: ev.Started, limits: call_service_pb2.Limits) -> call_service_pb2.Started:

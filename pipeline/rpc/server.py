@@ -13,6 +13,7 @@ from grpc_health.v1 import health as health_service
 from threadpoolctl import threadpool_limits
 
 from asr import AsrEngine, ModelError
+from pipeline.advice.hub import KnowledgeHub
 from pipeline.alerts.book import RuleBook
 from pipeline.alerts.hub import AlertHub
 from pipeline.alerts.store import MEMORY, AlertStore
@@ -21,6 +22,7 @@ from pipeline.config import Settings
 from pipeline.engines import (
     asr_factory,
     build_emotion,
+    build_knowledge,
     build_vad,
     build_voices,
     check_phrases,
@@ -34,6 +36,7 @@ from pipeline.registry import CallRegistry
 from pipeline.review.reviewer import Reviewer
 from pipeline.rpc.listening import listening
 from pipeline.session import Engines
+from suggest.base import KnowledgeError
 
 FLUSH_S = 10.0
 """For the last finals of calls that are closed at the end of the grace period."""
@@ -112,23 +115,20 @@ async def serve(
         emotion_thread=ThreadPoolExecutor(1, thread_name_prefix="emotion"),
         voices=build_voices(settings),
         voice_thread=ThreadPoolExecutor(1, thread_name_prefix="voices"),
-        reviewer=Reviewer(settings.diarization.second_look)
-        if settings.diarization.second_look.enabled
-        else None,
+        reviewer=_reviewer(settings),
         book=RuleBook(settings.profiles),
         alerts=_alert_hub(settings, metrics),
+        knowledge=build_knowledge(settings, metrics),
     )
     reloading = asyncio.Event()
     if signals:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stopping.set)
-        loop.add_signal_handler(signal.SIGHUP, reloading.set)
+        _listen_to_signals(stopping, reloading)
     try:
         async with asyncio.TaskGroup() as tasks:
             worker = tasks.create_task(scheduler.run(), name="asr scheduler")
             others = [tasks.create_task(_reload(settings, engines, reloading), name="reloader")]
             others += _alert_tasks(tasks, settings, engines)
+            others += await _knowledge_tasks(tasks, engines.knowledge)
             registry = CallRegistry(settings, engines, tasks)
             async with listening(settings, registry, engines) as (server, health, port):
                 _log.info(
@@ -136,6 +136,7 @@ async def serve(
                     port=port,
                     model=directory.name,
                     tls=settings.server.tls_certificate is not None,
+                    articles=len(engines.knowledge.base) if engines.knowledge else None,
                 )
                 if ready:
                     ready(Server(port, metrics, registry, stop=stopping.set, reload=reloading.set))
@@ -149,13 +150,39 @@ async def serve(
     except BaseExceptionGroup as group:
         raise _plain(group) from group
     finally:
-        for thread in (engines.vad_thread, engines.emotion_thread, engines.voice_thread):
-            thread.shutdown(wait=False, cancel_futures=True)
-        if engines.reviewer:
-            await engines.reviewer.close()
-        if engines.alerts:
-            engines.alerts.close()
+        await _close(engines)
         _log.info("stopped")
+
+
+def _listen_to_signals(stopping: asyncio.Event, reloading: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    loop.add_signal_handler(signal.SIGHUP, reloading.set)
+
+
+async def _close(engines: Engines) -> None:
+    """Close what all calls shared."""
+    for thread in (engines.vad_thread, engines.emotion_thread, engines.voice_thread):
+        thread.shutdown(wait=False, cancel_futures=True)
+    if engines.reviewer:
+        await engines.reviewer.close()
+    if engines.alerts:
+        engines.alerts.close()
+    if engines.knowledge:
+        await engines.knowledge.close()
+
+
+async def _knowledge_tasks(tasks: asyncio.TaskGroup, hub: KnowledgeHub | None) -> list[asyncio.Task[None]]:
+    """Make the knowledge base ready, and start what follows its store.
+
+    Raises:
+        KnowledgeError: the store or the index cannot be used.
+    """
+    if hub is None:
+        return []
+    await hub.start()
+    return [tasks.create_task(hub.run(), name="knowledge base")]
 
 
 def _reviewer(settings: Settings) -> Reviewer | None:
@@ -247,6 +274,8 @@ def _plain(group: BaseExceptionGroup[BaseException]) -> BaseException:
             return error
         if isinstance(error, ModelError):
             return SettingsError(f"asr.model: {error}")
+        if isinstance(error, KnowledgeError):
+            return SettingsError(f"suggest: {error}")
     return leaves[0] if len(leaves) == 1 else group
 
 

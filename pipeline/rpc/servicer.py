@@ -203,6 +203,7 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
                 *(["second_look"] if self._engines.reviewer else []),
                 *(["emotion"] if self._engines.emotion else []),
                 *(["alerts"] if self._engines.alerts else []),
+                *(["suggestions"] if self._engines.knowledge else []),
             ],
             profiles=list(self._settings.profiles),
             limits=self._limits,

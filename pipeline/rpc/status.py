@@ -12,6 +12,7 @@ _STATUS: dict[type[errors.CallError], grpc.StatusCode] = {
     errors.DuplicateCall: grpc.StatusCode.ALREADY_EXISTS,
     errors.UnknownCall: grpc.StatusCode.NOT_FOUND,
     errors.UnknownAlert: grpc.StatusCode.NOT_FOUND,
+    errors.UnknownSuggestion: grpc.StatusCode.NOT_FOUND,
     errors.AlertClosed: grpc.StatusCode.FAILED_PRECONDITION,
     errors.AlertsUnavailable: grpc.StatusCode.UNAVAILABLE,
     errors.AtCapacity: grpc.StatusCode.RESOURCE_EXHAUSTED,

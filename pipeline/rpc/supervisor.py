@@ -50,9 +50,7 @@ class SupervisorServicer(supervisor_service_pb2_grpc.SupervisorServiceServicer):
         finally:
             self._watchers -= 1
 
-    async def AckAlert(  # noqa: N802 (gRPC method name)
-        self, request: pb.AckAlertRequest, context: _Context
-    ) -> pb.AckAlertResponse:
+    async def AckAlert(self, request: pb.AckAlertRequest, context: _Context) -> pb.AckAlertResponse:  # noqa: N802 (gRPC method name)
         """Take an alert; see supervisor_service.proto."""
         try:
             note = request.note if request.HasField("note") else None

@@ -35,7 +35,7 @@ from pipeline.alerts.record import CallInfo
 from pipeline.assist import AlertEvent, EmotionEvent
 from pipeline.events import SAMPLE_RATE, TranscriptEvent
 from pipeline.stages.context import CallContext
-from pipeline.stages.heard import Heard
+from pipeline.stages.heard import Answered, Heard
 from pipeline.stages.inbox import Inbox, InboxItem
 from pipeline.stages.ingest import AudioBlock, Close
 from vad.segmenter import EndReason, SpeechBegan, SpeechEnded, SpeechPaused, SpeechResumed
@@ -150,6 +150,8 @@ class Affect:
             case Heard(final=final):
                 self._said(channel, final)
                 await self._judge_states(channel, item)
+            case Answered(failed=failed, at=at):
+                self._alert(self._machine.suggestion(channel, failed=failed, at=at))
             case Close():
                 await self._judge(channel, speaker.collector.finish())
                 self._advance()

@@ -1,4 +1,4 @@
-"""What the third stage tells those beside it."""
+"""What stages tell those beside them."""
 
 from __future__ import annotations
 
@@ -16,3 +16,18 @@ class Heard:
 
     final: TranscriptEvent
     states: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partly:
+    """A partial, for those who would not wait for the final."""
+
+    partial: TranscriptEvent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """Whether the knowledge base had something for a question; ``at`` in samples."""
+
+    failed: bool
+    at: int

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
+from dataclasses import dataclass
 
-from pipeline.stages.heard import Heard
+from pipeline.stages.heard import Answered, Heard, Partly
 from pipeline.stages.ingest import AudioBlock, Close
 from pipeline.stages.segment import SegmentItem
 
@@ -14,7 +15,11 @@ AUDIO_ITEMS = 128
 ITEMS = 384
 """Above that, from which everything else but the end of a channel is left out too, and counted."""
 
-InboxItem = SegmentItem | Heard
+TURNS = 64
+"""Of what waits for suggestions; above that partials and finals are left out, and counted."""
+
+InboxItem = SegmentItem | Heard | Answered
+TurnItem = Heard | Partly | Close
 
 
 class Inbox:
@@ -49,3 +54,47 @@ class Inbox:
             self._ready.clear()
             await self._ready.wait()
         return self._items.popleft()
+
+
+class TurnInbox:
+    """What was said, for the stage that suggests; a newer partial takes the place of an older one."""
+
+    def __init__(self) -> None:
+        self._items: deque[tuple[int, TurnItem]] = deque()  # bounded by offer()
+        self._ready = asyncio.Event()
+        self.dropped = 0
+
+    def offer(self, channel: int, item: TurnItem) -> None:
+        """Take an item of a channel, or leave it out; never waits."""
+        older = [entry for entry in self._items if entry[0] == channel and isinstance(entry[1], Partly)]
+        for entry in older:
+            self._items.remove(entry)
+        if len(self._items) >= TURNS and not isinstance(item, Close):
+            self.dropped += 1
+            return
+        self._items.append((channel, item))
+        self._ready.set()
+
+    async def get(self) -> tuple[int, TurnItem]:
+        """Return channel and item."""
+        while not self._items:
+            self._ready.clear()
+            await self._ready.wait()
+        return self._items.popleft()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inboxes:
+    """Of the stages that assist; none makes the transcript wait."""
+
+    affect: Inbox
+    diarize: Inbox
+    advise: TurnInbox
+
+    def offer(self, channel: int, item: InboxItem | Partly) -> None:
+        """Tell every stage what it wants to know."""
+        if isinstance(item, Heard | Partly | Close):
+            self.advise.offer(channel, item)
+        if not isinstance(item, Partly):
+            for inbox in (self.affect, self.diarize):
+                inbox.offer(channel, item)

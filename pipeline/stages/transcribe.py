@@ -15,7 +15,7 @@ from asr.text.fillers import ends_in_short_digits, is_unfinished
 from pipeline.events import SAMPLE_RATE, SpeechEdge, TranscriptEvent
 from pipeline.stages.attribute import language_spans, on_time_line, raw_and_reading
 from pipeline.stages.context import CallContext
-from pipeline.stages.heard import Heard
+from pipeline.stages.heard import Heard, Partly
 from pipeline.stages.ingest import AudioBlock, Close
 from pipeline.stages.segment import SegmentQueue
 from pipeline.stages.voices import VoiceAnswer, who_said
@@ -55,7 +55,7 @@ class Transcribe:
         channel: index.
         hold_open: asks the segmenter to wait longer for the open utterance.
         tasks: owns what this stage starts.
-        tell: is told every final, and the end of the channel; never waits.
+        tell: is told every partial and final, and the end of the channel; never waits.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Transcribe:
         channel: int,
         hold_open: Callable[[], None],
         tasks: asyncio.TaskGroup,
-        tell: Callable[[Heard | Close], None],
+        tell: Callable[[Heard | Partly | Close], None],
     ) -> None:
         self._context = context
         self._channel = channel
@@ -166,6 +166,8 @@ class Transcribe:
                 confidence=result.confidence,
             ),
         )
+        if utterance.shown is not None:
+            self._tell(Partly(partial=utterance.shown))
         age = self._context.arrivals[self._channel].since(end)
         if age is not None:
             self._context.metrics.partial_age.observe(age)

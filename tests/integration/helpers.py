@@ -27,7 +27,8 @@ CHUNK = 480  # 60 ms at 8 kHz
 def settings(**sections: dict[str, Any]) -> Settings:
     server = {"port": 0, "metrics_port": None, "shutdown_grace_s": 1.0, **sections.pop("server", {})}
     alerts = {"store": None, **sections.pop("alerts", {})}
-    return load_settings(flags={"server": server, "alerts": alerts, **sections})
+    suggest = {"store": ":memory:", **sections.pop("suggest", {})}
+    return load_settings(flags={"server": server, "alerts": alerts, "suggest": suggest, **sections})
 
 
 @dataclass

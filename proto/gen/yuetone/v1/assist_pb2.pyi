@@ -225,6 +225,49 @@ class Suggestion(google.protobuf.message.Message):
     STATE_WITHDRAWN: Suggestion.State.ValueType  # 2
     """no longer fits"""
 
+    class _Reason:
+        ValueType = typing.NewType("ValueType", builtins.int)
+        V: typing_extensions.TypeAlias = ValueType
+
+    class _ReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[Suggestion._Reason.ValueType], builtins.type):
+        DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+        REASON_UNSPECIFIED: Suggestion._Reason.ValueType  # 0
+        """it was not"""
+        REASON_REPLACED: Suggestion._Reason.ValueType  # 1
+        """others fit better now"""
+        REASON_SAID: Suggestion._Reason.ValueType  # 2
+        """the agent has said it"""
+        REASON_REJECTED: Suggestion._Reason.ValueType  # 3
+        """the agent does not want it"""
+
+    class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
+        """Why it was taken back."""
+
+    REASON_UNSPECIFIED: Suggestion.Reason.ValueType  # 0
+    """it was not"""
+    REASON_REPLACED: Suggestion.Reason.ValueType  # 1
+    """others fit better now"""
+    REASON_SAID: Suggestion.Reason.ValueType  # 2
+    """the agent has said it"""
+    REASON_REJECTED: Suggestion.Reason.ValueType  # 3
+    """the agent does not want it"""
+
+    @typing.final
+    class WordingsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
     SUGGESTION_ID_FIELD_NUMBER: builtins.int
     UTTERANCE_ID_FIELD_NUMBER: builtins.int
     LANGUAGE_FIELD_NUMBER: builtins.int
@@ -232,6 +275,12 @@ class Suggestion(google.protobuf.message.Message):
     SOURCES_FIELD_NUMBER: builtins.int
     CONFIDENCE_FIELD_NUMBER: builtins.int
     STATE_FIELD_NUMBER: builtins.int
+    REVISION_FIELD_NUMBER: builtins.int
+    RANK_FIELD_NUMBER: builtins.int
+    WORDINGS_FIELD_NUMBER: builtins.int
+    WRITTEN_BY_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    CHANNEL_FIELD_NUMBER: builtins.int
     suggestion_id: builtins.str
     """unique in the call"""
     utterance_id: builtins.str
@@ -244,9 +293,23 @@ class Suggestion(google.protobuf.message.Message):
     """0 to 1"""
     state: global___Suggestion.State.ValueType
     """proposed or withdrawn"""
+    revision: builtins.int
+    """counts from 1; a higher one takes the place of all before"""
+    rank: builtins.int
+    """1 for the best"""
+    written_by: builtins.str
+    """article, or the name of a language model"""
+    reason: global___Suggestion.Reason.ValueType
+    """of a withdrawal"""
+    channel: builtins.int
+    """of the customer, index"""
     @property
     def sources(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___SuggestionSource]:
         """at least one"""
+
+    @property
+    def wordings(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """the text by language, zh-Hant and en, as far as there is one"""
 
     def __init__(
         self,
@@ -258,9 +321,15 @@ class Suggestion(google.protobuf.message.Message):
         sources: collections.abc.Iterable[global___SuggestionSource] | None = ...,
         confidence: builtins.float = ...,
         state: global___Suggestion.State.ValueType = ...,
+        revision: builtins.int = ...,
+        rank: builtins.int = ...,
+        wordings: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        written_by: builtins.str = ...,
+        reason: global___Suggestion.Reason.ValueType = ...,
+        channel: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_utterance_id", b"_utterance_id", "utterance_id", b"utterance_id"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_utterance_id", b"_utterance_id", "confidence", b"confidence", "language", b"language", "sources", b"sources", "state", b"state", "suggestion_id", b"suggestion_id", "text", b"text", "utterance_id", b"utterance_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_utterance_id", b"_utterance_id", "channel", b"channel", "confidence", b"confidence", "language", b"language", "rank", b"rank", "reason", b"reason", "revision", b"revision", "sources", b"sources", "state", b"state", "suggestion_id", b"suggestion_id", "text", b"text", "utterance_id", b"utterance_id", "wordings", b"wordings", "written_by", b"written_by"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_utterance_id", b"_utterance_id"]) -> typing.Literal["utterance_id"] | None: ...
 
 global___Suggestion = Suggestion

@@ -1,0 +1,246 @@
+"""The knowledge base of a server: searched by all calls, following its store, keeping what agents did."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import ParamSpec, TypeVar
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from pipeline.errors import InvalidRequest, UnknownSuggestion
+from pipeline.metrics import Metrics
+from suggest.base import SearchResult
+from suggest.dialogue.board import Shown
+from suggest.knowledge import KnowledgeBase
+from suggest.llm.writer import Writer
+from suggest.retrieval.searcher import Search
+from suggest.store.record import ACTIONS, Feedback, Question
+from suggest.text.masking import masked
+
+UNSAVED = 2_000
+"""Rows that wait for the store. When full, further ones are left out and counted."""
+REMEMBERED = 20_000
+"""Suggestions, also of calls that have ended, that feedback can name; the oldest goes."""
+SAVE_S, LEARN_S, FORGET_S = 1.0, 60.0, 3600.0
+LONGEST_EDIT = 4_000
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A suggestion that somebody was told of."""
+
+    tenant: str
+    article: tuple[str, str]
+    language: str
+    utterance_id: str
+    text: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubSettings:
+    """How the hub works; see pipeline.sections.suggest."""
+
+    follow_s: float
+    record: bool
+    keep_days: float
+    drafts_per_call: int
+
+
+class KnowledgeHub:
+    """The hub; for one event loop.
+
+    Args:
+        base: the knowledge base.
+        writer: of drafts; None without a language model.
+        settings: how it works.
+        metrics: where to count.
+    """
+
+    def __init__(
+        self, base: KnowledgeBase, writer: Writer | None, settings: HubSettings, metrics: Metrics
+    ) -> None:
+        self.base = base
+        self.writer = writer
+        self._settings = settings
+        self._metrics = metrics
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="suggest")
+        self._store_thread = ThreadPoolExecutor(1, thread_name_prefix="knowledge")
+        self._unsaved: list[Feedback | Question] = []  # bounded by UNSAVED
+        self._told: dict[tuple[str, str], Told] = {}  # bounded by REMEMBERED
+        self._healthy = True
+        metrics.articles.set_function(lambda: float(len(base)))
+
+    # ---------------------------------------------------------------- for calls
+
+    @property
+    def drafts_per_call(self) -> int:
+        """How often the language model may word a suggestion in one call."""
+        return self._settings.drafts_per_call
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to suggest."""
+        return not len(self.base)
+
+    async def search(self, wanted: Search, tenant: str = "") -> SearchResult:
+        """Return the hits for a query, best first."""
+        return await self._in(self._thread, self.base.search, wanted, tenant)
+
+    @staticmethod
+    def today() -> date:
+        """Return the day on which articles must be valid, in Hong Kong."""
+        return datetime.now(ZoneInfo("Asia/Hong_Kong")).date()
+
+    async def think(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run other work of a call where searches run."""
+        return await self._in(self._thread, work, *args, **kwargs)
+
+    def tell(self, call_id: str, tenant: str, shown: Shown, question: str) -> None:
+        """Remember a suggestion, so that feedback can name it."""
+        self._told[call_id, shown.id] = Told(
+            tenant=tenant,
+            article=shown.draft.article,
+            language=shown.draft.language,
+            utterance_id=shown.utterance_id,
+            text=question,
+            confidence=shown.draft.confidence,
+        )
+        while len(self._told) > REMEMBERED:
+            self._told.pop(next(iter(self._told)))
+
+    def unanswered(self, question: Question) -> None:
+        """Keep a question without a good answer; its text is masked here."""
+        self._keep(question)
+
+    # ---------------------------------------------------------------- for agents
+
+    def feedback(
+        self, call_id: str, suggestion_id: str, action: str, text: str, after_ms: int | None
+    ) -> Told:
+        """Take what an agent did with a suggestion.
+
+        Raises:
+            UnknownSuggestion: there is none of that id in that call, or it is too long ago.
+            InvalidRequest: the text is too long.
+        """
+        told = self._told.get((call_id, suggestion_id))
+        if told is None:
+            raise UnknownSuggestion("no suggestion of that id was shown in that call")
+        if action not in ACTIONS or len(text) > LONGEST_EDIT:
+            raise InvalidRequest(
+                f"action must be known, and edited_text have at most {LONGEST_EDIT} characters"
+            )
+        now = datetime.now(UTC)
+        self._metrics.suggestion_feedback.labels(action).inc()
+        owner, article_id = told.article
+        self._keep(
+            Feedback(
+                at=now,
+                tenant=told.tenant,
+                article_id=article_id,
+                article_tenant=owner,
+                call_id=call_id,
+                suggestion_id=suggestion_id,
+                action=action,
+                language=told.language,
+                after_ms=after_ms,
+                text=masked(text),
+            )
+        )
+        if action in ("wrong", "dismissed") and told.text:
+            self._keep(
+                Question(
+                    at=now,
+                    tenant=told.tenant,
+                    call_id=call_id,
+                    utterance_id=told.utterance_id,
+                    text=told.text,
+                    language=told.language,
+                    confidence=told.confidence,
+                    nearest=article_id,
+                    outcome=action,
+                )
+            )
+        return told
+
+    def _keep(self, row: Feedback | Question) -> None:
+        if not self._settings.record:
+            return
+        if len(self._unsaved) >= UNSAVED:
+            self._metrics.dropped.labels("suggestion_record").inc()
+            return
+        self._unsaved.append(row)
+
+    # ---------------------------------------------------------------- in the background
+
+    async def start(self) -> None:
+        """Make the index ready before the first call.
+
+        Raises:
+            KnowledgeError: the store or the index cannot be used.
+        """
+        await self._in(self._store_thread, self.base.sync)
+        await self._in(self._store_thread, self.base.learn_from_feedback)
+
+    async def run(self) -> None:
+        """Follow the store and keep what is recorded, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._every(self._settings.follow_s, self._follow), name="knowledge follower")
+            tasks.create_task(self._every(SAVE_S, self._save), name="knowledge recorder")
+            tasks.create_task(self._every(LEARN_S, self.base.learn_from_feedback), name="knowledge priors")
+            tasks.create_task(self._every(FORGET_S, self._forget), name="knowledge expiry")
+
+    async def _every(self, seconds: float, work: Callable[[], object]) -> None:
+        while True:
+            try:
+                await self._in(self._store_thread, work)
+                self._healthy = True
+            except Exception as error:  # noqa: BLE001 (a locked file, a database that is away: tried again)
+                self._metrics.failures.labels("knowledge base").inc()
+                if self._healthy:
+                    _log.error("knowledge base failed, trying again", error=type(error).__name__)
+                self._healthy = False
+            await asyncio.sleep(seconds)
+
+    def _follow(self) -> None:
+        if self.base.sync(wait=False):
+            _log.info("knowledge base changed", articles=len(self.base))
+
+    def _save(self) -> None:
+        rows = list(self._unsaved)
+        if rows:
+            given = [row for row in rows if isinstance(row, Feedback)]
+            asked = [row for row in rows if isinstance(row, Question)]
+            self.base.record.add(given, asked)
+            del self._unsaved[: len(rows)]
+
+    def _forget(self) -> None:
+        self.base.record.forget(datetime.now(UTC) - timedelta(days=self._settings.keep_days))
+
+    async def close(self) -> None:
+        """Save what is left, and close everything."""
+        try:
+            await self._in(self._store_thread, self._save)
+        except Exception as error:  # noqa: BLE001 (nothing more can be done)
+            _log.error("feedback could not be stored before the end", error=type(error).__name__)
+        if self.writer is not None:
+            await self.writer.close()
+        for thread in (self._thread, self._store_thread):
+            thread.shutdown(wait=True, cancel_futures=True)
+        self.base.close()
+
+    @staticmethod
+    async def _in(thread: ThreadPoolExecutor, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        call = functools.partial(work, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(thread, call)

@@ -1,0 +1,157 @@
+"""SuggestionService over gRPC, and suggestions in their wire form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+
+from pipeline.advice.hub import KnowledgeHub
+from pipeline.errors import CallError, InvalidRequest, UnknownCall
+from pipeline.registry import CallRegistry
+from pipeline.rpc.status import details_of, status_of
+from pipeline.suggestions import SuggestionEvent
+from suggest.base import CHINESE, ENGLISH, Hit
+from suggest.dialogue.board import Reason, State
+from suggest.dialogue.drafting import Source, source_of
+from suggest.retrieval.searcher import Search
+from suggest.text.keys import hong_kong_traditional
+from yuetone.v1 import assist_pb2, suggestion_service_pb2_grpc
+from yuetone.v1 import suggestion_service_pb2 as pb
+
+LONGEST_QUERY = 500
+USUAL_HITS, MOST_HITS = 3, 20
+_Context = grpc.aio.ServicerContext[Any, Any]
+_ACTIONS = {
+    pb.SubmitFeedbackRequest.ACTION_SHOWN: "shown",
+    pb.SubmitFeedbackRequest.ACTION_COPIED: "copied",
+    pb.SubmitFeedbackRequest.ACTION_EDITED: "edited",
+    pb.SubmitFeedbackRequest.ACTION_DISMISSED: "dismissed",
+    pb.SubmitFeedbackRequest.ACTION_WRONG: "wrong",
+}
+_STATES = {
+    State.PROPOSED: assist_pb2.Suggestion.STATE_PROPOSED,
+    State.WITHDRAWN: assist_pb2.Suggestion.STATE_WITHDRAWN,
+}
+_REASONS = {
+    Reason.NONE: assist_pb2.Suggestion.REASON_UNSPECIFIED,
+    Reason.REPLACED: assist_pb2.Suggestion.REASON_REPLACED,
+    Reason.SAID: assist_pb2.Suggestion.REASON_SAID,
+    Reason.REJECTED: assist_pb2.Suggestion.REASON_REJECTED,
+}
+
+
+class SuggestionServicer(suggestion_service_pb2_grpc.SuggestionServiceServicer):
+    """The service; for one event loop.
+
+    Args:
+        hub: the knowledge base.
+        registry: the calls.
+    """
+
+    def __init__(self, hub: KnowledgeHub, registry: CallRegistry) -> None:
+        self._hub = hub
+        self._registry = registry
+
+    async def SubmitFeedback(  # noqa: N802 (gRPC method name)
+        self, request: pb.SubmitFeedbackRequest, context: _Context
+    ) -> pb.SubmitFeedbackResponse:
+        """Take what an agent did; see suggestion_service.proto."""
+        try:
+            action = _ACTIONS.get(request.action)
+            if action is None:
+                raise InvalidRequest("action must be SHOWN, COPIED, EDITED, DISMISSED or WRONG")
+            after = request.after_ms if request.HasField("after_ms") else None
+            told = self._hub.feedback(
+                request.call_id, request.suggestion_id, action, request.edited_text, after
+            )
+        except CallError as error:
+            await context.abort(status_of(error), details_of(error))
+        if action in ("dismissed", "wrong"):
+            self._refuse(request.call_id, told.article)
+        return pb.SubmitFeedbackResponse()
+
+    def _refuse(self, call_id: str, article: tuple[str, str]) -> None:
+        try:
+            self._registry.find(call_id).advise.refused(article)
+        except UnknownCall:
+            return  # it has ended meanwhile
+
+    async def SetReplyLanguage(  # noqa: N802 (gRPC method name)
+        self, request: pb.SetReplyLanguageRequest, context: _Context
+    ) -> pb.SetReplyLanguageResponse:
+        """Choose the language of replies; see suggestion_service.proto."""
+        try:
+            advise = self._registry.find(request.call_id).advise
+            if request.HasField("language") and request.language not in (CHINESE, ENGLISH):
+                raise InvalidRequest("language must be zh-Hant or en, or absent")
+            if not advise.active:
+                raise InvalidRequest("this call gets no suggestions")
+        except CallError as error:
+            await context.abort(status_of(error), details_of(error))
+        wanted = None
+        if request.HasField("language"):
+            wanted = ENGLISH if request.language == ENGLISH else CHINESE
+        return pb.SetReplyLanguageResponse(language=advise.set_language(wanted))
+
+    async def SearchArticles(  # noqa: N802 (gRPC method name)
+        self, request: pb.SearchArticlesRequest, context: _Context
+    ) -> pb.SearchArticlesResponse:
+        """Look something up; see suggestion_service.proto."""
+        try:
+            limit = request.limit if request.HasField("limit") else USUAL_HITS
+            if not 1 <= len(request.query.strip()) <= LONGEST_QUERY or not 1 <= limit <= MOST_HITS:
+                raise InvalidRequest(
+                    f"query must have 1 to {LONGEST_QUERY} characters, and limit be 1 to {MOST_HITS}"
+                )
+        except CallError as error:
+            await context.abort(status_of(error), details_of(error))
+        wanted = Search(
+            text=request.query,
+            tenants=tuple(dict.fromkeys(("", request.tenant))),
+            day=self._hub.today(),
+            limit=limit,
+        )
+        found = await self._hub.search(wanted, request.tenant)
+        return pb.SearchArticlesResponse(answered=found.answered, hits=[_hit(hit) for hit in found.hits])
+
+
+def _hit(hit: Hit) -> pb.ArticleHit:
+    article = hit.article
+    questions = {CHINESE: hong_kong_traditional(article.question_zh), ENGLISH: article.question_en}
+    answers = {CHINESE: hong_kong_traditional(article.answer_zh), ENGLISH: article.answer_en}
+    return pb.ArticleHit(
+        source=_source(source_of(article, CHINESE)),
+        confidence=hit.confidence,
+        questions={language: text for language, text in questions.items() if text},
+        answers={language: text for language, text in answers.items() if text},
+    )
+
+
+def suggestion(event: SuggestionEvent) -> assist_pb2.Suggestion:
+    """Return a suggestion in its wire form."""
+    shown, draft = event.shown, event.shown.draft
+    return assist_pb2.Suggestion(
+        suggestion_id=shown.id,
+        utterance_id=shown.utterance_id,
+        language=draft.language,
+        text=draft.text,
+        sources=[_source(source) for source in draft.sources],
+        confidence=draft.confidence,
+        state=_STATES[shown.state],
+        revision=shown.revision,
+        rank=shown.rank,
+        wordings=draft.wordings,
+        written_by=draft.written_by,
+        reason=_REASONS[shown.reason],
+        channel=event.channel,
+    )
+
+
+def _source(source: Source) -> assist_pb2.SuggestionSource:
+    return assist_pb2.SuggestionSource(
+        article_id=source.article_id,
+        title=source.title,
+        uri=source.uri or None,
+        place=source.place or None,
+    )

@@ -1,0 +1,1 @@
+"""What the search of the knowledge base learns from data: how common words are, and how signals count."""

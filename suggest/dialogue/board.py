@@ -1,0 +1,139 @@
+"""What the agent is being shown: proposals, their revisions, and what is taken back. Pure; one per call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from suggest.dialogue.drafting import Draft
+
+SHOWN_AT_ONCE = 3
+REMEMBERED = 512
+"""Suggestions of a call that feedback can still name; the oldest goes."""
+
+
+class State(StrEnum):
+    """What became of a suggestion."""
+
+    PROPOSED = "proposed"
+    WITHDRAWN = "withdrawn"
+
+
+class Reason(StrEnum):
+    """Why one is taken back."""
+
+    NONE = ""
+    REPLACED = "replaced"
+    SAID = "said"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A suggestion as it stands.
+
+    Attributes:
+        id: unique in the call.
+        utterance_id: what it answers.
+        revision: counts from 1.
+        rank: 1 for the best.
+        draft: what it says.
+        state: proposed or withdrawn.
+        reason: of a withdrawal.
+    """
+
+    id: str
+    utterance_id: str
+    revision: int
+    rank: int
+    draft: Draft
+    state: State = State.PROPOSED
+    reason: Reason = Reason.NONE
+
+
+class Board:
+    """Keeps what is shown in one call. Every method returns what has changed, to be told."""
+
+    def __init__(self) -> None:
+        self._shown: dict[tuple[str, str], Shown] = {}
+        self._ever: dict[str, Shown] = {}
+        self._rejected: set[tuple[str, str]] = set()
+        self._count = 0
+
+    def __len__(self) -> int:
+        return len(self._shown)
+
+    def find(self, suggestion_id: str) -> Shown | None:
+        """Return a suggestion that is or was shown; None if there is none."""
+        return self._ever.get(suggestion_id)
+
+    def articles(self) -> list[tuple[str, str]]:
+        """Return the articles that are shown."""
+        return list(self._shown)
+
+    def show(self, utterance_id: str, drafts: Sequence[Draft]) -> list[Shown]:
+        """Replace what is shown by ``drafts``, best first; what stays keeps its id.
+
+        Args:
+            utterance_id: what they answer.
+            drafts: none, or at most three that count; rejected articles are left out.
+        """
+        wanted = [draft for draft in drafts if draft.article not in self._rejected][:SHOWN_AT_ONCE]
+        keys = [draft.article for draft in wanted]
+        gone = self._take_back([key for key in self._shown if key not in keys], Reason.REPLACED)
+        fresh = [self._put(utterance_id, rank, draft) for rank, draft in enumerate(wanted, 1)]
+        return gone + [shown for shown in fresh if shown is not None]
+
+    def revise(self, suggestion_id: str, draft: Draft) -> list[Shown]:
+        """Give a suggestion another text, if it is still shown."""
+        shown = self._ever.get(suggestion_id)
+        if shown is None or self._shown.get(shown.draft.article) != shown:
+            return []
+        return [self._keep(replace(shown, revision=shown.revision + 1, draft=draft))]
+
+    def said(self, articles: Iterable[tuple[str, str]]) -> list[Shown]:
+        """Take back what the agent has said."""
+        return self._take_back([key for key in articles if key in self._shown], Reason.SAID)
+
+    def drop(self, articles: Iterable[tuple[str, str]]) -> list[Shown]:
+        """Take back what no longer fits."""
+        return self._take_back([key for key in articles if key in self._shown], Reason.REPLACED)
+
+    def reject(self, article: tuple[str, str]) -> list[Shown]:
+        """Take an article back and never show it again in this call."""
+        self._rejected.add(article)
+        return self._take_back([key for key in (article,) if key in self._shown], Reason.REJECTED)
+
+    def _take_back(self, keys: Iterable[tuple[str, str]], reason: Reason) -> list[Shown]:
+        gone = []
+        for key in keys:
+            shown = self._shown.pop(key)
+            last = replace(shown, revision=shown.revision + 1, state=State.WITHDRAWN, reason=reason)
+            self._ever[last.id] = last
+            gone.append(last)
+        return gone
+
+    def _put(self, utterance_id: str, rank: int, draft: Draft) -> Shown | None:
+        """Show a draft; None if exactly that is shown already."""
+        before = self._shown.get(draft.article)
+        if before is None:
+            self._count += 1
+            return self._keep(
+                Shown(id=f"s{self._count}", utterance_id=utterance_id, revision=1, rank=rank, draft=draft)
+            )
+        same = (before.draft.text, before.draft.language, before.rank) == (draft.text, draft.language, rank)
+        written = before.draft.written_by != "article" and before.draft.language == draft.language
+        if (same or written) and before.utterance_id == utterance_id and before.rank == rank:
+            return None
+        revised = replace(
+            before, utterance_id=utterance_id, revision=before.revision + 1, rank=rank, draft=draft
+        )
+        return self._keep(revised)
+
+    def _keep(self, shown: Shown) -> Shown:
+        self._shown[shown.draft.article] = shown
+        self._ever[shown.id] = shown
+        while len(self._ever) > REMEMBERED:
+            self._ever.pop(next(iter(self._ever)))
+        return shown

@@ -1,0 +1,77 @@
+"""Which language the reply should be in: the customer's, with patience. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from suggest.base import CHINESE, ENGLISH, Language
+from suggest.text.keys import is_han
+
+_TO_ENGLISH = re.compile(
+    r"speak english|in english|english please|don'?t (?:speak|understand) (?:cantonese|chinese)|no cantonese"
+    r"|(?:可唔可以|可以|想|請|用|識|唔識聽中文).{0,4}(?:講|用)英文|講英文",
+    re.IGNORECASE,
+)
+_TO_CHINESE = re.compile(
+    r"speak (?:cantonese|chinese)|in (?:cantonese|chinese)"
+    r"|講(?:返)?(?:中文|廣東話)|唔識(?:聽|講)?英文|用返?中文",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"[A-Za-z][A-Za-z'’]+")
+TO_ENGLISH, TO_CHINESE = 0.6, 0.35
+"""Of the smoothed English share: two thresholds, so that a mixed sentence does not flip it (own choice)."""
+WHOLE_SENTENCE = 4
+"""English words without a Chinese character that settle it at once."""
+MEMORY = 0.5
+
+
+def english_share(text: str) -> float | None:
+    """Return the share of English in a text: words against words and Chinese characters (two to a word)."""
+    words, han = len(_WORD.findall(text)), sum(map(is_han, text))
+    return words / (words + han / 2) if words + han else None
+
+
+class LanguageFollower:
+    """Follows one call.
+
+    Args:
+        start: language until the customer has spoken.
+    """
+
+    def __init__(self, start: Language = CHINESE) -> None:
+        self._share = 1.0 if start == ENGLISH else 0.0
+        self._language: Language = start
+        self._locked: Language | None = None
+
+    @property
+    def language(self) -> Language:
+        """What to reply in."""
+        return self._locked or self._language
+
+    @property
+    def locked(self) -> bool:
+        """Whether the agent has chosen."""
+        return self._locked is not None
+
+    def lock(self, language: Language | None) -> None:
+        """Stay with a language, or follow the customer again."""
+        self._locked = language
+
+    def hear(self, text: str) -> None:
+        """Take what the customer said, whole sentences only."""
+        share = english_share(text)
+        if share is None:
+            return
+        if _TO_ENGLISH.search(text) or (share == 1.0 and len(_WORD.findall(text)) >= WHOLE_SENTENCE):
+            self._share, self._language = 1.0, ENGLISH
+            return
+        if _TO_CHINESE.search(text):
+            self._share, self._language = 0.0, CHINESE
+            return
+        short = len(text) < 4 or (share == 1.0 and len(_WORD.findall(text)) < 2)
+        weight = (1 - MEMORY) * (0.4 if short else 1.0)  # 'OK' and 「係呀」 say little
+        self._share += weight * (share - self._share)
+        if self._language == CHINESE and self._share >= TO_ENGLISH:
+            self._language = ENGLISH
+        elif self._language == ENGLISH and self._share <= TO_CHINESE:
+            self._language = CHINESE

@@ -1,0 +1,1 @@
+"""What the knowledge base should know next: questions without a good answer, grouped, for people."""

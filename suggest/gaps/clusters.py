@@ -1,0 +1,114 @@
+"""Questions that mean the same, together. Pure.
+
+Leader clustering (Hartigan 1975): questions in order of time, each joins the group whose centre is
+nearest, if that is near enough, else it begins one. One pass, no number of groups to choose, the same
+result every time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from suggest.store.record import Question
+from suggest.text.analysis import analyse
+from suggest.text.lexicon import INTENT, Lexicon
+
+NEAR = 0.38
+"""Cosine from which a question joins a group (own choice, on the demo's questions and the benchmark's)."""
+MOST_GROUPS = 2_000
+EXAMPLES = 5
+WORDS = 6
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Group:
+    centre: dict[str, float] = field(default_factory=dict)
+    norm: float = 0.0
+    questions: list[Question] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """Questions of one kind.
+
+    Attributes:
+        questions: all, oldest first.
+        calls: how many calls they are from.
+        words: that they have in common, most telling first.
+        examples: texts, masked, no two the same.
+        nearest: ids of the articles that came nearest, commonest first.
+        refused: how many had an answer that agents refused.
+    """
+
+    questions: tuple[Question, ...]
+    calls: int
+    words: tuple[str, ...]
+    examples: tuple[str, ...]
+    nearest: tuple[str, ...]
+    refused: int
+
+
+def grouped(questions: Sequence[Question], lexicon: Lexicon) -> list[Gap]:
+    """Return gaps, those of most calls first."""
+    bags = [_bag(question.text, lexicon) for question in questions]
+    having = Counter(token for bag in bags for token in bag)
+    groups: list[_Group] = []
+    for question, bag in zip(questions, bags, strict=True):
+        rare = {token: weight * math.log(1 + len(bags) / having[token]) for token, weight in bag.items()}
+        length = math.sqrt(sum(value * value for value in rare.values()))
+        if not length:
+            continue
+        unit = {token: value / length for token, value in rare.items()}
+        best = max(groups, key=lambda group: _cosine(unit, group), default=None)
+        if best is None or (_cosine(unit, best) < NEAR and len(groups) < MOST_GROUPS):
+            best = _Group()
+            groups.append(best)
+        for token, value in unit.items():
+            best.centre[token] = best.centre.get(token, 0.0) + value
+        best.norm = math.sqrt(sum(value * value for value in best.centre.values()))
+        best.questions.append(question)
+    gaps = [_gap(group) for group in groups]
+    return sorted(gaps, key=lambda gap: (-gap.calls, -len(gap.questions), gap.examples[0]))
+
+
+def words_of(questions: Sequence[Question], lexicon: Lexicon) -> list[tuple[str, int]]:
+    """Return the telling words of all questions and in how many each occurs, commonest first."""
+    counted: Counter[str] = Counter()
+    for question in questions:
+        counted.update({token[1:] for token in _bag(question.text, lexicon) if token[0] in "we"})
+    inside = {word for word in counted for other in counted if word != other and word in other
+              and counted[other] >= counted[word]}  # fmt: skip
+    return [(word, count) for word, count in counted.most_common(80) if word not in inside][:40]
+
+
+def _bag(text: str, lexicon: Lexicon) -> dict[str, float]:
+    return {
+        token: weight
+        for token, weight in analyse(
+            text.replace("〔", " ").replace("〕", " "), lexicon, phonetic=False
+        ).tokens.items()
+        if token[0] in "wke" and weight > 0.3 and not token.startswith("k" + INTENT) and "_" not in token
+    }
+
+
+def _cosine(unit: dict[str, float], group: _Group) -> float:
+    dot = sum(value * group.centre.get(token, 0.0) for token, value in unit.items())
+    return dot / group.norm if group.norm else 0.0
+
+
+def _gap(group: _Group) -> Gap:
+    words = sorted(
+        ((value, token[1:]) for token, value in group.centre.items() if token[0] in "we"), reverse=True
+    )
+    nearest = Counter(question.nearest for question in group.questions if question.nearest)
+    return Gap(
+        questions=tuple(group.questions),
+        calls=len({question.call_id for question in group.questions}),
+        words=tuple(word for _value, word in words[:WORDS]),
+        examples=tuple(dict.fromkeys(question.text for question in reversed(group.questions)))[:EXAMPLES],
+        nearest=tuple(name for name, _count in nearest.most_common(3)),
+        refused=sum(question.outcome != "unanswered" for question in group.questions),
+    )

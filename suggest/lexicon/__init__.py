@@ -1,0 +1,1 @@
+"""Words and what they mean: tables that come with the product, and those of the company."""

@@ -1,0 +1,1 @@
+"""Drafts by a language model behind any OpenAI-compatible endpoint, held to the retrieved articles."""

@@ -1,0 +1,76 @@
+"""What a drafting model may not do: tell anything that its sources do not. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from suggest.base import CHINESE, Article, Language
+from suggest.dialogue.figures import figures
+from suggest.text.keys import is_han
+
+_SENTENCE = re.compile(r"[^。！？!?\n]*?(?:[。！？!?\n]+|\.(?=\s|$)|$)(?:\s*\[\d+\])*")
+_CITATION = re.compile(r"\s*\[(\d+)\]")
+_ADDRESS = re.compile(
+    r"https?://[^\s，。）)]+|www\.[^\s，。）)]+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+", re.IGNORECASE
+)
+_COURTESY = re.compile(
+    r"^(?:您好|你好|多謝您?的?(?:查詢|來電|耐心)?|謝謝您?|不好意思|抱歉|很抱歉|明白|"
+    r"hello|hi|thank you|thanks|sorry|"
+    r"i understand|certainly|sure|of course)[，,!！。. ]*$",
+    re.IGNORECASE,
+)
+LONGEST_DRAFT = 800
+NO_ANSWER = "NO_ANSWER"
+
+
+class UngroundedError(ValueError):
+    """A draft that may not be shown; the message says why, without its text."""
+
+
+def sentences(text: str) -> list[str]:
+    """Return the sentences of a draft, each with the citations behind it."""
+    return [found for match in _SENTENCE.finditer(text) if (found := match.group().strip())]
+
+
+def check_sentence(sentence: str, sources: Sequence[Article], known: str) -> set[int]:
+    """Return the numbers of the sources that a sentence cites.
+
+    Args:
+        sentence: with citations such as [1].
+        sources: articles by number, from 1.
+        known: what was said in the call; figures of it may be repeated.
+
+    Raises:
+        UngroundedError: it cites nothing, or another source, or has a figure or address that is not in there.
+    """
+    cited = {int(number) for number in _CITATION.findall(sentence)}
+    bare = _CITATION.sub("", sentence).strip()
+    if not bare or _COURTESY.match(bare):
+        return cited & set(range(1, len(sources) + 1))
+    if not cited:
+        raise UngroundedError("a sentence cites no source")
+    if not cited <= set(range(1, len(sources) + 1)):
+        raise UngroundedError("a sentence cites a source that it was not given")
+    ground = " ".join(_whole(sources[number - 1]) for number in cited)
+    if not figures(bare) <= figures(ground) | figures(known):
+        raise UngroundedError("a figure is not in the source that is cited")
+    if any(address.lower() not in ground.lower() for address in _ADDRESS.findall(bare)):
+        raise UngroundedError("an address is not in the source that is cited")
+    return cited
+
+
+def check_language(text: str, language: Language) -> None:
+    """Raise UngroundedError if a draft is not in the wanted language."""
+    han, letters = sum(map(is_han, text)), sum(char.isascii() and char.isalpha() for char in text)
+    if (han * 3 < letters) if language == CHINESE else (han > letters * 0.1):
+        raise UngroundedError("it is in the wrong language")
+
+
+def without_citations(text: str) -> str:
+    """Return a draft as it is said."""
+    return re.sub(r"[ \t]+\n", "\n", _CITATION.sub("", text)).strip()
+
+
+def _whole(article: Article) -> str:
+    return " ".join((article.question_zh, article.answer_zh, article.question_en, article.answer_en))

@@ -1,0 +1,1 @@
+"""From a question to articles: full-text candidates, and a reranker that knows how sure it is."""

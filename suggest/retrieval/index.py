@@ -1,0 +1,245 @@
+"""The full-text index over articles (tantivy): candidates for the reranker, and how rare tokens are.
+
+It is a copy of the store that can always be made again. On disk it lies beside the store; several processes
+may read it, and the one that first sees a change of the store writes it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import tantivy
+
+from suggest.base import Article, KnowledgeError
+from suggest.text.analysis import analyse
+from suggest.text.lexicon import Lexicon
+from suggest.text.tokens import Analysis, Tokens
+
+FORMAT = 1
+"""Of tokens and fields; an index of another format is made anew."""
+WRITER_BYTES = 64_000_000
+COMMON = 0.3
+"""Share of articles that have a token, above which it is not looked for in a large index."""
+LARGE = 5_000
+RARITIES_KEPT = 400_000
+_ANALYZER = "tokens"
+_FIELD_BOOST = {"asked": 1.0, "answered": 0.35}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """An article as the reranker sees it.
+
+    Attributes:
+        article: as stored.
+        asked: tokens of its questions, keywords and synonyms.
+        answered: tokens of its answers.
+        bm25: of the full-text engine for the query.
+    """
+
+    article: Article
+    asked: Tokens
+    answered: Tokens
+    bm25: float = 0.0
+
+
+def entry_of(article: Article, lexicon: Lexicon) -> Entry:
+    """Return an article with its tokens."""
+    asked: Tokens = {}
+    wordings = (article.question_zh, article.question_en, *article.synonyms, " ".join(article.keywords))
+    for text in wordings:
+        for token, weight in analyse(text, lexicon).tokens.items():
+            asked[token] = max(weight, asked.get(token, 0.0))
+    answered: Tokens = {}
+    for text in (article.answer_zh, article.answer_en, article.category):
+        for token, weight in analyse(text, lexicon, phonetic=False).tokens.items():
+            answered[token] = max(weight, answered.get(token, 0.0))
+    return Entry(article=article, asked=asked, answered=answered)
+
+
+class ArticleIndex:
+    """The index of all tenants; not thread-safe, but for :meth:`write`.
+
+    Args:
+        folder: where it lies; None keeps it in memory.
+        lexicon: tables of words; a folder made with other tables must be emptied.
+
+    Raises:
+        KnowledgeError: the folder cannot be used.
+    """
+
+    def __init__(self, folder: Path | None, lexicon: Lexicon) -> None:
+        self._lexicon = lexicon
+        self._folder = folder
+        self._schema = _schema()
+        self._rarity: dict[str, float] = {}
+        self._index = self._opened()
+        self._searcher = self._index.searcher()
+
+    def _opened(self) -> tantivy.Index:
+        analyzer = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build()
+        try:
+            if self._folder is None:
+                index = tantivy.Index(self._schema)
+            else:
+                self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                index = self._on_disk(self._folder)
+        except (OSError, ValueError) as error:
+            raise KnowledgeError(f"the index at {self._folder} cannot be used: {error}") from error
+        index.register_tokenizer(_ANALYZER, analyzer)
+        return index
+
+    def _on_disk(self, folder: Path) -> tantivy.Index:
+        """Open the index of a folder; one that is damaged or of another form is made anew."""
+        try:
+            return tantivy.Index(self._schema, str(folder), reuse=True)
+        except (OSError, ValueError):
+            shutil.rmtree(folder)
+            folder.mkdir(parents=True, mode=0o700)
+            return tantivy.Index(self._schema, str(folder), reuse=True)
+
+    def __len__(self) -> int:
+        return int(self._searcher.num_docs)
+
+    # ---------------------------------------------------------------- in
+
+    def apply(
+        self, articles: Iterable[Article], removed: Iterable[tuple[str, str]] = (), *, empty: bool = False
+    ) -> None:
+        """Write and reload; see :meth:`write`."""
+        self.write(articles, removed, empty=empty)
+        self.reload()
+
+    def write(
+        self, articles: Iterable[Article], removed: Iterable[tuple[str, str]] = (), *, empty: bool = False
+    ) -> None:
+        """Take new and changed articles, and forget removed ones; seen at the next :meth:`reload`.
+
+        Searches may go on meanwhile, in other threads.
+
+        Args:
+            articles: whole.
+            removed: tenant and id.
+            empty: forget everything before.
+
+        Raises:
+            KnowledgeError: another process is writing the index; try again.
+        """
+        try:
+            writer = self._index.writer(WRITER_BYTES, 1)
+        except ValueError as error:
+            raise KnowledgeError("the index is being written by another process") from error
+        try:
+            if empty:
+                writer.delete_all_documents()
+            for key in removed:
+                writer.delete_documents("key", _key(key))
+            for article in articles:
+                if not empty:
+                    writer.delete_documents("key", _key(article.key))
+                writer.add_document(_document(entry_of(article, self._lexicon)))
+            writer.commit()
+            writer.wait_merging_threads()
+        finally:
+            del writer
+
+    def reload(self) -> None:
+        """See what was written."""
+        self._index.reload()
+        self._searcher = self._index.searcher()
+        self._rarity.clear()
+
+    # ---------------------------------------------------------------- out
+
+    def rarity(self, token: str) -> float:
+        """Return the inverse document frequency of a token in questions (BM25's, Robertson 1994)."""
+        known = self._rarity.get(token)
+        if known is not None:
+            return known
+        count, having = len(self), self._searcher.doc_freq("asked", token)
+        value = math.log(1 + (count - min(having, count) + 0.5) / (having + 0.5))
+        if len(self._rarity) > RARITIES_KEPT:
+            self._rarity.clear()
+        self._rarity[token] = value
+        return value
+
+    def candidates(self, query: Analysis, tenants: Sequence[str], limit: int) -> list[Entry]:
+        """Return the articles that share most with a query, best first.
+
+        Args:
+            query: analysed.
+            tenants: whose articles; '' for those of everybody.
+            limit: how many.
+        """
+        large = len(self) > LARGE
+        parts: list[tuple[tantivy.Occur, tantivy.Query]] = []
+        for token, weight in query.tokens.items():
+            if token[0] == "u" or (large and (token[0] in "gt" or self._is_common(token))):
+                continue
+            for name, boost in _FIELD_BOOST.items():
+                if name == "answered" and token[0] in "jtg":
+                    continue
+                term = tantivy.Query.term_query(self._schema, name, token, index_option="freq")
+                parts.append((tantivy.Occur.Should, tantivy.Query.boost_query(term, boost * weight)))
+        if not parts or not len(self):
+            return []
+        owners = [tantivy.Query.term_query(self._schema, "tenant", _tenant(name)) for name in tenants]
+        whose = tantivy.Query.boolean_query([(tantivy.Occur.Should, owner) for owner in owners])
+        whole = tantivy.Query.boolean_query(
+            [
+                (tantivy.Occur.Must, tantivy.Query.boolean_query(parts)),
+                (tantivy.Occur.Must, tantivy.Query.const_score_query(whose, 0.0)),
+            ]
+        )
+        found = self._searcher.search(whole, limit=limit, count=False)
+        return [_entry(self._searcher.doc(address), float(score)) for score, address in found.hits]
+
+    def _is_common(self, token: str) -> bool:
+        return self._searcher.doc_freq("asked", token) > COMMON * len(self)
+
+
+def _schema() -> tantivy.Schema:
+    builder = tantivy.SchemaBuilder()
+    for name in ("key", "tenant"):
+        builder.add_text_field(name, stored=False, tokenizer_name="raw", index_option="basic")
+    for name in _FIELD_BOOST:
+        builder.add_text_field(name, stored=False, tokenizer_name=_ANALYZER, index_option="freq")
+    builder.add_bytes_field("body", stored=True, indexed=False, fast=False)
+    return builder.build()
+
+
+def _tenant(name: str) -> str:
+    return "t" + name  # a term must not be empty
+
+
+def _key(key: tuple[str, str]) -> str:
+    return json.dumps(key)
+
+
+def _document(entry: Entry) -> Any:
+    body = asdict(entry.article)
+    for name in ("valid_from", "valid_until"):
+        body[name] = body[name].isoformat() if body[name] else None
+    document = tantivy.Document()
+    document.add_text("key", _key(entry.article.key))
+    document.add_text("tenant", _tenant(entry.article.tenant))
+    document.add_text("asked", " ".join(entry.asked))
+    document.add_text("answered", " ".join(entry.answered))
+    document.add_bytes("body", json.dumps([body, entry.asked, entry.answered]).encode())
+    return document
+
+
+def _entry(document: Any, bm25: float) -> Entry:
+    body, asked, answered = json.loads(document["body"][0])
+    for name in ("valid_from", "valid_until"):
+        body[name] = date.fromisoformat(body[name]) if body[name] else None
+    for name in ("keywords", "synonyms", "tags"):
+        body[name] = tuple(body[name])
+    return Entry(article=Article(**body), asked=asked, answered=answered, bm25=bm25)

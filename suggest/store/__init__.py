@@ -1,0 +1,1 @@
+"""Where articles, feedback and open questions are kept: any database that SQLAlchemy speaks to."""

@@ -1,0 +1,121 @@
+"""Opening the database: address, folder, migrations."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+
+from suggest.base import KnowledgeError
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+BUSY_S = 10.0
+"""How long a writer waits for another one."""
+
+
+def address(store: str) -> sa.URL:
+    """Return the address that a setting means: a URL of SQLAlchemy, or the path of a SQLite file.
+
+    Raises:
+        KnowledgeError: it is neither.
+    """
+    try:
+        url = sa.make_url(store) if "://" in store else sa.URL.create("sqlite", database=store)
+    except sa.exc.ArgumentError:
+        raise KnowledgeError("the store is neither a path nor a URL such as postgresql://host/name") from None
+    if url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:":
+        url = url.set(database=str(Path(url.database).expanduser()))
+    return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
+
+
+def sqlite_file(url: sa.URL) -> Path | None:
+    """Return the file of a SQLite database; None where there is no file."""
+    local = url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:"
+    return Path(url.database) if local and url.database else None
+
+
+def open_database(url: sa.URL) -> sa.Engine:
+    """Connect, and bring the tables up to date.
+
+    Raises:
+        KnowledgeError: the database cannot be reached or is of a newer release; the message names the fix.
+    """
+    shown = url.render_as_string(hide_password=True)
+    try:
+        engine = _engine(url)
+    except ModuleNotFoundError as error:
+        raise KnowledgeError(
+            f"{shown} needs the package {error.name}; for PostgreSQL: pip install 'yuetone[postgresql]'"
+        ) from error
+    except (OSError, sa.exc.ArgumentError) as error:
+        raise KnowledgeError(f"{shown} cannot be opened: {error}") from error
+    try:
+        _migrate(engine)
+    except CommandError as error:
+        engine.dispose()
+        raise KnowledgeError(f"{shown} is of a newer release of Yuetone; update this one") from error
+    except sa.exc.SQLAlchemyError as error:
+        engine.dispose()
+        reason = str(getattr(error, "orig", None) or type(error).__name__).strip().splitlines()[0]
+        raise KnowledgeError(f"{shown} cannot be used as a knowledge base: {reason}") from error
+    return engine
+
+
+def _engine(url: sa.URL) -> sa.Engine:
+    file = sqlite_file(url)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not file.exists():
+            file.touch(mode=0o600)
+    if url.get_backend_name() != "sqlite":
+        return sa.create_engine(url, pool_pre_ping=True)
+    in_memory: dict[str, Any] = {"poolclass": sa.StaticPool} if file is None else {}
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_S, "check_same_thread": False}, **in_memory)
+    sa.event.listen(engine, "connect", _sqlite_pragmas)
+    sa.event.listen(engine, "begin", _sqlite_begin)
+    return engine
+
+
+def _sqlite_pragmas(connection: Any, _record: object) -> None:
+    """Readers and a writer at once; and transactions that really begin, also for CREATE TABLE."""
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def _sqlite_begin(connection: sa.Connection) -> None:
+    writes = connection.get_execution_options().get("writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def writing(engine: sa.Engine) -> AbstractContextManager[sa.Connection]:
+    """Return a transaction that writes; on SQLite it takes its turn at once, not at the first write."""
+    return engine.execution_options(writes=True).begin()
+
+
+def _migrate(engine: sa.Engine) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    head = ScriptDirectory.from_config(config).get_current_head()
+    with engine.connect() as connection:
+        if _applied(connection) == head:
+            return
+    with writing(engine) as connection:
+        if connection.dialect.name == "postgresql":  # two servers that start at once
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(2107714413)"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _applied(connection: sa.Connection) -> str | None:
+    if not sa.inspect(connection).has_table("kb_migrations"):
+        return None
+    found = connection.execute(sa.text("SELECT version_num FROM kb_migrations")).scalar()
+    return None if found is None else str(found)

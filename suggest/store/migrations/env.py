@@ -1,0 +1,15 @@
+"""Alembic's way in: migrates over the connection that the store hands it."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from suggest.store.tables import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    version_table="kb_migrations",
+)
+with context.begin_transaction():
+    context.run_migrations()

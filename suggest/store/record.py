@@ -1,0 +1,135 @@
+"""What agents did with suggestions, and questions that had no good answer. Texts come masked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from suggest.store.database import writing
+from suggest.store.tables import feedback, questions
+
+ACTIONS = ("shown", "copied", "edited", "dismissed", "wrong")
+_WORTH = {"copied": 1.0, "edited": 0.8, "dismissed": -0.5, "wrong": -1.5}
+PRIOR_STRENGTH = 5.0
+"""Uses that it takes to believe half of what they say (own choice)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feedback:
+    """An agent did something with a suggestion.
+
+    Attributes:
+        at: when.
+        tenant: of the call.
+        article_id: of the suggestion's first source.
+        article_tenant: whose article that is; '' for everybody's.
+        call_id: of the call.
+        suggestion_id: within it.
+        action: one of :data:`ACTIONS`.
+        language: of the text.
+        after_ms: ms since the suggestion was shown; None if not told.
+        text: what the agent made of it, masked; '' otherwise.
+    """
+
+    at: datetime
+    tenant: str
+    article_id: str
+    article_tenant: str
+    call_id: str
+    suggestion_id: str
+    action: str
+    language: str
+    after_ms: int | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A question of a customer without a good answer.
+
+    Attributes:
+        at: when.
+        tenant: of the call.
+        call_id: of the call.
+        utterance_id: within it.
+        text: masked.
+        language: zh-Hant or en.
+        confidence: of the nearest article.
+        nearest: its id; '' if there was none.
+        outcome: 'unanswered', or 'dismissed' or 'wrong' where agents refused what was shown.
+    """
+
+    at: datetime
+    tenant: str
+    call_id: str
+    utterance_id: str
+    text: str
+    language: str
+    confidence: float
+    nearest: str
+    outcome: str
+
+
+class Record:
+    """Feedback and questions of a store; methods block, any thread may call them.
+
+    Args:
+        engine: of the store.
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def add(self, given: Sequence[Feedback], asked: Sequence[Question]) -> None:
+        """Keep feedback and questions."""
+        with writing(self._engine) as connection:
+            if given:
+                connection.execute(sa.insert(feedback), [asdict(row) for row in given])
+            if asked:
+                connection.execute(sa.insert(questions), [asdict(row) for row in asked])
+
+    def feedback(self, since: datetime, tenant: str | None = None) -> Iterator[Feedback]:
+        """Yield feedback from ``since``, of one tenant or of all."""
+        yield from (Feedback(**row) for row in self._rows(feedback, since, tenant))
+
+    def questions(self, since: datetime, tenant: str | None = None) -> Iterator[Question]:
+        """Yield questions from ``since``, of one tenant or of all."""
+        yield from (Question(**row) for row in self._rows(questions, since, tenant))
+
+    def _rows(self, table: sa.Table, since: datetime, tenant: str | None) -> Iterator[dict[str, Any]]:
+        columns = [column for column in table.c if column.name != "seq"]
+        query = sa.select(*columns).where(table.c.at >= since).order_by(table.c.seq)
+        if tenant is not None:
+            query = query.where(table.c.tenant == tenant)
+        with self._engine.connect() as connection:
+            for row in connection.execute(query).mappings():
+                values = dict(row)
+                if values["at"].tzinfo is None:  # SQLite keeps no zone
+                    values["at"] = values["at"].replace(tzinfo=UTC)
+                yield values
+
+    def priors(self) -> dict[tuple[str, str, str], float]:
+        """Return what agents did with articles, -1 to 1, by tenant of the call and key of the article."""
+        columns = (feedback.c.tenant, feedback.c.article_tenant, feedback.c.article_id, feedback.c.action)
+        query = sa.select(*columns, sa.func.count()).where(feedback.c.action != "shown").group_by(*columns)
+        sums: dict[tuple[str, str, str], tuple[float, int]] = {}
+        with self._engine.connect() as connection:
+            for tenant, owner, article_id, action, count in connection.execute(query):
+                key = (str(tenant), str(owner), str(article_id))
+                worth, uses = sums.get(key, (0.0, 0))
+                sums[key] = (worth + _WORTH.get(str(action), 0.0) * int(str(count)), uses + int(str(count)))
+        return {
+            key: max(-1.0, min(1.0, worth / (uses + PRIOR_STRENGTH))) for key, (worth, uses) in sums.items()
+        }
+
+    def forget(self, before: datetime) -> int:
+        """Delete what is older; return how many rows. What agents did stays, without their texts."""
+        with writing(self._engine) as connection:
+            gone = connection.execute(sa.delete(questions).where(questions.c.at < before)).rowcount
+            old = (feedback.c.at < before) & (feedback.c.text != "")
+            connection.execute(sa.update(feedback).where(old).values(text=""))
+        return int(gone)

@@ -1,0 +1,1 @@
+"""Text as the search sees it: keys, pronunciation, words and meanings. Pure."""
