@@ -10,6 +10,7 @@ NAMES = {
     "emotion": ("benchmarks.emotion.run", "vocal emotion, alerts on generated calls, their cost"),
     "emotion-calibrate": ("benchmarks.emotion.calibrate", "search the fusion settings"),
     "call-latency": ("benchmarks.call_latency", "latency and cost of live calls"),
+    "retrieval": ("benchmarks.retrieval.run", "reply suggestions: quality, size, speed, live latency"),
     "finetune-chain": ("benchmarks.finetune_chain", "the whole fine-tuning chain"),
 }
 

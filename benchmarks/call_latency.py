@@ -39,13 +39,23 @@ def resident_mib(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-async def start_server(model: str) -> tuple[asyncio.subprocess.Process, str]:
-    """Start ``yuetone serve``; return it and its address."""
+async def start_server(model: str, knowledge: Path | None = None) -> tuple[asyncio.subprocess.Process, str]:
+    """Start ``yuetone serve``; return it and its address.
+
+    Args:
+        model: recogniser.
+        knowledge: store of articles; None for an empty one.
+    """
+    folder = Path(tempfile.mkdtemp())
     program = str(Path(sys.executable).with_name("yuetone"))
     process = await asyncio.create_subprocess_exec(
         program, "serve", "--port", "0", "--metrics-port", "0", "--model", model, "--max-calls", "1000",
         stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "YUETONE_ALERTS__STORE": str(Path(tempfile.mkdtemp()) / "alerts.db")},
+        env={
+            **os.environ,
+            "YUETONE_ALERTS__STORE": str(folder / "alerts.db"),
+            "YUETONE_SUGGEST__STORE": str(knowledge or folder / "knowledge.db"),
+        },
     )  # fmt: skip
     if process.stderr is None:
         raise RuntimeError("no pipe to the server")

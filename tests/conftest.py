@@ -9,8 +9,9 @@ import pytest
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_alert_store(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep servers that tests start as processes away from the user's alerts."""
+    """Keep servers that tests start as processes away from the user's alerts and knowledge base."""
     os.environ["YUETONE_ALERTS__STORE"] = str(tmp_path_factory.mktemp("alerts") / "alerts.db")
+    os.environ["YUETONE_SUGGEST__STORE"] = str(tmp_path_factory.mktemp("knowledge") / "knowledge.db")
 
 
 @pytest.fixture(autouse=True)

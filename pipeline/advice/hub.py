@@ -107,13 +107,14 @@ class KnowledgeHub:
         return await self._in(self._thread, work, *args, **kwargs)
 
     def tell(self, call_id: str, tenant: str, shown: Shown, question: str) -> None:
-        """Remember a suggestion, so that feedback can name it."""
+        """Remember a suggestion, so that feedback can name it; without a question, the one before stays."""
+        before = self._told.get((call_id, shown.id))
         self._told[call_id, shown.id] = Told(
             tenant=tenant,
             article=shown.draft.article,
             language=shown.draft.language,
             utterance_id=shown.utterance_id,
-            text=question,
+            text=question or (before.text if before else ""),
             confidence=shown.draft.confidence,
         )
         while len(self._told) > REMEMBERED:

@@ -16,7 +16,7 @@ import soundfile as sf
 from google.protobuf.message import Message
 
 from pipeline.errors import SettingsError
-from yuetone.v1 import audio_pb2, call_service_pb2_grpc, transcript_pb2
+from yuetone.v1 import assist_pb2, audio_pb2, call_service_pb2_grpc, transcript_pb2
 from yuetone.v1 import call_service_pb2 as pb
 
 ROLES = {
@@ -110,10 +110,19 @@ class CallOptions:
 
 @dataclass(slots=True)
 class Latencies:
-    """What the client saw, in seconds: see DESIGN: final latency and partial age."""
+    """What the client saw, in seconds.
+
+    Attributes:
+        finals: from sending the last speech sample to receiving the final.
+        partial_ages: from sending a sample to the first partial that covers it.
+        suggestions: from sending the last speech sample of an utterance to the first suggestion for it.
+        early_suggestions: how many came while the customer still spoke.
+    """
 
     finals: list[float] = field(default_factory=list)
     partial_ages: list[float] = field(default_factory=list)
+    suggestions: list[float] = field(default_factory=list)
+    early_suggestions: int = 0
 
 
 class LatencyMeter:
@@ -128,6 +137,8 @@ class LatencyMeter:
         self._sent: list[tuple[int, float]] = []  # (ms behind the chunk, when it was sent)
         self._speech_end: dict[str, int] = {}
         self._covered: dict[str, int] = {}
+        self._finished: dict[str, int] = {}  # utterance -> end of its speech, ms
+        self._suggested: set[str] = set()
         self.latencies = Latencies()
 
     def sent(self, until_ms: int) -> None:
@@ -148,12 +159,24 @@ class LatencyMeter:
             self._speech_end[message.speech.utterance_id] = message.speech.at_ms
         elif kind == "transcript":
             self._transcript(message.transcript)
+        elif kind == "suggestion" and message.suggestion.state == assist_pb2.Suggestion.STATE_PROPOSED:
+            self._suggestion(message.suggestion.utterance_id)
+
+    def _suggestion(self, key: str) -> None:
+        if key in self._suggested:
+            return
+        self._suggested.add(key)
+        if key not in self._finished:
+            self.latencies.early_suggestions += 1
+        elif (sent := self._sent_at(self._finished[key])) is not None:
+            self.latencies.suggestions.append(self._clock() - sent)
 
     def _transcript(self, transcript: transcript_pb2.Transcript) -> None:
         now, key = self._clock(), transcript.utterance_id
         if transcript.is_final:
             end = self._speech_end.pop(key, transcript.end_ms)
             self._covered.pop(key, None)
+            self._finished[key] = end
             if not transcript.from_finalize and (sent := self._sent_at(end)) is not None:
                 self.latencies.finals.append(now - sent)
             return

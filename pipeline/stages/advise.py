@@ -139,10 +139,14 @@ class Advise:
             return
         if asked.question:
             self._settle(channel, final.end, failed=False)
-        shown = await self._show(channel, final, result.hits)
-        best = next((item for item in shown if item.state is State.PROPOSED and item.rank == 1), None)
+        await self._show(channel, final, result.hits)
+        best = next((item for item in self._proposed() if self._to_be_worded(item, final)), None)
         if best is not None:
             self._desk.begin(best, result.hits, conversation.recent(), tasks)
+
+    @staticmethod
+    def _to_be_worded(item: Shown, final: TranscriptEvent) -> bool:
+        return (item.rank, item.utterance_id, item.draft.written_by) == (1, final.utterance_id, "article")
 
     async def _partly(self, channel: int, partial: TranscriptEvent) -> None:
         """Suggest while the customer still speaks, where that is certain enough."""
@@ -203,11 +207,11 @@ class Advise:
     def _reply_language(self) -> Language:
         return self._conversation.language.language if self._conversation else CHINESE
 
-    async def _show(self, channel: int, turn: TranscriptEvent, hits: Sequence[Hit]) -> list[Shown]:
-        """Show the hits that are good enough and were not said already; return what has changed."""
+    async def _show(self, channel: int, turn: TranscriptEvent, hits: Sequence[Hit]) -> None:
+        """Show the hits that are good enough and were not said already."""
         conversation, hub = self._conversation, self._hub
         if conversation is None or hub is None:
-            return []
+            return
         least = hub.base.threshold * SECOND_BEST
         most = self._context.profile.suggestions.most
         good = [hit for place, hit in enumerate(hits[:most]) if place == 0 or hit.confidence >= least]
@@ -219,7 +223,6 @@ class Advise:
             latency = self._context.arrivals[channel].since(turn.end)
             if turn.final and latency is not None:
                 self._context.metrics.suggestion_latency.observe(latency)
-        return changed
 
     def _withdraw_hasty(self, channel: int, final: TranscriptEvent) -> None:
         """Take back what a partial of the same utterance had proposed."""

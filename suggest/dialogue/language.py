@@ -18,6 +18,24 @@ _TO_CHINESE = re.compile(
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[A-Za-z][A-Za-z'’]+")
+_NEUTRAL = frozenset(
+    (
+        "ok",
+        "okay",
+        "yes",
+        "no",
+        "thanks",
+        "thank",
+        "you",
+        "bye",
+        "byebye",
+        "hello",
+        "hi",
+        "sorry",
+        "please",
+        "sure",
+    )
+)
 TO_ENGLISH, TO_CHINESE = 0.6, 0.35
 """Of the smoothed English share: two thresholds, so that a mixed sentence does not flip it (own choice)."""
 WHOLE_SENTENCE = 4
@@ -25,9 +43,14 @@ WHOLE_SENTENCE = 4
 MEMORY = 0.5
 
 
+def _words(text: str) -> int:
+    """Return how many English words there are, without those that Cantonese speakers use all day."""
+    return sum(word.lower() not in _NEUTRAL for word in _WORD.findall(text))
+
+
 def english_share(text: str) -> float | None:
     """Return the share of English in a text: words against words and Chinese characters (two to a word)."""
-    words, han = len(_WORD.findall(text)), sum(map(is_han, text))
+    words, han = _words(text), sum(map(is_han, text))
     return words / (words + han / 2) if words + han else None
 
 
@@ -62,14 +85,14 @@ class LanguageFollower:
         share = english_share(text)
         if share is None:
             return
-        if _TO_ENGLISH.search(text) or (share == 1.0 and len(_WORD.findall(text)) >= WHOLE_SENTENCE):
+        if _TO_ENGLISH.search(text) or (share == 1.0 and _words(text) >= WHOLE_SENTENCE):
             self._share, self._language = 1.0, ENGLISH
             return
         if _TO_CHINESE.search(text):
             self._share, self._language = 0.0, CHINESE
             return
-        short = len(text) < 4 or (share == 1.0 and len(_WORD.findall(text)) < 2)
-        weight = (1 - MEMORY) * (0.4 if short else 1.0)  # 'OK' and 「係呀」 say little
+        short = len(text) < 4 or (share == 1.0 and _words(text) < 2)
+        weight = (1 - MEMORY) * (0.4 if short else 1.0)  # 「係呀」 says little
         self._share += weight * (share - self._share)
         if self._language == CHINESE and self._share >= TO_ENGLISH:
             self._language = ENGLISH

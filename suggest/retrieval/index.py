@@ -140,10 +140,10 @@ class ArticleIndex:
             if empty:
                 writer.delete_all_documents()
             for key in removed:
-                writer.delete_documents("key", _key(key))
+                writer.delete_documents_by_term("key", _key(key))
             for article in articles:
                 if not empty:
-                    writer.delete_documents("key", _key(article.key))
+                    writer.delete_documents_by_term("key", _key(article.key))
                 writer.add_document(_document(entry_of(article, self._lexicon)))
             writer.commit()
             writer.wait_merging_threads()

@@ -56,11 +56,13 @@ def pieces(key: str) -> list[str]:
 
 
 def hong_kong_traditional(text: str) -> str:
-    """Return ``text`` in Hong Kong Traditional characters, if it has any that occur in Simplified only."""
-    to_simplified, to_traditional = _converters()
+    """Return a text in Simplified characters in those of Hong Kong, any other text as it is.
+
+    Simplified is what has characters that only that script has, and none that only Traditional has; so 郁 and
+    晒, which are somebody's simplified forms, do not make a Cantonese text Simplified.
+    """
+    to_traditional = _converters()[1]
     converted: str = to_traditional.convert(text)
-    if converted == text or not any(
-        old != new and to_simplified.convert(old) == old for old, new in zip(text, converted, strict=False)
-    ):
+    if converted == text or any(_simplified(char) != char for char in text if ord(char) > 0x2E7F):
         return text
     return converted

@@ -1,0 +1,66 @@
+"""From the end of what a customer says to the suggestion: demo calls in real time through a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+from benchmarks.call_latency import DEMO, STAGGER_S, spread, start_server
+from pipeline.rpc import client
+from suggest.reading.tables import read_table
+from suggest.store.knowledge import KnowledgeStore
+from yuetone.v1 import assist_pb2
+
+KNOWLEDGE = DEMO.with_name("knowledge.csv")
+
+
+async def live(calls: int) -> dict[str, object]:
+    """Play the demo call ``calls`` times at once; return latencies, and what was suggested."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "knowledge.db"
+        store = KnowledgeStore(str(path))
+        store.write(read_table(KNOWLEDGE).articles)
+        store.close()
+        process, address = await start_server("auto", path)
+        try:
+            meters = [client.LatencyMeter() for _ in range(calls)]
+            told = await asyncio.gather(*(_call(address, index, meter) for index, meter in enumerate(meters)))
+        finally:
+            process.terminate()
+            await process.communicate()
+    latencies = [meter.latencies for meter in meters]
+    return {
+        "calls": calls,
+        "suggestion_latency": spread([value for item in latencies for value in item.suggestions]),
+        "early": sum(item.early_suggestions for item in latencies),
+        "final_latency": spread([value for item in latencies for value in item.finals]),
+        "suggested": told[0],
+    }
+
+
+async def _call(address: str, index: int, meter: client.LatencyMeter) -> list[dict[str, object]]:
+    """Return the finals of the customer with the article that stood first for each."""
+    await asyncio.sleep(index * STAGGER_S)
+    channel = await client.connect(address)
+    options = client.CallOptions(call_id=f"suggest-{index}", roles=("customer", "agent"))
+    texts: dict[str, str] = {}
+    first: dict[str, tuple[str, float]] = {}
+    try:
+        async for message in client.stream_call(channel, client.read_recording(DEMO), options, meter):
+            if (
+                message.HasField("transcript")
+                and message.transcript.is_final
+                and not message.transcript.channel
+            ):
+                texts[message.transcript.utterance_id] = message.transcript.text
+            shown = message.suggestion
+            proposed = message.HasField("suggestion") and shown.state == assist_pb2.Suggestion.STATE_PROPOSED
+            if proposed and shown.rank == 1:
+                first[shown.utterance_id] = (shown.sources[0].article_id, round(shown.confidence, 2))
+    finally:
+        await channel.close()
+    return [
+        {"said": text, "article": first.get(key, ("", 0.0))[0], "confidence": first.get(key, ("", 0.0))[1]}
+        for key, text in texts.items()
+    ]

@@ -1,0 +1,215 @@
+"""A language model over real HTTP: honest, slow, broken and lying ones."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from suggest.base import Article, Hit
+from suggest.dialogue.drafting import drafted
+from suggest.llm.guard import UngroundedError, check_sentence, sentences
+from suggest.llm.writer import DraftError, Writer, WriterSettings
+
+REFUND = Article(
+    id="refund",
+    question_zh="退款需時多久？",
+    answer_zh="退款會於5個工作天內存入您的信用卡，查詢請致電2123 0000或瀏覽 www.yuetone.example。",
+    answer_en="Refunds reach your card within 5 working days.",
+)
+FEE = Article(id="fee", question_zh="手續費是多少？", answer_zh="手續費為$50。")
+HITS = [Hit(article=REFUND, score=2.0, confidence=0.9), Hit(article=FEE, score=1.0, confidence=0.6)]
+TURNS = [("customer", "我個電話係91234567，我叫陳大文，幾時退款呀")]
+
+
+BROKEN = {
+    "nonsense": b"data: {not json\n\n",
+    "error": b'data: {"error": {"message": "overloaded"}}\n\n',
+}
+
+
+@dataclass
+class Model:
+    """A server that streams ``text`` in pieces, or does what ``behave`` says."""
+
+    text: str = "退款會於5個工作天內存入信用卡。[1]"
+    behave: str = ""
+    requests: list[Any] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    port: int = 0
+    go_on: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+
+def event(text: str, reason: str | None = None) -> bytes:
+    choice = {"index": 0, "delta": {"content": text} if text else {}, "finish_reason": reason}
+    return f"data: {json.dumps({'choices': [choice]})}\n\n".encode()
+
+
+@contextmanager
+def speaking() -> Iterator[Model]:
+    model = Model()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            model.requests.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            model.keys.append(self.headers.get("authorization", ""))
+            try:
+                self._answer()
+            except OSError:
+                return
+
+        def _answer(self) -> None:
+            if model.behave == "silent":
+                model.go_on.wait(20)
+                return
+            self.send_response(500 if model.behave == "refuses" else 200)
+            self.send_header("content-type", "text/event-stream")
+            self.end_headers()
+            if model.behave in BROKEN:
+                self.wfile.write(BROKEN[model.behave])
+                return
+            for at in range(0, len(model.text), 3):
+                self.wfile.write(event(model.text[at : at + 3]))
+                self.wfile.flush()
+                if model.behave == "slow":
+                    time.sleep(0.3)
+            if model.behave == "breaks off":
+                return
+            self.wfile.write(event("", "length" if model.behave == "cut" else "stop"))
+            self.wfile.write(b"data: [DONE]\n\n")
+
+        def log_message(self, format: str, *args: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    model.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield model
+    finally:
+        model.go_on.set()
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def model() -> Iterator[Model]:
+    with speaking() as server:
+        yield server
+
+
+@pytest.fixture
+async def writer(model: Model) -> AsyncIterator[Writer]:
+    made = Writer(WriterSettings(base_url=model.url, model="tiny", key="secret", timeout_s=1.0))
+    yield made
+    await made.close()
+
+
+async def write(writer: Writer, language: Any = "zh-Hant") -> Any:
+    return await writer.write(HITS, TURNS, language, drafted(HITS[0], language, {}))
+
+
+async def test_an_honest_model_words_the_suggestion(model: Model, writer: Writer) -> None:
+    model.text = "您好！退款會於五個工作天內存入信用卡。[1] 手續費為$50。[2]"
+    draft = await write(writer)
+    assert draft.text == "您好！退款會於五個工作天內存入信用卡。 手續費為$50。"
+    assert (draft.written_by, [source.article_id for source in draft.sources]) == ("tiny", ["refund", "fee"])
+    assert draft.wordings["en"] == REFUND.answer_en
+    assert model.requests[0]["model"] == "tiny"
+    assert model.requests[0]["stream"] is True
+    assert model.keys == ["Bearer secret"]
+
+
+async def test_no_personal_data_leaves_the_house(model: Model, writer: Writer) -> None:
+    await write(writer)
+    sent = json.dumps(model.requests, ensure_ascii=False)
+    assert "91234567" not in sent
+    assert "大文" not in sent
+    assert "幾時退款" in sent
+    assert REFUND.answer_zh in sent
+
+
+async def test_simplified_drafts_are_shown_in_traditional(model: Model, writer: Writer) -> None:
+    model.text = "退款会于5个工作天内存入信用卡。[1]"
+    assert (await write(writer)).text == "退款會於5個工作天內存入信用卡。"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("退款會於3個工作天內存入信用卡。[1]", "figure"),
+        ("退款會於三個工作天內存入信用卡。[1]", "figure"),
+        ("手續費為$50。[1]", "figure"),
+        ("退款會於5個工作天內存入信用卡。", "cites no source"),
+        ("退款會於5個工作天內存入信用卡。[1]我們保證一定退款。", "cites no source"),
+        ("退款會於5個工作天內存入信用卡。[7]", "not given"),
+        ("詳情請瀏覽 www.evil.example。[1]", "address"),
+        ("Refunds take 5 working days. [1]", "wrong language"),
+        ("NO_ANSWER", "no answer"),
+        ("", "no answer"),
+        ("退款會於5個工作天內存入信用卡。[1]" * 60, "too long"),
+    ],
+)
+async def test_a_lying_model_is_not_shown(model: Model, writer: Writer, text: str, why: str) -> None:
+    model.text = text
+    with pytest.raises(DraftError, match=why) as caught:
+        await write(writer)
+    assert "退款" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("behave", "why"),
+    [
+        ("silent", "too slow"),
+        ("slow", "too slow"),
+        ("refuses", "answered 500"),
+        ("nonsense", "broken"),
+        ("error", "with an error"),
+        ("breaks off", "broke off"),
+        ("cut", "cut off"),
+    ],
+)
+async def test_a_slow_or_broken_model_is_given_up(
+    model: Model, writer: Writer, behave: str, why: str
+) -> None:
+    model.behave = behave
+    began = time.monotonic()
+    with pytest.raises(DraftError, match=why):
+        await write(writer)
+    assert time.monotonic() - began < 5
+
+
+async def test_no_model_at_all() -> None:
+    writer = Writer(WriterSettings(base_url="http://127.0.0.1:1/v1", model="none"))
+    with pytest.raises(DraftError, match="cannot be reached"):
+        await write(writer)
+    await writer.close()
+
+
+async def test_a_made_up_sentence_ends_the_stream(model: Model, writer: Writer) -> None:
+    model.text = "退款需時99天。[1]退款會於5個工作天內存入。[1]退款會於5個工作天內存入。[1]"
+    with pytest.raises(DraftError, match="figure"):
+        await write(writer)
+
+
+def test_figures_of_the_call_may_be_repeated() -> None:
+    check_sentence("您的$320退款需時5個工作天。[1]", [REFUND], "收咗我$320")
+    with pytest.raises(UngroundedError):
+        check_sentence("您的$320退款需時5個工作天。[1]", [REFUND], "")
+
+
+def test_sentences_keep_their_citations() -> None:
+    assert sentences("A is 1.5 m. [1] B! [2]\n丙。[3]丁") == ["A is 1.5 m. [1]", "B! [2]", "丙。[3]", "丁"]
