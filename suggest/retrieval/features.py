@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from suggest.retrieval.index import Entry
 from suggest.text.tokens import CHANNELS, Analysis, Spot, Tokens
 
 Rarity = Callable[[str], float]
+Ways = tuple[tuple[float, tuple[str, ...]], ...]
 SIGNALS: dict[str, str] = {
     "pairs": "c",
     "words": "w",
@@ -49,40 +50,52 @@ class Query:
     """
 
     def __init__(self, analysis: Analysis, rarity: Rarity, without: frozenset[str] = frozenset()) -> None:
-        self.spots, self.terms = analysis.spots, analysis.terms
+        left_out = {SIGNALS[name] for name in without if name in SIGNALS}
+        channels = "".join(letter for letter in CHANNELS if letter not in left_out)
+        self.spots = [(spot.weight, _seen(spot, channels)) for spot in analysis.spots]
+        self.terms = [(term.weight, _seen(term, channels)) for term in analysis.terms]
         self.rarity = rarity
-        self.channels: dict[str, list[tuple[str, float]]] = {
-            letter: [] for name, letter in SIGNALS.items() if name not in without
+        self.channels: dict[str, dict[str, float]] = {
+            letter: {} for name, letter in SIGNALS.items() if name not in without
         }
         for token, weight in analysis.tokens.items():
             if token[0] in self.channels:
-                self.channels[token[0]].append((token, weight * rarity(token)))
-        self.spot_rarity = [_rarest_known(spot, rarity) for spot in self.spots]
-        self.term_rarity = [_rarest_known(term, rarity) for term in self.terms]
+                self.channels[token[0]][token] = weight * rarity(token)
+        self.spot_rarity = [_rarest_known(spot, rarity) for spot in analysis.spots]
+        self.term_rarity = [_rarest_known(term, rarity) for term in analysis.terms]
         self.rarest = rarity("")
-        left_out = {SIGNALS[name] for name in without if name in SIGNALS}
-        self.seen = "".join(letter for letter in CHANNELS if letter not in left_out)
 
 
 def features(query: Query, entry: Entry, best_bm25: float) -> dict[str, float]:
     """Return the features of one candidate, all between 0 and 1.
 
     A channel's feature is the cosine of the two bags of tokens, each token weighted by how much it tells and
-    how rare it is (TF-IDF with set semantics); for answers, which are long, the share of the query in them.
+    how rare it is (TF-IDF with set semantics); for answers, which are long, the share of the query in them;
+    'back' is the share of the article's question that is in the query.
     """
     out = dict.fromkeys(FEATURES, 0.0)
+    bags = _bags(entry.asked, query.rarity)
     for name, letter in SIGNALS.items():
         tokens = query.channels.get(letter)
         if tokens:
-            out[name] = _cosine(tokens, letter, entry.asked, query.rarity)
+            bag = bags.get(letter, {})
+            out[name] = _cosine(tokens, bag)
             if name + "_answer" in out:
                 out[name + "_answer"] = _share(tokens, entry.answered)
             if name + "_back" in out:
-                out[name + "_back"] = _back(tokens, letter, entry.asked, query.rarity)
+                out[name + "_back"] = _back(tokens, bag)
     out["covered"], out["covered_all"], out["told_apart"] = coverage(query, entry)
     out |= terms(query, entry)
     out["bm25"] = entry.bm25 / best_bm25 if best_bm25 > 0 else 0.0
     return out
+
+
+def _bags(tokens: Tokens, rarity: Rarity) -> dict[str, dict[str, float]]:
+    """Return what each token is worth, by channel."""
+    bags: dict[str, dict[str, float]] = {}
+    for token, weight in tokens.items():
+        bags.setdefault(token[0], {})[token] = weight * rarity(token)
+    return bags
 
 
 def coverage(query: Query, entry: Entry) -> tuple[float, float, float]:
@@ -91,14 +104,14 @@ def coverage(query: Query, entry: Entry) -> tuple[float, float, float]:
     The third one weighs every spot by how rare what stands there is among the articles, too.
     """
     total = asked = both = rare = rare_total = 0.0
-    for spot, rarity in zip(query.spots, query.spot_rarity, strict=True):
-        first = _credit(spot, entry.asked, query.seen)
-        either = max(first, ANSWER_CREDIT * _credit(spot, entry.answered, query.seen))
-        total += spot.weight
-        asked += spot.weight * first
-        both += spot.weight * either
-        rare_total += spot.weight * rarity
-        rare += spot.weight * rarity * either
+    for (weight, ways), rarity in zip(query.spots, query.spot_rarity, strict=True):
+        first = _credit(ways, entry.asked)
+        either = max(first, ANSWER_CREDIT * _credit(ways, entry.answered)) if first < ANSWER_CREDIT else first
+        total += weight
+        asked += weight * first
+        both += weight * either
+        rare_total += weight * rarity
+        rare += weight * rarity * either
     return (asked / total, both / total, rare / rare_total) if total else (0.0, 0.0, 0.0)
 
 
@@ -110,14 +123,14 @@ def terms(query: Query, entry: Entry) -> dict[str, float]:
     foreign: how much is missed that no article's question has at all, as 1-exp(-sum).
     """
     hit = missed = worst = best = foreign = 0.0
-    for term, rarity in zip(query.terms, query.term_rarity, strict=True):
-        asked = _credit(term, entry.asked, query.seen)
-        either = max(asked, ANSWER_CREDIT * _credit(term, entry.answered, query.seen))
-        lost = term.weight * (1 - either)
-        hit += term.weight * either
+    for (weight, ways), rarity in zip(query.terms, query.term_rarity, strict=True):
+        asked = _credit(ways, entry.asked)
+        either = max(asked, ANSWER_CREDIT * _credit(ways, entry.answered)) if asked < ANSWER_CREDIT else asked
+        lost = weight * (1 - either)
+        hit += weight * either
         missed += lost
         worst = max(worst, lost)
-        best = max(best, term.weight * asked * rarity / query.rarest)
+        best = max(best, weight * asked * rarity / query.rarest)
         foreign += lost if rarity >= query.rarest else 0.0
     return {
         "terms_hit": 1 - math.exp(-hit),
@@ -128,41 +141,37 @@ def terms(query: Query, entry: Entry) -> dict[str, float]:
     }
 
 
-def _credit(spot: Spot, tokens: Tokens, seen: str) -> float:
-    best = 0.0
-    for credit, ways in spot.ways:
-        if credit > best and any(token in tokens for token in ways if token[0] in seen):
-            best = credit
-    return best
+def _credit(ways: Ways, tokens: Container[str]) -> float:
+    """Return the credit of the first way that there is; ways come best first."""
+    for credit, names in ways:
+        for name in names:
+            if name in tokens:
+                return credit
+    return 0.0
 
 
-def _cosine(tokens: list[tuple[str, float]], letter: str, other: Tokens, rarity: Rarity) -> float:
-    dot = own = 0.0
-    for token, weight in tokens:
-        own += weight * weight
-        if token in other:
-            dot += weight * other[token] * rarity(token)
+def _seen(spot: Spot, channels: str) -> Ways:
+    """Return the ways of a spot in some channels, best first."""
+    ways = [(credit, tuple(token for token in way if token[0] in channels)) for credit, way in spot.ways]
+    return tuple(sorted(((credit, way) for credit, way in ways if way), key=lambda item: -item[0]))
+
+
+def _cosine(tokens: dict[str, float], bag: dict[str, float]) -> float:
+    dot = sum(weight * bag[token] for token, weight in tokens.items() if token in bag)
     if dot == 0.0:
         return 0.0
-    norm = sum((weight * rarity(token)) ** 2 for token, weight in other.items() if token[0] == letter)
-    return dot / math.sqrt(own * norm)
+    own, other = (sum(value * value for value in values.values()) for values in (tokens, bag))
+    return dot / math.sqrt(own * other)
 
 
-def _share(tokens: list[tuple[str, float]], other: Tokens) -> float:
-    total = sum(weight for _token, weight in tokens)
-    return sum(weight for token, weight in tokens if token in other) / total if total else 0.0
+def _share(tokens: dict[str, float], other: Container[str]) -> float:
+    total = sum(tokens.values())
+    return sum(weight for token, weight in tokens.items() if token in other) / total if total else 0.0
 
 
-def _back(tokens: list[tuple[str, float]], letter: str, other: Tokens, rarity: Rarity) -> float:
-    """Return the share of the article's question that is in the query."""
-    own = dict(tokens)
-    total = shared = 0.0
-    for token, weight in other.items():
-        if token[0] == letter:
-            worth = weight * rarity(token)
-            total += worth
-            shared += worth if token in own else 0.0
-    return shared / total if total else 0.0
+def _back(tokens: dict[str, float], bag: dict[str, float]) -> float:
+    total = sum(bag.values())
+    return sum(value for token, value in bag.items() if token in tokens) / total if total else 0.0
 
 
 def _rarest_known(spot: Spot, rarity: Rarity) -> float:

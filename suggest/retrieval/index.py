@@ -22,9 +22,10 @@ from suggest.text.analysis import analyse
 from suggest.text.lexicon import Lexicon
 from suggest.text.tokens import Analysis, Tokens
 
-FORMAT = 1
+FORMAT = 2
 """Of tokens and fields; an index of another format is made anew."""
 WRITER_BYTES = 64_000_000
+FEW, MOST_SEGMENTS = 1_000, 12
 COMMON = 0.3
 """Share of articles that have a token, above which it is not looked for in a large index."""
 LARGE = 5_000
@@ -39,14 +40,14 @@ class Entry:
 
     Attributes:
         article: as stored.
-        asked: tokens of its questions, keywords and synonyms.
+        asked: tokens of its questions, keywords and synonyms, with how much each tells.
         answered: tokens of its answers.
         bm25: of the full-text engine for the query.
     """
 
     article: Article
     asked: Tokens
-    answered: Tokens
+    answered: frozenset[str]
     bm25: float = 0.0
 
 
@@ -57,11 +58,9 @@ def entry_of(article: Article, lexicon: Lexicon) -> Entry:
     for text in wordings:
         for token, weight in analyse(text, lexicon).tokens.items():
             asked[token] = max(weight, asked.get(token, 0.0))
-    answered: Tokens = {}
-    for text in (article.answer_zh, article.answer_en, article.category):
-        for token, weight in analyse(text, lexicon, phonetic=False).tokens.items():
-            answered[token] = max(weight, answered.get(token, 0.0))
-    return Entry(article=article, asked=asked, answered=answered)
+    answers = (article.answer_zh, article.answer_en, article.category)
+    answered = (analyse(text, lexicon, phonetic=False).tokens for text in answers)
+    return Entry(article=article, asked=asked, answered=frozenset().union(*answered))
 
 
 class ArticleIndex:
@@ -136,17 +135,20 @@ class ArticleIndex:
             writer = self._index.writer(WRITER_BYTES, 1)
         except ValueError as error:
             raise KnowledgeError("the index is being written by another process") from error
+        count = 0
         try:
             if empty:
                 writer.delete_all_documents()
             for key in removed:
                 writer.delete_documents_by_term("key", _key(key))
             for article in articles:
+                count += 1
                 if not empty:
                     writer.delete_documents_by_term("key", _key(article.key))
                 writer.add_document(_document(entry_of(article, self._lexicon)))
             writer.commit()
-            writer.wait_merging_threads()
+            if count > FEW or self._searcher.num_segments > MOST_SEGMENTS:
+                writer.wait_merging_threads()  # else a new article would wait for old ones to be moved
         finally:
             del writer
 
@@ -232,7 +234,7 @@ def _document(entry: Entry) -> Any:
     document.add_text("tenant", _tenant(entry.article.tenant))
     document.add_text("asked", " ".join(entry.asked))
     document.add_text("answered", " ".join(entry.answered))
-    document.add_bytes("body", json.dumps([body, entry.asked, entry.answered]).encode())
+    document.add_bytes("body", json.dumps([body, entry.asked, " ".join(sorted(entry.answered))]).encode())
     return document
 
 
@@ -242,4 +244,4 @@ def _entry(document: Any, bm25: float) -> Entry:
         body[name] = date.fromisoformat(body[name]) if body[name] else None
     for name in ("keywords", "synonyms", "tags"):
         body[name] = tuple(body[name])
-    return Entry(article=Article(**body), asked=asked, answered=answered, bm25=bm25)
+    return Entry(article=Article(**body), asked=asked, answered=frozenset(answered.split(" ")), bm25=bm25)

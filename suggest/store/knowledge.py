@@ -166,7 +166,7 @@ class KnowledgeStore:
         self, connection: sa.Connection, wanted: list[Article], removed: list[tuple[str, str]]
     ) -> tuple[Change, list[tuple[str, Article]]]:
         """Return the change and the new states of articles with what was done to them."""
-        known = _known(connection, {article.tenant for article in wanted} | {key[0] for key in removed})
+        known = _known(connection, [article.key for article in wanted] + removed)
         added: list[tuple[str, str]] = []
         changed: list[tuple[str, str]] = []
         rows: list[tuple[str, Article]] = []
@@ -224,13 +224,20 @@ def _put(connection: sa.Connection, values: list[dict[str, Any]]) -> None:
     connection.execute(sa.insert(articles), values)
 
 
-def _known(connection: sa.Connection, tenants: set[str]) -> dict[tuple[str, str], tuple[Article, bool]]:
-    """Return articles of tenants by key, and whether they are removed."""
-    query = sa.select(articles).where(articles.c.tenant.in_(tenants))
+def _known(
+    connection: sa.Connection, keys: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], tuple[Article, bool]]:
+    """Return the articles of keys, and whether they are removed."""
     found = {}
-    for row in connection.execute(query).mappings():
-        article = _article(row)
-        found[article.key] = (article, bool(row["removed"]))
+    by_tenant: dict[str, list[str]] = {}
+    for tenant, article_id in dict.fromkeys(keys):
+        by_tenant.setdefault(tenant, []).append(article_id)
+    for tenant, ids in by_tenant.items():
+        for at in range(0, len(ids), BATCH):
+            same = (articles.c.tenant == tenant) & articles.c.id.in_(ids[at : at + BATCH])
+            for row in connection.execute(sa.select(articles).where(same)).mappings():
+                article = _article(row)
+                found[article.key] = (article, bool(row["removed"]))
     return found
 
 

@@ -17,7 +17,7 @@ def analyse(text: str, lexicon: Lexicon, *, phonetic: bool = True, spots: bool =
     Args:
         text: any; only the first :data:`LONGEST_TEXT` characters are looked at.
         lexicon: tables of words.
-        phonetic: with syllables.
+        phonetic: with syllables, and with letters of English words.
         spots: with spots, as queries need them.
     """
     runs = pieces(key_form(text[:LONGEST_TEXT]))
@@ -32,7 +32,7 @@ def analyse(text: str, lexicon: Lexicon, *, phonetic: bool = True, spots: bool =
             if spots:
                 found += marked.spots()
                 terms += marked.terms()
-    _add_english(latin, lexicon, tokens)
+    _add_english(latin, lexicon, tokens, letters=phonetic)
     if spots:
         english_spots = _english_spots(latin, lexicon)
         found += english_spots
@@ -40,12 +40,12 @@ def analyse(text: str, lexicon: Lexicon, *, phonetic: bool = True, spots: bool =
     return Analysis(tokens=tokens, spots=tuple(found), terms=tuple(terms))
 
 
-def _add_english(words: list[str], lexicon: Lexicon, tokens: Tokens) -> None:
+def _add_english(words: list[str], lexicon: Lexicon, tokens: Tokens, *, letters: bool) -> None:
     stems = [english.stem(word) for word in words]
     for word, root in zip(words, stems, strict=True):
         weight = english.weight(word)
         put(tokens, "e" + root, weight)
-        if len(root) > 4:
+        if letters and len(root) > 4:
             for at in range(len(root) - 2):
                 put(tokens, "g" + root[at : at + 3], weight / 2)
     for at in range(len(stems)):

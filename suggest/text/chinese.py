@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from suggest.text.jyutping import LONGEST_WORD, char_reading, is_word, loose, word_reading
-from suggest.text.lexicon import INTENT, LONGEST_FORM, Lexicon
+from suggest.text.lexicon import INTENT, Lexicon
 from suggest.text.tokens import Spot, Tokens, meaning_weight, put
 
 
@@ -39,7 +39,7 @@ class ChineseRun:
         """Add the tokens of the run, as it was said and as it would be written."""
         for text in sorted({self._run, self._written}):
             for char in text:
-                put(tokens, "u" + char, self._lexicon.weight(char) * 0.5)
+                put(tokens, "u" + char, self._lexicon.weight(char))
             for at in range(len(text) - 1):
                 pair = text[at : at + 2]
                 put(tokens, "c" + pair, self._lexicon.weight(pair))
@@ -158,9 +158,8 @@ def _forms(text: str, lexicon: Lexicon) -> Iterator[tuple[int, int]]:
     """Yield where forms of the lexicon stand: at each place the longest, and none within another one."""
     reach = 0
     for at in range(len(text)):
-        for size in range(min(LONGEST_FORM, len(text) - at), 0, -1):
-            form = text[at : at + size]
-            if form in lexicon.concepts or form in lexicon.folds or form in lexicon.shells:
+        for size in range(min(lexicon.longest.get(text[at], 0), len(text) - at), 0, -1):
+            if text[at : at + size] in lexicon.forms:
                 if at + size > reach:
                     yield at, at + size
                     reach = at + size

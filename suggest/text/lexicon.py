@@ -37,6 +37,7 @@ _BACKGROUND = Path(__file__).parents[1] / "lexicon" / "background.json"
 INTENT = "ask-"
 """Concepts whose name begins so say what kind of question it is (when, how), not what it is about."""
 LONGEST_FORM = 10
+WEIGHTS_KEPT = 500_000
 _COMMONEST, _RAREST = 2.4, 4.9
 """log10 of total/(count+20) of 我哋, and of a pair that was never seen, in the background table."""
 
@@ -74,6 +75,8 @@ class Lexicon:
         pairs: how often two characters meet in everyday Cantonese.
         chars: how often a character occurs there.
         total: pairs in all.
+        forms: everything that is to be found in a text.
+        longest: size of the longest form by its first character.
     """
 
     folds: dict[str, str] = field(default_factory=dict)
@@ -83,9 +86,20 @@ class Lexicon:
     pairs: dict[str, int] = field(default_factory=dict)
     chars: dict[str, int] = field(default_factory=dict)
     total: int = 1
+    forms: frozenset[str] = frozenset()
+    longest: dict[str, int] = field(default_factory=dict)
+    _weights: dict[str, float] = field(default_factory=dict)
 
     def weight(self, key: str) -> float:
         """Return how much a run of characters tells about what somebody wants, 0 to 1."""
+        known = self._weights.get(key)
+        if known is None:
+            if len(self._weights) > WEIGHTS_KEPT:
+                self._weights.clear()
+            known = self._weights[key] = round(self._weigh(key), 3)
+        return known
+
+    def _weigh(self, key: str) -> float:
         if key in self.shells:
             return 0.03
         if len(key) == 1:
@@ -116,9 +130,17 @@ def _read(extra: tuple[Path, ...]) -> Lexicon:
             concepts.setdefault(_joined(form), set()).add(concept.name)
         for form in concept.en:
             english.setdefault(" ".join(_stems(form)), set()).add(concept.name)
+    folds = {_joined(old): _joined(new) for table in tables for old, new in table.fold.items()}
+    shells = frozenset(_joined(phrase) for table in tables for phrase in table.shell.phrases)
+    forms = frozenset(form for form in (*folds, *shells, *concepts) if 0 < len(form) <= LONGEST_FORM)
+    longest: dict[str, int] = {}
+    for form in forms:
+        longest[form[0]] = max(len(form), longest.get(form[0], 0))
     return Lexicon(
-        folds={_joined(old): _joined(new) for table in tables for old, new in table.fold.items()},
-        shells=frozenset(_joined(phrase) for table in tables for phrase in table.shell.phrases),
+        folds=folds,
+        shells=shells,
+        forms=forms,
+        longest=longest,
         concepts=_frozen(concepts),
         english=_frozen(english),
         pairs=background["pairs"],

@@ -63,7 +63,7 @@ class Analysis:
 def put(tokens: Tokens, token: str, weight: float) -> None:
     """Add a token, or raise its weight."""
     if tokens.get(token, 0.0) < weight:
-        tokens[token] = round(weight, 3)
+        tokens[token] = weight
 
 
 def meaning_weight(name: str, weight: float) -> float:
