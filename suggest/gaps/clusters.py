@@ -20,8 +20,8 @@ from suggest.text.lexicon import INTENT, Lexicon
 NEAR = 0.3
 """Cosine from which a question joins a group.
 
-On the 195 questions of benchmarks/retrieval/sets/telecom/ordinary.jsonl that have an article: 61 % of the pairs
-that it puts together have the same article, and 52 % of the pairs that have are together.
+On the 195 questions of benchmarks/retrieval/sets/telecom/ordinary.jsonl that have an article: 61 % of the
+pairs that it puts together have the same article, and 52 % of the pairs that have are together.
 """
 MOST_GROUPS = 2_000
 EXAMPLES = 5

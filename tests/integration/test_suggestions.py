@@ -234,7 +234,7 @@ async def test_feedback_and_searches_that_make_no_sense_are_refused(store: str) 
             ),
         ):
             with pytest.raises(grpc.aio.AioRpcError) as caught:
-                await method(request)  # type: ignore[operator]
+                await method(request)  # type: ignore[arg-type]
             assert caught.value.code() is code
         found = await stub.SearchArticles(sg.SearchArticlesRequest(query="how long does a refund take"))
         assert found.answered
