@@ -23,6 +23,10 @@ class KnowledgeError(SuggestError):
     """The store, the index or a file for import cannot be used; the message names the fix."""
 
 
+class IndexBusyError(KnowledgeError):
+    """Another process is writing the index; try again."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Article:
     """One entry of the knowledge base. Question and answer are there in at least one language.

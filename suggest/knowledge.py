@@ -11,9 +11,9 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-from suggest.base import Article, Encoder, KnowledgeError, SearchResult
+from suggest.base import Article, Encoder, IndexBusyError, SearchResult
 from suggest.checking import Finding, check
-from suggest.retrieval.index import FORMAT, ArticleIndex
+from suggest.retrieval.index import FORMAT, ArticleIndex, Changes
 from suggest.retrieval.ranker import BUNDLED as BUNDLED_WEIGHTS
 from suggest.retrieval.ranker import read_ranker
 from suggest.retrieval.searcher import Search, Searcher
@@ -127,8 +127,8 @@ class KnowledgeBase:
             if self._taken_up(revision, identity):
                 return True
             try:
-                self._write(revision, identity, told)
-            except KnowledgeError:
+                self._write(identity, told)
+            except IndexBusyError:
                 if not wait:
                     return False
                 if time.monotonic() > limit:
@@ -147,20 +147,24 @@ class KnowledgeBase:
         self._revision = revision
         return True
 
-    def _write(self, revision: int, identity: int, told: Callable[[int], None]) -> None:
-        known = self._state()
-        follows = known is not None and known[1] == identity and known[0] <= revision
-        since = known[0] if known is not None and follows else -1
-        if since < 0:
-            articles: Iterable[Article] = self.store.all()
-            removed: list[tuple[str, str]] = []
-        else:
-            articles, removed, revision = self.store.changes(since)
-        self._index.write(_counted(articles, told), removed, empty=since < 0)
+    def _write(self, identity: int, told: Callable[[int], None]) -> None:
+        """Write what the index lacks; what that is, is seen when no other process can write."""
+        reached = -1
+
+        def load() -> Changes:
+            nonlocal reached
+            known = self._state()
+            follows = known is not None and known[1] == identity and known[0] <= self.store.revision()
+            if known is None or not follows:
+                reached = self.store.revision()
+                return Changes(articles=_counted(self.store.all(), told), empty=True)
+            articles, removed, reached = self.store.changes(known[0])
+            return Changes(articles=_counted(articles, told), removed=removed)
+
+        self._index.write(load, lambda: self._remember(reached, identity))
         with self._lock:
             self._index.reload()
-        self._revision = revision
-        self._remember(revision, identity)
+        self._revision = reached
 
     def _state(self) -> tuple[int, int] | None:
         """Return revision and store of the index as it lies there; None if it must be made anew."""

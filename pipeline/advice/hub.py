@@ -6,7 +6,7 @@ import asyncio
 import functools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import ParamSpec, TypeVar
 from zoneinfo import ZoneInfo
@@ -27,6 +27,8 @@ UNSAVED = 2_000
 """Rows that wait for the store. When full, further ones are left out and counted."""
 REMEMBERED = 20_000
 """Suggestions, also of calls that have ended, that feedback can name; the oldest goes."""
+BUSY = 2
+"""Searches under way from which partials are left out."""
 SAVE_S, LEARN_S, FORGET_S = 1.0, 60.0, 3600.0
 LONGEST_EDIT = 4_000
 
@@ -45,6 +47,7 @@ class Told:
     utterance_id: str
     text: str
     confidence: float
+    done: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +81,8 @@ class KnowledgeHub:
         self._store_thread = ThreadPoolExecutor(1, thread_name_prefix="knowledge")
         self._unsaved: list[Feedback | Question] = []  # bounded by UNSAVED
         self._told: dict[tuple[str, str], Told] = {}  # bounded by REMEMBERED
-        self._healthy = True
+        self._broken: set[str] = set()
+        self._searching = 0
         metrics.articles.set_function(lambda: float(len(base)))
 
     # ---------------------------------------------------------------- for calls
@@ -89,13 +93,22 @@ class KnowledgeHub:
         return self._settings.drafts_per_call
 
     @property
+    def busy(self) -> bool:
+        """Whether searches wait already; partials are then left out, finals never."""
+        return self._searching > BUSY
+
+    @property
     def empty(self) -> bool:
         """Whether there is nothing to suggest."""
         return not len(self.base)
 
     async def search(self, wanted: Search, tenant: str = "") -> SearchResult:
         """Return the hits for a query, best first."""
-        return await self._in(self._thread, self.base.search, wanted, tenant)
+        self._searching += 1
+        try:
+            return await self._in(self._thread, self.base.search, wanted, tenant)
+        finally:
+            self._searching -= 1
 
     @staticmethod
     def today() -> date:
@@ -116,6 +129,7 @@ class KnowledgeHub:
             utterance_id=shown.utterance_id,
             text=question or (before.text if before else ""),
             confidence=shown.draft.confidence,
+            done=before.done if before else set(),
         )
         while len(self._told) > REMEMBERED:
             self._told.pop(next(iter(self._told)))
@@ -138,10 +152,13 @@ class KnowledgeHub:
         told = self._told.get((call_id, suggestion_id))
         if told is None:
             raise UnknownSuggestion("no suggestion of that id was shown in that call")
-        if action not in ACTIONS or len(text) > LONGEST_EDIT:
+        if action not in ACTIONS or len(text) > LONGEST_EDIT or (after_ms is not None and after_ms < 0):
             raise InvalidRequest(
-                f"action must be known, and edited_text have at most {LONGEST_EDIT} characters"
+                f"action must be known, after_ms not negative, edited_text at most {LONGEST_EDIT} characters"
             )
+        if action in told.done:
+            return told  # a desktop that asks twice must not count twice
+        told.done.add(action)
         now = datetime.now(UTC)
         self._metrics.suggestion_feedback.labels(action).inc()
         owner, article_id = told.article
@@ -156,7 +173,7 @@ class KnowledgeHub:
                 action=action,
                 language=told.language,
                 after_ms=after_ms,
-                text=masked(text),
+                text="".join(char for char in masked(text) if char == "\n" or char.isprintable()),
             )
         )
         if action in ("wrong", "dismissed") and told.text:
@@ -196,22 +213,26 @@ class KnowledgeHub:
 
     async def run(self) -> None:
         """Follow the store and keep what is recorded, until cancelled."""
+        works: dict[str, tuple[float, Callable[[], object]]] = {
+            "follow": (self._settings.follow_s, self._follow),
+            "record": (SAVE_S, self._save),
+            "learn": (LEARN_S, self.base.learn_from_feedback),
+            "forget": (FORGET_S, self._forget),
+        }
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._every(self._settings.follow_s, self._follow), name="knowledge follower")
-            tasks.create_task(self._every(SAVE_S, self._save), name="knowledge recorder")
-            tasks.create_task(self._every(LEARN_S, self.base.learn_from_feedback), name="knowledge priors")
-            tasks.create_task(self._every(FORGET_S, self._forget), name="knowledge expiry")
+            for name, (seconds, work) in works.items():
+                tasks.create_task(self._every(seconds, name, work), name=f"knowledge {name}")
 
-    async def _every(self, seconds: float, work: Callable[[], object]) -> None:
+    async def _every(self, seconds: float, name: str, work: Callable[[], object]) -> None:
         while True:
             try:
                 await self._in(self._store_thread, work)
-                self._healthy = True
+                self._broken.discard(name)
             except Exception as error:  # noqa: BLE001 (a locked file, a database that is away: tried again)
                 self._metrics.failures.labels("knowledge base").inc()
-                if self._healthy:
-                    _log.error("knowledge base failed, trying again", error=type(error).__name__)
-                self._healthy = False
+                if name not in self._broken:
+                    _log.error("knowledge base failed, trying again", work=name, error=type(error).__name__)
+                self._broken.add(name)
             await asyncio.sleep(seconds)
 
     def _follow(self) -> None:
@@ -223,8 +244,9 @@ class KnowledgeHub:
         if rows:
             given = [row for row in rows if isinstance(row, Feedback)]
             asked = [row for row in rows if isinstance(row, Question)]
-            self.base.record.add(given, asked)
+            lost = self.base.record.add(given, asked)
             del self._unsaved[: len(rows)]
+            self._metrics.dropped.labels("suggestion_record").inc(lost)
 
     def _forget(self) -> None:
         self.base.record.forget(datetime.now(UTC) - timedelta(days=self._settings.keep_days))

@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
+from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.cli.serve import ConfigOption, flags
 from pipeline.config import load_settings
@@ -76,6 +77,8 @@ def opened(context: typer.Context, *, index: bool = True) -> Iterator[KnowledgeB
             base.close()
     except SuggestError as error:
         raise SettingsError(str(error)) from error
+    except (SQLAlchemyError, OSError) as error:
+        raise SettingsError(f"the knowledge base cannot be used now ({type(error).__name__})") from error
 
 
 @contextmanager

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
@@ -43,7 +44,7 @@ def search(
         raise SettingsError("kb search: give a query, or --batch FILE")
     lines = [query] if query is not None else _lines(batch)
     with opened(context) as base:
-        day = datetime.now(UTC).astimezone().date()
+        day = datetime.now(ZoneInfo("Asia/Hong_Kong")).date()
         for line in lines:
             wanted = Search(text=line, before=before, tenants=tenants_of(tenant), day=day, limit=top)
             result = base.search(wanted, tenant)

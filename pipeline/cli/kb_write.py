@@ -84,10 +84,10 @@ def import_files(
             if dry_run
             else base.store.write(reading.articles, gone)
         )
+        _report(change, base.store.name, dry_run=dry_run)
         if not dry_run:
             with index_progress(errors) as told:
                 base.sync(told)
-        _report(change, base.store.name, dry_run=dry_run)
 
 
 def _mapping(given: Sequence[str]) -> dict[str, str]:

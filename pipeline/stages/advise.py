@@ -31,6 +31,9 @@ SECOND_BEST = 0.5
 SURE_ENOUGH = 0.85
 """Confidence from which a partial's hit is shown; its final may still take it back (own choice)."""
 
+FRESH = 4
+"""Characters that a partial must have more than the one looked up before."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -77,6 +80,7 @@ class Advise:
             if wanted.language != "follow":
                 self._conversation.language.lock(wanted.language)
         self._partials: dict[int, _Partial] = {}
+        self._hasty: dict[str, tuple[str, str]] = {}  # utterance -> article of its partial; one a channel
         self._shown: dict[str, SuggestionEvent] = {}  # by id, what is shown now; bounded by the board
         self._desk = DraftDesk(context, self._hub, self._reword)
         self._failed = False
@@ -109,6 +113,7 @@ class Advise:
                 await self._partly(channel, item.partial)
         except Exception as error:  # noqa: BLE001 (an assisting stage never breaks the call)
             self._failed = True
+            self._tell(self._board.drop(self._board.articles()), channel, self._context.acked)
             self._context.metrics.failures.labels("advise").inc()
             _log.error("advise failed", call=self._context.spec.call_id, error=type(error).__name__)
             self._context.warn(
@@ -120,7 +125,10 @@ class Advise:
     async def _said(self, channel: int, final: TranscriptEvent, tasks: asyncio.TaskGroup) -> None:
         conversation, hub = self._conversation, self._hub
         self._partials.pop(channel, None)
-        if conversation is None or hub is None or not final.text:
+        if conversation is None or hub is None:
+            return
+        if not final.text:
+            self._withdraw_hasty(channel, final)
             return
         if final.role is Role.AGENT:
             conversation.agent_said(final.text)
@@ -128,7 +136,10 @@ class Advise:
             self._tell(self._board.said(said), channel, final.end)
             return
         asked = await hub.think(conversation.asked, final.text)
-        conversation.customer_said(final.text)
+        if final.role is Role.CUSTOMER:  # on a mixed channel it may be the agent: follow nobody's language
+            conversation.customer_said(final.text)
+        elif not asked.question:
+            return
         if not asked.telling or hub.empty:
             self._withdraw_hasty(channel, final)
             return
@@ -140,9 +151,10 @@ class Advise:
         if asked.question:
             self._settle(channel, final.end, failed=False)
         await self._show(channel, final, result.hits)
+        self._hasty.pop(final.utterance_id, None)
         best = next((item for item in self._proposed() if self._to_be_worded(item, final)), None)
         if best is not None:
-            self._desk.begin(best, result.hits, conversation.recent(), tasks)
+            self._desk.begin(best, result.hits, conversation.recent(), conversation.known, tasks)
 
     @staticmethod
     def _to_be_worded(item: Shown, final: TranscriptEvent) -> bool:
@@ -156,7 +168,8 @@ class Advise:
         if partial.role is not Role.CUSTOMER or not partial.text:
             return
         before = self._partials.get(channel, _Partial())
-        if before.utterance_id == partial.utterance_id and partial.text == before.text:
+        known = before.text if before.utterance_id == partial.utterance_id else ""
+        if hub.busy or len(partial.text) < len(known) + FRESH:
             return
         self._partials[channel] = _Partial(utterance_id=partial.utterance_id, text=partial.text)
         asked = await hub.think(conversation.asked, partial.text)
@@ -164,7 +177,7 @@ class Advise:
             return
         result = await self._look_up(asked)
         if result.answered and result.hits[0].confidence >= SURE_ENOUGH:
-            await self._show(channel, partial, result.hits[:1])
+            await self._add(channel, partial, result.hits[0])
 
     async def _look_up(self, asked: Asked) -> SearchResult:
         if self._hub is None:
@@ -226,10 +239,20 @@ class Advise:
 
     def _withdraw_hasty(self, channel: int, final: TranscriptEvent) -> None:
         """Take back what a partial of the same utterance had proposed."""
-        hasty = {
-            shown.draft.article for shown in self._proposed() if shown.utterance_id == final.utterance_id
-        }
-        self._tell(self._board.drop(hasty), channel, final.end)
+        hasty = self._hasty.pop(final.utterance_id, None)
+        if hasty is not None:
+            self._tell(self._board.drop([hasty]), channel, final.end)
+
+    async def _add(self, channel: int, partial: TranscriptEvent, hit: Hit) -> None:
+        """Show what a partial asks for, beside what is shown already."""
+        conversation, hub = self._conversation, self._hub
+        if conversation is None or hub is None or not await hub.think(_unsaid, conversation, [hit]):
+            return
+        draft = drafted(hit, self._reply_language, conversation.known)
+        added = self._board.add(partial.utterance_id, draft)
+        if added:
+            self._hasty[partial.utterance_id] = draft.article
+        self._tell(added, channel, partial.end, masked(partial.text))
 
     def _proposed(self) -> list[Shown]:
         return [event.shown for event in self._shown.values()]

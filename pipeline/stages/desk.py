@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -36,14 +36,19 @@ class DraftDesk:
         self._task: asyncio.Task[None] | None = None
 
     def begin(
-        self, best: Shown, hits: Sequence[Hit], turns: Sequence[tuple[str, str]], tasks: asyncio.TaskGroup
+        self,
+        best: Shown,
+        hits: Sequence[Hit],
+        turns: Sequence[tuple[str, str]],
+        named: Mapping[str, str],
+        tasks: asyncio.TaskGroup,
     ) -> None:
         """Let the model word a suggestion; what it was at before is given up."""
+        self.stop()
         if self._writer is None or self._left <= 0:
             return
-        self.stop()
         self._left -= 1
-        work = self._draft(self._writer, best, list(hits), list(turns))
+        work = self._draft(self._writer, best, list(hits), list(turns), dict(named))
         self._task = tasks.create_task(work, name=f"draft {best.id}")
 
     def stop(self) -> None:
@@ -52,11 +57,16 @@ class DraftDesk:
             self._task.cancel()
 
     async def _draft(
-        self, writer: Writer, best: Shown, hits: list[Hit], turns: list[tuple[str, str]]
+        self,
+        writer: Writer,
+        best: Shown,
+        hits: list[Hit],
+        turns: list[tuple[str, str]],
+        named: dict[str, str],
     ) -> None:
         outcome = "used"
         try:
-            self._done(best.id, await writer.write(hits, turns, best.draft.language, best.draft))
+            self._done(best.id, await writer.write(hits, turns, best.draft.language, best.draft, named))
         except DraftError as error:
             outcome = "refused"
             _log.warning("no draft", call=self._context.spec.call_id, reason=str(error))

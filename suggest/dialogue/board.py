@@ -85,6 +85,13 @@ class Board:
         fresh = [self._put(utterance_id, rank, draft) for rank, draft in enumerate(wanted, 1)]
         return gone + [shown for shown in fresh if shown is not None]
 
+    def add(self, utterance_id: str, draft: Draft) -> list[Shown]:
+        """Show one more, above what is shown; nothing changes if its article is shown or refused already."""
+        if draft.article in self._shown or draft.article in self._rejected:
+            return []
+        shown = self._put(utterance_id, 1, draft)
+        return [shown] if shown is not None else []
+
     def revise(self, suggestion_id: str, draft: Draft) -> list[Shown]:
         """Give a suggestion another text, if it is still shown."""
         shown = self._ever.get(suggestion_id)

@@ -32,7 +32,8 @@ class Draft:
         wordings: the text in each language that there is.
         sources: articles, at least one.
         confidence: probability that it is right, 0 to 1.
-        written_by: 'article', or the name of a language model.
+        writer: language model that wrote the wording in ``writer_language``; '' for none.
+        writer_language: see there.
     """
 
     article: tuple[str, str]
@@ -41,7 +42,13 @@ class Draft:
     wordings: dict[str, str]
     sources: tuple[Source, ...]
     confidence: float
-    written_by: str = "article"
+    writer: str = ""
+    writer_language: Language | None = None
+
+    @property
+    def written_by(self) -> str:
+        """'article', or the name of a language model."""
+        return self.writer if self.writer and self.language == self.writer_language else "article"
 
 
 def source_of(article: Article, language: str) -> Source:

@@ -14,7 +14,7 @@ DISTRICTS = (
     *("葵芳", "青衣", "東涌", "大嶼山", "愉景灣", "長洲", "南丫島", "坪洲", "梅窩"),
 )
 _IS = r"(?:號碼|編號|number|no\.?|係|是|:|：|\s|is)*"
-_CODE = r"(?P<value>[A-Za-z]{0,4}-?\d{4,16})"
+_CODE = r"(?P<value>[A-Za-z]{0,4}-?\d{2,}(?:[ -]?\d{2,}){0,5})"
 _HALVES = "上午|下午|朝早|下晝|晏晝|夜晚"
 _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("order_number", re.compile(rf"(?:訂單|單號|落單|order){_IS}{_CODE}", re.I)),

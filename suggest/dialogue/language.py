@@ -17,6 +17,11 @@ _TO_CHINESE = re.compile(
     r"|講(?:返)?(?:中文|廣東話)|唔識(?:聽|講)?英文|用返?中文",
     re.IGNORECASE,
 )
+_NO_ENGLISH = re.compile(
+    r"(?:唔識|唔明|唔會|唔好|唔想|唔係好識|聽唔明|識少少)(?:聽|講|用)?英文"
+    r"|(?:don'?t|do not|can'?t|cannot|not) (?:really )?(?:speak|understand) (?:any )?english",
+    re.IGNORECASE,
+)
 _WORD = re.compile(r"[A-Za-z][A-Za-z'’]+")
 _NEUTRAL = frozenset(
     (
@@ -54,6 +59,18 @@ def english_share(text: str) -> float | None:
     return words / (words + han / 2) if words + han else None
 
 
+def _wish(text: str) -> Language | None:
+    """Return the language that somebody asks for; the last request of a sentence counts."""
+    asked = _NO_ENGLISH.sub("講中文", text)
+    last = {
+        language: max((match.end() for match in pattern.finditer(asked)), default=0)
+        for language, pattern in ((ENGLISH, _TO_ENGLISH), (CHINESE, _TO_CHINESE))
+    }
+    if not any(last.values()):
+        return None
+    return ENGLISH if last[ENGLISH] > last[CHINESE] else CHINESE
+
+
 class LanguageFollower:
     """Follows one call.
 
@@ -85,11 +102,12 @@ class LanguageFollower:
         share = english_share(text)
         if share is None:
             return
-        if _TO_ENGLISH.search(text) or (share == 1.0 and _words(text) >= WHOLE_SENTENCE):
-            self._share, self._language = 1.0, ENGLISH
-            return
-        if _TO_CHINESE.search(text):
+        wish = _wish(text)
+        if wish == CHINESE:
             self._share, self._language = 0.0, CHINESE
+            return
+        if wish == ENGLISH or (share == 1.0 and _words(text) >= WHOLE_SENTENCE):
+            self._share, self._language = 1.0, ENGLISH
             return
         short = len(text) < 4 or (share == 1.0 and _words(text) < 2)
         weight = (1 - MEMORY) * (0.4 if short else 1.0)  # 「係呀」 says little

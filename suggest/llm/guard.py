@@ -7,13 +7,20 @@ from collections.abc import Sequence
 
 from suggest.base import CHINESE, Article, Language
 from suggest.dialogue.figures import figures
-from suggest.text.keys import is_han
+from suggest.text.english import stem
+from suggest.text.keys import is_han, key_form, pieces
 
 _SENTENCE = re.compile(r"[^。！？!?\n]*?(?:[。！？!?\n]+|\.(?=\s|$)|$)(?:\s*\[\d+\])*")
 _CITATION = re.compile(r"\s*\[(\d+)\]")
 _ADDRESS = re.compile(
-    r"https?://[^\s，。）)]+|www\.[^\s，。）)]+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+", re.IGNORECASE
+    r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|(?:[a-z0-9-]+\.)+[a-z]{2,}(?:/[^\s，。）)]*)?", re.IGNORECASE
 )
+_PROMISE = re.compile(
+    "免費|豁免|全數|全額|保證|賠償|補償|升級|贈送|優先|\\d+折|[一二三四五六七八九]折|永久|無限|即時退款|"
+    "\\bfree\\b|waiv|guarantee|compensat|upgrade|unlimited|full refund|full amount|bonus|gift|discount"
+)
+LEAST_SHARED = 0.3
+"""Of what a sentence says, in the source that it cites (own choice: honest ones have 0.6 and up)."""
 _COURTESY = re.compile(
     r"^(?:您好|你好|多謝您?的?(?:查詢|來電|耐心)?|謝謝您?|不好意思|抱歉|很抱歉|明白|"
     r"hello|hi|thank you|thanks|sorry|"
@@ -39,7 +46,7 @@ def check_sentence(sentence: str, sources: Sequence[Article], known: str) -> set
     Args:
         sentence: with citations such as [1].
         sources: articles by number, from 1.
-        known: what was said in the call; figures of it may be repeated.
+        known: what may be repeated: what the agent has said, and numbers of orders and cases.
 
     Raises:
         UngroundedError: it cites nothing, or another source, or has a figure or address that is not in there.
@@ -57,7 +64,24 @@ def check_sentence(sentence: str, sources: Sequence[Article], known: str) -> set
         raise UngroundedError("a figure is not in the source that is cited")
     if any(address.lower() not in ground.lower() for address in _ADDRESS.findall(bare)):
         raise UngroundedError("an address is not in the source that is cited")
+    if any(promise not in ground.lower() for promise in _PROMISE.findall(bare.lower())):
+        raise UngroundedError("a promise is not in the source that is cited")
+    if _shared(bare, ground) < LEAST_SHARED:
+        raise UngroundedError("a sentence has little of the source that it cites")
+    if "{" in bare:
+        raise UngroundedError("a slot was left open")
     return cited
+
+
+def _shared(sentence: str, ground: str) -> float:
+    """Return the share of a sentence's pairs of characters, or English stems, that are in its source."""
+    runs = pieces(key_form(sentence))
+    own = {run[at : at + 2] for run in runs if is_han(run[0]) for at in range(len(run) - 1)}
+    own |= {stem(run) for run in runs if len(run) > 3 and run.isascii() and run.isalpha()}
+    known = pieces(key_form(ground))
+    there = {run[at : at + 2] for run in known if is_han(run[0]) for at in range(len(run) - 1)}
+    there |= {stem(run) for run in known if run.isascii()}
+    return len(own & there) / len(own) if own else 1.0
 
 
 def check_language(text: str, language: Language) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ import httpx2
 
 from suggest.base import CHINESE, Article, Hit, Language, SuggestError
 from suggest.dialogue.drafting import Draft, source_of
+from suggest.dialogue.entities import filled
 from suggest.llm.guard import (
     LONGEST_DRAFT,
     NO_ANSWER,
@@ -83,7 +84,12 @@ class Writer:
         await self._client.aclose()
 
     async def write(
-        self, hits: Sequence[Hit], turns: Sequence[tuple[str, str]], language: Language, draft: Draft
+        self,
+        hits: Sequence[Hit],
+        turns: Sequence[tuple[str, str]],
+        language: Language,
+        draft: Draft,
+        named: Mapping[str, str] | None = None,
     ) -> Draft:
         """Return ``draft`` in the model's words.
 
@@ -92,12 +98,17 @@ class Writer:
             turns: who said what, oldest first; masked before they leave.
             language: of the reply.
             draft: of the article, whose place it takes.
+            named: what was named in the call, for the articles' slots.
 
         Raises:
             DraftError: no connection, too slow, broken, or not held to the articles.
         """
-        articles = [hit.article for hit in hits[:SOURCES_GIVEN]]
-        known = " ".join(text for _who, text in turns)
+        slots = dict(named or {})
+        articles = [_without_slots(hit.article, slots) for hit in hits[:SOURCES_GIVEN]]
+        spoken = [text for who, text in turns if who == "agent"]
+        known = " ".join(
+            [*spoken, *(slots[name] for name in ("order_number", "case_number") if name in slots)]
+        )
         try:
             async with asyncio.timeout(self._settings.timeout_s):
                 text, cited = await self._grounded(articles, turns, language, known)
@@ -114,7 +125,8 @@ class Writer:
             text=said,
             wordings={**draft.wordings, language: said},
             sources=tuple(source_of(articles[number - 1], language) for number in sorted(cited)),
-            written_by=self.name,
+            writer=self.name,
+            writer_language=language,
         )
 
     async def _grounded(
@@ -180,6 +192,15 @@ class Writer:
                 yield piece
         if not finished:
             raise DraftError("the language model broke off")
+
+
+def _without_slots(article: Article, slots: dict[str, str]) -> Article:
+    """Return an article whose answers have their slots filled."""
+    return replace(
+        article,
+        answer_zh=filled(article.answer_zh, slots, CHINESE),
+        answer_en=filled(article.answer_en, slots, "en"),
+    )
 
 
 def _other(language: Language) -> Language:

@@ -68,6 +68,7 @@ class Options:
 
     def name_of(self, path: Path) -> str:
         """Return how a file is called in articles and messages."""
-        if self.root is not None and path.is_relative_to(self.root):
-            return path.relative_to(self.root).as_posix()
+        whole = path.resolve()
+        if self.root is not None and whole.is_relative_to(self.root.resolve()):
+            return whole.relative_to(self.root.resolve()).as_posix()
         return path.name

@@ -69,8 +69,14 @@ class CellError(ValueError):
 def column_of(header: str, mapping: Mapping[str, str]) -> str | None:
     """Return our column for a header of the file; None if there is none."""
     plain = unicodedata.normalize("NFKC", header).strip()
-    if plain in mapping:
-        return mapping[plain]
+    chosen = {unicodedata.normalize("NFKC", theirs).strip(): ours for theirs, ours in mapping.items()}
+    if plain in chosen:
+        return chosen[plain]
+    known = _known(plain)
+    return None if known in chosen.values() else known
+
+
+def _known(plain: str) -> str | None:
     return _BY_NAME.get(re.sub(r"[\s\-]+", "_", plain.lower())) or _BY_NAME.get(plain.lower())
 
 

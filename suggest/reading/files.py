@@ -32,7 +32,7 @@ def find_files(paths: Iterable[Path]) -> list[tuple[Path, Path]]:
             )
             if not inside:
                 raise KnowledgeError(f"{path}: no file in it ends in {', '.join(KNOWN)}")
-            found += [(file, path) for file in inside]
+            found += [(file, path.resolve().parent) for file in inside]
         elif path.is_file():
             if path.suffix.lower() not in KNOWN:
                 raise KnowledgeError(f"{path}: cannot be imported; files must end in {', '.join(KNOWN)}")
@@ -58,15 +58,23 @@ def read_files(
         told()
     seen: dict[tuple[str, str], str] = {}
     for article in reading.articles:
-        if article.key in seen and seen[article.key] != article.source:
+        if article.key in seen:
             message = f"has the id {article.id!r}, which {seen[article.key]} has, too"
-            reading.problems.append(Problem(file=article.source, message=message))
+            reading.problems.append(Problem(file=article.source, place=article.place, message=message))
         seen.setdefault(article.key, article.source)
     return reading
 
 
 def _read(file: Path, options: Options) -> Reading:
     name = options.name_of(file)
+    try:
+        return _parsed(file, name, options)
+    except Exception as error:  # noqa: BLE001 (parsers of foreign formats raise what they like)
+        message = f"is damaged or not what its name says ({type(error).__name__}); open it and save it again"
+        return Reading(problems=[Problem(file=name, message=message)])
+
+
+def _parsed(file: Path, name: str, options: Options) -> Reading:
     if file.stat().st_size > LARGEST:
         return Reading(problems=[Problem(file=name, message="is larger than 200 MB; split it")])
     if file.suffix.lower() in TABLES:

@@ -57,9 +57,11 @@ def sections(blocks: Iterable[Block], *, source: str, tenant: str, uri: str = ""
         texts = list(_parts(body))
         for number, text in enumerate(texts, 1):
             named = title if len(texts) == 1 else f"{title} ({number}/{len(texts)})"
-            base = f"{source}#{_slug(title)}"
-            taken[base] = taken.get(base, 0) + 1
-            unique = base if taken[base] == 1 else f"{base}-{taken[base]}"
+            base = unique = f"{source}#{_slug(title)}"
+            while unique in taken:
+                taken[base] += 1
+                unique = f"{base}-{taken[base]}"
+            taken[unique] = 1
             language = "zh" if is_chinese(named + text) else "en"
             out.append(
                 Article(

@@ -59,6 +59,9 @@ def _header_problems(name: str, rows: list[Row], columns: dict[str, str], option
         message = f"--map: there is no column {wrong[0]}; ours are {', '.join(COLUMNS)}"
         return [Problem(file=name, message=message)]
     targets = list(columns.values())
+    unused = next((theirs for theirs, ours in options.columns.items() if ours not in targets), None)
+    if unused:
+        return [Problem(file=name, message=f"--map: there is no column {unused}")]
     double = next((target for target in targets if targets.count(target) > 1), None)
     if double:
         theirs = ", ".join(header for header, target in columns.items() if target == double)
@@ -153,7 +156,7 @@ def _check_headers(headers: list[str]) -> None:
 
 
 def _json_lines(text: str) -> Iterator[Row]:
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 
 import tantivy
 
-from suggest.base import Article, KnowledgeError
+from suggest.base import Article, IndexBusyError, KnowledgeError
 from suggest.text.analysis import analyse
 from suggest.text.lexicon import Lexicon
 from suggest.text.tokens import Analysis, Tokens
@@ -49,6 +49,21 @@ class Entry:
     asked: Tokens
     answered: frozenset[str]
     bm25: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What is to be written.
+
+    Attributes:
+        articles: whole.
+        removed: tenant and id.
+        empty: forget everything before.
+    """
+
+    articles: Iterable[Article]
+    removed: Iterable[tuple[str, str]] = ()
+    empty: bool = False
 
 
 def entry_of(article: Article, lexicon: Lexicon) -> Entry:
@@ -109,48 +124,55 @@ class ArticleIndex:
 
     # ---------------------------------------------------------------- in
 
-    def apply(
-        self, articles: Iterable[Article], removed: Iterable[tuple[str, str]] = (), *, empty: bool = False
-    ) -> None:
+    def apply(self, articles: Iterable[Article], *, empty: bool = False) -> None:
         """Write and reload; see :meth:`write`."""
-        self.write(articles, removed, empty=empty)
+        self.write(lambda: Changes(articles=articles, removed=(), empty=empty))
         self.reload()
 
-    def write(
-        self, articles: Iterable[Article], removed: Iterable[tuple[str, str]] = (), *, empty: bool = False
-    ) -> None:
+    def write(self, load: Callable[[], Changes], done: Callable[[], None] = lambda: None) -> None:
         """Take new and changed articles, and forget removed ones; seen at the next :meth:`reload`.
 
         Searches may go on meanwhile, in other threads.
 
         Args:
-            articles: whole.
-            removed: tenant and id.
-            empty: forget everything before.
+            load: called when no other process can write, says what is to be written.
+            done: called behind that, before another process can write.
 
         Raises:
-            KnowledgeError: another process is writing the index; try again.
+            IndexBusyError: another process is writing.
+            KnowledgeError: the folder cannot be written.
         """
         try:
             writer = self._index.writer(WRITER_BYTES, 1)
         except ValueError as error:
-            raise KnowledgeError("the index is being written by another process") from error
-        count = 0
+            if "lock" in str(error).lower():
+                raise IndexBusyError("the index is being written by another process") from error
+            raise KnowledgeError(f"the index at {self._folder} cannot be written: {error}") from error
         try:
-            if empty:
-                writer.delete_all_documents()
-            for key in removed:
-                writer.delete_documents_by_term("key", _key(key))
-            for article in articles:
-                count += 1
-                if not empty:
-                    writer.delete_documents_by_term("key", _key(article.key))
-                writer.add_document(_document(entry_of(article, self._lexicon)))
+            changes = load()
+            count = self._put(writer, changes)
             writer.commit()
+            done()
             if count > FEW or self._searcher.num_segments > MOST_SEGMENTS:
                 writer.wait_merging_threads()  # else a new article would wait for old ones to be moved
+        except (ValueError, OSError) as error:
+            raise KnowledgeError(f"the index at {self._folder} cannot be written: {error}") from error
         finally:
             del writer
+
+    def _put(self, writer: tantivy.IndexWriter, changes: Changes) -> int:
+        """Hand changes to the writer; return how many articles."""
+        if changes.empty:
+            writer.delete_all_documents()
+        for key in changes.removed:
+            writer.delete_documents_by_term("key", _key(key))
+        count = 0
+        for article in changes.articles:
+            count += 1
+            if not changes.empty:
+                writer.delete_documents_by_term("key", _key(article.key))
+            writer.add_document(_document(entry_of(article, self._lexicon)))
+        return count
 
     def reload(self) -> None:
         """See what was written."""

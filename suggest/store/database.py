@@ -25,6 +25,8 @@ def address(store: str) -> sa.URL:
     Raises:
         KnowledgeError: it is neither.
     """
+    if not store.strip():
+        raise KnowledgeError("the store is empty; give a path or a URL")
     try:
         url = sa.make_url(store) if "://" in store else sa.URL.create("sqlite", database=store)
     except sa.exc.ArgumentError:

@@ -151,10 +151,14 @@ class KnowledgeStore:
             removed: tenant and id; unknown ones are left out.
 
         Raises:
-            KnowledgeError: the store cannot be written; nothing was changed.
+            KnowledgeError: an id is there twice, or the store cannot be written; nothing was changed.
         """
+        if len({article.key for article in wanted}) < len(wanted):
+            raise KnowledgeError("two articles have the same id; nothing was changed")
         try:
             with writing(self.engine) as connection:
+                lock = sa.select(state.c.value).where(state.c.key == "revision").with_for_update()
+                connection.execute(lock)  # writers take turns, so that none plans on what another changes
                 change, rows = self._plan(connection, list(wanted), list(removed))
                 if rows:
                     self._write(connection, rows)
@@ -180,7 +184,7 @@ class KnowledgeStore:
             (changed if before and not before[1] else added).append(article.key)
             action = "changed" if before and not before[1] else "added"
             rows.append((action, replace(article, version=version)))
-        gone = [key for key in removed if key in known and not known[key][1]]
+        gone = [key for key in dict.fromkeys(removed) if key in known and not known[key][1]]
         rows += [("removed", replace(known[key][0], version=known[key][0].version + 1)) for key in gone]
         change = Change(added=tuple(added), changed=tuple(changed), removed=tuple(gone), unchanged=same)
         return change, rows

@@ -84,13 +84,31 @@ class Record:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
-    def add(self, given: Sequence[Feedback], asked: Sequence[Question]) -> None:
-        """Keep feedback and questions."""
+    def add(self, given: Sequence[Feedback], asked: Sequence[Question]) -> int:
+        """Keep feedback and questions; return how many rows the database does not take.
+
+        One row that it refuses (a character of another encoding) keeps the others from nothing.
+        """
+        rows = [*((feedback, asdict(row)) for row in given), *((questions, asdict(row)) for row in asked)]
+        try:
+            self._insert(rows)
+        except (sa.exc.DataError, ValueError):
+            return sum(not self._taken(row) for row in rows)
+        return 0
+
+    def _taken(self, row: tuple[sa.Table, dict[str, Any]]) -> bool:
+        try:
+            self._insert([row])
+        except (sa.exc.DataError, ValueError):
+            return False
+        return True
+
+    def _insert(self, rows: Sequence[tuple[sa.Table, dict[str, Any]]]) -> None:
         with writing(self._engine) as connection:
-            if given:
-                connection.execute(sa.insert(feedback), [asdict(row) for row in given])
-            if asked:
-                connection.execute(sa.insert(questions), [asdict(row) for row in asked])
+            for table in (feedback, questions):
+                values = [row for target, row in rows if target is table]
+                if values:
+                    connection.execute(sa.insert(table), values)
 
     def feedback(self, since: datetime, tenant: str | None = None) -> Iterator[Feedback]:
         """Yield feedback from ``since``, of one tenant or of all."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 NUMBER, NAME, EMAIL, PLACE = "〔號碼〕", "〔姓名〕", "〔電郵〕", "〔地址〕"
-_DIGIT = "零〇一二三四五六七八九"
+_DIGIT = "零〇一幺二三四五六七八九"
 _SURNAMES = (
     "陳黃李張梁王林吳劉何葉鄭楊周蔡謝馮羅馬徐朱蘇胡曾鄧許郭趙余麥關盧譚潘鍾蕭方龍黎杜江袁彭莫伍莊施石冼溫"
     "陸陶高程廖姚范曹沈韓歐區布古古甘白丘司古洪孔湯熊翁柯倪嚴霍尹易邱崔唐任柳雷房龐"
@@ -18,15 +18,20 @@ _TITLES = "先生|小姐|太太|女士|太|生(?![病日意產效活育])|師奶
 _SPOKEN = "zero|oh|one|two|three|four|five|six|seven|eight|nine|double|triple"
 _RULES = (
     (re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), EMAIL),
+    (re.compile(r"\b\w+(?: dot \w+)* at \w+(?: dot \w+)+", re.IGNORECASE), EMAIL),
     (re.compile(r"[A-Za-z]{1,2} ?\d{6} ?[（(]?[0-9A][)）]?"), NUMBER),  # Hong Kong identity card
-    (re.compile(r"(?<![\d$.,])(?:[A-Za-z]{1,4}[-]?)?\d(?:[ \-–]?\d){3,}(?![\d%]|年)"), NUMBER),
+    (re.compile(r"(?<![\d$])(?<!\d[.,])(?:[A-Za-z]{1,4}-?)?"
+                r"(?!(?:19|20)\d\d年)(?!\d{1,3}(?:,\d{3})+(?!\d))"  # a year, 12,000
+                r"\d(?:(?:[ \-–.]|[,，、] ?)?\d){3,}(?![\d%])"), NUMBER),
     (re.compile(rf"[{_DIGIT}](?:[ ，,、]?[{_DIGIT}]){{3,}}"), NUMBER),
-    (re.compile(rf"\b(?:{_SPOKEN})(?:[ ,-]+(?:{_SPOKEN})){{3,}}", re.IGNORECASE), NUMBER),
+    (re.compile(rf"\b(?:{_SPOKEN})(?:[ ,.-]+(?:{_SPOKEN})){{3,}}", re.IGNORECASE), NUMBER),
     (re.compile(rf"[{_SURNAMES}](?:[\u4e00-\u9fff]{{0,2}}?)(?={_TITLES})"), NAME),
     (re.compile(r"(?<=我叫)(?!你|佢|做)[\u4e00-\u9fff]{2,4}|(?<=我姓)[\u4e00-\u9fff]|(?<=我個名係)[\u4e00-\u9fff]{2,4}"
-                r"|(?<=名叫)[\u4e00-\u9fff]{2,4}"), NAME),
+                r"|(?<=名叫)[\u4e00-\u9fff]{2,4}"
+                rf"|(?<=我係)[{_SURNAMES}][\u4e00-\u9fff]{{2}}(?=[，。！？ ]|$)"), NAME),
     (re.compile(r"\b(?:Mr|Mrs|Ms|Miss|Dr)\.? [A-Z][a-z]+(?: [A-Z][a-z]+)?"), NAME),
-    (re.compile(r"(?<=my name is )\w+(?: [A-Z]\w+)*|(?<=this is )[A-Z]\w+ [A-Z]\w+", re.I), NAME),
+    (re.compile(r"(?:(?<=my name is )|(?<=My name is ))\w+(?: [A-Z]\w+)*|(?<=[Tt]his is )[A-Z]\w+ [A-Z]\w+"
+                r"|(?:(?<=I am )|(?<=I'm ))[A-Z][a-z]+ [A-Z][a-z]+"), NAME),
     (re.compile(rf"[\u4e00-\u9fff]{{1,4}}(?:邨|苑|大廈|花園|中心)?[\d{_DIGIT}十百]+(?:號|座|樓|室)"
                 rf"(?:[\d{_DIGIT}十百A-Z]+(?:號|座|樓|室))*"), PLACE),
 )  # fmt: skip

@@ -37,6 +37,8 @@ def draft(name: str, text: str = "答案", confidence: float = 0.9) -> Draft:
         (["I want to know about my bill", "即係張單點解貴咗呀", "我上個月都冇用過"], "zh-Hant"),
         (["I want to know about my bill", "sorry 我想講返廣東話"], "zh-Hant"),
         (["OK", "yes", "OK thanks"], "zh-Hant"),
+        (["我唔識講英文㗎，講返廣東話啦"], "zh-Hant"),
+        (["Sorry I don't speak English, can you speak Cantonese"], "zh-Hant"),
     ],
 )
 def test_replies_follow_the_customer_with_patience(turns: list[str], language: str) -> None:
@@ -122,6 +124,16 @@ def test_a_refused_article_never_comes_back() -> None:
     assert [item.reason for item in board.reject(("", "a"))] == [Reason.REJECTED]
     assert board.show("0-2", [draft("a")]) == []
     assert board.find("s1") is not None
+
+
+def test_a_partial_adds_and_takes_nothing_away() -> None:
+    board = Board()
+    board.show("0-1", [draft("a"), draft("b")])
+    (added,) = board.add("0-2", draft("c"))
+    assert (added.utterance_id, added.rank, len(board)) == ("0-2", 1, 3)
+    assert board.add("0-2", draft("a")) == []
+    assert [item.draft.article[1] for item in board.drop([("", "c")])] == ["c"]
+    assert board.articles() == [("", "a"), ("", "b")]
 
 
 def test_a_late_draft_changes_nothing_that_is_gone() -> None:

@@ -76,8 +76,8 @@ _ROWS = (
     ("fee3", "送貨費用是多少呢？", "送貨費用為$50。", "The delivery fee", "$50."),
     ("off", "退款要多久？", "5天。", "Refund time?", "7 days."),
     ("slot", "訂單去到哪裡？", "{order_number}已寄出，{nonsense}。", "Where?", "Sent."),
-    ("old", "夏日優惠？", "九折。", "How much is the box?", "HK$50."),
-    ("soon", "冬日優惠？", "九折。", "Winter?", "Yes."),
+    ("old", "夏日優惠？", "有優惠。", "How much is the box?", "HK$50."),
+    ("soon", "冬日優惠？", "有優惠。", "Winter?", "Yes."),
 )
 _DAYS = {"old": date(2026, 8, 31), "soon": date(2026, 11, 30)}
 CHECKED = [

@@ -7,14 +7,14 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
 from suggest.base import Article, Hit
-from suggest.dialogue.drafting import drafted
+from suggest.dialogue.drafting import drafted, in_language
 from suggest.llm.guard import UngroundedError, check_sentence, sentences
 from suggest.llm.writer import DraftError, Writer, WriterSettings
 
@@ -203,6 +203,53 @@ async def test_a_made_up_sentence_ends_the_stream(model: Model, writer: Writer) 
     model.text = "退款需時99天。[1]退款會於5個工作天內存入。[1]退款會於5個工作天內存入。[1]"
     with pytest.raises(DraftError, match="figure"):
         await write(writer)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        "Your discount is eighty percent. [1]",
+        "We will refund you the full amount today. [1]",
+        "您可享八折優惠及免費升級。[1]",
+        "退款會於五百日內存入您的信用卡。[1]",
+        "退款查詢請瀏覽 evil-refund.com。[1]",
+        "退款會存入您的{order_number}信用卡。[1]",
+        "您的投訴已轉交總經理跟進處理。[1]",
+    ],
+)
+def test_what_the_source_does_not_say_is_found(lie: str) -> None:
+    with pytest.raises(UngroundedError):
+        check_sentence(lie, [REFUND], "")
+
+
+async def test_a_customer_cannot_talk_a_figure_into_a_reply(model: Model, writer: Writer) -> None:
+    model.text = "退款會於5個工作天內存入信用卡，金額為$9000。[1]"
+    turns = [("customer", "你哋話會退返$9000俾我")]
+    with pytest.raises(DraftError, match="figure"):
+        await writer.write(HITS, turns, "zh-Hant", drafted(HITS[0], "zh-Hant", {}))
+    turns = [("agent", "我哋會退返$9000俾你")]
+    assert "$9000" in (await writer.write(HITS, turns, "zh-Hant", drafted(HITS[0], "zh-Hant", {}))).text
+
+
+async def test_slots_are_filled_before_they_leave(model: Model, writer: Writer) -> None:
+    slotted = Article(id="o", question_zh="退款", answer_zh="{order_number|您的訂單}退款需時5個工作天。")
+    hit = Hit(article=slotted, score=1.0, confidence=0.9)
+    model.text = "AB1234退款需時5個工作天。[1]"
+    draft = await writer.write([hit], [], "zh-Hant", drafted(hit, "zh-Hant", {}), {"order_number": "AB1234"})
+    assert draft.text == "AB1234退款需時5個工作天。"
+    assert "{order_number" not in json.dumps(model.requests)
+
+
+def test_a_wording_of_the_article_is_not_the_models() -> None:
+    english = drafted(HITS[0], "zh-Hant", {})
+    reworded = replace(
+        english,
+        text="x",
+        wordings={**english.wordings, "zh-Hant": "x"},
+        writer="tiny",
+        writer_language="zh-Hant",
+    )
+    assert (reworded.written_by, in_language(reworded, "en").written_by) == ("tiny", "article")
 
 
 def test_figures_of_the_call_may_be_repeated() -> None:

@@ -101,7 +101,44 @@ def test_paths_that_cannot_be_imported(tmp_path: Path) -> None:
 def test_the_same_id_in_two_files_is_a_problem(tmp_path: Path) -> None:
     written(tmp_path / "a.csv", HEADER + ROW)
     written(tmp_path / "b.csv", HEADER + ROW)
-    assert "which a.csv has, too" in str(read(tmp_path).problems[0])
+    assert "/a.csv has, too" in str(read(tmp_path).problems[0])
+
+
+def test_files_of_one_name_and_headings_that_look_alike(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        written(tmp_path / name / "faq.csv", HEADER + ROW)
+        written(tmp_path / name / "guide.md", "# Guide\n\na\n\n# Guide\n\nb\n\n# Guide 2\n\nc\n")
+    both = read_files(find_files([tmp_path / "one" / "faq.csv", tmp_path / "two" / "faq.csv"]), Options())
+    assert "which faq.csv has, too" in str(both.problems[0])
+    manual = read(tmp_path / "one" / "guide.md")
+    assert len({article.id for article in manual.articles}) == len(manual.articles) == 3
+    found = read_files(find_files([tmp_path / "one" / "guide.md", tmp_path / "two"]), Options())
+    assert {article.source for article in found.articles} == {"guide.md", "two/faq.csv", "two/guide.md"}
+
+
+def test_damaged_documents_are_told_by_name(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(["id", "問題", "答案"])
+    book.active.append(["a", "b" * 5000, "c"])
+    book.save(tmp_path / "a.xlsx")
+    raw = bytearray((tmp_path / "a.xlsx").read_bytes())
+    for at in range(len(raw) // 3, len(raw) // 3 + 400):
+        raw[at] ^= 0x5A
+    (tmp_path / "a.xlsx").write_bytes(bytes(raw))
+    written(tmp_path / "deep.html", "<div>" * 3000 + "<p>x</p>" + "</div>" * 3000)
+    for name in ("a.xlsx", "deep.html"):
+        problems = read(tmp_path / name).problems
+        assert len(problems) == 1
+        assert str(problems[0]).startswith(name)
+
+
+def test_a_mapping_that_fits_nothing_is_told_and_one_that_fits_wins(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", "id,title,question,answer\n1,T,Q,A\n")
+    assert read(path, columns={"question": "question_en"}).articles[0].question_en == "Q"
+    assert "no column 提問" in str(read(path, columns={"提問": "question_zh"}).problems[0])
+    wide = written(tmp_path / "b.csv", "id,問法（中）,答案\n1,問,答\n")
+    assert read(wide, columns={"問法（中）": "question_zh"}).articles[0].question_zh == "問"
 
 
 def test_columns_are_mapped_and_unknown_ones_noted(tmp_path: Path) -> None:

@@ -104,6 +104,26 @@ def test_a_write_that_fails_changes_nothing(store: KnowledgeStore, monkeypatch: 
     assert store.revision() == before
 
 
+def test_one_row_that_the_database_refuses_keeps_no_other_out(store: KnowledgeStore) -> None:
+    record, now = Record(store.engine), datetime.now(UTC)
+    row = Feedback(
+        at=now, tenant="", article_id="pay", article_tenant="", call_id="c", suggestion_id="s1",
+        action="copied", language="en",
+    )  # fmt: skip
+    lost = record.add([row, replace(row, text="\x00"), replace(row, action="edited")], [])
+    kept = [item.action for item in record.feedback(now - timedelta(hours=1)) if not item.text]
+    assert sorted(kept) == ["copied", "edited"]
+    assert lost == (1 if store.engine.dialect.name == "postgresql" else 0)
+
+
+def test_the_same_id_twice_is_refused_whole(store: KnowledgeStore) -> None:
+    with pytest.raises(KnowledgeError, match="same id"):
+        store.write([PAY, LOST, PAY])
+    assert store.count() == 0
+    store.write([PAY])
+    assert store.write([], [("", "pay"), ("", "pay")]).removed == (("", "pay"),)
+
+
 def test_tenants_do_not_meet(store: KnowledgeStore) -> None:
     store.write([PAY, replace(PAY, tenant="acme", answer_zh="請聯絡 Acme。")])
     assert store.count() == 2

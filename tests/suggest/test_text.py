@@ -121,6 +121,13 @@ def test_simplified_answers_are_shown_in_hong_kong_traditional() -> None:
         ("卡號 4111-1111-1111-1111", "卡號 〔號碼〕"),
         ("退款要5個工作天，收$1,280", "退款要5個工作天，收$1,280"),
         ("2026年嘅收費點計", "2026年嘅收費點計"),
+        ("9, 1, 2, 3, 4, 5, 6, 7", "〔號碼〕"),
+        ("電話,91234567", "電話,〔號碼〕"),
+        ("nine one, two. three four", "〔號碼〕"),
+        ("john dot chan at gmail dot com", "〔電郵〕"),
+        ("我係陳大文", "我係〔姓名〕"),
+        ("this is not working", "this is not working"),
+        ("收費12,000元", "收費12,000元"),
     ],
 )
 def test_personal_data_is_masked(said: str, kept: str) -> None:
@@ -133,6 +140,10 @@ def test_figures_are_the_same_in_every_writing() -> None:
     assert figures("三十五日內八成") - {"8"} == {"35"}
     assert figures("一般一個月") == set()
     assert figures("8成") == figures("80%")
+    assert figures("五百港元") == {"500"}
+    assert figures("eighty dollars") == {"80"}
+    assert figures("八折") == {"8"}
+    assert figures("十分抱歉，統一處理，第一次") == set()
 
 
 def test_slots_are_filled_from_the_call() -> None:
