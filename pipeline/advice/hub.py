@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -15,7 +15,7 @@ import structlog
 
 from pipeline.errors import InvalidRequest, UnknownSuggestion
 from pipeline.metrics import Metrics
-from suggest.base import SearchResult
+from suggest.base import Hit, SearchResult
 from suggest.dialogue.board import Shown
 from suggest.knowledge import KnowledgeBase
 from suggest.llm.writer import Writer
@@ -134,9 +134,32 @@ class KnowledgeHub:
         while len(self._told) > REMEMBERED:
             self._told.pop(next(iter(self._told)))
 
-    def unanswered(self, question: Question) -> None:
-        """Keep a question without a good answer; its text is masked here."""
-        self._keep(question)
+    def unanswered(
+        self, call: tuple[str, str], utterance_id: str, text: str, language: str, nearest: Sequence[Hit]
+    ) -> None:
+        """Keep a question without a good answer, masked.
+
+        Args:
+            call: id and tenant.
+            utterance_id: of the question.
+            text: as it was said.
+            language: of replies at that time.
+            nearest: the best hit, if there was one.
+        """
+        best = nearest[0] if nearest else None
+        self._keep(
+            Question(
+                at=datetime.now(UTC),
+                tenant=call[1],
+                call_id=call[0],
+                utterance_id=utterance_id,
+                text=masked(text),
+                language=language,
+                confidence=best.confidence if best else 0.0,
+                nearest=best.article.id if best else "",
+                outcome="unanswered",
+            )
+        )
 
     # ---------------------------------------------------------------- for agents
 

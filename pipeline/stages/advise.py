@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 import structlog
 
@@ -23,7 +22,6 @@ from suggest.dialogue.board import Board, Shown, State
 from suggest.dialogue.conversation import Asked, Conversation
 from suggest.dialogue.drafting import Draft, drafted, in_language
 from suggest.retrieval.searcher import Search
-from suggest.store.record import Question
 from suggest.text.masking import masked
 
 SECOND_BEST = 0.5
@@ -31,6 +29,8 @@ SECOND_BEST = 0.5
 SURE_ENOUGH = 0.85
 """Confidence from which a partial's hit is shown; its final may still take it back (own choice)."""
 
+STATEMENT = 0.7
+"""Confidence that a hit needs where nothing was asked: people tell much that touches an article."""
 FRESH = 4
 """Characters that a partial must have more than the one looked up before."""
 
@@ -185,7 +185,10 @@ class Advise:
         tenants = tuple(dict.fromkeys(("", self._tenant)))
         wanted = Search(text=asked.text, before=asked.before, tenants=tenants, day=self._hub.today())
         found = await self._hub.search(wanted, self._tenant)
-        if found.answered or not asked.question or not asked.answers:
+        if not asked.question:
+            sure = found.answered and found.hits[0].confidence >= STATEMENT
+            return replace(found, answered=sure)
+        if found.answered or not asked.answers:
             return found
         again = await self._hub.search(replace(wanted, before=asked.answers), self._tenant)
         return again if again.answered else found
@@ -194,21 +197,9 @@ class Advise:
         """Keep a question that nothing answers for the list of what to write next."""
         if not asked.question or self._hub is None or final.role is not Role.CUSTOMER:
             return
-        nearest = result.hits[0] if result.hits else None
         self._settle(final.channel, final.end, failed=True)
-        self._hub.unanswered(
-            Question(
-                at=datetime.now(UTC),
-                tenant=self._tenant,
-                call_id=self._context.spec.call_id,
-                utterance_id=final.utterance_id,
-                text=masked(final.text),
-                language=self._reply_language,
-                confidence=nearest.confidence if nearest else 0.0,
-                nearest=nearest.article.id if nearest else "",
-                outcome="unanswered",
-            )
-        )
+        call = (self._context.spec.call_id, self._tenant)
+        self._hub.unanswered(call, final.utterance_id, final.text, self._reply_language, result.hits[:1])
 
     def _settle(self, channel: int, at: int, *, failed: bool) -> None:
         if self._settings.affect is not None:
