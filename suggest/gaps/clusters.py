@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from suggest.store.record import Question
 from suggest.text.analysis import analyse
 from suggest.text.lexicon import INTENT, Lexicon
+from suggest.text.words import telling_words
 
 NEAR = 0.3
 """Cosine from which a question joins a group.
@@ -26,6 +27,7 @@ pairs that it puts together have the same article, and 52 % of the pairs that ha
 MOST_GROUPS = 2_000
 EXAMPLES = 5
 WORDS = 6
+WORDS_SHOWN = 40
 _MARKS = re.compile("〔[^〕]*〕")
 
 
@@ -43,7 +45,7 @@ class Gap:
     Attributes:
         questions: all, oldest first.
         calls: how many calls they are from.
-        words: that they have in common, most telling first.
+        words: telling ones that they have, commonest first.
         examples: texts, masked, no two the same.
         nearest: ids of the articles that came nearest, commonest first.
         refused: how many had an answer that agents refused.
@@ -76,18 +78,16 @@ def grouped(questions: Sequence[Question], lexicon: Lexicon) -> list[Gap]:
             best.centre[token] = best.centre.get(token, 0.0) + value
         best.norm = math.sqrt(sum(value * value for value in best.centre.values()))
         best.questions.append(question)
-    gaps = [_gap(group) for group in groups]
+    gaps = [_gap(group, lexicon) for group in groups]
     return sorted(gaps, key=lambda gap: (-gap.calls, -len(gap.questions), gap.examples[0]))
 
 
 def words_of(questions: Sequence[Question], lexicon: Lexicon) -> list[tuple[str, int]]:
-    """Return the telling words of all questions and in how many each occurs, commonest first."""
+    """Return the telling words of questions and in how many each occurs, commonest first."""
     counted: Counter[str] = Counter()
     for question in questions:
-        counted.update({token[1:] for token in _bag(question.text, lexicon) if token[0] in "we"})
-    inside = {word for word in counted for other in counted if word != other and word in other
-              and counted[other] >= counted[word]}  # fmt: skip
-    return [(word, count) for word, count in counted.most_common(80) if word not in inside][:40]
+        counted.update(telling_words(_MARKS.sub(" ", question.text), lexicon))
+    return sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:WORDS_SHOWN]
 
 
 def _bag(text: str, lexicon: Lexicon) -> dict[str, float]:
@@ -105,15 +105,13 @@ def _cosine(unit: dict[str, float], group: _Group) -> float:
     return dot / group.norm if group.norm else 0.0
 
 
-def _gap(group: _Group) -> Gap:
-    words = sorted(
-        ((value, token[1:]) for token, value in group.centre.items() if token[0] in "we"), reverse=True
-    )
+def _gap(group: _Group, lexicon: Lexicon) -> Gap:
+    words = words_of(group.questions, lexicon)[:WORDS]
     nearest = Counter(question.nearest for question in group.questions if question.nearest)
     return Gap(
         questions=tuple(group.questions),
         calls=len({question.call_id for question in group.questions}),
-        words=tuple(word for _value, word in words[:WORDS]),
+        words=tuple(word for word, _count in words),
         examples=tuple(dict.fromkeys(question.text for question in reversed(group.questions)))[:EXAMPLES],
         nearest=tuple(name for name, _count in nearest.most_common(3)),
         refused=sum(question.outcome != "unanswered" for question in group.questions),

@@ -14,7 +14,6 @@ import jinja2
 from suggest.gaps.clusters import Gap
 from suggest.reading.columns import TEMPLATE
 from suggest.store.record import ACTIONS, Feedback
-from suggest.text.keys import hong_kong_traditional
 
 _TEMPLATE = Path(__file__).with_name("report.html")
 SMALLEST, LARGEST = 0.9, 2.6
@@ -42,10 +41,7 @@ def page(
     """
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     most = max((count for _word, count in words), default=1)
-    cloud = [
-        (hong_kong_traditional(word), count, SMALLEST + (LARGEST - SMALLEST) * (count / most) ** 0.5)
-        for word, count in words
-    ]
+    cloud = [(word, count, SMALLEST + (LARGEST - SMALLEST) * (count / most) ** 0.5) for word, count in words]
     actions = Counter(row.action for row in feedback)
     return environment.from_string(_TEMPLATE.read_text("utf-8")).render(
         gaps=gaps,
@@ -55,7 +51,6 @@ def page(
         since=since,
         until=until,
         tenant=tenant,
-        readable=hong_kong_traditional,
     )
 
 
@@ -72,7 +67,7 @@ def table(gaps: Sequence[Gap]) -> str:
     for gap in gaps:
         known = [gap.calls, len(gap.questions), gap.refused]
         texts = [
-            " ".join(map(hong_kong_traditional, gap.words)),
+            " ".join(gap.words),
             " ".join(gap.nearest),
             "\n".join(gap.examples),
         ]

@@ -111,15 +111,20 @@ class ChineseRun:
         weight = min(weights) if weights else lexicon.weight(run[at]) * 0.7
         return Spot(weight=weight, ways=tuple(way for way in ways if way[1]))
 
-    def terms(self) -> list[Spot]:
-        """Return whole words: the longest ones first, none within another one."""
+    def spans(self) -> list[tuple[int, int]]:
+        """Return where whole words stand: the longest ones first, none within another one."""
         taken = [False] * len(self._run)
         found = []
-        for start, end in sorted({*self._words, *self._forms}, key=lambda span: span[0] - span[1]):
+        for start, end in sorted({*self._words, *self._forms}, key=lambda span: (span[0] - span[1], span)):
             if not any(taken[start:end]):
                 taken[start:end] = [True] * (end - start)
-                found.append(self._term(start, end))
-        return [term for term in found if term.weight > 0.1]
+                found.append((start, end))
+        return found
+
+    def terms(self) -> list[Spot]:
+        """Return what must be covered of whole words."""
+        terms = (self._term(start, end) for start, end in self.spans())
+        return [term for term in terms if term.weight > 0.1]
 
     def _term(self, start: int, end: int) -> Spot:
         form, lexicon = self._run[start:end], self._lexicon

@@ -50,6 +50,11 @@ def key_form(text: str) -> str:
     return text
 
 
+def placed_pieces(key: str) -> list[tuple[int, str]]:
+    """Return the same as :func:`pieces`, with where each begins."""
+    return [(match.start(), match.group()) for match in _PIECE.finditer(key)]
+
+
 def pieces(key: str) -> list[str]:
     """Return the runs of Chinese characters, English words and figures of a key form, in order."""
     return _PIECE.findall(key)
