@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import date
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +85,23 @@ class Article:
         """Tell whether it may be suggested on ``day``."""
         after = self.valid_from is None or self.valid_from <= day
         return after and (self.valid_until is None or day <= self.valid_until)
+
+
+_DAYS = ("valid_from", "valid_until")
+_LISTS = ("keywords", "synonyms", "tags")
+
+
+def to_plain(article: Article) -> dict[str, Any]:
+    """Return an article as what JSON has: texts, lists, days as 2026-12-31, null."""
+    plain = asdict(article)
+    plain |= {name: plain[name].isoformat() if plain[name] else None for name in _DAYS}
+    return {**plain, **{name: list(plain[name]) for name in _LISTS}}
+
+
+def from_plain(plain: Mapping[str, Any]) -> Article:
+    """Return the article that :func:`to_plain` was given."""
+    days = {name: date.fromisoformat(plain[name]) if plain[name] else None for name in _DAYS}
+    return Article(**{**plain, **days, **{name: tuple(plain[name]) for name in _LISTS}})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from suggest.base import Article
+from suggest.base import Article, to_plain
 from suggest.reading.base import Options, Problem, Reading
 from suggest.reading.columns import COLUMNS, CellError, article_of, column_of
 
@@ -190,10 +190,5 @@ def _workbook(path: Path, sheet: str | None) -> Iterator[Row]:
 
 def as_row(article: Article) -> dict[str, Any]:
     """Return an article as a row for export."""
-    row: dict[str, Any] = {name: getattr(article, name) for name in COLUMNS}
-    for name, value in row.items():
-        if isinstance(value, tuple):
-            row[name] = list(value)
-        elif value is not None and not isinstance(value, str):
-            row[name] = value.isoformat()
-    return row
+    plain = to_plain(article)
+    return {name: plain[name] for name in COLUMNS}

@@ -10,14 +10,13 @@ import json
 import math
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
-from datetime import date
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import tantivy
 
-from suggest.base import Article, IndexBusyError, KnowledgeError
+from suggest.base import Article, IndexBusyError, KnowledgeError, from_plain, to_plain
 from suggest.text.analysis import analyse
 from suggest.text.lexicon import Lexicon
 from suggest.text.tokens import Analysis, Tokens
@@ -248,9 +247,7 @@ def _key(key: tuple[str, str]) -> str:
 
 
 def _document(entry: Entry) -> Any:
-    body = asdict(entry.article)
-    for name in ("valid_from", "valid_until"):
-        body[name] = body[name].isoformat() if body[name] else None
+    body = to_plain(entry.article)
     document = tantivy.Document()
     document.add_text("key", _key(entry.article.key))
     document.add_text("tenant", _tenant(entry.article.tenant))
@@ -262,8 +259,4 @@ def _document(entry: Entry) -> Any:
 
 def _entry(document: Any, bm25: float) -> Entry:
     body, asked, answered = json.loads(document["body"][0])
-    for name in ("valid_from", "valid_until"):
-        body[name] = date.fromisoformat(body[name]) if body[name] else None
-    for name in ("keywords", "synonyms", "tags"):
-        body[name] = tuple(body[name])
-    return Entry(article=Article(**body), asked=asked, answered=frozenset(answered.split(" ")), bm25=bm25)
+    return Entry(article=from_plain(body), asked=asked, answered=frozenset(answered.split(" ")), bm25=bm25)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from suggest.base import Article, KnowledgeError
+from suggest.base import Article, KnowledgeError, from_plain, to_plain
 from suggest.store.database import address, open_database, sqlite_file, writing
 from suggest.store.tables import articles, state, versions
 
@@ -131,7 +131,7 @@ class KnowledgeStore:
                 version=row["version"],
                 action=row["action"],
                 changed_at=row["changed_at"],
-                article=_from_body(row["body"]),
+                article=from_plain(row["body"]),
             )
             for row in rows
         ]
@@ -205,7 +205,7 @@ class KnowledgeStore:
                 "id": article.id,
                 "version": article.version,
                 "action": action,
-                "body": _body(article),
+                "body": to_plain(article),
                 "changed_at": now,
             }
             for action, article in rows
@@ -257,16 +257,3 @@ def _row(article: Article) -> dict[str, Any]:
 def _article(row: Any) -> Article:
     values = {name: row[name] for name in _FIELDS}
     return Article(**{**values, **{name: tuple(values[name]) for name in _LISTS}})
-
-
-def _body(article: Article) -> dict[str, Any]:
-    body = asdict(article)
-    days = {name: body[name].isoformat() if body[name] else None for name in ("valid_from", "valid_until")}
-    return {**body, **days, **{name: list(body[name]) for name in _LISTS}}
-
-
-def _from_body(body: dict[str, Any]) -> Article:
-    days = {
-        name: date.fromisoformat(body[name]) if body[name] else None for name in ("valid_from", "valid_until")
-    }
-    return Article(**{**body, **days, **{name: tuple(body[name]) for name in _LISTS}})
