@@ -67,10 +67,12 @@ def ablation(files: Sequence[Path]) -> dict[str, object]:
         learned = [item for items in tuning.values() for item in items]
         ranker = learn(learned, [item for name in JUDGED for item in tuning.get(name, [])] or learned)
         ordinary = [item for name, items in shown.items() if name.endswith("ordinary") for item in items]
+        hard = [item for name, items in shown.items() if name.endswith("hard") for item in items]
         misheard = [item for item in ordinary if item.query.kind == "homophone"]
         out[f"without {left_out}" if left_out else "all signals"] = {
             **told(ranker, ordinary),
             "misheard_top1": told(ranker, misheard)["top1"],
+            "hard_top1": told(ranker, hard)["top1"],
         }
     return out
 

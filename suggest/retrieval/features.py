@@ -40,6 +40,15 @@ ANSWER_CREDIT = 0.8
 """Of a spot that only the answer covers."""
 
 
+def left_out(analysis: Analysis, without: frozenset[str]) -> Analysis:
+    """Return an analysis without the tokens of some signals, to see what they are worth."""
+    letters = {SIGNALS[name] for name in without if name in SIGNALS}
+    if not letters:
+        return analysis
+    tokens = {token: weight for token, weight in analysis.tokens.items() if token[0] not in letters}
+    return Analysis(tokens=tokens, spots=analysis.spots, terms=analysis.terms)
+
+
 class Query:
     """A query, with what is the same for all candidates.
 
@@ -50,8 +59,8 @@ class Query:
     """
 
     def __init__(self, analysis: Analysis, rarity: Rarity, without: frozenset[str] = frozenset()) -> None:
-        left_out = {SIGNALS[name] for name in without if name in SIGNALS}
-        channels = "".join(letter for letter in CHANNELS if letter not in left_out)
+        gone = {SIGNALS[name] for name in without if name in SIGNALS}
+        channels = "".join(letter for letter in CHANNELS if letter not in gone)
         self.spots = [(spot.weight, _seen(spot, channels)) for spot in analysis.spots]
         self.terms = [(term.weight, _seen(term, channels)) for term in analysis.terms]
         self.rarity = rarity

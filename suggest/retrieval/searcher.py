@@ -9,7 +9,7 @@ from datetime import date
 import numpy as np
 
 from suggest.base import Article, Encoder, Hit, SearchResult
-from suggest.retrieval.features import Query, features
+from suggest.retrieval.features import Query, features, left_out
 from suggest.retrieval.index import ArticleIndex, Entry
 from suggest.retrieval.ranker import DENSE_WEIGHT, PRIOR_WEIGHT, Ranker
 from suggest.text.analysis import analyse
@@ -87,6 +87,7 @@ class Searcher:
         mass = analysis.mass
         if wanted.before:
             analysis = joined(analysis, self.analyse(wanted.before))
+        analysis = left_out(analysis, wanted.without)
         if analysis.mass < ENOUGH_MASS:
             return SearchResult(answered=False, hits=())
         found = self.index.candidates(analysis, wanted.tenants, CANDIDATES)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from suggest.base import Article
 from suggest.reading.tables import read_table
-from suggest.retrieval.features import FEATURES, Query, features
+from suggest.retrieval.features import FEATURES, Query, features, left_out
 from suggest.retrieval.index import ArticleIndex
 from suggest.retrieval.searcher import CANDIDATES
 from suggest.text.analysis import analyse
@@ -70,7 +70,7 @@ def examples(
     index.apply(articles, empty=True)
     out = []
     for query in queries:
-        analysis = analyse(query.text, lexicon, spots=True)
+        analysis = left_out(analyse(query.text, lexicon, spots=True), without)
         entries = index.candidates(analysis, ("",), CANDIDATES)
         asked = Query(analysis, index.rarity, without)
         best = max((entry.bm25 for entry in entries), default=0.0)
