@@ -39,12 +39,15 @@ def resident_mib(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-async def start_server(model: str, knowledge: Path | None = None) -> tuple[asyncio.subprocess.Process, str]:
+async def start_server(
+    model: str, knowledge: Path | None = None, *, suggest: bool = True
+) -> tuple[asyncio.subprocess.Process, str]:
     """Start ``yuetone serve``; return it and its address.
 
     Args:
         model: recogniser.
         knowledge: store of articles; None for an empty one.
+        suggest: False turns suggestions off.
     """
     folder = Path(tempfile.mkdtemp())
     program = str(Path(sys.executable).with_name("yuetone"))
@@ -55,6 +58,7 @@ async def start_server(model: str, knowledge: Path | None = None) -> tuple[async
             **os.environ,
             "YUETONE_ALERTS__STORE": str(folder / "alerts.db"),
             "YUETONE_SUGGEST__STORE": str(knowledge or folder / "knowledge.db"),
+            "YUETONE_SUGGEST__ENABLED": str(suggest).lower(),
         },
     )  # fmt: skip
     if process.stderr is None:

@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from benchmarks.call_latency import DEMO, STAGGER_S, spread, start_server
+from benchmarks.call_latency import DEMO, STAGGER_S, cpu_seconds, resident_mib, spread, start_server
 from pipeline.rpc import client
 from suggest.reading.tables import read_table
 from suggest.store.knowledge import KnowledgeStore
@@ -22,28 +22,49 @@ async def live(calls: int) -> dict[str, object]:
         store = KnowledgeStore(str(path))
         store.write(read_table(KNOWLEDGE).articles)
         store.close()
-        process, address = await start_server("auto", path)
-        try:
-            meters = [client.LatencyMeter() for _ in range(calls)]
-            told = await asyncio.gather(*(_call(address, index, meter) for index, meter in enumerate(meters)))
-        finally:
-            process.terminate()
-            await process.communicate()
+        meters = [client.LatencyMeter() for _ in range(calls)]
+        told, used, memory = await _run(path, meters)
+        _silent, used_without, memory_without = await _run(
+            None, [client.LatencyMeter() for _ in range(calls)]
+        )
     latencies = [meter.latencies for meter in meters]
     return {
         "calls": calls,
         "suggestion_latency": spread([value for item in latencies for value in item.suggestions]),
         "early": sum(item.early_suggestions for item in latencies),
         "final_latency": spread([value for item in latencies for value in item.finals]),
+        "server_cpu_s_per_call_s": {"with": used, "without": used_without},
+        "server_resident_mib": {"with": memory, "without": memory_without},
         "suggested": told[0],
     }
 
 
-async def _call(address: str, index: int, meter: client.LatencyMeter) -> list[dict[str, object]]:
+async def _run(
+    store: Path | None, meters: list[client.LatencyMeter]
+) -> tuple[list[list[dict[str, object]]], float, int]:
+    """Run calls at once; return what was suggested in each, CPU-seconds a call-second, and memory in MiB."""
+    process, address = await start_server("auto", store, suggest=store is not None)
+    try:
+        await _call(address, 0, client.LatencyMeter(), "warm")
+        before = cpu_seconds(process.pid)
+        told = await asyncio.gather(*(_call(address, index, meter) for index, meter in enumerate(meters)))
+        used, memory = cpu_seconds(process.pid) - before, resident_mib(process.pid)
+    finally:
+        process.terminate()
+        await process.communicate()
+    seconds = client.read_recording(DEMO).seconds * len(meters)
+    return told, round(used / seconds, 4), round(memory)
+
+
+async def _call(
+    address: str, index: int, meter: client.LatencyMeter, name: str = "suggest"
+) -> list[dict[str, object]]:
     """Return the finals of the customer with the article that stood first for each."""
     await asyncio.sleep(index * STAGGER_S)
     channel = await client.connect(address)
-    options = client.CallOptions(call_id=f"suggest-{index}", roles=("customer", "agent"))
+    options = client.CallOptions(
+        call_id=f"{name}-{index}", roles=("customer", "agent"), speed=0.0 if name == "warm" else 1.0
+    )
     texts: dict[str, str] = {}
     first: dict[str, tuple[str, float]] = {}
     try:
