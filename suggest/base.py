@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import date
+from datetime import date, datetime, timedelta, timezone
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -13,6 +13,15 @@ from numpy.typing import NDArray
 Language = Literal["zh-Hant", "en"]
 CHINESE: Language = "zh-Hant"
 ENGLISH: Language = "en"
+
+
+_HONG_KONG = timezone(timedelta(hours=8))
+"""No summer time since 1979; no zone database needed."""
+
+
+def today() -> date:
+    """Return the day on which articles must be valid: Hong Kong's."""
+    return datetime.now(_HONG_KONG).date()
 
 
 class SuggestError(Exception):

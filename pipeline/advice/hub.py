@@ -7,9 +7,8 @@ import functools
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import ParamSpec, TypeVar
-from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -79,6 +78,9 @@ class KnowledgeHub:
         self._metrics = metrics
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="suggest")
         self._store_thread = ThreadPoolExecutor(1, thread_name_prefix="knowledge")
+        self._record_thread = ThreadPoolExecutor(
+            1, thread_name_prefix="feedback"
+        )  # an import may take minutes
         self._unsaved: list[Feedback | Question] = []  # bounded by UNSAVED
         self._told: dict[tuple[str, str], Told] = {}  # bounded by REMEMBERED
         self._broken: set[str] = set()
@@ -109,11 +111,6 @@ class KnowledgeHub:
             return await self._in(self._thread, self.base.search, wanted, tenant)
         finally:
             self._searching -= 1
-
-    @staticmethod
-    def today() -> date:
-        """Return the day on which articles must be valid, in Hong Kong."""
-        return datetime.now(ZoneInfo("Asia/Hong_Kong")).date()
 
     async def think(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run other work of a call where searches run."""
@@ -249,7 +246,7 @@ class KnowledgeHub:
     async def _every(self, seconds: float, name: str, work: Callable[[], object]) -> None:
         while True:
             try:
-                await self._in(self._store_thread, work)
+                await self._in(self._store_thread if name == "follow" else self._record_thread, work)
                 self._broken.discard(name)
             except Exception as error:  # noqa: BLE001 (a locked file, a database that is away: tried again)
                 self._metrics.failures.labels("knowledge base").inc()
@@ -277,12 +274,12 @@ class KnowledgeHub:
     async def close(self) -> None:
         """Save what is left, and close everything."""
         try:
-            await self._in(self._store_thread, self._save)
+            await self._in(self._record_thread, self._save)
         except Exception as error:  # noqa: BLE001 (nothing more can be done)
             _log.error("feedback could not be stored before the end", error=type(error).__name__)
         if self.writer is not None:
             await self.writer.close()
-        for thread in (self._thread, self._store_thread):
+        for thread in (self._thread, self._store_thread, self._record_thread):
             thread.shutdown(wait=True, cancel_futures=True)
         self.base.close()
 

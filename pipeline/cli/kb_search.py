@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
 
 from pipeline.cli.kb import JsonOption, TenantOption, app, opened, tenants_of
 from pipeline.errors import SettingsError
-from suggest.base import Hit, SearchResult
+from suggest.base import Hit, SearchResult, today
 from suggest.retrieval.searcher import Search
 
 
@@ -44,7 +42,7 @@ def search(
         raise SettingsError("kb search: give a query, or --batch FILE")
     lines = [query] if query is not None else _lines(batch)
     with opened(context) as base:
-        day = datetime.now(ZoneInfo("Asia/Hong_Kong")).date()
+        day = today()
         for line in lines:
             wanted = Search(text=line, before=before, tenants=tenants_of(tenant), day=day, limit=top)
             result = base.search(wanted, tenant)

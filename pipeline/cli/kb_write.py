@@ -16,7 +16,7 @@ from rich.progress import Progress
 
 from pipeline.cli.kb import JsonOption, TenantOption, app, index_progress, opened
 from pipeline.errors import SettingsError
-from suggest.base import Article, KnowledgeError
+from suggest.base import Article, KnowledgeError, today
 from suggest.gaps.clusters import grouped, words_of
 from suggest.gaps.report import page, table
 from suggest.knowledge import KnowledgeBase
@@ -180,14 +180,13 @@ def check(
         yuetone kb check --json | jq 'select(.kind == "contradiction")'
     """
     errors = Console(stderr=True)
-    today = datetime.now(UTC).astimezone().date()
     with opened(context) as base:
         count = base.store.count()
         found = 0
         with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
             task = progress.add_task("checking", total=count)
             articles = base.store.all(None if tenant is None else (tenant,))
-            for finding in base.check(articles, today, lambda: progress.advance(task)):
+            for finding in base.check(articles, today(), lambda: progress.advance(task)):
                 found += 1
                 if as_json:
                     fields = {

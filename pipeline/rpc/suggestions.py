@@ -11,7 +11,7 @@ from pipeline.errors import CallError, InvalidRequest, UnknownCall
 from pipeline.registry import CallRegistry
 from pipeline.rpc.status import details_of, status_of
 from pipeline.suggestions import SuggestionEvent
-from suggest.base import CHINESE, ENGLISH, Hit
+from suggest.base import CHINESE, ENGLISH, Hit, today
 from suggest.dialogue.board import Reason, State
 from suggest.dialogue.drafting import Source, source_of
 from suggest.retrieval.searcher import Search
@@ -109,7 +109,7 @@ class SuggestionServicer(suggestion_service_pb2_grpc.SuggestionServiceServicer):
         wanted = Search(
             text=request.query,
             tenants=tuple(dict.fromkeys(("", request.tenant))),
-            day=self._hub.today(),
+            day=today(),
             limit=limit,
         )
         found = await self._hub.search(wanted, request.tenant)

@@ -17,7 +17,7 @@ from pipeline.stages.heard import Answered, Heard, Partly
 from pipeline.stages.inbox import Inbox, TurnInbox
 from pipeline.stages.ingest import Close
 from pipeline.suggestions import SuggestionEvent
-from suggest.base import CHINESE, Hit, Language, SearchResult
+from suggest.base import CHINESE, Hit, Language, SearchResult, today
 from suggest.dialogue.board import Board, Shown, State
 from suggest.dialogue.conversation import Asked, Conversation
 from suggest.dialogue.drafting import Draft, drafted, in_language
@@ -183,7 +183,7 @@ class Advise:
         if self._hub is None:
             return SearchResult(answered=False, hits=())
         tenants = tuple(dict.fromkeys(("", self._tenant)))
-        wanted = Search(text=asked.text, before=asked.before, tenants=tenants, day=self._hub.today())
+        wanted = Search(text=asked.text, before=asked.before, tenants=tenants, day=today())
         found = await self._hub.search(wanted, self._tenant)
         if not asked.question:
             sure = found.answered and found.hits[0].confidence >= STATEMENT

@@ -115,6 +115,8 @@ def _check(article: Article) -> None:
         raise CellError("answer_zh", "is empty; an article needs an answer in at least one language")
     if not article.question_zh and not article.question_en:
         raise CellError("question_zh", "is empty; an article needs a question in at least one language")
+    if ":" in article.uri and not re.match(r"(?:https?|file)://", article.uri, re.IGNORECASE):
+        raise CellError("uri", "must be an http, https or file address, or a path")
     if article.valid_from and article.valid_until and article.valid_until < article.valid_from:
         raise CellError("valid_until", "is before valid_from")
 
@@ -135,7 +137,9 @@ def _list(column: str, value: object) -> tuple[str, ...]:
     if isinstance(value, list | tuple):
         parts = [_text(column, part) for part in value]
     else:
-        parts = [part.strip() for part in re.split(r"[;；、|\n]|,(?!\d)|，", _text(column, value))]
+        text = _text(column, value)
+        apart = r"[;；|\n]" if re.search(r"[;；|\n]", text) else r"、|,(?!\d)|，"
+        parts = [part.strip() for part in re.split(apart, text)]
     return tuple(dict.fromkeys(part for part in parts if part))
 
 

@@ -141,6 +141,13 @@ def test_a_mapping_that_fits_nothing_is_told_and_one_that_fits_wins(tmp_path: Pa
     assert read(wide, columns={"問法（中）": "question_zh"}).articles[0].question_zh == "問"
 
 
+def test_lists_and_links(tmp_path: Path) -> None:
+    rows = 'id,問題,答案,關鍵字,網址\n1,問,答,"a, b; c",https://x.example\n2,問,答,"a, b、c",javascript:alert(1)\n'
+    reading = read(written(tmp_path / "a.csv", rows))
+    assert reading.articles[0].keywords == ("a, b", "c")
+    assert "row 3, 網址" in str(reading.problems[0])
+
+
 def test_columns_are_mapped_and_unknown_ones_noted(tmp_path: Path) -> None:
     path = written(tmp_path / "a.tsv", "Ref No\tAsk\tSay\tOwner\n7\t問\t答\tme\n")
     reading = read(path, columns={"Ref No": "id", "Ask": "question_zh", "Say": "answer_zh"})
