@@ -142,7 +142,8 @@ def test_a_mapping_that_fits_nothing_is_told_and_one_that_fits_wins(tmp_path: Pa
 
 
 def test_lists_and_links(tmp_path: Path) -> None:
-    rows = 'id,問題,答案,關鍵字,網址\n1,問,答,"a, b; c",https://x.example\n2,問,答,"a, b、c",javascript:alert(1)\n'
+    header = "id,問題,答案,關鍵字,網址\n"
+    rows = header + '1,問,答,"a, b; c",https://x.example\n2,問,答,"a, b、c",javascript:alert(1)\n'
     reading = read(written(tmp_path / "a.csv", rows))
     assert reading.articles[0].keywords == ("a, b", "c")
     assert "row 3, 網址" in str(reading.problems[0])
