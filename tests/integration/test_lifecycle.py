@@ -115,22 +115,27 @@ async def test_the_command_serves_until_sigterm_and_counts() -> None:
         stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert process.stderr is not None
-    async with asyncio.timeout(60):
-        line = json.loads(await process.stderr.readline())
-        assert line["event"] == "serving"
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{line['port']}") as channel:
-            stub = call_stub(channel)
-            call = stub.StreamCall(iter([start(), *chunks(demo_bytes(5)), end()]))
-            messages = [message async for message in call]
-        assert messages[-1].ended.reason == "client"
-        text = await asyncio.to_thread(
-            lambda: urllib.request.urlopen("http://127.0.0.1:19464/metrics").read().decode()
-        )
-        assert 'yuetone_calls_total{reason="client"} 1.0' in text
-        assert "yuetone_final_latency_seconds_bucket" in text
-        process.send_signal(signal.SIGTERM)
-        log = (await process.stderr.read()).decode()
-        assert await process.wait() == 0
+    try:
+        async with asyncio.timeout(60):
+            line = json.loads(await process.stderr.readline())
+            assert line["event"] == "serving"
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{line['port']}") as channel:
+                stub = call_stub(channel)
+                call = stub.StreamCall(iter([start(), *chunks(demo_bytes(5)), end()]))
+                messages = [message async for message in call]
+            assert messages[-1].ended.reason == "client"
+            text = await asyncio.to_thread(
+                lambda: urllib.request.urlopen("http://127.0.0.1:19464/metrics").read().decode()
+            )
+            assert 'yuetone_calls_total{reason="client"} 1.0' in text
+            assert "yuetone_final_latency_seconds_bucket" in text
+            process.send_signal(signal.SIGTERM)
+            log = (await process.stderr.read()).decode()
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:  # else it holds its port against the next run
+            process.kill()
+            await process.wait()
     said = [final.raw_text for final in finals(messages) if len(final.raw_text) > 3]
     assert not any(text in log for text in said), "speech in the log"
     assert "stopped" in log
