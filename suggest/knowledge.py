@@ -60,7 +60,7 @@ class KnowledgeBase:
         self._lock = threading.Lock()
         self._folder = self._place(index, tables)
         self._index = ArticleIndex(self._folder, self.lexicon)
-        self._revision = -1
+        self._mark: tuple[int, int] | None = None
         self._searcher = Searcher(
             self._index, self.lexicon, ranker, threshold=threshold, encoder=encoder, prior=self._prior
         )
@@ -121,13 +121,13 @@ class KnowledgeBase:
         """
         limit = time.monotonic() + WAIT_S
         while True:
-            revision, identity = self.store.revision(), self.store.identity()
-            if revision == self._revision:
+            mark = self.store.mark()
+            if mark == self._mark:
                 return False
-            if self._taken_up(revision, identity):
+            if self._taken_up(mark):
                 return True
             try:
-                self._write(identity, told)
+                self._write(told)
             except IndexBusyError:
                 if not wait:
                     return False
@@ -137,49 +137,49 @@ class KnowledgeBase:
                 continue
             return True
 
-    def _taken_up(self, revision: int, identity: int) -> bool:
+    def _taken_up(self, mark: tuple[int, int]) -> bool:
         """See what another process has written, if that is all there is."""
-        known = self._state()
-        if known != (revision, identity):
+        if self._written() != mark:
             return False
-        with self._lock:
-            self._index.reload()
-        self._revision = revision
+        self._see(mark)
         return True
 
-    def _write(self, identity: int, told: Callable[[int], None]) -> None:
+    def _see(self, mark: tuple[int, int]) -> None:
+        with self._lock:
+            self._index.reload()
+        self._mark = mark
+
+    def _write(self, told: Callable[[int], None]) -> None:
         """Write what the index lacks; what that is, is seen when no other process can write."""
-        reached = -1
+        reached = (-1, -1)
 
         def load() -> Changes:
             nonlocal reached
-            known = self._state()
-            follows = known is not None and known[1] == identity and known[0] <= self.store.revision()
-            if known is None or not follows:
-                reached = self.store.revision()
+            written, (revision, identity) = self._written(), self.store.mark()
+            if written is None or written[1] != identity or written[0] > revision:
+                reached = (revision, identity)
                 return Changes(articles=_counted(self.store.all(), told), empty=True)
-            articles, removed, reached = self.store.changes(known[0])
+            articles, removed, revision = self.store.changes(written[0])
+            reached = (revision, identity)
             return Changes(articles=_counted(articles, told), removed=removed)
 
-        self._index.write(load, lambda: self._remember(reached, identity))
-        with self._lock:
-            self._index.reload()
-        self._revision = reached
+        self._index.write(load, lambda: self._remember(reached))
+        self._see(reached)
 
-    def _state(self) -> tuple[int, int] | None:
-        """Return revision and store of the index as it lies there; None if it must be made anew."""
+    def _written(self) -> tuple[int, int] | None:
+        """Return the mark of the index as it lies there; None if it must be made anew."""
         if self._folder is None:
-            return (self._revision, self.store.identity()) if self._revision >= 0 else None
+            return self._mark
         try:
             state = json.loads((self._folder / STATE).read_text("utf-8"))
             return int(state["revision"]), int(state["store"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def _remember(self, revision: int, identity: int) -> None:
+    def _remember(self, mark: tuple[int, int]) -> None:
         if self._folder is not None:
             fresh = self._folder / f"{STATE}.new"
-            fresh.write_text(json.dumps({"revision": revision, "store": identity}), "utf-8")
+            fresh.write_text(json.dumps({"revision": mark[0], "store": mark[1]}), "utf-8")
             fresh.replace(self._folder / STATE)
 
     def _place(self, index: Path | None, tables: Sequence[Path]) -> Path | None:

@@ -30,7 +30,6 @@ app = typer.Typer(
 )
 TenantOption = Annotated[str, typer.Option(help="Company; its own articles besides those of everybody.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
-MOST_LISTED = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -127,34 +127,39 @@ class Advise:
         self._partials.pop(channel, None)
         if conversation is None or hub is None:
             return
-        if not final.text:
-            self._withdraw_hasty(channel, final)
-            return
-        if final.role is Role.AGENT:
+        answered = False
+        if final.text and final.role is Role.AGENT:
             conversation.agent_said(final.text)
             said = await hub.think(self._already_said, conversation, self._proposed())
             self._tell(self._board.said(said), channel, final.end)
-            return
+        elif final.text:
+            answered = await self._asked(conversation, hub, final, tasks)
+        hasty = self._hasty.pop(final.utterance_id, None)
+        if hasty is not None and not answered:
+            self._tell(self._board.drop([hasty]), channel, final.end)
+
+    async def _asked(
+        self, conversation: Conversation, hub: KnowledgeHub, final: TranscriptEvent, tasks: asyncio.TaskGroup
+    ) -> bool:
+        """Look up what a customer, or somebody unknown, has said; return whether there is an answer."""
         asked = await hub.think(conversation.asked, final.text)
         if final.role is Role.CUSTOMER:  # on a mixed channel it may be the agent: follow nobody's language
             conversation.customer_said(final.text)
         elif not asked.question:
-            return
+            return False
         if not asked.telling or hub.empty:
-            self._withdraw_hasty(channel, final)
-            return
+            return False
         result = await self._look_up(asked)
         if not result.answered:
-            self._withdraw_hasty(channel, final)
             self._unanswered(final, asked, result)
-            return
+            return False
         if asked.question:
-            self._settle(channel, final.end, failed=False)
-        await self._show(channel, final, result.hits)
-        self._hasty.pop(final.utterance_id, None)
+            self._settle(final.channel, final.end, failed=False)
+        await self._show(final.channel, final, result.hits)
         best = next((item for item in self._proposed() if self._to_be_worded(item, final)), None)
         if best is not None:
             self._desk.begin(best, result.hits, conversation.recent(), conversation.known, tasks)
+        return True
 
     @staticmethod
     def _to_be_worded(item: Shown, final: TranscriptEvent) -> bool:
@@ -228,12 +233,6 @@ class Advise:
             if turn.final and latency is not None:
                 self._context.metrics.suggestion_latency.observe(latency)
 
-    def _withdraw_hasty(self, channel: int, final: TranscriptEvent) -> None:
-        """Take back what a partial of the same utterance had proposed."""
-        hasty = self._hasty.pop(final.utterance_id, None)
-        if hasty is not None:
-            self._tell(self._board.drop([hasty]), channel, final.end)
-
     async def _add(self, channel: int, partial: TranscriptEvent, hit: Hit) -> None:
         """Show what a partial asks for, beside what is shown already."""
         conversation, hub = self._conversation, self._hub
@@ -288,10 +287,10 @@ class Advise:
 
     def refused(self, article: tuple[str, str]) -> None:
         """The agent does not want to see an article in this call."""
-        events = [event for event in self._shown.values() if event.shown.draft.article == article]
-        for event in events:
-            self._tell(self._board.reject(article), event.channel, event.at)
-        self._board.reject(article)
+        gone = self._board.reject(article)
+        for shown in gone:
+            event = self._shown[shown.id]
+            self._tell([shown], event.channel, event.at)
 
 
 def _unsaid(conversation: Conversation, hits: Sequence[Hit]) -> list[Hit]:

@@ -9,8 +9,6 @@ from enum import StrEnum
 from suggest.dialogue.drafting import Draft
 
 SHOWN_AT_ONCE = 3
-REMEMBERED = 512
-"""Suggestions of a call that feedback can still name; the oldest goes."""
 
 
 class State(StrEnum):
@@ -57,16 +55,11 @@ class Board:
 
     def __init__(self) -> None:
         self._shown: dict[tuple[str, str], Shown] = {}
-        self._ever: dict[str, Shown] = {}
         self._rejected: set[tuple[str, str]] = set()
         self._count = 0
 
     def __len__(self) -> int:
         return len(self._shown)
-
-    def find(self, suggestion_id: str) -> Shown | None:
-        """Return a suggestion that is or was shown; None if there is none."""
-        return self._ever.get(suggestion_id)
 
     def articles(self) -> list[tuple[str, str]]:
         """Return the articles that are shown."""
@@ -94,8 +87,8 @@ class Board:
 
     def revise(self, suggestion_id: str, draft: Draft) -> list[Shown]:
         """Give a suggestion another text, if it is still shown."""
-        shown = self._ever.get(suggestion_id)
-        if shown is None or self._shown.get(shown.draft.article) != shown:
+        shown = next((item for item in self._shown.values() if item.id == suggestion_id), None)
+        if shown is None:
             return []
         return [self._keep(replace(shown, revision=shown.revision + 1, draft=draft))]
 
@@ -116,9 +109,7 @@ class Board:
         gone = []
         for key in keys:
             shown = self._shown.pop(key)
-            last = replace(shown, revision=shown.revision + 1, state=State.WITHDRAWN, reason=reason)
-            self._ever[last.id] = last
-            gone.append(last)
+            gone.append(replace(shown, revision=shown.revision + 1, state=State.WITHDRAWN, reason=reason))
         return gone
 
     def _put(self, utterance_id: str, rank: int, draft: Draft) -> Shown | None:
@@ -140,7 +131,4 @@ class Board:
 
     def _keep(self, shown: Shown) -> Shown:
         self._shown[shown.draft.article] = shown
-        self._ever[shown.id] = shown
-        while len(self._ever) > REMEMBERED:
-            self._ever.pop(next(iter(self._ever)))
         return shown

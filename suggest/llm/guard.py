@@ -20,7 +20,10 @@ _PROMISE = re.compile(
     "\\bfree\\b|waiv|guarantee|compensat|upgrade|unlimited|full refund|full amount|bonus|gift|discount"
 )
 LEAST_SHARED = 0.3
-"""Of what a sentence says, in the source that it cites (own choice: honest ones have 0.6 and up)."""
+"""Of what a sentence says, in the source that it cites.
+
+Honest sentences of the tests have 0.71 to 1, an invented one 0.08.
+"""
 _COURTESY = re.compile(
     r"^(?:您好|你好|多謝您?的?(?:查詢|來電|耐心)?|謝謝您?|不好意思|抱歉|很抱歉|明白|"
     r"hello|hi|thank you|thanks|sorry|"

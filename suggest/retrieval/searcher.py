@@ -9,7 +9,7 @@ from datetime import date
 import numpy as np
 
 from suggest.base import Article, Encoder, Hit, SearchResult
-from suggest.retrieval.features import Query, features, left_out
+from suggest.retrieval.features import Query, features
 from suggest.retrieval.index import ArticleIndex, Entry
 from suggest.retrieval.ranker import DENSE_WEIGHT, PRIOR_WEIGHT, Ranker
 from suggest.text.analysis import analyse
@@ -36,7 +36,6 @@ class Search:
         tenants: whose articles.
         day: on which they must be valid; None for all.
         limit: most hits.
-        without: signals that are left out.
     """
 
     text: str
@@ -44,7 +43,6 @@ class Search:
     tenants: tuple[str, ...] = ("",)
     day: date | None = None
     limit: int = 3
-    without: frozenset[str] = frozenset()
 
 
 class Searcher:
@@ -87,7 +85,6 @@ class Searcher:
         mass = analysis.mass
         if wanted.before:
             analysis = joined(analysis, self.analyse(wanted.before))
-        analysis = left_out(analysis, wanted.without)
         if analysis.mass < ENOUGH_MASS:
             return SearchResult(answered=False, hits=())
         found = self.index.candidates(analysis, wanted.tenants, CANDIDATES)
@@ -97,7 +94,7 @@ class Searcher:
         return SearchResult(answered=answered, hits=tuple(hits[: wanted.limit]))
 
     def _ranked(self, wanted: Search, analysis: Analysis, entries: Sequence[Entry]) -> list[Hit]:
-        query = Query(analysis, self.index.rarity, wanted.without)
+        query = Query(analysis, self.index.rarity)
         best = max((entry.bm25 for entry in entries), default=0.0)
         similar = self._similar(wanted.text, entries)
         scored: list[tuple[float, dict[str, float], Article]] = []

@@ -66,15 +66,14 @@ class KnowledgeStore:
 
     # ---------------------------------------------------------------- reading
 
+    def mark(self) -> tuple[int, int]:
+        """Return the number of the last change, and what tells this store from another at its address."""
+        with self.engine.connect() as connection:
+            return _state(connection, "revision"), _state(connection, "id")
+
     def revision(self) -> int:
         """Return the number of the last change."""
-        with self.engine.connect() as connection:
-            return _state(connection, "revision")
-
-    def identity(self) -> int:
-        """Return what tells this store from another one at the same address."""
-        with self.engine.connect() as connection:
-            return _state(connection, "id")
+        return self.mark()[0]
 
     def count(self) -> int:
         """Return how many articles there are."""

@@ -61,7 +61,7 @@ def loose(syllable: str) -> str:
     """Return a syllable without tone, with sounds merged that many speakers no longer keep apart.
 
     n and l, ng and no initial, gw and g before o, finals ng and n after a and o, k and t after a
-    ("lazy sounds", 懶音; Matthews and Yip, Cantonese, section 1.4).
+    ("lazy sounds", 懶音). Which mergers to take is our own choice.
     """
     match = _SYLLABLE.match(syllable)
     if not match:

@@ -149,11 +149,6 @@ def _read(extra: tuple[Path, ...]) -> Lexicon:
     )
 
 
-def forget_lexicons() -> None:
-    """Let files be read again."""
-    _read.cache_clear()
-
-
 def _frozen(found: dict[str, set[str]]) -> dict[str, tuple[str, ...]]:
     return {form: tuple(sorted(names)) for form, names in found.items() if form}
 
