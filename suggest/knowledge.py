@@ -11,7 +11,7 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-from suggest.base import Article, Encoder, IndexBusyError, SearchResult
+from suggest.base import Article, Encoder, IndexBusyError, KnowledgeError, SearchResult
 from suggest.checking import Finding, check
 from suggest.retrieval.index import FORMAT, ArticleIndex, Changes
 from suggest.retrieval.ranker import BUNDLED as BUNDLED_WEIGHTS
@@ -58,6 +58,7 @@ class KnowledgeBase:
         self.store = KnowledgeStore(store)
         self.record = Record(self.store.engine)
         self._lock = threading.Lock()
+        self._stopped = False
         self._folder = self._place(index, tables)
         self._index = ArticleIndex(self._folder, self.lexicon)
         self._mark: tuple[int, int] | None = None
@@ -66,6 +67,10 @@ class KnowledgeBase:
         )
         self._priors: dict[tuple[str, str, str], float] = {}
         self._tenant = ""
+
+    def stop(self) -> None:
+        """Let a :meth:`sync` that is under way in another thread give up; the index stays as it was."""
+        self._stopped = True
 
     def close(self) -> None:
         """Close the store."""
@@ -158,10 +163,10 @@ class KnowledgeBase:
             written, (revision, identity) = self._written(), self.store.mark()
             if written is None or written[1] != identity or written[0] > revision:
                 reached = (revision, identity)
-                return Changes(articles=_counted(self.store.all(), told), empty=True)
+                return Changes(articles=self._counted(self.store.all(), told), empty=True)
             articles, removed, revision = self.store.changes(written[0])
             reached = (revision, identity)
-            return Changes(articles=_counted(articles, told), removed=removed)
+            return Changes(articles=self._counted(articles, told), removed=removed)
 
         self._index.write(load, lambda: self._remember(reached))
         self._see(reached)
@@ -196,11 +201,12 @@ class KnowledgeBase:
             digest.update(table.read_bytes())
         return index.expanduser() / digest.hexdigest()[:12]
 
-
-def _counted(articles: Iterable[Article], told: Callable[[int], None]) -> Iterator[Article]:
-    count = 0
-    for count, article in enumerate(articles, 1):
-        yield article
-        if count % 200 == 0:
-            told(count)
-    told(count)
+    def _counted(self, articles: Iterable[Article], told: Callable[[int], None]) -> Iterator[Article]:
+        count = 0
+        for count, article in enumerate(articles, 1):
+            if self._stopped:
+                raise KnowledgeError("the knowledge base is being closed")
+            yield article
+            if count % 200 == 0:
+                told(count)
+        told(count)

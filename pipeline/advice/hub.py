@@ -272,7 +272,8 @@ class KnowledgeHub:
         self.base.record.forget(datetime.now(UTC) - timedelta(days=self._settings.keep_days))
 
     async def close(self) -> None:
-        """Save what is left, and close everything."""
+        """Save what is left, and close everything; an index that is being written is given up."""
+        self.base.stop()
         try:
             await self._in(self._record_thread, self._save)
         except Exception as error:  # noqa: BLE001 (nothing more can be done)

@@ -250,6 +250,21 @@ def test_an_index_follows_another_process(tmp_path: Path) -> None:
     other.close()
 
 
+def test_an_index_that_is_given_up_stays_as_it_was(tmp_path: Path) -> None:
+    base = KnowledgeBase(str(tmp_path / "kb.db"))
+    base.store.write([PAY])
+    base.sync()
+    base.store.write([replace(PAY, id=f"more{number}") for number in range(500)])
+    with pytest.raises(KnowledgeError, match="being closed"):
+        base.sync(lambda _count: base.stop())
+    assert len(base) == 1
+    base.close()
+    again = KnowledgeBase(str(tmp_path / "kb.db"))
+    again.sync()
+    assert len(again) == 501
+    again.close()
+
+
 def test_a_damaged_or_foreign_index_is_made_anew(tmp_path: Path) -> None:
     base = KnowledgeBase(str(tmp_path / "kb.db"))
     base.store.write([PAY])
