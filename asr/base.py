@@ -61,7 +61,7 @@ class Transcript:
         language: Whisper language code used.
         confidence: exp of the mean token log-probability, in [0, 1].
         no_speech: probability that there is no speech, in [0, 1].
-        words: in order; empty for partials.
+        words: in order; of partials only where a CTC head read them.
         rejected: why a guard discarded the text, None if none did.
         states: mean and deviation of the encoder's states, shape (2 * width,), where they were asked for.
     """

@@ -30,6 +30,7 @@ class ModelDirectory:
         languages: codes that the model is meant for; empty means not declared.
         n_mels: rows of the front end, 80 or 128.
         hotword_tokens: longest hotword prompt that the model bears.
+        partials: what reads its partials best, ``ctc`` or ``decoder``; None means not declared.
     """
 
     path: Path
@@ -39,13 +40,14 @@ class ModelDirectory:
     languages: tuple[str, ...] = ()
     n_mels: int = 80
     hotword_tokens: int = STOCK_HOTWORD_TOKENS
+    partials: str | None = None
 
 
 def read_directory(path: Path, name: str | None = None) -> ModelDirectory:
     """Check ``path`` and read what it declares.
 
-    A ``yuetone.toml`` beside the weights may set name, min_context_s, language, languages and
-    hotword_tokens; without one, the directory is taken for a stock Whisper.
+    A ``yuetone.toml`` beside the weights may set name, min_context_s, language, languages, hotword_tokens
+    and partials; without one, the directory is taken for a stock Whisper.
 
     Raises:
         ModelError: the folder or a file in it is missing or unreadable.
@@ -71,6 +73,7 @@ def read_directory(path: Path, name: str | None = None) -> ModelDirectory:
             languages=tuple(declared.get("languages", ())),
             n_mels=_mels(path),
             hotword_tokens=int(declared.get("hotword_tokens", STOCK_HOTWORD_TOKENS)),
+            partials=declared.get("partials"),
         )
     except (ValueError, TypeError, AttributeError) as error:
         raise ModelError(f"{path}: {DECLARATION} or preprocessor_config.json is not valid") from error

@@ -10,7 +10,15 @@ import re
 import zlib
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from asr.text.spoken import syllables, without_marks
+
+MIN_SAMPLES = 1600
+"""0.1 s at 16 kHz: nobody says anything shorter."""
+QUIET_RMS = 10 ** (-66 / 20)
+"""-66 dBFS: below the idle noise of G.711; nobody speaks there."""
 
 # What training data taught public Whisper models to write when nobody speaks.
 BOILERPLATE = re.compile(
@@ -36,6 +44,13 @@ class GuardSettings:
     log_probability: float = -1.5
     compression: float = 2.4
     syllables_per_second: float = 14.0
+
+
+def inaudible(pcm: NDArray[np.float32]) -> str | None:
+    """Return why there cannot be speech in ``pcm`` (float32 at 16 kHz), or None."""
+    if len(pcm) < MIN_SAMPLES:
+        return "too_short"
+    return "silent" if float(np.sqrt(np.mean(pcm**2))) < QUIET_RMS else None
 
 
 def token_cap(seconds: float) -> int:

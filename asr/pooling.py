@@ -25,14 +25,24 @@ def with_states(
     """
     if not any(request.states for request in requests):
         return list(results)
-    host = states.to(ctranslate2.DataType.float32)
-    if host.device != "cpu":
-        host = host.to_device(ctranslate2.Device.cpu)
-    values = np.array(host)
+    values = on_host(states)
     return [
         replace(result, states=pooled(values[index], len(request.pcm))) if request.states else result
         for index, (request, result) in enumerate(zip(requests, results, strict=True))
     ]
+
+
+def on_host(states: ctranslate2.StorageView) -> NDArray[np.float32]:
+    """Return the encoder's output as an array, shape (batch, states, width), wherever it was computed."""
+    host = states.to(ctranslate2.DataType.float32)
+    if host.device != "cpu":
+        host = host.to_device(ctranslate2.Device.cpu)
+    return np.array(host)
+
+
+def own_states(samples: int, states: int) -> int:
+    """Return how many of an utterance's states are of its audio, not of padding."""
+    return max(1, min(states, samples // STATE_SAMPLES))
 
 
 def pooled(states: NDArray[np.float32], samples: int) -> NDArray[np.float32]:
@@ -42,5 +52,5 @@ def pooled(states: NDArray[np.float32], samples: int) -> NDArray[np.float32]:
         states: of one utterance, shape (states, width).
         samples: of its audio.
     """
-    own = states[: max(1, min(len(states), samples // STATE_SAMPLES))]
+    own = states[: own_states(samples, len(states))]
     return np.concatenate([own.mean(axis=0), own.std(axis=0)]).astype(np.float32)

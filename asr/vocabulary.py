@@ -71,6 +71,10 @@ class Vocabulary:
             words += tokens
         return (self._previous, *words) if words else ()
 
+    def encode(self, text: str) -> list[int]:
+        """Return the tokens of ``text``, without special ones."""
+        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
     def text_tokens(self, tokens: Sequence[int]) -> list[int]:
         """Return ``tokens`` without special ones."""
         return [token for token in tokens if token < self._end]

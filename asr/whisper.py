@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import ctranslate2
 import numpy as np
@@ -17,10 +18,13 @@ from numpy.typing import NDArray
 
 from asr import guards
 from asr.base import SAMPLE_RATE, AsrRequest, ModelError, Transcript, Word
+from asr.ctc import read_head
 from asr.directory import ModelDirectory
 from asr.features import HOP_SAMPLES, LogMel
+from asr.guards import MIN_SAMPLES, inaudible
 from asr.language import whisper_code
-from asr.pooling import with_states
+from asr.partials import PartialReader
+from asr.pooling import on_host, own_states, with_states
 from asr.text.characters import fold_variants, to_traditional
 from asr.vocabulary import Vocabulary
 from asr.wordtimes import token_starts, words_of
@@ -28,11 +32,8 @@ from asr.wordtimes import token_starts, words_of
 BUCKET_SAMPLES = SAMPLE_RATE // 2
 """Lengths are rounded up to 0.5 s: cross-attention is not masked, so a batch needs equal lengths."""
 MAX_SAMPLES = 30 * SAMPLE_RATE
-MIN_SAMPLES = SAMPLE_RATE // 10
 DOUBT = -0.5
 """Mean token log-probability below which a text with hotwords is compared with one without."""
-QUIET_RMS = 10 ** (-66 / 20)
-"""-66 dBFS: below the idle noise of G.711; nobody speaks there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +45,12 @@ class WhisperOptions:
         compute_type: of CTranslate2; ``default`` keeps that of the directory.
         threads: CPU threads of one inference; 0 lets CTranslate2 choose.
         beam_size: of finals; partials are greedy.
+        partials: ``ctc`` reads partials with the model's CTC head, ``decoder`` with its decoder, ``auto``
+            with what the model declares, else with the head if there is one.
         guards: thresholds against invented text.
     """
 
+    partials: Literal["auto", "ctc", "decoder"] = "auto"
     device: str = "cpu"
     compute_type: str = "default"
     threads: int = 1
@@ -89,6 +93,23 @@ class WhisperEngine:
             raise ModelError(
                 f"CTranslate2 cannot load {directory.path} on {self._options.device}: {error}"
             ) from error
+        self._head = self._ctc_head()
+
+    def _ctc_head(self) -> PartialReader | None:
+        """Return what reads partials, None for the decoder."""
+        chosen = self._options.partials
+        if chosen == "decoder" or (chosen == "auto" and self._directory.partials == "decoder"):
+            return None
+        width = self.states([AsrRequest(pcm=silence(0.5), final=False)])[0].shape[1]
+        head = read_head(self._directory.path, width)
+        if head is None:
+            if chosen == "ctc":
+                raise ModelError(
+                    f"{self.name} has no CTC head for asr.partials = ctc; make one with "
+                    "'python -m scripts.finetune partials', or set auto"
+                )
+            return None
+        return PartialReader(head, self._vocabulary, self._options.guards)
 
     def _default_language(self) -> str:
         if self._directory.language:
@@ -110,8 +131,27 @@ class WhisperEngine:
         supported = code in self._directory.languages or not self._directory.languages
         return code if supported and self._vocabulary.has_language(code) else self._language
 
+    def tokens_of(self, text: str) -> list[int]:
+        """Return the text tokens of ``text``."""
+        return self._vocabulary.encode(text)
+
+    def text_of(self, tokens: Sequence[int]) -> str:
+        """Return the text of ``tokens``."""
+        return self._vocabulary.decode(tokens)
+
+    def states(self, requests: Sequence[AsrRequest]) -> list[NDArray[np.float32]]:
+        """Return the encoder's states of each utterance itself, padding left out, shape (states, width).
+
+        Args:
+            requests: of one bucket.
+        """
+        values = on_host(self._model.encode(self._features(requests)))
+        return [values[i, : own_states(len(r.pcm), values.shape[1])] for i, r in enumerate(requests)]
+
     def bucket(self, request: AsrRequest) -> int:
         """Return a key of padded length, prompt length and kind: what one batch must share."""
+        if self._head and not request.final and self._model.device == "cpu":
+            return -1  # read one by one at their own length: batching the encoder gains nothing there
         prompt = len(self._vocabulary.prompt(self.language(request.language), request.hotwords))
         return (self._padded(len(request.pcm)) * 1000 + prompt) * 2 + request.final
 
@@ -129,9 +169,29 @@ class WhisperEngine:
             ModelError: CTranslate2 failed.
         """
         try:
+            if self._head and not requests[0].final:
+                return self._read_partials(self._head, requests)
             return self._transcribe(requests)
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"inference with {self.name} failed: {error}") from error
+
+    def _read_partials(self, head: PartialReader, requests: Sequence[AsrRequest]) -> tuple[Transcript, ...]:
+        if self._model.device == "cpu":
+            states = [self._own_length(request) for request in requests]
+        else:
+            states = self.states(requests)
+        return tuple(
+            head.read(request, own, self.language(request.language))
+            for request, own in zip(requests, states, strict=True)
+        )
+
+    def _own_length(self, request: AsrRequest) -> NDArray[np.float32]:
+        """Return the states of an utterance encoded without padding, but for the model's shortest input."""
+        shortest = max(int(self._directory.min_context_s * SAMPLE_RATE), MIN_SAMPLES)
+        pcm = request.pcm[:MAX_SAMPLES]
+        padded = np.pad(pcm, (0, max(0, shortest - len(pcm))))
+        values = on_host(self._model.encode(ctranslate2.StorageView.from_array(self._log_mel(padded)[None])))
+        return values[0, : own_states(len(pcm), values.shape[1])]
 
     def _transcribe(self, requests: Sequence[AsrRequest]) -> tuple[Transcript, ...]:
         states = self._model.encode(self._features(requests))
@@ -193,7 +253,7 @@ class WhisperEngine:
     def _judge(self, request: AsrRequest, hypothesis: _Hypothesis) -> Transcript:
         text = fold_variants(to_traditional(self._vocabulary.decode(hypothesis.tokens)))
         seconds = len(request.pcm) / SAMPLE_RATE
-        reason = _inaudible(request.pcm)
+        reason = inaudible(request.pcm)
         reason = reason or guards.rejection(
             text,
             seconds=seconds,
@@ -246,13 +306,6 @@ class WhisperEngine:
             confidence = float(np.mean(probabilities)) if len(probabilities) else 0.0
             words += words_of(group, starts[group.first], starts[group.last], min(1.0, confidence))
         return replace(result, words=tuple(words))
-
-
-def _inaudible(pcm: NDArray[np.float32]) -> str | None:
-    """Return why there cannot be speech in ``pcm``, or None."""
-    if len(pcm) < MIN_SAMPLES:
-        return "too_short"
-    return "silent" if float(np.sqrt(np.mean(pcm**2))) < QUIET_RMS else None
 
 
 def silence(seconds: float) -> NDArray[np.float32]:

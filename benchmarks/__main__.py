@@ -9,7 +9,13 @@ NAMES = {
     "diarization": ("benchmarks.diarization.run", "who spoke: error rates, roles, echo, latency, cost"),
     "emotion": ("benchmarks.emotion.run", "vocal emotion, alerts on generated calls, their cost"),
     "emotion-calibrate": ("benchmarks.emotion.calibrate", "search the fusion settings"),
-    "call-latency": ("benchmarks.call_latency", "latency and cost of live calls"),
+    "latency": ("benchmarks.serving.latency", "live calls: finals, partials, cost"),
+    "capacity": ("benchmarks.serving.capacity", "how many live streams one core carries"),
+    "stages": ("benchmarks.serving.stages", "cost of each stage against the floor"),
+    "accuracy": ("benchmarks.serving.accuracy", "error rates; padded against exact length; partials"),
+    "peers": ("benchmarks.serving.peers.run", "WhisperLive and WhisperLiveKit beside Yuetone"),
+    "soak": ("benchmarks.serving.soak", "endurance: fails when something keeps growing"),
+    "report": ("benchmarks.serving.report", "RESULTS.md and its plots from the recorded results"),
     "retrieval": ("benchmarks.retrieval.run", "reply suggestions: quality, size, speed, live latency"),
     "finetune-chain": ("benchmarks.finetune_chain", "the whole fine-tuning chain"),
 }
@@ -21,6 +27,10 @@ def main() -> None:
         listed = "\n".join(f"  {name:18} {meaning}" for name, (_module, meaning) in NAMES.items())
         wanted = len(sys.argv) > 1 and sys.argv[1] in ("-h", "--help")
         print(f"usage: python -m benchmarks NAME [options]; NAME --help lists them\n\n{listed}")
+        print(
+            "\nexamples:\n  python -m benchmarks latency --streams 1 8"
+            "\n  python -m benchmarks capacity --smoke"
+        )
         sys.exit(0 if wanted else 2)
     module, _meaning = NAMES[sys.argv[1]]
     sys.argv = [f"python -m benchmarks {sys.argv[1]}", *sys.argv[2:]]

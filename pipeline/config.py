@@ -40,6 +40,9 @@ class ServerSettings(Section):
     """Where and how to listen."""
 
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for all")
+    front_ends: int = Field(
+        0, ge=0, le=64, description="processes that carry the wire; 0 lets the one server process do it"
+    )
     port: int = Field(50051, ge=0, le=65535, description="TCP port; 0 picks a free one")
     tls_certificate: Path | None = Field(None, description="PEM certificate chain; turns TLS on")
     tls_key: Path | None = Field(None, description="PEM private key of the certificate")
@@ -83,6 +86,11 @@ class LimitSettings(Section):
     resume_window_s: float = Field(30.0, ge=0, description="s for which a broken call can be resumed")
     write_timeout_s: float = Field(20.0, gt=0, description="s for which a client may refuse to read")
     health_interval_s: float = Field(5.0, gt=0, description="s of audio between Health messages")
+    max_final_latency_ms: float = Field(
+        600.0,
+        ge=0,
+        description="ms of work behind the endpoint, predicted, from which new calls are refused; 0 never",
+    )
     overload_lag_s: float = Field(3.0, gt=0, description="s of lag from which Health says overloaded")
 
 
@@ -97,6 +105,13 @@ class AsrSettings(Section):
     compute_type: str = Field("default", description="of CTranslate2: int8, float16, float32, default …")
     threads: int = Field(1, ge=0, description="CPU threads of one inference; 0 lets CTranslate2 choose")
     beam_size: int = Field(5, ge=1, le=20, description="of finals; partials are greedy")
+    partials: Literal["auto", "ctc", "decoder"] = Field(
+        "auto",
+        description="what reads partials: its CTC head, its decoder, or what the model declares",
+    )
+    batch_wait_ms: float = Field(
+        0.0, ge=0, le=100, description="ms that a batch waits for company; useful on a GPU only, there 10"
+    )
     max_batch: int = Field(8, ge=1, description="requests decoded together")
     max_pending_finals: int = Field(
         256, ge=1, description="finals waiting over all calls; callers wait beyond"
@@ -110,7 +125,7 @@ class PartialSettings(Section):
     enabled: bool = Field(True, description="False sends finals only")
     first_ms: int = Field(640, ge=100, description="speech before the first partial")
     every_ms: int = Field(640, ge=100, description="speech between partials")
-    slowest_ms: int = Field(1920, ge=100, description="the same under load")
+    slowest_ms: int = Field(1280, ge=100, description="the same under load")
 
 
 class EmotionSettings(Section):

@@ -54,6 +54,7 @@ def asr_factory(settings: Settings, directory: ModelDirectory) -> Callable[[], A
             compute_type=settings.asr.compute_type,
             threads=settings.asr.threads,
             beam_size=settings.asr.beam_size,
+            partials=settings.asr.partials,
             guards=settings.asr.guards,
         )
         engine = WhisperEngine(directory, options)

@@ -88,12 +88,16 @@ class AudioChunk:
         data: whole samples.
         offset_ms: of the first sample, if the client said.
         channel: the only channel in it; None means all, interleaved.
+        arrived: when it came, s, monotonic; for metrics only.
+        count: messages that were put together in it.
     """
 
     sequence: int
     data: bytes
     offset_ms: int | None = None
     channel: int | None = None
+    arrived: float = 0.0
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,13 +37,21 @@ class Mailbox(Generic[T]):
             self._last = last
             self._changed.set()
 
-    async def get(self) -> T:
-        """Return the next item, in the end the last one again and again."""
-        while True:
-            if self._items:
-                self._room.release()
-                return self._items.popleft()
-            if self._last is not None:
-                return self._last
+    @property
+    def full(self) -> bool:
+        """Whether a writer would have to wait."""
+        return self._room.locked()
+
+    async def filled(self) -> None:
+        """Wait until there is something to take."""
+        while not self._items and self._last is None:
             self._changed.clear()
             await self._changed.wait()
+
+    def take(self) -> list[T]:
+        """Return all that is there, in order; once the box is closed and empty the last item, every time."""
+        items = list(self._items)
+        self._items.clear()
+        for _ in items:
+            self._room.release()
+        return items if items or self._last is None else [self._last]

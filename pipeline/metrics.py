@@ -45,6 +45,12 @@ class Metrics:
         self.batch = Histogram(
             "yuetone_asr_batch_size", "Requests in one batch", buckets=(1, 2, 4, 8, 16, 32), registry=registry
         )
+        self.vad_batch = Histogram(
+            "yuetone_vad_batch_size",
+            "Channels in one run of the voice detector",
+            buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+            registry=registry,
+        )
         self.queue = Gauge("yuetone_queue_depth", "Waiting items by queue", ["queue"], registry=registry)
         self.dropped = Counter("yuetone_dropped", "Left out on purpose, by kind", ["kind"], registry=registry)
         self.rejected = Counter(

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from asr import AsrEngine, AsrRequest, Transcript
+from pipeline.admission import Admission
 from pipeline.metrics import Metrics
 
 Lane = Literal["final", "partial"]
@@ -49,6 +50,7 @@ class AsrScheduler:
         model: what it will be.
         metrics: where to count.
         max_batch: requests decoded together.
+        batch_wait_s: that a batch which is not full waits for company; for GPUs.
         max_finals: finals waiting over all calls. When full, :meth:`final` waits, which holds back the
             audio of that call; nothing is dropped.
     """
@@ -61,11 +63,14 @@ class AsrScheduler:
         *,
         max_batch: int,
         max_finals: int,
+        batch_wait_s: float = 0.0,
     ) -> None:
         self._build = build
         self._model = model
         self._metrics = metrics
         self._max_batch = max_batch
+        self._batch_wait_s = batch_wait_s
+        self._admission = Admission()
         self._finals: deque[_Job] = deque()
         self._room = asyncio.Semaphore(max_finals)
         # One waiting partial per channel; the key is replaced in place, so the bound is two per call.
@@ -74,7 +79,7 @@ class AsrScheduler:
         self._engine: AsrEngine | None = None
         self._next: tuple[AsrEngine, ServedModel] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="asr")
-        self._busy: deque[tuple[float, float]] = deque(maxlen=512)
+        self._busy: deque[tuple[Lane, float, float]] = deque(maxlen=2048)
 
     @property
     def ready(self) -> bool:
@@ -103,12 +108,20 @@ class AsrScheduler:
         """Jobs in both lanes."""
         return len(self._finals) + len(self._partials)
 
-    def load(self) -> float:
+    def load(self, *, finals_only: bool = False) -> float:
         """Return the share of the last seconds that the recogniser was busy, in [0, 1]."""
-        now = time.monotonic()
-        since = now - LOAD_WINDOW_S
-        busy = sum(max(0.0, end - max(start, since)) for start, end in self._busy)
+        since = time.monotonic() - LOAD_WINDOW_S
+        busy = sum(
+            max(0.0, end - max(start, since))
+            for lane, start, end in self._busy
+            if lane == "final" or not finals_only
+        )
         return min(1.0, busy / LOAD_WINDOW_S)
+
+    def predicted_final_s(self, calls: int, lag_s: float) -> float:
+        """Return how long finals would take with one call more; see :class:`pipeline.admission.Admission`."""
+        busy = self.load(finals_only=True)
+        return self._admission.predicted_s(time.monotonic(), calls=calls, busy=busy, lag_s=lag_s)
 
     async def run(self) -> None:
         """Load the model, then work until cancelled.
@@ -123,6 +136,8 @@ class AsrScheduler:
                 await self._work.wait()
                 if self._next:  # between batches: those of one batch share an engine
                     (self._engine, self._model), self._next = self._next, None
+                if self._batch_wait_s and self.waiting < self._max_batch:
+                    await asyncio.sleep(self._batch_wait_s)
                 lane, jobs = self._take()
                 if jobs:
                     await self._serve(lane, jobs)
@@ -137,6 +152,7 @@ class AsrScheduler:
         Raises:
             ModelError: the model failed on this request.
         """
+        began = time.monotonic()
         async with self._room:
             job = _Job(request, asyncio.get_running_loop().create_future())
             self._finals.append(job)
@@ -148,19 +164,23 @@ class AsrScheduler:
                 raise
         if result is None:
             raise RuntimeError("a final was dropped")
+        now = time.monotonic()
+        self._admission.note(now, now - began)
         return result
 
     def partial(self, key: str, request: AsrRequest) -> asyncio.Future[Transcript | None]:
         """Ask for a partial; its result is None if a newer one of the same ``key`` took its place."""
-        self.drop_partial(key)
         job = _Job(request, asyncio.get_running_loop().create_future())
-        self._partials[key] = job
+        old, self._partials[key] = self._partials.get(key), job  # the newer one keeps the older one's turn
+        self._forget(old)
         self._wake()
         return job.future
 
     def drop_partial(self, key: str) -> None:
         """Forget the waiting partial of ``key``, if there is one."""
-        job = self._partials.pop(key, None)
+        self._forget(self._partials.pop(key, None))
+
+    def _forget(self, job: _Job | None) -> None:
         if job and not job.future.done():
             job.future.set_result(None)
             self._metrics.dropped.labels("partial").inc()
@@ -200,7 +220,7 @@ class AsrScheduler:
         started = time.monotonic()
         await self._infer(live)
         ended = time.monotonic()
-        self._busy.append((started, ended))
+        self._busy.append((lane, started, ended))
         self._metrics.inference.labels(lane).observe(ended - started)
         self._metrics.batch.observe(len(live))
         self._metrics.queue.labels("asr_finals").set(len(self._finals))

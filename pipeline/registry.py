@@ -65,6 +65,7 @@ class CallRegistry:
             raise DuplicateCall("a live call has this call_id; use another, or resume with its session_id")
         if len(self._calls) >= self._settings.limits.max_calls:
             raise AtCapacity(f"all {self._settings.limits.max_calls} calls are taken (limits.max_calls)")
+        self._check_pace()
         profile = self._settings.profiles.get(spec.profile)
         if profile is None:
             raise InvalidRequest(f"no profile of that name; there are: {', '.join(self._settings.profiles)}")
@@ -76,6 +77,23 @@ class CallRegistry:
         self._tasks.create_task(self._run(session), name=f"call {spec.call_id}")
         session.greet(resumed=False)
         return session
+
+    def _check_pace(self) -> None:
+        """Refuse a call that would make all calls late.
+
+        Raises:
+            AtCapacity: finals would come too late.
+        """
+        limit = self._settings.limits.max_final_latency_ms / 1000
+        lag = self._engines.pulse.lag_s
+        if not limit or not self._calls:
+            return
+        predicted = self._engines.scheduler.predicted_final_s(len(self._calls), lag)
+        if predicted > limit:
+            raise AtCapacity(
+                f"with one more call than {len(self._calls)}, finals would take {predicted * 1000:.0f} ms, "
+                f"more than {limit * 1000:.0f} (limits.max_final_latency_ms); try another server"
+            )
 
     def _resume(self, spec: CallSpec) -> CallSession:
         session = self._calls.get(spec.call_id)

@@ -23,6 +23,7 @@ from pipeline.events import SAMPLE_RATE, CallSpec, ClientMessage, EndCall, Ended
 from pipeline.mailbox import Mailbox
 from pipeline.metrics import Metrics
 from pipeline.pool import AsrScheduler
+from pipeline.pulse import Pulse
 from pipeline.review.recording import Recording
 from pipeline.review.reviewer import Reviewer, ReviewError
 from pipeline.speakers import LookState, SecondLookEvent
@@ -35,7 +36,7 @@ from pipeline.stages.inbox import Inbox, Inboxes, TurnInbox
 from pipeline.stages.ingest import ChannelQueue, Ingest
 from pipeline.stages.segment import SegmentQueue, segment
 from pipeline.stages.transcribe import Transcribe
-from vad import VadEngine
+from pipeline.vad_pool import VadPool
 from vad.segmenter import Segmenter
 
 MAILBOX_MESSAGES = 64
@@ -56,7 +57,7 @@ class Engines:
     Attributes:
         scheduler: the recogniser.
         vad: the voice detector.
-        vad_thread: where it runs.
+        pulse: when calls look at what has come.
         metrics: where to count.
         emotion: the judge of voices; None without one.
         emotion_thread: where it runs.
@@ -69,8 +70,8 @@ class Engines:
     """
 
     scheduler: AsrScheduler
-    vad: VadEngine
-    vad_thread: Executor
+    vad: VadPool
+    pulse: Pulse
     metrics: Metrics
     emotion: EmotionEngine | None
     emotion_thread: Executor
@@ -236,17 +237,19 @@ class CallSession:
             tasks.create_task(affect.run(inboxes.affect), name="affect")
             tasks.create_task(self._diarize.run(inboxes.diarize), name="diarize")
             tasks.create_task(self.advise.run(inboxes.advise), name="advise")
-            ended = tasks.create_task(Ingest(context, channels).run(self.mailbox), name="ingest")
+            ended = tasks.create_task(
+                Ingest(context, channels, self._engines.pulse).run(self.mailbox), name="ingest"
+            )
             for index, channel in enumerate(channels):
                 segments: SegmentQueue = asyncio.Queue(SEGMENT_ITEMS)
                 segmenter = Segmenter(context.profile.vad)
                 tell = functools.partial(inboxes.offer, index)
                 vad = self._engines.vad.stream()
                 tasks.create_task(
-                    segment(channel, segments, vad, segmenter, self._engines.vad_thread, tell),
+                    segment(channel, segments, vad, segmenter, self._engines.vad, tell),
                     name=f"segment {index}",
                 )
-                transcribe = Transcribe(context, index, segmenter.hold_open, tasks, tell)
+                transcribe = Transcribe(context, index, segmenter.expect, tasks, tell)
                 tasks.create_task(transcribe.run(segments), name=f"transcribe {index}")
         return ended.result().reason
 

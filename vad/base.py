@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -33,4 +34,15 @@ class VadEngine(Protocol):
 
     def stream(self) -> VadStream:
         """Return the state for one channel of one call."""
+        ...
+
+    def accept(self, parts: Sequence[tuple[VadStream, NDArray[np.float32]]]) -> list[list[float]]:
+        """Take audio of many channels at once; cheaper than one by one.
+
+        Args:
+            parts: streams of this engine, all different, each with audio as for its ``accept``.
+
+        Returns:
+            For each part what its stream's ``accept`` would have returned.
+        """
         ...

@@ -27,7 +27,8 @@ class SegmenterSettings:
         pre_roll_ms: audio kept before the first speech frame.
         post_roll_ms: audio kept behind the last speech frame.
         speculate_ms: silence after which the final may be computed ahead.
-        hangover_ms: silence that ends an utterance.
+        finished_ms: silence that ends an utterance whose words are a whole sentence.
+        hangover_ms: silence that ends any other.
         hold_open_ms: the same while the speaker is in the middle of a sentence (a filler).
         max_utterance_ms: longest utterance; a longer one is cut at its best pause.
         cut_search_ms: how far back the best pause is looked for.
@@ -37,8 +38,9 @@ class SegmenterSettings:
     offset: float = 0.35
     min_speech_ms: int = 96
     pre_roll_ms: int = 256
-    post_roll_ms: int = 192
-    speculate_ms: int = 192
+    post_roll_ms: int = 160
+    speculate_ms: int = 160
+    finished_ms: int = 256
     hangover_ms: int = 448
     hold_open_ms: int = 1200
     max_utterance_ms: int = 9600
@@ -47,10 +49,18 @@ class SegmenterSettings:
     def __post_init__(self) -> None:
         if not 0.0 < self.offset <= self.onset < 1.0:
             raise ValueError("vad: need 0 < offset <= onset < 1")
-        if not self.speculate_ms <= self.hangover_ms <= self.hold_open_ms:
-            raise ValueError("vad: need speculate_ms <= hangover_ms <= hold_open_ms")
+        if not self.speculate_ms <= self.finished_ms <= self.hangover_ms <= self.hold_open_ms:
+            raise ValueError("vad: need speculate_ms <= finished_ms <= hangover_ms <= hold_open_ms")
         if self.cut_search_ms >= self.max_utterance_ms:
             raise ValueError("vad: need cut_search_ms < max_utterance_ms")
+
+
+class Expect(StrEnum):
+    """What the words so far let one expect behind a pause."""
+
+    SILENCE = "silence"
+    END = "end"
+    MORE = "more"
 
 
 class EndReason(StrEnum):
@@ -115,7 +125,11 @@ class Segmenter:
         self._onset_frames = _frames(settings.min_speech_ms)
         self._speculate = _frames(settings.speculate_ms)
         self._hangover = _frames(settings.hangover_ms)
-        self._hold_open = _frames(settings.hold_open_ms)
+        self._waits = {
+            Expect.SILENCE: self._hangover,
+            Expect.END: _frames(settings.finished_ms),
+            Expect.MORE: _frames(settings.hold_open_ms),
+        }
         self._longest = _frames(settings.max_utterance_ms)
         self._recent: deque[float] = deque(maxlen=_frames(settings.cut_search_ms))
         self._frame = 0  # frames taken so far
@@ -124,7 +138,7 @@ class Segmenter:
         self._start: int | None = None  # first sample of the open utterance
         self._last_speech = 0  # frame behind the last one with speech
         self._paused = False
-        self._held = False
+        self._expect = Expect.SILENCE
 
     @property
     def position(self) -> int:
@@ -136,9 +150,10 @@ class Segmenter:
         """First sample of the open utterance, if there is one."""
         return self._start
 
-    def hold_open(self) -> None:
-        """Wait longer for the open utterance: the speaker is in the middle of a sentence."""
-        self._held = self._start is not None
+    def expect(self, what: Expect) -> None:
+        """Take a hint from the words so far; it holds until the speaker goes on."""
+        if self._start is not None:
+            self._expect = what
 
     def accept(self, probability: float) -> list[SegmentEvent]:
         """Take the probability of the next frame; return what became certain with it."""
@@ -166,7 +181,7 @@ class Segmenter:
     def _begin(self, start: int) -> SpeechBegan:
         self._start = start
         self._last_speech = self._frame
-        self._run, self._paused, self._held = 0, False, False
+        self._run, self._paused, self._expect = 0, False, Expect.SILENCE
         self._recent.clear()
         return SpeechBegan(start=start)
 
@@ -174,12 +189,12 @@ class Segmenter:
         events: list[SegmentEvent] = []
         if probability >= self._settings.offset:
             self._last_speech = self._frame
-            self._held = False
+            self._expect = Expect.SILENCE
             if self._paused:
                 self._paused = False
                 events.append(SpeechResumed(start=self._open_start()))
         silent = self._frame - self._last_speech
-        if silent >= (self._hold_open if self._held else self._hangover):
+        if silent >= self._waits[self._expect]:
             return [*events, self._end(EndReason.SILENCE)]
         if silent >= self._speculate and not self._paused:
             self._paused = True
@@ -198,10 +213,11 @@ class Segmenter:
         return min(self.position, self._last_speech * FRAME_SAMPLES + post_roll)
 
     def _end(self, reason: EndReason) -> SpeechEnded:
+        start = self._open_start()  # what is left behind a cut may hold no speech at all
         ended = SpeechEnded(
-            start=self._open_start(),
-            end=self._end_sample(),
-            speech_end=min(self.position, self._last_speech * FRAME_SAMPLES),
+            start=start,
+            end=max(start, self._end_sample()),
+            speech_end=max(start, min(self.position, self._last_speech * FRAME_SAMPLES)),
             reason=reason,
         )
         self._floor = ended.end

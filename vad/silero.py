@@ -1,11 +1,13 @@
-"""Silero v6 through onnxruntime, one session for the process.
+"""Silero v6 through onnxruntime, one session for the process, one run for many calls.
 
-The model is the one inside the faster-whisper package (MIT). Its first axis is time, its state is one
-LSTM layer of 128; a frame of 512 samples is heard together with the 64 samples before it.
+The model is the one inside the faster-whisper package (MIT), turned round (:mod:`vad.graph`): a run takes
+one frame of each of many channels. Its state is one LSTM layer of 128; a frame of 512 samples is heard
+together with the 64 samples before it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,12 +16,14 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from vad.graph import many_calls
+
 CONTEXT_SAMPLES = 64
-_STATE_SHAPE = (1, 1, 128)
+_WIDTH = 128
 
 
 def _zero_state() -> NDArray[np.float32]:
-    return np.zeros(_STATE_SHAPE, np.float32)
+    return np.zeros(_WIDTH, np.float32)
 
 
 @dataclass(slots=True)
@@ -32,10 +36,11 @@ class SileroState:
 
 
 class SileroModel:
-    """The network; thread-safe.
+    """The network; thread-safe, as long as no state is in two threads at once.
 
     Raises:
         FileNotFoundError: the installed faster-whisper does not bring the model file.
+        ValueError: it brings another model.
     """
 
     def __init__(self) -> None:
@@ -45,21 +50,31 @@ class SileroModel:
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(
-            str(model_path()), sess_options=options, providers=["CPUExecutionProvider"]
+            many_calls(model_path().read_bytes()), sess_options=options, providers=["CPUExecutionProvider"]
         )
 
-    def probabilities(self, frames: NDArray[np.float32], state: SileroState) -> list[float]:
-        """Return the speech probability of consecutive frames and move ``state`` on.
+    def probabilities(
+        self, frames: Sequence[NDArray[np.float32]], states: Sequence[SileroState]
+    ) -> NDArray[np.float32]:
+        """Return the speech probability of one frame of each of many channels; move their states on.
 
         Args:
-            frames: float32 at 16 kHz, shape (frames, 512), frames >= 1.
-            state: of the channel; changed in place.
+            frames: float32 at 16 kHz, shape (512,) each; at least one.
+            states: of the channels, all different; changed in place.
+
+        Returns:
+            float32, shape (channels,).
         """
-        before = np.concatenate([state.context[None], frames[:-1, -CONTEXT_SAMPLES:]])
-        heard = np.concatenate([before, frames], axis=1)
-        output, state.h, state.c = self._session.run(None, {"input": heard, "h": state.h, "c": state.c})
-        state.context = frames[-1, -CONTEXT_SAMPLES:].copy()
-        return [float(value) for value in np.asarray(output).reshape(-1)]
+        heard = np.stack(
+            [np.concatenate((s.context, frame)) for s, frame in zip(states, frames, strict=True)]
+        )
+        h = np.stack([state.h for state in states])[None]
+        c = np.stack([state.c for state in states])[None]
+        output, h, c = self._session.run(None, {"input": heard, "h": h, "c": c})
+        for index, state in enumerate(states):
+            state.h, state.c = h[0, index], c[0, index]
+            state.context = frames[index][-CONTEXT_SAMPLES:]
+        return np.asarray(output, np.float32).reshape(-1)
 
 
 def model_path() -> Path:

@@ -22,13 +22,17 @@ class WebRtcDetector:
     def __init__(self, aggressiveness: int) -> None:
         self._vad = webrtcvad.Vad(aggressiveness)
 
-    def any_speech(self, pcm: NDArray[np.float32]) -> bool:
+    @staticmethod
+    def as_bytes(pcm: NDArray[np.float32]) -> bytes:
+        """Return float32 in [-1, 1] of any shape as the 16-bit samples that the detector hears."""
+        return (np.clip(pcm, -1.0, 1.0) * np.float32(32767.0)).astype("<i2").tobytes()
+
+    def any_speech(self, data: bytes) -> bool:
         """Return whether one 10 ms hop sounds like speech.
 
         Args:
-            pcm: float32 mono at 16 kHz, at least one hop; an incomplete last hop is left out.
+            data: 16-bit mono at 16 kHz, at least one hop; an incomplete last hop is left out.
         """
-        data = (np.clip(pcm, -1.0, 1.0) * 32767.0).astype("<i2").tobytes()
         size = 2 * HOP_SAMPLES
         # No short cut: the detector must hear every hop to keep its noise estimate.
         hops = [

@@ -16,6 +16,11 @@ def is_unfinished(spoken: str) -> bool:
     return spoken.rstrip(MARKS + " ").endswith(UNFINISHED)
 
 
+def is_finished(spoken: str) -> bool:
+    """Tell whether the recogniser ended verbatim text like a whole sentence."""
+    return spoken.endswith(("。", "？", "！"))
+
+
 def ends_in_short_digits(spoken: str) -> bool:
     """Tell whether text ends in one to seven digits read one by one: a number is being dictated."""
     bare = spoken.rstrip(MARKS + " ")

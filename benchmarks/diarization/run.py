@@ -20,13 +20,13 @@ import numpy as np
 from rich.progress import track
 from threadpoolctl import threadpool_limits
 
-from benchmarks.call_latency import environment
 from benchmarks.diarization.baseline import energy_and_pitch
 from benchmarks.diarization.calls import SEED, TrueCall, meetings, mixtures
 from benchmarks.diarization.channels import echo_figures, swap_figures
 from benchmarks.diarization.errors import ErrorRates
 from benchmarks.diarization.live import LiveFigures
 from benchmarks.emotion.run import commit
+from benchmarks.facts import environment
 from diarization import SpeakerTurn
 from diarization.onnx import OnnxEmbedder, OnnxSegmentation
 from diarization.tracker import VoiceEngines, tracker_settings

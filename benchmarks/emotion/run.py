@@ -19,11 +19,11 @@ from typing import Any
 from rich.progress import track
 from threadpoolctl import threadpool_limits
 
-from benchmarks.call_latency import environment
 from benchmarks.emotion.alerts import calls, run_rules, table
 from benchmarks.emotion.calibrate import calibration_half
 from benchmarks.emotion.cost import cost, refused, sentences
 from benchmarks.emotion.voices import FileJudge, ased, false_alarms
+from benchmarks.facts import environment
 from emotion import AgitationSettings
 from emotion.directory import BUNDLED
 from emotion.engine import OnnxEmotion

@@ -6,13 +6,16 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from benchmarks.call_latency import DEMO, STAGGER_S, cpu_seconds, resident_mib, spread, start_server
+from benchmarks.facts import spread
+from benchmarks.serving.processes import cpu_seconds, resident_mib, yuetone
+from benchmarks.serving.speech import DEMO
 from pipeline.rpc import client
 from suggest.reading.tables import read_table
 from suggest.store.knowledge import KnowledgeStore
 from yuetone.v1 import assist_pb2
 
 KNOWLEDGE = DEMO.with_name("knowledge.csv")
+STAGGER_S = 0.37  # calls do not begin at the same moment
 
 
 async def live(calls: int) -> dict[str, object]:
@@ -43,15 +46,14 @@ async def _run(
     store: Path | None, meters: list[client.LatencyMeter]
 ) -> tuple[list[list[dict[str, object]]], float, int]:
     """Run calls at once; return what was suggested in each, CPU-seconds a call-second, and memory in MiB."""
-    process, address = await start_server("auto", store, suggest=store is not None)
-    try:
+    settings = {"YUETONE_SUGGEST__ENABLED": str(store is not None).lower()}
+    if store is not None:
+        settings["YUETONE_SUGGEST__STORE"] = str(store)
+    async with yuetone(settings=settings) as (process, address):
         await _call(address, 0, client.LatencyMeter(), "warm")
         before = cpu_seconds(process.pid)
         told = await asyncio.gather(*(_call(address, index, meter) for index, meter in enumerate(meters)))
         used, memory = cpu_seconds(process.pid) - before, resident_mib(process.pid)
-    finally:
-        process.terminate()
-        await process.communicate()
     seconds = client.read_recording(DEMO).seconds * len(meters)
     return told, round(used / seconds, 4), round(memory)
 

@@ -15,7 +15,7 @@ import asyncio
 import json
 from pathlib import Path
 
-from benchmarks.call_latency import environment
+from benchmarks.facts import environment
 from benchmarks.retrieval.live import live
 from benchmarks.retrieval.quality import SETS, ablation, quality
 from benchmarks.retrieval.speed import SEED, speed

@@ -67,8 +67,13 @@ class Timeline:
         self._next_sequence = None
         self._exact = True  # until new audio comes: what was sent twice must not be heard twice
 
-    def place(self, sequence: int, size: int, offset_ms: int | None) -> Placed:
-        """Decide where a chunk of ``size`` samples goes, and count it as taken.
+    @property
+    def next_sequence(self) -> int | None:
+        """Number of the message that should come next; None when any may."""
+        return self._next_sequence
+
+    def place(self, sequence: int, size: int, offset_ms: int | None, count: int = 1) -> Placed:
+        """Decide where a chunk of ``size`` samples, ``count`` messages in one, goes; count it as taken.
 
         Raises:
             InvalidRequest: the offset lies before the call.
@@ -83,8 +88,8 @@ class Timeline:
             raise CallTooLong(
                 f"audio passes the longest call of {self._max_samples // self._rate} s (limits.max_call_s)"
             )
-        self._next_sequence = sequence + 1
-        self._last_size = size
+        self._next_sequence = sequence + count
+        self._last_size = size // count
         self._received += missing + max(0, size - skip)
         self.gap_samples += missing
         if skip >= size > 0:

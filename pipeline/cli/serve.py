@@ -28,6 +28,9 @@ def serve_command(
     port: Annotated[int | None, typer.Option(help="TCP port; 0 picks a free one.")] = None,
     model: Annotated[str | None, typer.Option(help="Recogniser: registry name, directory, or auto.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or auto.")] = None,
+    front_ends: Annotated[
+        int | None, typer.Option(help="Processes that carry the wire, where one core of Python is too few.")
+    ] = None,
     max_calls: Annotated[int | None, typer.Option(help="Calls at once.")] = None,
     tls_certificate: Annotated[Path | None, typer.Option(help="PEM certificate chain; turns TLS on.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="PEM private key.")] = None,
@@ -44,9 +47,12 @@ def serve_command(
 
         yuetone serve --host 0.0.0.0 --port 50051 --tls-certificate server.pem --tls-key server.key
 
+        yuetone serve --host 0.0.0.0 --front-ends 4 --max-calls 400
+
         yuetone serve --config /etc/yuetone.toml --model whisper-small-cantonese
     """
-    from pipeline.rpc.server import serve  # noqa: PLC0415 (keeps --help fast)
+    from pipeline.rpc.front_ends import serve_behind  # noqa: PLC0415 (keeps --help fast)
+    from pipeline.rpc.server import serve  # noqa: PLC0415
 
     settings = load_settings(
         config,
@@ -54,6 +60,7 @@ def serve_command(
             server={
                 "host": host,
                 "port": port,
+                "front_ends": front_ends,
                 "tls_certificate": tls_certificate,
                 "tls_key": tls_key,
                 "metrics_port": metrics_port,
@@ -64,4 +71,7 @@ def serve_command(
         ),
     )
     configure_logs(settings.log)
-    asyncio.run(serve(settings))
+    if settings.server.front_ends:
+        asyncio.run(serve_behind(settings))
+    else:
+        asyncio.run(serve(settings))

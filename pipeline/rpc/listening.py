@@ -33,6 +33,11 @@ CALL_SERVICE = call_service_pb2.DESCRIPTOR.services_by_name["CallService"].full_
 SUPERVISOR_SERVICE = supervisor_service_pb2.DESCRIPTOR.services_by_name["SupervisorService"].full_name
 SUGGESTION_SERVICE = suggestion_service_pb2.DESCRIPTOR.services_by_name["SuggestionService"].full_name
 HEALTH_SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+KEEPALIVE = (
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+)
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 """Of gRPC itself; above limits.max_chunk_bytes, so that a chunk too large gets our own clear error."""
 
@@ -46,9 +51,7 @@ async def listening(
         options=[
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.so_reuseport", 0),  # two servers on one port would share the calls unnoticed
-            ("grpc.keepalive_time_ms", 30_000),
-            ("grpc.keepalive_permit_without_calls", 1),
-            ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+            *KEEPALIVE,
         ]
     )
     call_service_pb2_grpc.add_CallServiceServicer_to_server(CallServicer(registry, settings, engines), server)
@@ -64,7 +67,7 @@ async def listening(
     health = health_service.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     reflection.enable_server_reflection((*services, HEALTH_SERVICE, reflection.SERVICE_NAME), server)
-    port = _bind(server, settings.server)
+    port = bind(server, settings.server)
     with _metrics_endpoint(settings.server, engines.metrics):
         await server.start()
         for service in ("", *services):
@@ -75,8 +78,13 @@ async def listening(
             await server.stop(grace=0.5)
 
 
-def _bind(server: grpc.aio.Server, settings: ServerSettings) -> int:
-    address = f"{settings.host}:{settings.port}"
+def bind(server: grpc.aio.Server, settings: ServerSettings) -> int:
+    """Let ``server`` listen where the settings say; return the port.
+
+    Raises:
+        SettingsError: it cannot listen there.
+    """
+    address = settings.host if settings.host.startswith("unix:") else f"{settings.host}:{settings.port}"
     try:
         if settings.tls_certificate is None or settings.tls_key is None:
             return server.add_insecure_port(address)

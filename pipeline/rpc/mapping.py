@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable
 
 from diarization import Role
@@ -18,6 +19,7 @@ from yuetone.v1 import audio_pb2, call_service_pb2, transcript_pb2
 
 RATES_TESTED = (8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000)
 LONGEST_LABEL = 128
+MAX_JOINED = 64
 MIN_RATE, MAX_RATE, MAX_CHANNELS = 8000, 48000, 2
 _CALL_ID = re.compile(r"[\w\-.:@]{1,128}", re.ASCII)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
@@ -133,12 +135,20 @@ def client_message(request: call_service_pb2.StreamCallRequest) -> ev.ClientMess
             data=audio.data,
             offset_ms=audio.offset_ms if audio.HasField("offset_ms") else None,
             channel=audio.channel if audio.HasField("channel") else None,
+            arrived=time.monotonic(),
+            count=_joined(audio.joined),
         )
     if kind == "control":
         return _control(request.control)
     if kind == "end_call":
         return ev.EndCall(reason="client")
     raise InvalidRequest("StartCall comes once, first" if kind else "a message without content")
+
+
+def _joined(messages: int) -> int:
+    if not 0 <= messages <= MAX_JOINED:
+        raise InvalidRequest(f"Audio.joined is for front ends, from 0 to {MAX_JOINED}; leave it out")
+    return max(1, messages)
 
 
 def _control(control: audio_pb2.Control) -> ev.ClientMessage:

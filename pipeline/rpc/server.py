@@ -32,10 +32,12 @@ from pipeline.engines import (
 from pipeline.errors import SettingsError
 from pipeline.metrics import Metrics
 from pipeline.pool import AsrScheduler, ServedModel
+from pipeline.pulse import Pulse
 from pipeline.registry import CallRegistry
 from pipeline.review.reviewer import Reviewer
 from pipeline.rpc.listening import listening
 from pipeline.session import Engines
+from pipeline.vad_pool import VadPool
 from suggest.base import KnowledgeError
 
 FLUSH_S = 10.0
@@ -105,11 +107,12 @@ async def serve(
         metrics,
         max_batch=settings.asr.max_batch,
         max_finals=settings.asr.max_pending_finals,
+        batch_wait_s=settings.asr.batch_wait_ms / 1000,
     )
     engines = Engines(
         scheduler=scheduler,
-        vad=build_vad(settings),
-        vad_thread=ThreadPoolExecutor(1, thread_name_prefix="vad"),
+        vad=VadPool(build_vad(settings), metrics),
+        pulse=Pulse(),
         metrics=metrics,
         emotion=build_emotion(settings),
         emotion_thread=ThreadPoolExecutor(1, thread_name_prefix="emotion"),
@@ -126,14 +129,16 @@ async def serve(
     try:
         async with asyncio.TaskGroup() as tasks:
             worker = tasks.create_task(scheduler.run(), name="asr scheduler")
-            others = [tasks.create_task(_reload(settings, engines, reloading), name="reloader")]
+            others = [tasks.create_task(engines.vad.run(), name="voice detector")]
+            others += [tasks.create_task(_reload(settings, engines, reloading), name="reloader")]
             others += _alert_tasks(tasks, settings, engines)
             others += await _knowledge_tasks(tasks, engines.knowledge)
             registry = CallRegistry(settings, engines, tasks)
             async with listening(settings, registry, engines) as (server, health, port):
+                inside = settings.server.host.startswith("unix:")
                 _log.info(
-                    "serving",
-                    port=port,
+                    "ready behind front ends" if inside else "serving",
+                    port=None if inside else port,
                     model=directory.name,
                     tls=settings.server.tls_certificate is not None,
                     articles=len(engines.knowledge.base) if engines.knowledge else None,
@@ -163,7 +168,7 @@ def _listen_to_signals(stopping: asyncio.Event, reloading: asyncio.Event) -> Non
 
 async def _close(engines: Engines) -> None:
     """Close what all calls shared."""
-    for thread in (engines.vad_thread, engines.emotion_thread, engines.voice_thread):
+    for thread in (engines.emotion_thread, engines.voice_thread):
         thread.shutdown(wait=False, cancel_futures=True)
     if engines.reviewer:
         await engines.reviewer.close()

@@ -15,6 +15,7 @@ from pipeline.errors import AtCapacity, CallError, IdleTimeout, InternalFailure,
 from pipeline.events import EndCall, Ended, Pause, Resume
 from pipeline.registry import CallRegistry
 from pipeline.rpc import mapping
+from pipeline.rpc.idle import IdleWatch
 from pipeline.rpc.status import details_of, status_of
 from pipeline.session import CallSession, Engines
 from yuetone.v1 import call_service_pb2 as pb
@@ -113,12 +114,11 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
     async def _read(self, session: CallSession, context: _Context) -> None:
         """Feed the call; ends with EndCall, with the client's end of stream, or with an error."""
         limits = self._settings.limits
-        paused = False
+        watch = IdleWatch(limits.idle_timeout_s, session.fail)
         try:
             while True:
-                wait = limits.hold_timeout_s if paused else limits.idle_timeout_s
-                async with asyncio.timeout(wait):
-                    request = await context.read()
+                request = await context.read()
+                watch.heard()
                 if not isinstance(request, pb.StreamCallRequest):
                     # A broken stream looks the same, but cancels this task in a moment.
                     await asyncio.sleep(END_OF_STREAM_S)
@@ -129,12 +129,8 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
                     session.close(message.reason)
                     return
                 if isinstance(message, Pause | Resume):
-                    paused = isinstance(message, Pause)
+                    watch.wait(limits.hold_timeout_s if isinstance(message, Pause) else limits.idle_timeout_s)
                 await session.mailbox.put(message)
-        except TimeoutError:
-            session.fail(
-                IdleTimeout(f"nothing came for {wait:.0f} s (limits.idle_timeout_s); send Ping, or Pause")
-            )
         except CallError as error:
             session.fail(error)
         except grpc.aio.UsageError:
@@ -143,6 +139,8 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
             self._engines.metrics.failures.labels("reader").inc()
             _log.error("reader failed", call=session.spec.call_id, error=type(error).__name__)
             session.fail(InternalFailure("the call failed inside the server; the log has the reason"))
+        finally:
+            watch.stop()
 
     async def _write(self, session: CallSession, after: int, context: _Context) -> None:
         log, cursor = session.context.log, after

@@ -54,10 +54,10 @@ class ArrivalClock:
         self._positions: deque[int] = deque(maxlen=2048)
         self._times: deque[float] = deque(maxlen=2048)
 
-    def note(self, position: int) -> None:
-        """Audio up to ``position`` (samples at 16 kHz) is here."""
+    def note(self, position: int, at: float | None = None) -> None:
+        """Audio up to ``position`` (samples at 16 kHz) is here, since ``at`` if that is known."""
         self._positions.append(position)
-        self._times.append(self._clock())
+        self._times.append(at or self._clock())
 
     def since(self, position: int) -> float | None:
         """Return seconds since the sample before ``position`` arrived; None if that is too long ago."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.audio.codecs import decode, split_channels
+from pipeline.audio.codecs import BYTES_PER_SAMPLE, decode, split_channels
 from pipeline.errors import InvalidRequest
 from pipeline.events import (
     SAMPLE_RATE,
@@ -26,7 +26,9 @@ from pipeline.events import (
     UpdateConfig,
 )
 from pipeline.mailbox import Mailbox
+from pipeline.pulse import Pulse
 from pipeline.stages.context import CallContext
+from pipeline.stages.joining import joined
 
 Pcm = NDArray[np.float32]
 
@@ -59,9 +61,11 @@ class Ingest:
     Args:
         context: of the call.
         channels: where each channel's audio goes.
+        pulse: when to look at what has come.
     """
 
-    def __init__(self, context: CallContext, channels: Sequence[ChannelQueue]) -> None:
+    def __init__(self, context: CallContext, channels: Sequence[ChannelQueue], pulse: Pulse) -> None:
+        self._pulse = pulse
         self._context = context
         self._channels = channels
         self._next_health = 0
@@ -74,22 +78,32 @@ class Ingest:
             CallTooLong: the longest call was reached.
         """
         while True:
-            message = await mailbox.get()
-            if isinstance(message, EndCall):
-                await self._close()
-                return message
-            if isinstance(message, AudioChunk):
-                await self._audio(message)
-            else:
-                await self._control(message)
+            await mailbox.filled()
+            if not mailbox.full:
+                await self._pulse.next()
+            longest = self._context.limits.max_chunk_bytes
+            for message in joined(mailbox.take(), self._expected, self._length_ms, longest):
+                if isinstance(message, EndCall):
+                    await self._close()
+                    return message
+                if isinstance(message, AudioChunk):
+                    await self._audio(message)
+                else:
+                    await self._control(message)
+
+    def _expected(self, channel: int | None) -> int | None:
+        """Return the number of the message that should come next; None if there is no such channel."""
+        known = 0 <= (channel or 0) < len(self._channels)
+        return self._context.timelines[channel or 0].next_sequence if known else None
+
+    def _length_ms(self, chunk: AudioChunk) -> float | None:
+        """Return the length of a message's audio; None when it is not whole samples."""
+        spec = self._context.spec
+        size = BYTES_PER_SAMPLE[spec.codec] * (len(self._channels) if chunk.channel is None else 1)
+        return None if len(chunk.data) % size else len(chunk.data) / size * 1000 / spec.sample_rate
 
     async def _audio(self, chunk: AudioChunk) -> None:
         context = self._context
-        if len(chunk.data) > context.limits.max_chunk_bytes:
-            raise InvalidRequest(
-                f"audio message of {len(chunk.data)} bytes; at most {context.limits.max_chunk_bytes} "
-                "(limits.max_chunk_bytes)"
-            )
         samples = decode(chunk.data, context.spec.codec)
         if chunk.channel is None:
             parts = dict(enumerate(split_channels(samples, len(self._channels))))
@@ -108,7 +122,7 @@ class Ingest:
         context = self._context
         timeline = context.timelines[channel]
         before = timeline.position
-        placed = timeline.place(chunk.sequence, len(samples), chunk.offset_ms)
+        placed = timeline.place(chunk.sequence, len(samples), chunk.offset_ms, chunk.count)
         if placed.late and report:
             context.warn("LATE_AUDIO", "audio out of order or sent twice was left out")
         if placed.missing and report:
@@ -116,7 +130,7 @@ class Ingest:
         heard = np.zeros_like(samples) if context.paused else samples
         for pcm in timeline.audio(heard, placed):
             await self._send(channel, pcm)
-        context.arrivals[channel].note(timeline.position)
+        context.arrivals[channel].note(timeline.position, chunk.arrived)
         context.metrics.audio.inc((timeline.position - before) / SAMPLE_RATE)
 
     def _gap(self, at: int, missing: int, *, lost: bool) -> None:

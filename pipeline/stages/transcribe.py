@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from asr import AsrRequest, Transcript
 from asr.agreement import LocalAgreement
-from asr.text.fillers import ends_in_short_digits, is_unfinished
+from asr.committing import Committed
+from asr.text.fillers import ends_in_short_digits, is_finished, is_unfinished
 from pipeline.events import SAMPLE_RATE, SpeechEdge, TranscriptEvent
 from pipeline.stages.attribute import language_spans, on_time_line, raw_and_reading
 from pipeline.stages.context import CallContext
@@ -20,7 +21,7 @@ from pipeline.stages.ingest import AudioBlock, Close
 from pipeline.stages.segment import SegmentQueue
 from pipeline.stages.voices import VoiceAnswer, who_said
 from pipeline.stages.window import AudioWindow
-from vad.segmenter import EndReason, SpeechBegan, SpeechEnded, SpeechPaused, SpeechResumed
+from vad.segmenter import EndReason, Expect, SpeechBegan, SpeechEnded, SpeechPaused, SpeechResumed
 
 KEEP_SAMPLES = 2 * SAMPLE_RATE
 """Audio kept while nobody speaks: more than pre-roll and detection delay together."""
@@ -42,6 +43,7 @@ class _Utterance:
     next_partial: int = 0
     shown: TranscriptEvent | None = None
     agreement: LocalAgreement = field(default_factory=LocalAgreement)
+    committed: Committed
     speaking: bool = True
     speculated: asyncio.Task[Transcript] | None = None
     speculated_end: int = 0
@@ -53,7 +55,7 @@ class Transcribe:
     Args:
         context: of the call.
         channel: index.
-        hold_open: asks the segmenter to wait longer for the open utterance.
+        expect: tells the segmenter what the words so far let one expect.
         tasks: owns what this stage starts.
         tell: is told every partial and final, and the end of the channel; never waits.
     """
@@ -62,13 +64,13 @@ class Transcribe:
         self,
         context: CallContext,
         channel: int,
-        hold_open: Callable[[], None],
+        expect: Callable[[Expect], None],
         tasks: asyncio.TaskGroup,
         tell: Callable[[Heard | Partly | Close], None],
     ) -> None:
         self._context = context
         self._channel = channel
-        self._hold_open = hold_open
+        self._expect = expect
         self._tasks = tasks
         self._tell = tell
         self._window = AudioWindow()
@@ -106,7 +108,9 @@ class Transcribe:
     def _begin(self, began: SpeechBegan) -> None:
         self._count += 1
         settings = self._context.profile.partials
-        utterance = _Utterance(id=f"{self._channel}-{self._count}", start=began.start)
+        utterance = _Utterance(
+            id=f"{self._channel}-{self._count}", start=began.start, committed=Committed(began.start)
+        )
         utterance.next_partial = began.start + settings.first_ms * SAMPLE_RATE // 1000
         self._open = utterance
         edge = SpeechEdge(begin=True, channel=self._channel, at=began.start, utterance_id=utterance.id)
@@ -131,11 +135,12 @@ class Transcribe:
         every = settings.every_ms + busy * max(0, settings.slowest_ms - settings.every_ms)
         end = self._window.end
         utterance.next_partial = end + int(every) * SAMPLE_RATE // 1000
-        future = scheduler.partial(self._key, self._request(utterance.start, end, final=False))
-        future.add_done_callback(functools.partial(self._show_partial, utterance, end))
+        window = (utterance.committed.window_start, end)
+        future = scheduler.partial(self._key, self._request(*window, final=False))
+        future.add_done_callback(functools.partial(self._show_partial, utterance, window))
 
     def _show_partial(
-        self, utterance: _Utterance, end: int, future: asyncio.Future[Transcript | None]
+        self, utterance: _Utterance, window: tuple[int, int], future: asyncio.Future[Transcript | None]
     ) -> None:
         if future.cancelled() or future.exception() is not None:
             return  # counted by the scheduler; the final will tell
@@ -145,6 +150,9 @@ class Transcribe:
             return
         if utterance is not self._open or not result.text:
             return
+        if result.words:
+            result = replace(result, text=utterance.committed.take(result.words, window))
+        end = window[1]
         raw, reading = raw_and_reading(result)
         if utterance.shown and utterance.shown.text == reading and utterance.shown.stability == 1.0:
             return
@@ -196,7 +204,9 @@ class Transcribe:
         result = await self._recognise(request)
         waiting = utterance is self._open and not utterance.speaking
         if waiting and (is_unfinished(result.text) or ends_in_short_digits(result.text)):
-            self._hold_open()
+            self._expect(Expect.MORE)
+        elif waiting and is_finished(result.text):
+            self._expect(Expect.END)
         return result
 
     def _resume(self) -> None:

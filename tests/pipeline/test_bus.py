@@ -83,6 +83,8 @@ async def test_a_full_mailbox_holds_the_writer_and_can_still_be_closed() -> None
     assert not waiting.done()
     box.close(99)
     box.close(100)
-    assert [await box.get(), await box.get()] == [1, 2]
+    await box.filled()
+    assert box.full
+    assert box.take() == [1, 2]
     await waiting
-    assert [await box.get(), await box.get(), await box.get()] == [3, 99, 99]
+    assert [box.take(), box.take(), box.take()] == [[3], [99], [99]]

@@ -19,7 +19,7 @@ from pipeline.stages.ingest import AudioBlock, Close
 from pipeline.stages.segment import SegmentItem
 from pipeline.stages.transcribe import Transcribe
 from tests.fakes.engines import FakeEngine
-from vad.segmenter import EndReason, SpeechBegan, SpeechEnded, SpeechPaused, SpeechResumed
+from vad.segmenter import EndReason, Expect, SpeechBegan, SpeechEnded, SpeechPaused, SpeechResumed
 
 SPEC = CallSpec(call_id="c", codec=Codec.L16, sample_rate=16_000, roles=(Role.CUSTOMER,))
 
@@ -45,6 +45,7 @@ class Stage:
     context: CallContext
     inbox: asyncio.Queue[SegmentItem] = field(default_factory=lambda: asyncio.Queue(256))
     held: int = 0
+    ended: int = 0
 
     async def feed(self, *items: SegmentItem) -> None:
         for item in items:
@@ -69,13 +70,14 @@ async def stage(text: str) -> AsyncIterator[Stage]:
     context = CallContext(SPEC, ProfileSettings(), LimitSettings(), scheduler, Metrics())
     under_test = Stage(engine, context)
 
-    def hold_open() -> None:
-        under_test.held += 1
+    def expect(what: Expect) -> None:
+        under_test.held += what is Expect.MORE
+        under_test.ended += what is Expect.END
 
     worker = asyncio.create_task(scheduler.run(), name="scheduler")
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(
-            Transcribe(context, 0, hold_open, tasks, lambda _item: None).run(under_test.inbox),
+            Transcribe(context, 0, expect, tasks, lambda _item: None).run(under_test.inbox),
             name="transcribe",
         )
         yield under_test

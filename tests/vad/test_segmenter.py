@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from vad.base import FRAME_SAMPLES
 from vad.segmenter import (
     EndReason,
+    Expect,
     Segmenter,
     SegmenterSettings,
     SegmentEvent,
@@ -35,7 +36,7 @@ def test_speech_gives_begin_pause_end_with_rolls() -> None:
     assert isinstance(ended, SpeechEnded)
     assert began.start == 30 * FRAME_SAMPLES - 256 * 16
     assert ended.speech_end == 70 * FRAME_SAMPLES
-    assert ended.end == ended.speech_end + 192 * 16
+    assert ended.end == ended.speech_end + settings.post_roll_ms * 16
     assert paused.end == ended.end, "the final computed ahead must cover the same audio"
     assert ended.reason is EndReason.SILENCE
 
@@ -58,7 +59,7 @@ def test_pause_inside_a_sentence_resumes() -> None:
 def test_hold_open_waits_longer_and_only_for_this_pause() -> None:
     segmenter = Segmenter(SegmenterSettings())
     feed(segmenter, (0.9, 20), (0.0, 7))
-    segmenter.hold_open()
+    segmenter.expect(Expect.MORE)
     assert not any(isinstance(event, SpeechEnded) for event in feed(segmenter, (0.0, 20)))
     feed(segmenter, (0.9, 10))
     assert any(isinstance(event, SpeechEnded) for event in feed(segmenter, (0.0, 14)))
@@ -101,7 +102,7 @@ def test_utterances_never_overlap_and_always_end(probabilities: list[float], see
     for index, probability in enumerate(probabilities):
         events += segmenter.accept(probability)
         if (seed >> (index % 32)) & 1 and index % 97 == 0:
-            segmenter.hold_open()
+            segmenter.expect(Expect.MORE)
     events += segmenter.flush()
     last_end, is_open = 0, False
     for event in events:
@@ -116,3 +117,11 @@ def test_utterances_never_overlap_and_always_end(probabilities: list[float], see
             assert event.end - event.start <= (2000 + 256 + 64) * 16
             last_end, is_open = event.end, False
     assert not is_open
+
+
+def test_what_a_cut_leaves_behind_never_ends_before_it_begins() -> None:
+    settings = SegmenterSettings(max_utterance_ms=960, cut_search_ms=640)
+    events = feed(Segmenter(settings), (0.9, 22), (0.3, 40))
+    ends = [event for event in events if isinstance(event, SpeechEnded)]
+    assert len(ends) == 2, "cut at its length while silent, and then the rest"
+    assert all(event.start <= event.speech_end <= event.end for event in ends)

@@ -26,6 +26,7 @@ from scripts.finetune.recogniser.checkpoint import HEADS, Checkpoint, open_check
 from scripts.finetune.recogniser.decoding import character_error_rate, transcribe
 from scripts.finetune.recogniser.network import Network, merge_lora
 from scripts.finetune.recogniser.options import TrainOptions
+from scripts.finetune.recogniser.partials import keep_head
 from scripts.finetune.recogniser.running import compare_speed, load
 from scripts.finetune.recogniser.tokens import TokenLayout
 from scripts.finetune.recogniser.training import BEST, RESULT, build_network
@@ -136,8 +137,10 @@ def export(run_folder: Path, out: Path, options: ExportOptions) -> dict[str, Any
         declared = {"name": options.name, "min_context_s": context, "language": run.layout.language}
         declared |= {"languages": languages, "hotword_tokens": run.start.declared.get("hotword_tokens", 64)}
         write_text(folder / "yuetone.toml", toml(declared))
+        live = _live_head(run, folder, dev)
         facts = {
             **declared,
+            "partials": live,
             "settings": run.settings,
             "result": run.result,
             "blend": options.blend,
@@ -148,6 +151,14 @@ def export(run_folder: Path, out: Path, options: ExportOptions) -> dict[str, Any
         write_json(folder / "export.json", facts)
         write_text(folder / "README.md", model_card(facts))
     return facts
+
+
+def _live_head(run: Run, folder: Path, dev: Manifest) -> dict[str, float]:
+    """Put the CTC head that was trained along beside the weights, for live text; return its figures."""
+    if run.network.ctc_head is None:
+        return {}
+    engine = load(read_directory(folder), beam=1, guarded=False)
+    return keep_head(engine, run.network.ctc_head, dev, folder)
 
 
 def _trim(run: Run) -> Tokenizer:

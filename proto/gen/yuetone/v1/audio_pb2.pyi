@@ -254,6 +254,7 @@ class Audio(google.protobuf.message.Message):
     OFFSET_MS_FIELD_NUMBER: builtins.int
     DATA_FIELD_NUMBER: builtins.int
     CHANNEL_FIELD_NUMBER: builtins.int
+    JOINED_FIELD_NUMBER: builtins.int
     sequence: builtins.int
     """counts Audio messages from 0, for each channel on its own when channel is set"""
     offset_ms: builtins.int
@@ -262,6 +263,8 @@ class Audio(google.protobuf.message.Message):
     """whole samples; interleaved when channel is absent and the call has two channels"""
     channel: builtins.int
     """index of the only channel in data; absent means all, interleaved"""
+    joined: builtins.int
+    """messages that a front end put together in this one; senders leave it out"""
     def __init__(
         self,
         *,
@@ -269,9 +272,10 @@ class Audio(google.protobuf.message.Message):
         offset_ms: builtins.int | None = ...,
         data: builtins.bytes = ...,
         channel: builtins.int | None = ...,
+        joined: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_channel", b"_channel", "_offset_ms", b"_offset_ms", "channel", b"channel", "offset_ms", b"offset_ms"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_channel", b"_channel", "_offset_ms", b"_offset_ms", "channel", b"channel", "data", b"data", "offset_ms", b"offset_ms", "sequence", b"sequence"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_channel", b"_channel", "_offset_ms", b"_offset_ms", "channel", b"channel", "data", b"data", "joined", b"joined", "offset_ms", b"offset_ms", "sequence", b"sequence"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_channel", b"_channel"]) -> typing.Literal["channel"] | None: ...
     @typing.overload

@@ -1,0 +1,1 @@
+"""Live calls: latency, capacity, cost, accuracy, endurance, and what a user would pick instead."""

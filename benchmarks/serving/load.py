@@ -1,0 +1,105 @@
+"""Many paced streams against a running server, as one process."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from collections.abc import Sequence
+
+import grpc
+
+from benchmarks.serving.record import StreamRecord, Update
+from benchmarks.serving.speech import RATE, Speech
+from pipeline.rpc import client
+from yuetone.v1 import audio_pb2
+from yuetone.v1 import call_service_pb2 as pb
+
+SPREAD_S = 1.28
+"""Streams begin evenly over this time: calls do not begin at the same moment."""
+CONNECTIONS = 8
+"""Of one load generator; the streams share them as the calls of a switch do."""
+
+
+async def run_streams(
+    address: str, speeches: Sequence[Speech], *, chunk_ms: int = 20, prefix: str = "load"
+) -> list[StreamRecord]:
+    """Stream every speech at its own pace, all at once; return what each of them saw."""
+    count = min(CONNECTIONS, len(speeches))
+    channels = [await client.connect(address) for _ in range(count)]
+    gc.collect()
+    gc.freeze()  # the load generator's pauses are not the server's
+    try:
+        return list(
+            await asyncio.gather(
+                *(
+                    _one(channels[i % count], speech, f"{prefix}-{i}", chunk_ms, i / len(speeches) * SPREAD_S)
+                    for i, speech in enumerate(speeches)
+                )
+            )
+        )
+    finally:
+        gc.unfreeze()
+        for channel in channels:
+            await channel.close()
+
+
+async def _one(
+    channel: grpc.aio.Channel, speech: Speech, call_id: str, chunk_ms: int, delay_s: float
+) -> StreamRecord:
+    await asyncio.sleep(delay_s)
+    record = StreamRecord(said=speech.said)
+    call = client.call_stub(channel).StreamCall()
+    sender = asyncio.create_task(_send(call, speech, call_id, chunk_ms, record))
+    try:
+        async for message in call:
+            if message.WhichOneof("event") == "transcript":
+                told = message.transcript
+                record.updates.append(
+                    Update(
+                        at=time.monotonic(),
+                        covers_ms=told.end_ms,
+                        final=told.is_final,
+                        text=told.text,
+                        key=told.utterance_id,
+                    )
+                )
+    except grpc.aio.AioRpcError as error:
+        record.failed = f"{error.code().name}"
+    finally:
+        sender.cancel()
+        await asyncio.gather(sender, return_exceptions=True)
+    return record
+
+
+async def _send(
+    call: grpc.aio.StreamStreamCall[pb.StreamCallRequest, pb.StreamCallResponse],
+    speech: Speech,
+    call_id: str,
+    chunk_ms: int,
+    record: StreamRecord,
+) -> None:
+    start = audio_pb2.StartCall(
+        call_id=call_id,
+        codec=audio_pb2.CODEC_L16,
+        sample_rate_hz=RATE,
+        channels=[audio_pb2.ChannelConfig(index=0, role=audio_pb2.ROLE_CUSTOMER)],
+    )
+    await call.write(pb.StreamCallRequest(start_call=start))
+    data, step = speech.pcm.tobytes(), RATE * chunk_ms // 1000
+    began = time.monotonic()
+    for sequence, first in enumerate(range(0, len(speech.pcm), step)):
+        last = min(len(speech.pcm), first + step)
+        due = began + last / RATE
+        now = time.monotonic()
+        if now < due:
+            await asyncio.sleep(due - now)
+        else:
+            record.late_s = max(record.late_s, now - due)
+        audio = audio_pb2.Audio(
+            sequence=sequence, offset_ms=first * 1000 // RATE, data=data[2 * first : 2 * last]
+        )
+        await call.write(pb.StreamCallRequest(audio=audio))
+        record.sent.append((last * 1000 // RATE, time.monotonic()))
+    await call.write(pb.StreamCallRequest(end_call=audio_pb2.EndCall()))
+    await call.done_writing()

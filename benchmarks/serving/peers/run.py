@@ -1,0 +1,137 @@
+"""Yuetone and what a user would pick instead: same model, same audio, same core, in turn.
+
+    python -m benchmarks peers --set-up runs/peers
+    python -m benchmarks peers --peers runs/peers
+    python -m benchmarks peers --peers runs/peers --model runs/tiny-shape --name peers_tiny --rounds 2
+
+For each system: the largest number of paced streams (20 ms frames) for which p95 of finals is at most
+1.0 s behind the last word and p95 of partial age at most 1.5 s, on one pinned core; the client has another
+one. Where a peer does not commit a sentence in time, its first update that covers the sentence counts. The
+test speech is the same for all; the character error rate is that of the whole transcripts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from asr.registry import resolve
+from benchmarks.facts import environment, write_result
+from benchmarks.serving.capacity import NO_REFUSAL, largest
+from benchmarks.serving.figures import Limits, spread
+from benchmarks.serving.measuring import conditions, driver, measured, parser_for, speeches, take
+from benchmarks.serving.peers.setup import set_up, versions
+from benchmarks.serving.peers.systems import PEERS, Peer, drive, running, solo_gap
+from benchmarks.serving.processes import TRANSCRIPTS_ONLY, split_cores, yuetone
+from benchmarks.serving.record import StreamRecord
+from benchmarks.serving.speech import Speech
+
+LIMITS = Limits()
+YUETONE = "Yuetone"
+
+
+async def yuetone_capacity(
+    options: argparse.Namespace, pool: list[Speech], cores: set[int]
+) -> dict[str, Any]:
+    """Return Yuetone's streams per core, and its runs."""
+    tried = iter(range(1000))
+    async with yuetone(
+        "--model", options.model, cores=cores, settings={**TRANSCRIPTS_ONLY, **NO_REFUSAL}
+    ) as (process, address):
+        await driver(address, options.chunk_ms, "warm")(take(pool, 1))
+
+        async def attempt(count: int) -> dict[str, Any]:
+            drive_it = driver(address, options.chunk_ms, f"peers-{next(tried)}")
+            told = await measured(process.pid, take(pool, count), drive_it)
+            return {"system": YUETONE, **told, "covered": told["final_latency"]}
+
+        good, runs = await largest(options.start, 512, LIMITS, attempt, "covered")
+    return {"streams_per_core": good, "runs": runs}
+
+
+async def peer_capacity(
+    peer: Peer, options: argparse.Namespace, pool: list[Speech], server: set[int], own: set[int]
+) -> dict[str, Any]:
+    """Return a peer's streams per core, and its runs."""
+    model = str(resolve(options.model, Path("~/.local/share/yuetone/models")).path)
+    async with running(peer, options.peers, model, server) as (process, port):
+        warm = await drive(peer, options.peers, port, take(pool, 1), own, 0.0)
+        solo = solo_gap(warm)
+
+        async def attempt(count: int) -> dict[str, Any]:
+            kept: list[StreamRecord] = []
+
+            async def stream(chosen: Sequence[Speech]) -> list[StreamRecord]:
+                kept.extend(await drive(peer, options.peers, port, chosen, own, solo))
+                return kept
+
+            told = await measured(process.pid, take(pool, count), stream)
+            covered = spread([s for record in kept for s in record.covered_latencies()])
+            return {"system": peer.name, **told, "covered": covered}
+
+        good, runs = await largest(1, 64, LIMITS, attempt, "covered")
+    return {"streams_per_core": good, "update_gap_of_one_stream_s": round(solo, 3), "runs": runs}
+
+
+async def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Measure all systems in turn, as many rounds as asked."""
+    pool = speeches(options)
+    own, server = split_cores()
+    systems: dict[str, list[dict[str, Any]]] = {name: [] for name in [YUETONE, *(p.name for p in PEERS)]}
+    for _ in range(options.rounds):
+        for peer in PEERS:
+            systems[peer.name].append(await peer_capacity(peer, options, pool, server, own))
+        systems[YUETONE].append(await yuetone_capacity(options, pool, server))
+    return {
+        "benchmark": "peers",
+        **conditions(options),
+        "limits_ms": {"final_p95": LIMITS.final_s * 1000, "partial_age_p95": LIMITS.partial_s * 1000},
+        "environment": environment(),
+        "peers": versions(options.peers),
+        "systems": {name: summary(rounds, systems[YUETONE]) for name, rounds in systems.items()},
+    }
+
+
+def summary(rounds: list[dict[str, Any]], ours: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return a system's figures over all rounds, and Yuetone's streams per core as a multiple of its own."""
+    streams = statistics.median(r["streams_per_core"] for r in rounds)
+    one = [run for r in rounds for run in r["runs"] if run["streams"] == 1]
+    best = max((run for r in rounds for run in r["runs"] if run.get("streams") == r["streams_per_core"]),
+               key=lambda run: int(run["streams"]), default=None)  # fmt: skip
+    yuetone_streams = statistics.median(r["streams_per_core"] for r in ours)
+    # A peer that breaks the limits with a single stream counts as one stream: in its favour.
+    return {
+        "streams_per_core": streams,
+        "yuetone_is_times_better": round(yuetone_streams / max(1, streams), 1),
+        "at_capacity": best,
+        "with_one_stream": one[0] if one else None,
+        "rounds": rounds,
+    }
+
+
+def main() -> None:
+    """Set up, or measure, print and write."""
+    parser = parser_for(__doc__, seconds=30, talk=0.86)
+    parser.add_argument("--set-up", type=Path, help="make the peers' environment in this folder, and stop")
+    parser.add_argument("--peers", type=Path, default=Path("runs/peers"), help="the peers' environment")
+    parser.add_argument("--rounds", type=int, default=2, help="how often each system has its turn")
+    parser.add_argument("--start", type=int, default=16, help="first number of streams for Yuetone")
+    parser.add_argument("--name", default="peers", help="of the result")
+    options = parser.parse_args()
+    if options.set_up:
+        set_up(options.set_up)
+        print(json.dumps(versions(options.set_up)))
+        return
+    result = asyncio.run(run(options))
+    for name, told in result["systems"].items():
+        print(f"{name:40} {told['streams_per_core']:6} streams per core, {told['yuetone_is_times_better']}x")
+    print(write_result(options.name, result, options.out))
+
+
+if __name__ == "__main__":
+    main()
