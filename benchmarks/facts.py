@@ -6,7 +6,9 @@ import datetime
 import json
 import os
 import platform
+import shlex
 import subprocess
+import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -60,6 +62,10 @@ def spread(values: Sequence[float]) -> dict[str, float | int | None]:
 def write_result(name: str, result: dict[str, Any], folder: Path) -> Path:
     """Write ``result`` as ``name.json`` into ``folder``; return the file."""
     folder.mkdir(parents=True, exist_ok=True)
+    result = {
+        **result,
+        "command": shlex.join(["python", "-m", "benchmarks", str(result["benchmark"]), *sys.argv[1:]]),
+    }
     path = folder / f"{name}.json"
     path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", "utf-8")
     return path

@@ -146,6 +146,7 @@ def test_an_exported_model_is_whole_and_says_what_it_is() -> None:
     assert (directory.name, directory.min_context_s, directory.language) == ("toy-1", 0.0, "yue")
     assert directory.hotword_tokens == 24, "what the checkpoint declares must travel on"
     facts = json.loads((model() / "export.json").read_text())
+    assert {"cer", "cer_decoder", "kept"} <= facts["partials"].keys(), "the head that was trained along"
     assert facts["parity"]["same"] >= facts["parity"]["utterances"] - 1
     card = (model() / "README.md").read_text()
     assert "treat the files as confidential" in " ".join(card.split())

@@ -16,6 +16,7 @@ from tests.integration.helpers import (
     end,
     events,
     finals,
+    refused,
     rest,
     running,
     settings,
@@ -274,3 +275,23 @@ async def test_an_agent_watches_the_call() -> None:
             async for _response in run.stub.WatchCall(pb.WatchCallRequest(call_id="nobody")):
                 pass
         assert missing.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_a_call_that_would_make_all_finals_late_is_refused_and_those_in_progress_go_on() -> None:
+    chosen = settings(limits={"max_final_latency_ms": 100})
+    async with running(chosen, FakeEngine(seconds=0.25)) as run:
+        call = run.stub.StreamCall()
+        await call.write(start("first"))
+        for message in chunks(demo_bytes(40)):
+            await call.write(message)
+        seen = 0
+        while seen < 6:
+            answer = await take(call)
+            seen += answer.HasField("transcript") and answer.transcript.is_final
+        status, text, kinds = await refused(run, [start("second")])
+        assert status is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert "limits.max_final_latency_ms" in text
+        assert kinds == ["error"]
+        await call.write(end())
+        await call.done_writing()
+        assert (await rest(call))[-1].HasField("ended")

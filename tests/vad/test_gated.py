@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import numpy as np
+import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
 from tests.audio import speech_16k
 from vad.base import FRAME_SAMPLES
 from vad.gated import GatedVad
+from vad.graph import many_calls
+from vad.silero import SileroModel, SileroState, model_path
 
 pytestmark = pytest.mark.model
 
@@ -55,3 +58,34 @@ def test_streams_do_not_disturb_each_other(vad: GatedVad) -> None:
         mixed += first.accept(speech[start : start + 4096])
         second.accept(other[start : start + 4096])
     np.testing.assert_allclose(mixed, alone, atol=1e-5)
+
+
+def test_many_channels_in_one_run_hear_what_each_hears_alone(vad: GatedVad) -> None:
+    speech = speech_16k()
+    voices = [speech, speech[::-1].copy(), np.roll(speech, 9000), speech[: len(speech) // 2]]
+    alone = [vad.stream().accept(voice) for voice in voices]
+    streams = [vad.stream() for _ in voices]
+    together: list[list[float]] = [[] for _ in voices]
+    for start in range(0, len(speech), 1280):
+        here = [i for i, voice in enumerate(voices) if start < len(voice)]
+        found = vad.accept([(streams[i], voices[i][start : start + 1280]) for i in here])
+        for index, probabilities in zip(here, found, strict=True):
+            together[index] += probabilities
+    for one, other in zip(together, alone, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_the_turned_graph_computes_what_the_published_one_does(vad: GatedVad) -> None:
+    published = onnxruntime.InferenceSession(str(model_path()), providers=["CPUExecutionProvider"])
+    frames = speech_16k()[: 40 * FRAME_SAMPLES].reshape(40, FRAME_SAMPLES)
+    heard = np.concatenate([np.concatenate([np.zeros((1, 64)), frames[:-1, -64:]]), frames], axis=1)
+    zero = np.zeros((1, 1, 128), np.float32)
+    wanted, _h, _c = published.run(None, {"input": heard.astype(np.float32), "h": zero, "c": zero})
+    model, state = SileroModel(), SileroState()
+    found = [float(model.probabilities([frame], [state])[0]) for frame in frames]
+    np.testing.assert_allclose(found, wanted.reshape(-1), atol=1e-5)
+
+
+def test_another_graph_is_refused() -> None:
+    with pytest.raises(ValueError, match="another graph"):
+        many_calls(b"")

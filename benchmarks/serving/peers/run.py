@@ -16,6 +16,7 @@ import argparse
 import asyncio
 import json
 import statistics
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,11 @@ def main() -> None:
         set_up(options.set_up)
         print(json.dumps(versions(options.set_up)))
         return
+    try:
+        versions(options.peers)
+    except FileNotFoundError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
     result = asyncio.run(run(options))
     for name, told in result["systems"].items():
         print(f"{name:40} {told['streams_per_core']:6} streams per core, {told['yuetone_is_times_better']}x")
