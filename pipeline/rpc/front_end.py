@@ -198,23 +198,30 @@ def _is_ours(key: str) -> bool:
 
 
 async def run(settings: ServerSettings, core: str) -> None:
-    """Forward until SIGTERM or SIGINT, then let running calls end.
+    """Forward until standard input ends: then the server behind has let its calls finish, or is gone.
+
+    Signals that go to the whole group (Ctrl-C, a service manager) are for the server behind.
 
     Raises:
         SettingsError: it cannot listen.
     """
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     async with grpc.aio.insecure_channel(core, options=_SIZES) as channel:
         server = grpc.aio.server(options=[*_SIZES, ("grpc.so_reuseport", 1), *KEEPALIVE])
         server.add_generic_rpc_handlers((Forwarder(channel),))
         bind(server, settings)
         await server.start()
         print("listening", flush=True)  # noqa: T201 (the process that started it waits for this line)
-        await stopping.wait()
+        await _end_of_input()
         await server.stop(grace=1.0)
+
+
+async def _end_of_input() -> None:
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    await reader.read()
 
 
 def main() -> None:

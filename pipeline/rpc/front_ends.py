@@ -109,8 +109,9 @@ async def _keep(told: Path, core: str, number: int) -> None:
     """Keep one front end running until cancelled."""
     while True:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "pipeline.rpc.front_end", str(told), core, stdout=asyncio.subprocess.PIPE
-        )
+            sys.executable, "-m", "pipeline.rpc.front_end", str(told), core,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
         try:
             if process.stdout and await process.stdout.readline():
                 _log.info("front end listening", number=number)
@@ -124,7 +125,8 @@ async def _keep(told: Path, core: str, number: int) -> None:
 async def _end(process: asyncio.subprocess.Process) -> None:
     if process.returncode is not None:
         return
-    process.terminate()
+    if process.stdin:
+        process.stdin.close()  # its sign to leave
     try:
         await asyncio.wait_for(process.wait(), LEAVE_S)
     except TimeoutError:

@@ -108,3 +108,16 @@ async def test_a_taken_port_is_told() -> None:
         taken = settings(server={"front_ends": 1, "port": server.port})
         with pytest.raises(SettingsError, match=r"server\.port"):
             await serve_behind(taken, factory=FakeEngine, signals=False)
+
+
+async def test_signals_to_the_group_leave_front_ends_to_the_server_and_they_go_with_it() -> None:
+    async with behind(1) as server:
+        (pid,) = front_end_pids()
+        os.kill(pid, signal.SIGINT)
+        os.kill(pid, signal.SIGTERM)
+        await asyncio.sleep(0.5)
+        async with own_channel(server) as channel:
+            told = await call_stub(channel).GetCapabilities(pb.GetCapabilitiesRequest())
+            assert told.model_ready
+        assert front_end_pids() == [pid]
+    assert front_end_pids() == []
