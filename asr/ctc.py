@@ -7,6 +7,8 @@ large matrix, one row a token, is only multiplied with the rest. Greedy: the bes
 
 from __future__ import annotations
 
+import io
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,13 +123,16 @@ def read_head(folder: Path, width: int) -> CtcHead | None:
     if not path.is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         tokens, gate_bias = arrays.pop("tokens"), float(arrays.pop("gate_bias"))
         parts = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
         head = CtcHead(tokens=tokens, gate_bias=gate_bias, **parts)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise ModelError(f"{path} is damaged; make it again with 'partials', or remove it") from error
-    if head.weight.shape != (len(head.tokens) + 1, width):
+    rows, inner = len(head.tokens) + 1, len(head.inner)
+    shapes = [head.weight.shape, head.bias.shape, head.gate.shape, head.inner.shape, head.outer.shape]
+    wanted = [(rows, width), (rows,), (width,), (inner, (2 * CONTEXT + 1) * width), (width, inner)]
+    if shapes != wanted or head.inner_bias.shape != (inner,):
         raise ModelError(f"{path} belongs to another model; make it again with 'partials', or remove it")
     return head

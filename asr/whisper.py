@@ -151,7 +151,9 @@ class WhisperEngine:
     def bucket(self, request: AsrRequest) -> int:
         """Return a key of padded length, prompt length and kind: what one batch must share."""
         if self._head and not request.final and self._model.device == "cpu":
-            return -1  # read one by one at their own length: batching the encoder gains nothing there
+            return -1 - len(
+                request.pcm
+            )  # one by one: batching the encoder gains nothing, and a final may come
         prompt = len(self._vocabulary.prompt(self.language(request.language), request.hotwords))
         return (self._padded(len(request.pcm)) * 1000 + prompt) * 2 + request.final
 

@@ -86,10 +86,10 @@ class LimitSettings(Section):
     resume_window_s: float = Field(30.0, ge=0, description="s for which a broken call can be resumed")
     write_timeout_s: float = Field(20.0, gt=0, description="s for which a client may refuse to read")
     health_interval_s: float = Field(5.0, gt=0, description="s of audio between Health messages")
-    max_final_latency_ms: float = Field(
-        600.0,
+    max_final_wait_ms: float = Field(
+        400.0,
         ge=0,
-        description="ms of work behind the endpoint, predicted, from which new calls are refused; 0 never",
+        description="ms that finals wait, predicted, from which new calls are refused; 0 never",
     )
     overload_lag_s: float = Field(3.0, gt=0, description="s of lag from which Health says overloaded")
 

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from asr import AsrEngine, AsrRequest, Transcript
@@ -40,6 +40,7 @@ class ServedModel:
 class _Job:
     request: AsrRequest
     future: asyncio.Future[Transcript | None]
+    asked: float = field(default_factory=time.monotonic)
 
 
 class AsrScheduler:
@@ -79,6 +80,7 @@ class AsrScheduler:
         self._engine: AsrEngine | None = None
         self._next: tuple[AsrEngine, ServedModel] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="asr")
+        self._since = 0.0  # loaded: what waited for that says nothing about load
         self._busy: deque[tuple[Lane, float, float]] = deque(maxlen=2048)
 
     @property
@@ -118,8 +120,8 @@ class AsrScheduler:
         )
         return min(1.0, busy / LOAD_WINDOW_S)
 
-    def predicted_final_s(self, calls: int, lag_s: float) -> float:
-        """Return how long finals would take with one call more; see :class:`pipeline.admission.Admission`."""
+    def predicted_wait_s(self, calls: int, lag_s: float) -> float:
+        """Return how long finals would wait with one call more; see :class:`pipeline.admission.Admission`."""
         busy = self.load(finals_only=True)
         return self._admission.predicted_s(time.monotonic(), calls=calls, busy=busy, lag_s=lag_s)
 
@@ -132,6 +134,7 @@ class AsrScheduler:
         loop = asyncio.get_running_loop()
         try:
             self._engine = await loop.run_in_executor(self._thread, self._build)
+            self._since = time.monotonic()
             while True:
                 await self._work.wait()
                 if self._next:  # between batches: those of one batch share an engine
@@ -152,7 +155,6 @@ class AsrScheduler:
         Raises:
             ModelError: the model failed on this request.
         """
-        began = time.monotonic()
         async with self._room:
             job = _Job(request, asyncio.get_running_loop().create_future())
             self._finals.append(job)
@@ -164,8 +166,6 @@ class AsrScheduler:
                 raise
         if result is None:
             raise RuntimeError("a final was dropped")
-        now = time.monotonic()
-        self._admission.note(now, now - began)
         return result
 
     def partial(self, key: str, request: AsrRequest) -> asyncio.Future[Transcript | None]:
@@ -218,6 +218,9 @@ class AsrScheduler:
         if not live:
             return
         started = time.monotonic()
+        if lane == "final":
+            for job in live:
+                self._admission.note(started, started - max(job.asked, self._since))
         await self._infer(live)
         ended = time.monotonic()
         self._busy.append((lane, started, ended))

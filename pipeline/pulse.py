@@ -13,7 +13,8 @@ PULSE_S = 0.04
 """Two messages of 20 ms; adds half of this to every latency, on average."""
 STRETCH_S = 0.001
 """By which each call that waited at the last beat puts off the next one, up to twice the period."""
-LAG_WINDOW_S = 5.0
+SMOOTHING = 0.05
+"""Weight of the newest beat's delay: some twenty beats, about a second."""
 
 
 class Pulse:
@@ -30,13 +31,11 @@ class Pulse:
         self._due = 0.0
         self._waiting = 0
         self._late = 0.0
-        self._late_at = -math.inf
 
     @property
     def lag_s(self) -> float:
-        """By how much the event loop was behind at its worst in the last seconds."""
-        recent = asyncio.get_running_loop().time() - self._late_at < LAG_WINDOW_S
-        return self._late if recent else 0.0
+        """By how much the event loop is behind: smoothed, so that a single stall weighs little."""
+        return self._late
 
     async def next(self) -> None:
         """Wait for the next beat. Nobody waiting, no beat: an idle server sleeps."""
@@ -52,10 +51,8 @@ class Pulse:
         await beat.wait()
 
     def _strike(self) -> None:
-        now = asyncio.get_running_loop().time()
-        late = now - self._due
-        if late >= self._late or now - self._late_at >= LAG_WINDOW_S:
-            self._late, self._late_at = late, now
+        late = max(0.0, asyncio.get_running_loop().time() - self._due)
+        self._late += (late - self._late) * SMOOTHING
         self._armed = False
         self._beat.set()
         self._beat = asyncio.Event()

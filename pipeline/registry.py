@@ -84,15 +84,15 @@ class CallRegistry:
         Raises:
             AtCapacity: finals would come too late.
         """
-        limit = self._settings.limits.max_final_latency_ms / 1000
+        limit = self._settings.limits.max_final_wait_ms / 1000
         lag = self._engines.pulse.lag_s
         if not limit or not self._calls:
             return
-        predicted = self._engines.scheduler.predicted_final_s(len(self._calls), lag)
+        predicted = self._engines.scheduler.predicted_wait_s(len(self._calls), lag)
         if predicted > limit:
             raise AtCapacity(
-                f"with one more call than {len(self._calls)}, finals would take {predicted * 1000:.0f} ms, "
-                f"more than {limit * 1000:.0f} (limits.max_final_latency_ms); try another server"
+                f"with one more call than {len(self._calls)}, finals would wait {predicted * 1000:.0f} ms, "
+                f"more than {limit * 1000:.0f} (limits.max_final_wait_ms); try another server"
             )
 
     def _resume(self, spec: CallSpec) -> CallSession:

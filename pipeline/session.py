@@ -214,7 +214,11 @@ class CallSession:
         """
         context = self.context
         channels: list[ChannelQueue] = [asyncio.Queue(CHANNEL_ITEMS) for _ in self.spec.roles]
-        inboxes = Inboxes(affect=self._affect_inbox, diarize=Inbox(VOICE_ITEMS), advise=TurnInbox())
+        affects, voices = self._affect_inbox, Inbox(VOICE_ITEMS)
+        feels = self._engines.emotion is not None or self._engines.alerts is not None
+        knows = self._engines.voices is not None or self.recording is not None
+        listening = tuple(inbox for inbox, wanted in ((affects, feels), (voices, knows)) if wanted)
+        inboxes = Inboxes(affect=affects, diarize=voices, advise=TurnInbox(), listening=listening)
         self._diarize = Diarize(
             context,
             DiarizeSettings(

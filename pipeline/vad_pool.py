@@ -68,12 +68,15 @@ class VadPool:
     ) -> None:
         try:
             results = await loop.run_in_executor(self._thread, self._engine.accept, parts)
+            for future, result in zip(futures, results, strict=True):
+                if not future.done():
+                    future.set_result(result)
+        except asyncio.CancelledError:
+            for future in futures:
+                future.cancel()
+            raise
         except Exception as error:  # noqa: BLE001 (an engine may raise anything; it belongs to the calls)
             self._metrics.failures.labels("vad").inc()
             for future in futures:
                 if not future.done():
                     future.set_exception(error)
-            return
-        for future, result in zip(futures, results, strict=True):
-            if not future.done():
-                future.set_result(result)

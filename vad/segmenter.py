@@ -27,7 +27,8 @@ class SegmenterSettings:
         pre_roll_ms: audio kept before the first speech frame.
         post_roll_ms: audio kept behind the last speech frame.
         speculate_ms: silence after which the final may be computed ahead.
-        finished_ms: silence that ends an utterance whose words are a whole sentence.
+        finished_ms: silence that ends an utterance whose words are a whole sentence; at least speculate_ms,
+            at most hangover_ms.
         hangover_ms: silence that ends any other.
         hold_open_ms: the same while the speaker is in the middle of a sentence (a filler).
         max_utterance_ms: longest utterance; a longer one is cut at its best pause.
@@ -49,8 +50,8 @@ class SegmenterSettings:
     def __post_init__(self) -> None:
         if not 0.0 < self.offset <= self.onset < 1.0:
             raise ValueError("vad: need 0 < offset <= onset < 1")
-        if not self.speculate_ms <= self.finished_ms <= self.hangover_ms <= self.hold_open_ms:
-            raise ValueError("vad: need speculate_ms <= finished_ms <= hangover_ms <= hold_open_ms")
+        if not self.speculate_ms <= self.hangover_ms <= self.hold_open_ms:
+            raise ValueError("vad: need speculate_ms <= hangover_ms <= hold_open_ms")
         if self.cut_search_ms >= self.max_utterance_ms:
             raise ValueError("vad: need cut_search_ms < max_utterance_ms")
 
@@ -127,7 +128,7 @@ class Segmenter:
         self._hangover = _frames(settings.hangover_ms)
         self._waits = {
             Expect.SILENCE: self._hangover,
-            Expect.END: _frames(settings.finished_ms),
+            Expect.END: _frames(min(max(settings.finished_ms, settings.speculate_ms), settings.hangover_ms)),
             Expect.MORE: _frames(settings.hold_open_ms),
         }
         self._longest = _frames(settings.max_utterance_ms)
@@ -150,9 +151,9 @@ class Segmenter:
         """First sample of the open utterance, if there is one."""
         return self._start
 
-    def expect(self, what: Expect) -> None:
-        """Take a hint from the words so far; it holds until the speaker goes on."""
-        if self._start is not None:
+    def expect(self, what: Expect, start: int) -> None:
+        """Take a hint from the words of the utterance that began at ``start``, until the speaker goes on."""
+        if self._start == start:  # not for the next one, if the words came late
             self._expect = what
 
     def accept(self, probability: float) -> list[SegmentEvent]:

@@ -32,7 +32,7 @@ from benchmarks.serving.processes import TRANSCRIPTS_ONLY, yuetone
 
 RESOLUTION = 0.08
 """The search ends when good and bad N are this close, as a share."""
-NO_REFUSAL = {"YUETONE_LIMITS__MAX_FINAL_LATENCY_MS": "0"}
+NO_REFUSAL = {"YUETONE_LIMITS__MAX_FINAL_WAIT_MS": "0"}
 """Admission would hide the limit that is looked for."""
 
 Try = Callable[[int], Awaitable[dict[str, Any]]]

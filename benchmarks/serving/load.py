@@ -100,6 +100,6 @@ async def _send(
             sequence=sequence, offset_ms=first * 1000 // RATE, data=data[2 * first : 2 * last]
         )
         await call.write(pb.StreamCallRequest(audio=audio))
-        record.sent.append((last * 1000 // RATE, time.monotonic()))
+        record.sent.append((last * 1000 // RATE, due))  # our own delay counts against the server
     await call.write(pb.StreamCallRequest(end_call=audio_pb2.EndCall()))
     await call.done_writing()

@@ -80,10 +80,11 @@ class Timeline:
             CallTooLong: the chunk ends behind the longest call.
         """
         expected = sequence if self._next_sequence is None else self._next_sequence
-        if sequence < expected:
+        if sequence + count <= expected:
             return Placed(late=True)
-        jumped = sequence - expected
+        jumped = max(0, sequence - expected)
         missing, skip = self._shift(jumped, size, offset_ms)
+        skip = max(skip, size * max(0, expected - sequence) // count)  # what of a run was heard already
         if self._received + missing + size > self._max_samples:
             raise CallTooLong(
                 f"audio passes the longest call of {self._max_samples // self._rate} s (limits.max_call_s)"

@@ -50,14 +50,18 @@ class Joiner:
         self._bytes = BYTES_PER_SAMPLE[spec.codec]
         self._rate = spec.sample_rate
         self._channels = len(spec.roles)
-        # What a resumed call repeats is judged message by message.
-        self._expected: dict[int | None, int | None] = {} if spec.resume is None else {None: None}
-        self._resumed = spec.resume is not None
+        self._first = 0 if spec.resume is None else None
+        self._expected: dict[int | None, int] = {}
         self._waiting: list[AudioChunk] = []
 
     def add(self, chunk: AudioChunk) -> None:
         """Keep a message of audio for the next :meth:`take`."""
         self._waiting.append(chunk)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something to take."""
+        return bool(self._waiting)
 
     @property
     def full(self) -> bool:
@@ -70,12 +74,13 @@ class Joiner:
         out = []
         for message in joined(waiting, self._next, self._length_ms, MAX_MESSAGE_BYTES):
             if isinstance(message, AudioChunk):
-                self._expected[message.channel] = message.sequence + message.count
+                behind = message.sequence + message.count
+                self._expected[message.channel] = max(behind, self._expected.get(message.channel, 0))
                 out.append(_message(message))
         return out
 
     def _next(self, channel: int | None) -> int | None:
-        return None if self._resumed else self._expected.get(channel, 0)
+        return self._expected.get(channel, self._first)
 
     def _length_ms(self, chunk: AudioChunk) -> float | None:
         size = self._bytes * (self._channels if chunk.channel is None else 1)
@@ -119,7 +124,8 @@ class Forwarder(grpc.GenericRpcHandler):
                 await context.write(answer)
             await self._conclude(call, context)
         except grpc.aio.AioRpcError as error:
-            await context.abort(error.code(), error.details() or UNREACHABLE)
+            unreachable = error.code() is grpc.StatusCode.UNAVAILABLE  # its text would name our socket
+            await context.abort(error.code(), UNREACHABLE if unreachable else error.details() or "")
         finally:
             sender.cancel()
             await asyncio.gather(sender, return_exceptions=True)
@@ -174,8 +180,9 @@ class Forwarder(grpc.GenericRpcHandler):
                 await asyncio.gather(flusher, return_exceptions=True)
 
     async def _flush_soon(self, joiner: Joiner, call: Any, writing: asyncio.Lock) -> None:
-        await self._pulse.next()
-        await _flush(joiner, call, writing)
+        while joiner.waiting:
+            await self._pulse.next()
+            await _flush(joiner, call, writing)
 
 
 async def _flush(joiner: Joiner, call: Any, writing: asyncio.Lock) -> None:

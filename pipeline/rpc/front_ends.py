@@ -7,18 +7,22 @@ import contextlib
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import structlog
 
 from asr import AsrEngine
-from pipeline.config import Settings
+from pipeline.config import ServerSettings, Settings
 from pipeline.errors import SettingsError
-from pipeline.rpc.server import Server, serve
+from pipeline.rpc.server import Server, plain, serve
 
 AGAIN_S = 1.0
 """Before a front end that died is started again."""
+PATIENCE = 10
+"""Looks at a port that is taken, a quarter of a second apart."""
 LEAVE_S = 10.0
 """For a front end to end by itself."""
 
@@ -35,9 +39,7 @@ def reserved_port(host: str, port: int) -> Iterator[int]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bare = host.strip("[]")
     try:
-        with socket.socket(family) as probe:  # without sharing: another server there would be found
-            probe.bind((bare, port))
-            port = probe.getsockname()[1]
+        port = _free(family, bare, port)
         held = socket.socket(family)
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         held.bind((bare, port))
@@ -48,6 +50,23 @@ def reserved_port(host: str, port: int) -> Iterator[int]:
         ) from error
     with held:
         yield port
+
+
+def _free(family: socket.AddressFamily, host: str, port: int) -> int:
+    """Return ``port``, or a free one for 0; front ends of before may need a moment to leave it."""
+    for attempt in range(PATIENCE):
+        with socket.socket(family) as probe:  # without sharing: another server there is found
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of before do no harm
+            try:
+                probe.bind((host, port))
+                probe.listen(1)
+            except OSError:
+                if attempt == PATIENCE - 1:
+                    raise
+                time.sleep(0.25)
+            else:
+                return int(probe.getsockname()[1])
+    return port
 
 
 async def serve_behind(
@@ -73,53 +92,91 @@ async def serve_behind(
         inside = outside.model_copy(
             update={"host": core, "tls_certificate": None, "tls_key": None, "tls_client_ca": None}
         )
-        up = asyncio.Event()
-        stopping: list[Server] = []
+        try:
+            await _run(settings, inside, (told, core, port), ready, factory, signals=signals)
+        except BaseExceptionGroup as group:
+            raise plain(group) from group
 
-        def listening(server: Server) -> None:
-            server.port = port
-            stopping.append(server)
-            up.set()
 
-        async with asyncio.TaskGroup() as tasks:
-            main = tasks.create_task(
-                serve(
-                    settings.model_copy(update={"server": inside}),
-                    ready=listening, factory=factory, signals=signals,
-                ),
-                name="server behind",
-            )  # fmt: skip
-            waiting = tasks.create_task(up.wait(), name="up")
-            await asyncio.wait([main, waiting], return_when=asyncio.FIRST_COMPLETED)
-            waiting.cancel()
-            fronts = [
-                tasks.create_task(_keep(told, core, number), name=f"front end {number}")
-                for number in range(outside.front_ends if up.is_set() else 0)
+async def _run(
+    settings: Settings,
+    inside: ServerSettings,
+    where: tuple[Path, str, int],
+    ready: Callable[[Server], None] | None,
+    factory: Callable[[], AsrEngine] | None,
+    *,
+    signals: bool,
+) -> None:
+    """Run the server behind, then the front ends, until the server ends."""
+    told, core, port = where
+    up: asyncio.Future[Server] = asyncio.get_running_loop().create_future()
+    behind = settings.model_copy(update={"server": inside})
+    async with asyncio.TaskGroup() as tasks:
+        main = tasks.create_task(
+            serve(behind, ready=up.set_result, factory=factory, signals=signals), name="server behind"
+        )
+        waiting: list[asyncio.Future[Any]] = [main, up]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if not up.done():
+            return
+        server = up.result()
+        server.port = port
+        fronts: list[asyncio.Task[None]] = []
+        try:
+            first = await asyncio.gather(
+                *(_start(told, core) for _ in range(settings.server.front_ends)), return_exceptions=True
+            )
+            if failed := [error for error in first if isinstance(error, BaseException)]:
+                await asyncio.gather(*(_end(p) for p in first if not isinstance(p, BaseException)))
+                raise failed[0]
+            fronts += [
+                tasks.create_task(_keep(process, told, core, number), name=f"front end {number}")
+                for number, process in enumerate(first)
+                if not isinstance(process, BaseException)
             ]
-            if up.is_set():
-                _log.info("serving", port=port, front_ends=outside.front_ends)
-                if ready:
-                    ready(stopping[0])
+            _log.info("serving", port=port, front_ends=len(fronts))
+            if ready:
+                ready(server)
             await asyncio.wait([main])
+        finally:
+            server.stop()
             for task in fronts:
                 task.cancel()
 
 
-async def _keep(told: Path, core: str, number: int) -> None:
+async def _start(told: Path, core: str) -> asyncio.subprocess.Process:
+    """Start a front end; return it once it listens.
+
+    Raises:
+        SettingsError: it ended before that; it has told why on standard error.
+    """
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "pipeline.rpc.front_end", str(told), core,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    listens = False
+    try:
+        listens = bool(process.stdout and await process.stdout.readline())
+    finally:
+        if not listens:
+            await _end(process)
+    if not listens:
+        raise SettingsError("a front end cannot start; the line above says why")
+    return process
+
+
+async def _keep(process: asyncio.subprocess.Process, told: Path, core: str, number: int) -> None:
     """Keep one front end running until cancelled."""
     while True:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "pipeline.rpc.front_end", str(told), core,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        )  # fmt: skip
         try:
-            if process.stdout and await process.stdout.readline():
-                _log.info("front end listening", number=number)
             await process.wait()
         finally:
             await _end(process)
         _log.error("front end ended; it is started again", number=number, code=process.returncode)
         await asyncio.sleep(AGAIN_S)
+        with contextlib.suppress(SettingsError):  # tried again, and told again
+            process = await _start(told, core)
+            _log.info("front end listening", number=number)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

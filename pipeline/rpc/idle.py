@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 
 from pipeline.errors import CallError, IdleTimeout
@@ -24,7 +25,11 @@ class IdleWatch:
         self._timer = self._loop.call_later(wait_s, self._look)
 
     def heard(self) -> None:
-        """A message came."""
+        """A message came, and is being taken."""
+        self._last = math.inf  # however long that takes: it is not the client who is silent
+
+    def taken(self) -> None:
+        """The next message may come."""
         self._last = self._loop.time()
 
     def wait(self, wait_s: float) -> None:
@@ -38,9 +43,9 @@ class IdleWatch:
         self._timer.cancel()
 
     def _look(self) -> None:
-        silent = self._loop.time() - self._last
+        silent = self._loop.time() - self._last  # -inf while a message is being taken
         if silent < self._wait_s:
-            self._timer = self._loop.call_later(self._wait_s - silent, self._look)
+            self._timer = self._loop.call_later(self._wait_s - max(0.0, silent), self._look)
             return
         self._tell(
             IdleTimeout(f"nothing came for {self._wait_s:.0f} s (limits.idle_timeout_s); send Ping, or Pause")

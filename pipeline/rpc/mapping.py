@@ -119,8 +119,8 @@ def _resume_point(point: audio_pb2.ResumePoint) -> ev.ResumePoint:
     return ev.ResumePoint(session_id=point.session_id, last_server_seq=point.last_server_seq)
 
 
-def client_message(request: call_service_pb2.StreamCallRequest) -> ev.ClientMessage:
-    """Return a message behind the first one.
+def client_message(request: call_service_pb2.StreamCallRequest, *, joined: bool = False) -> ev.ClientMessage:
+    """Return a message behind the first one; ``joined`` where Audio.joined counts (from front ends).
 
     Raises:
         InvalidRequest: a second StartCall, an empty message, or a field out of range.
@@ -136,7 +136,7 @@ def client_message(request: call_service_pb2.StreamCallRequest) -> ev.ClientMess
             offset_ms=audio.offset_ms if audio.HasField("offset_ms") else None,
             channel=audio.channel if audio.HasField("channel") else None,
             arrived=time.monotonic(),
-            count=_joined(audio.joined),
+            count=_joined(audio.joined) if joined else 1,
         )
     if kind == "control":
         return _control(request.control)
@@ -147,7 +147,7 @@ def client_message(request: call_service_pb2.StreamCallRequest) -> ev.ClientMess
 
 def _joined(messages: int) -> int:
     if not 0 <= messages <= MAX_JOINED:
-        raise InvalidRequest(f"Audio.joined is for front ends, from 0 to {MAX_JOINED}; leave it out")
+        raise InvalidRequest(f"Audio.joined is from 0 to {MAX_JOINED}")
     return max(1, messages)
 
 

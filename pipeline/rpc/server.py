@@ -153,7 +153,7 @@ async def serve(
             for task in (worker, *others):
                 task.cancel()
     except BaseExceptionGroup as group:
-        raise _plain(group) from group
+        raise plain(group) from group
     finally:
         await _close(engines)
         _log.info("stopped")
@@ -271,7 +271,7 @@ async def _reload_rules(settings: Settings, engines: Engines) -> dict[str, str]:
     return {}
 
 
-def _plain(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def plain(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """Return what the operator can mend as one plain error, anything else as it is."""
     leaves = list(_leaves(group))
     for error in leaves:

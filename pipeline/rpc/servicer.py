@@ -46,6 +46,7 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
         self._settings = settings
         self._engines = engines
         self._watchers = 0
+        self._behind = settings.server.host.startswith("unix:")  # front ends put messages together
         limits = settings.limits
         self._limits = pb.Limits(
             max_chunk_bytes=limits.max_chunk_bytes,
@@ -124,13 +125,14 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
                     await asyncio.sleep(END_OF_STREAM_S)
                     session.close("client")
                     return
-                message = mapping.client_message(request)
+                message = mapping.client_message(request, joined=self._behind)
                 if isinstance(message, EndCall):
                     session.close(message.reason)
                     return
                 if isinstance(message, Pause | Resume):
                     watch.wait(limits.hold_timeout_s if isinstance(message, Pause) else limits.idle_timeout_s)
                 await session.mailbox.put(message)
+                watch.taken()
         except CallError as error:
             session.fail(error)
         except grpc.aio.UsageError:

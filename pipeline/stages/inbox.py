@@ -85,14 +85,26 @@ class TurnInbox:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inboxes:
-    """Of the stages that assist; none makes the transcript wait."""
+    """Of the stages that assist; none makes the transcript wait.
+
+    Attributes:
+        affect: emotion and alerts.
+        diarize: who speaks.
+        advise: suggestions.
+        listening: those that want the sound too; waking the others for it would cost more than the wire.
+    """
 
     affect: Inbox
     diarize: Inbox
     advise: TurnInbox
+    listening: tuple[Inbox, ...]
 
     def offer(self, channel: int, item: InboxItem | Partly) -> None:
         """Tell every stage what it wants to know."""
+        if isinstance(item, AudioBlock):
+            for inbox in self.listening:
+                inbox.offer(channel, item)
+            return
         if isinstance(item, Heard | Partly | Close):
             self.advise.offer(channel, item)
         if not isinstance(item, Partly):

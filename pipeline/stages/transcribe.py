@@ -64,7 +64,7 @@ class Transcribe:
         self,
         context: CallContext,
         channel: int,
-        expect: Callable[[Expect], None],
+        expect: Callable[[Expect, int], None],
         tasks: asyncio.TaskGroup,
         tell: Callable[[Heard | Partly | Close], None],
     ) -> None:
@@ -150,6 +150,9 @@ class Transcribe:
             return
         if utterance is not self._open or not result.text:
             return
+        if not result.words and window[0] > utterance.start:  # another model, without times: from the start
+            utterance.committed = Committed(utterance.start)
+            return
         if result.words:
             result = replace(result, text=utterance.committed.take(result.words, window))
         end = window[1]
@@ -204,9 +207,9 @@ class Transcribe:
         result = await self._recognise(request)
         waiting = utterance is self._open and not utterance.speaking
         if waiting and (is_unfinished(result.text) or ends_in_short_digits(result.text)):
-            self._expect(Expect.MORE)
+            self._expect(Expect.MORE, utterance.start)
         elif waiting and is_finished(result.text):
-            self._expect(Expect.END)
+            self._expect(Expect.END, utterance.start)
         return result
 
     def _resume(self) -> None:

@@ -73,7 +73,6 @@ def test_the_bundled_head_writes_what_is_said_with_times() -> None:
     starts = [word.start for word in live.words]
     assert starts == sorted(starts)
     assert starts[-1] < len(request.pcm)
-    assert by_head.bucket(request) == by_head.bucket(AsrRequest(pcm=speech_16k()[:9000], final=False))
     assert WhisperEngine(directory)._head is None, "the bundled model declares its decoder"
 
 
@@ -130,3 +129,22 @@ def test_the_window_never_begins_before_the_utterance() -> None:
         committed.take(words("一二三四五六七八九十", 0), (50_000, 90_000))
     assert committed.window_start >= 50_000 - LEAD
     assert committed.window_start >= 50_000
+
+
+def test_half_a_head_is_told_too(tmp_path: Path) -> None:
+    head(2).save(tmp_path)
+    whole = (tmp_path / "ctc.npz").read_bytes()
+    for damaged in (b"", whole[: len(whole) // 2]):
+        (tmp_path / "ctc.npz").write_bytes(damaged)
+        with pytest.raises(ModelError, match="partials"):
+            read_head(tmp_path, D)
+    with np.load(_written(tmp_path, whole)) as file:
+        arrays = dict(file)
+    np.savez(tmp_path / "ctc.npz", **{**arrays, "outer": np.zeros((D, 5), np.float16)})
+    with pytest.raises(ModelError, match="another model"):
+        read_head(tmp_path, D)
+
+
+def _written(folder: Path, data: bytes) -> Path:
+    (folder / "whole.npz").write_bytes(data)
+    return folder / "whole.npz"

@@ -278,20 +278,23 @@ async def test_an_agent_watches_the_call() -> None:
 
 
 async def test_a_call_that_would_make_all_finals_late_is_refused_and_those_in_progress_go_on() -> None:
-    chosen = settings(limits={"max_final_latency_ms": 100})
-    async with running(chosen, FakeEngine(seconds=0.25)) as run:
-        call = run.stub.StreamCall()
-        await call.write(start("first"))
-        for message in chunks(demo_bytes(40)):
-            await call.write(message)
-        seen = 0
-        while seen < 6:
-            answer = await take(call)
-            seen += answer.HasField("transcript") and answer.transcript.is_final
-        status, text, kinds = await refused(run, [start("second")])
+    chosen = settings(limits={"max_final_wait_ms": 100})
+    async with running(chosen, FakeEngine(seconds=0.15)) as run:
+        calls = [run.stub.StreamCall() for _ in range(4)]
+        for number, call in enumerate(calls):
+            await call.write(start(f"call-{number}"))
+            for message in chunks(demo_bytes(40)):
+                await call.write(message)
+        for call in calls:
+            seen = 0
+            while seen < 4:
+                answer = await take(call)
+                seen += answer.HasField("transcript") and answer.transcript.is_final
+        status, text, kinds = await refused(run, [start("one-too-many")])
         assert status is grpc.StatusCode.RESOURCE_EXHAUSTED
-        assert "limits.max_final_latency_ms" in text
+        assert "limits.max_final_wait_ms" in text
         assert kinds == ["error"]
-        await call.write(end())
-        await call.done_writing()
-        assert (await rest(call))[-1].HasField("ended")
+        for call in calls:
+            await call.write(end())
+            await call.done_writing()
+            assert (await rest(call))[-1].HasField("ended")

@@ -121,3 +121,15 @@ async def test_signals_to_the_group_leave_front_ends_to_the_server_and_they_go_w
             assert told.model_ready
         assert front_end_pids() == [pid]
     assert front_end_pids() == []
+
+
+async def test_what_is_wrong_with_the_settings_is_one_plain_error(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.pem"
+    broken.write_text("not a certificate")
+    for wrong in (
+        settings(server={"front_ends": 1}, asr={"model": str(tmp_path / "nothing")}),
+        settings(server={"front_ends": 2, "tls_certificate": broken, "tls_key": broken}),
+    ):
+        with pytest.raises(SettingsError):
+            await asyncio.wait_for(serve_behind(wrong, signals=False), 60)
+    assert front_end_pids() == []

@@ -70,7 +70,7 @@ async def stage(text: str) -> AsyncIterator[Stage]:
     context = CallContext(SPEC, ProfileSettings(), LimitSettings(), scheduler, Metrics())
     under_test = Stage(engine, context)
 
-    def expect(what: Expect) -> None:
+    def expect(what: Expect, _start: int) -> None:
         under_test.held += what is Expect.MORE
         under_test.ended += what is Expect.END
 

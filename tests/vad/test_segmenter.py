@@ -59,7 +59,7 @@ def test_pause_inside_a_sentence_resumes() -> None:
 def test_hold_open_waits_longer_and_only_for_this_pause() -> None:
     segmenter = Segmenter(SegmenterSettings())
     feed(segmenter, (0.9, 20), (0.0, 7))
-    segmenter.expect(Expect.MORE)
+    segmenter.expect(Expect.MORE, segmenter.open_since or 0)
     assert not any(isinstance(event, SpeechEnded) for event in feed(segmenter, (0.0, 20)))
     feed(segmenter, (0.9, 10))
     assert any(isinstance(event, SpeechEnded) for event in feed(segmenter, (0.0, 14)))
@@ -102,7 +102,7 @@ def test_utterances_never_overlap_and_always_end(probabilities: list[float], see
     for index, probability in enumerate(probabilities):
         events += segmenter.accept(probability)
         if (seed >> (index % 32)) & 1 and index % 97 == 0:
-            segmenter.expect(Expect.MORE)
+            segmenter.expect(Expect.MORE, segmenter.open_since or 0)
     events += segmenter.flush()
     last_end, is_open = 0, False
     for event in events:
@@ -125,3 +125,28 @@ def test_what_a_cut_leaves_behind_never_ends_before_it_begins() -> None:
     ends = [event for event in events if isinstance(event, SpeechEnded)]
     assert len(ends) == 2, "cut at its length while silent, and then the rest"
     assert all(event.start <= event.speech_end <= event.end for event in ends)
+
+
+def test_a_whole_sentence_ends_sooner_and_late_words_change_nothing_of_the_next() -> None:
+    settings = SegmenterSettings()
+    segmenter = Segmenter(settings)
+    began, paused = feed(segmenter, (0.9, 40), (0.0, 5))
+    assert isinstance(began, SpeechBegan)
+    assert isinstance(paused, SpeechPaused)
+    segmenter.expect(Expect.END, began.start)
+    (ended,) = feed(segmenter, (0.0, 3))
+    assert isinstance(ended, SpeechEnded)
+    assert ended.end == paused.end, "what was computed ahead must be what is published"
+    (second,) = feed(segmenter, (0.9, 40))
+    assert isinstance(second, SpeechBegan)
+    segmenter.expect(Expect.END, began.start)  # the first utterance's words, too late
+    assert [type(event) for event in feed(segmenter, (0.0, 8))] == [SpeechPaused]
+
+
+@pytest.mark.parametrize("finished", [0, 10_000])
+def test_finished_ms_is_kept_between_its_neighbours(finished: int) -> None:
+    segmenter = Segmenter(SegmenterSettings(finished_ms=finished))
+    (began, _paused) = feed(segmenter, (0.9, 40), (0.0, 5))
+    segmenter.expect(Expect.END, began.start)
+    ended = feed(segmenter, (0.0, 9))
+    assert [type(event) for event in ended] == [SpeechEnded]

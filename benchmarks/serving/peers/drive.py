@@ -103,7 +103,7 @@ async def _send(socket: Any, system: str, pcm: Any, record: dict[str, Any]) -> N
         await socket.send(
             piece.tobytes() if system == "whisperlivekit" else (piece.astype(np.float32) / 32768).tobytes()
         )
-        record["sent"].append([last * 1000 // 16_000, time.monotonic()])
+        record["sent"].append([last * 1000 // 16_000, due])
     before: object = None
     quiet = 0
     end = time.monotonic() + LATEST_S

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import statistics
 import sys
 from collections.abc import Sequence
@@ -83,6 +84,7 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
     """Measure all systems in turn, as many rounds as asked."""
     pool = speeches(options)
     own, server = split_cores()
+    os.sched_setaffinity(0, own)
     systems: dict[str, list[dict[str, Any]]] = {name: [] for name in [YUETONE, *(p.name for p in PEERS)]}
     for _ in range(options.rounds):
         for peer in PEERS:
@@ -124,6 +126,8 @@ def main() -> None:
     parser.add_argument("--start", type=int, default=16, help="first number of streams for Yuetone")
     parser.add_argument("--name", default="peers", help="of the result")
     options = parser.parse_args()
+    if options.chunk_ms != 20 or options.device != "cpu" or options.everything or options.no_pin:
+        parser.error("peers compares on one CPU core, at 20 ms, transcripts only")
     if options.set_up:
         set_up(options.set_up)
         print(json.dumps(versions(options.set_up)))

@@ -87,11 +87,13 @@ def started_head(
     """Return a head for all tokens of ``texts``, its rows from ``start`` where that has them.
 
     Raises:
-        FinetuneError: ``start`` is of another model.
+        FinetuneError: ``start`` has no heads, or those of another model.
     """
     seen = {token for text in texts for token in engine.tokens_of(without_pauses(text))}
-    if start is None or not (start / HEADS).is_file():
+    if start is None:
         return Head(sorted(seen), width, inner)
+    if not (start / HEADS).is_file():
+        raise FinetuneError(f"no {HEADS} in {start}; leave out --start to begin at random")
     weights = load_file(start / HEADS)
     weight, bias = weights["ctc_head.weight"].float(), weights["ctc_head.bias"].float()
     if weight.shape[1] != width or max(seen) >= len(weight) - 1:

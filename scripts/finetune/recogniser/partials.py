@@ -18,9 +18,9 @@ from torch import nn
 
 from asr.base import AsrRequest
 from asr.ctc import CtcHead
-from asr.directory import ModelDirectory
+from asr.directory import DECLARATION, ModelDirectory
 from asr.whisper import WhisperEngine
-from scripts.finetune.frame.folders import building, write_json
+from scripts.finetune.frame.folders import building, write_json, write_text
 from scripts.finetune.frame.manifest import Manifest, read_manifest
 from scripts.finetune.recogniser.decoding import character_error_rate
 from scripts.finetune.recogniser.head import (
@@ -50,7 +50,7 @@ class HeadOptions:
         rate: peak learning rate.
         inner: width of the head's own layer; 0 leaves it out.
         batch_states: encoder states a step.
-        start: folder with the heads that a training left; None to look for one, and begin at random without.
+        start: folder with the heads that a training left; None begins at random.
         seed: of order and first weights.
         threads: of torch; 0 lets it choose.
     """
@@ -131,8 +131,17 @@ def add_head(
             engine.transcribe([AsrRequest(pcm=dev.pcm(u), final=True)])[0].text for u in dev.utterances
         ]
         facts["cer_decoder"] = round(character_error_rate([u.text for u in dev.utterances], written), 5)
+        best = "ctc" if facts["cer"] <= facts["cer_decoder"] + MUCH_WORSE else "decoder"
+        _declare(folder / DECLARATION, best)
         write_json(folder / "partials.json", {"options": settings, **facts})
     return facts
+
+
+def _declare(path: Path, best: str) -> None:
+    """Set what reads partials best in a model's declaration."""
+    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
+    kept = [line for line in lines if not line.startswith("partials")]
+    write_text(path, "\n".join([*kept, f'partials = "{best}"']) + "\n")
 
 
 def keep_head(engine: WhisperEngine, linear: nn.Linear, dev: Manifest, folder: Path) -> dict[str, float]:

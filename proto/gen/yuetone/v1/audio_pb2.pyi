@@ -264,7 +264,7 @@ class Audio(google.protobuf.message.Message):
     channel: builtins.int
     """index of the only channel in data; absent means all, interleaved"""
     joined: builtins.int
-    """messages that a front end put together in this one; senders leave it out"""
+    """messages that a front end put together in this one; ignored from all others"""
     def __init__(
         self,
         *,
