@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import dataclass, replace
 
 import ctranslate2
 import numpy as np
@@ -23,6 +22,7 @@ from asr.directory import ModelDirectory
 from asr.features import HOP_SAMPLES, LogMel
 from asr.guards import MIN_SAMPLES, inaudible
 from asr.language import whisper_code
+from asr.options import WhisperOptions
 from asr.partials import PartialReader
 from asr.pooling import on_host, own_states, with_states
 from asr.text.characters import fold_variants, to_traditional
@@ -34,28 +34,6 @@ BUCKET_SAMPLES = SAMPLE_RATE // 2
 MAX_SAMPLES = 30 * SAMPLE_RATE
 DOUBT = -0.5
 """Mean token log-probability below which a text with hotwords is compared with one without."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WhisperOptions:
-    """How to run the model.
-
-    Attributes:
-        device: ``cpu``, ``cuda`` or ``auto``.
-        compute_type: of CTranslate2; ``default`` keeps that of the directory.
-        threads: CPU threads of one inference; 0 lets CTranslate2 choose.
-        beam_size: of finals; partials are greedy.
-        partials: ``ctc`` reads partials with the model's CTC head, ``decoder`` with its decoder, ``auto``
-            with what the model declares, else with the head if there is one.
-        guards: thresholds against invented text.
-    """
-
-    partials: Literal["auto", "ctc", "decoder"] = "auto"
-    device: str = "cpu"
-    compute_type: str = "default"
-    threads: int = 1
-    beam_size: int = 5
-    guards: guards.GuardSettings = field(default_factory=guards.GuardSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,9 +25,9 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from asr.guards import GuardSettings
 from emotion import AgitationSettings
 from pipeline.errors import SettingsError
+from pipeline.sections.asr import AsrSettings, PartialSettings
 from pipeline.sections.base import Section
 from pipeline.sections.diarization import DiarizationSettings, ProfileDiarizationSettings
 from pipeline.sections.suggest import ProfileSuggestSettings, SuggestSettings
@@ -92,40 +92,6 @@ class LimitSettings(Section):
         description="ms that finals wait, predicted, from which new calls are refused; 0 never",
     )
     overload_lag_s: float = Field(3.0, gt=0, description="s of lag from which Health says overloaded")
-
-
-class AsrSettings(Section):
-    """Which recogniser, and how to run it."""
-
-    model: str = Field("auto", description="registry name, directory, or auto")
-    models_dir: Path = Field(
-        Path("~/.local/share/yuetone/models"), description="where 'yuetone models' keeps models"
-    )
-    device: Literal["cpu", "cuda", "auto"] = Field("cpu", description="where to run")
-    compute_type: str = Field("default", description="of CTranslate2: int8, float16, float32, default …")
-    threads: int = Field(1, ge=0, description="CPU threads of one inference; 0 lets CTranslate2 choose")
-    beam_size: int = Field(5, ge=1, le=20, description="of finals; partials are greedy")
-    partials: Literal["auto", "ctc", "decoder"] = Field(
-        "auto",
-        description="what reads partials: its CTC head, its decoder, or what the model declares",
-    )
-    batch_wait_ms: float = Field(
-        0.0, ge=0, le=100, description="ms that a batch waits for company; useful on a GPU only, there 10"
-    )
-    max_batch: int = Field(8, ge=1, description="requests decoded together")
-    max_pending_finals: int = Field(
-        256, ge=1, description="finals waiting over all calls; callers wait beyond"
-    )
-    guards: GuardSettings = Field(GuardSettings(), description="thresholds against invented text")
-
-
-class PartialSettings(Section):
-    """When partials are made; all in ms of audio."""
-
-    enabled: bool = Field(True, description="False sends finals only")
-    first_ms: int = Field(640, ge=100, description="speech before the first partial")
-    every_ms: int = Field(640, ge=100, description="speech between partials")
-    slowest_ms: int = Field(1280, ge=100, description="the same under load")
 
 
 class EmotionSettings(Section):

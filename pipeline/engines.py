@@ -47,7 +47,8 @@ def asr_factory(settings: Settings, directory: ModelDirectory) -> Callable[[], A
     """Return what loads and warms the recogniser; slow, for a worker thread."""
 
     def build() -> AsrEngine:
-        from asr.whisper import WhisperEngine, WhisperOptions  # noqa: PLC0415 (loads CTranslate2)
+        from asr.options import WhisperOptions
+        from asr.whisper import WhisperEngine  # noqa: PLC0415 (loads CTranslate2)
 
         options = WhisperOptions(
             device=settings.asr.device,

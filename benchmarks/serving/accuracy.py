@@ -27,11 +27,12 @@ from numpy.typing import NDArray
 from asr.base import AsrRequest
 from asr.committing import Committed
 from asr.directory import ModelDirectory
+from asr.options import WhisperOptions
 from asr.registry import resolve
 from asr.text.reading import reading_form
 from asr.text.scoring import scoring_form
 from asr.text.spoken import normalize_spoken
-from asr.whisper import WhisperEngine, WhisperOptions
+from asr.whisper import WhisperEngine
 from benchmarks.facts import RESULTS, environment, write_result
 from benchmarks.serving.record import StreamRecord, Update
 from benchmarks.serving.speech import DEMO, RATE, demo_speech

@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 
 from asr.base import AsrRequest
 from asr.features import LogMel
+from asr.options import WhisperOptions
 from asr.registry import resolve
-from asr.whisper import WhisperEngine, WhisperOptions
+from asr.whisper import WhisperEngine
 from benchmarks.facts import environment, write_result
 from benchmarks.serving.measuring import (
     arguments,

@@ -17,7 +17,8 @@ import structlog
 from asr import AsrEngine
 from pipeline.config import ServerSettings, Settings
 from pipeline.errors import SettingsError
-from pipeline.rpc.server import Server, plain, serve
+from pipeline.rpc.failures import plain
+from pipeline.rpc.server import Server, serve
 
 AGAIN_S = 1.0
 """Before a front end that died is started again."""

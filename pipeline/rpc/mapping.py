@@ -136,19 +136,13 @@ def client_message(request: call_service_pb2.StreamCallRequest, *, joined: bool 
             offset_ms=audio.offset_ms if audio.HasField("offset_ms") else None,
             channel=audio.channel if audio.HasField("channel") else None,
             arrived=time.monotonic(),
-            count=_joined(audio.joined) if joined else 1,
+            count=min(MAX_JOINED, max(1, audio.joined)) if joined else 1,
         )
     if kind == "control":
         return _control(request.control)
     if kind == "end_call":
         return ev.EndCall(reason="client")
     raise InvalidRequest("StartCall comes once, first" if kind else "a message without content")
-
-
-def _joined(messages: int) -> int:
-    if not 0 <= messages <= MAX_JOINED:
-        raise InvalidRequest(f"Audio.joined is from 0 to {MAX_JOINED}")
-    return max(1, messages)
 
 
 def _control(control: audio_pb2.Control) -> ev.ClientMessage:

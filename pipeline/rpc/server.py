@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -35,10 +35,10 @@ from pipeline.pool import AsrScheduler, ServedModel
 from pipeline.pulse import Pulse
 from pipeline.registry import CallRegistry
 from pipeline.review.reviewer import Reviewer
+from pipeline.rpc.failures import plain
 from pipeline.rpc.listening import listening
 from pipeline.session import Engines
 from pipeline.vad_pool import VadPool
-from suggest.base import KnowledgeError
 
 FLUSH_S = 10.0
 """For the last finals of calls that are closed at the end of the grace period."""
@@ -269,27 +269,6 @@ async def _reload_rules(settings: Settings, engines: Engines) -> dict[str, str]:
     await asyncio.get_running_loop().run_in_executor(None, reload_phrases, settings)
     await asyncio.get_running_loop().run_in_executor(None, engines.book.reload)
     return {}
-
-
-def plain(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return what the operator can mend as one plain error, anything else as it is."""
-    leaves = list(_leaves(group))
-    for error in leaves:
-        if isinstance(error, SettingsError):
-            return error
-        if isinstance(error, ModelError):
-            return SettingsError(f"asr.model: {error}")
-        if isinstance(error, KnowledgeError):
-            return SettingsError(f"suggest: {error}")
-    return leaves[0] if len(leaves) == 1 else group
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error
 
 
 async def _drain(

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import structlog
 
 from asr import AsrRequest, Transcript
-from asr.agreement import LocalAgreement
 from asr.committing import Committed
 from asr.text.fillers import ends_in_short_digits, is_finished, is_unfinished
 from pipeline.events import SAMPLE_RATE, SpeechEdge, TranscriptEvent
@@ -19,6 +18,7 @@ from pipeline.stages.context import CallContext
 from pipeline.stages.heard import Heard, Partly
 from pipeline.stages.ingest import AudioBlock, Close
 from pipeline.stages.segment import SegmentQueue
+from pipeline.stages.utterance import Utterance
 from pipeline.stages.voices import VoiceAnswer, who_said
 from pipeline.stages.window import AudioWindow
 from vad.segmenter import EndReason, Expect, SpeechBegan, SpeechEnded, SpeechPaused, SpeechResumed
@@ -31,22 +31,6 @@ BUSY_QUEUE = 4
 _NOTHING_OF_ITS_OWN = Transcript(text="", language="", confidence=0.0, no_speech=1.0, rejected="echo")
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class _Utterance:
-    """An open utterance."""
-
-    id: str
-    start: int
-    revision: int = 0
-    next_partial: int = 0
-    shown: TranscriptEvent | None = None
-    agreement: LocalAgreement = field(default_factory=LocalAgreement)
-    committed: Committed
-    speaking: bool = True
-    speculated: asyncio.Task[Transcript] | None = None
-    speculated_end: int = 0
 
 
 class Transcribe:
@@ -74,7 +58,7 @@ class Transcribe:
         self._tasks = tasks
         self._tell = tell
         self._window = AudioWindow()
-        self._open: _Utterance | None = None
+        self._open: Utterance | None = None
         self._count = 0
         self._key = f"{context.spec.call_id}/{channel}"
 
@@ -108,7 +92,7 @@ class Transcribe:
     def _begin(self, began: SpeechBegan) -> None:
         self._count += 1
         settings = self._context.profile.partials
-        utterance = _Utterance(
+        utterance = Utterance(
             id=f"{self._channel}-{self._count}", start=began.start, committed=Committed(began.start)
         )
         utterance.next_partial = began.start + settings.first_ms * SAMPLE_RATE // 1000
@@ -127,7 +111,7 @@ class Transcribe:
 
     # ---------------------------------------------------------------- partials
 
-    def _ask_partial(self, utterance: _Utterance) -> None:
+    def _ask_partial(self, utterance: Utterance) -> None:
         settings, scheduler = self._context.profile.partials, self._context.scheduler
         if not settings.enabled or self._is_echo(utterance.start, self._window.end):
             return
@@ -140,7 +124,7 @@ class Transcribe:
         future.add_done_callback(functools.partial(self._show_partial, utterance, window))
 
     def _show_partial(
-        self, utterance: _Utterance, window: tuple[int, int], future: asyncio.Future[Transcript | None]
+        self, utterance: Utterance, window: tuple[int, int], future: asyncio.Future[Transcript | None]
     ) -> None:
         if future.cancelled() or future.exception() is not None:
             return  # counted by the scheduler; the final will tell
@@ -183,7 +167,7 @@ class Transcribe:
         if age is not None:
             self._context.metrics.partial_age.observe(age)
 
-    def _show(self, utterance: _Utterance, event: TranscriptEvent) -> None:
+    def _show(self, utterance: Utterance, event: TranscriptEvent) -> None:
         utterance.revision += 1
         utterance.shown = event
         self._context.emit(event)
@@ -203,7 +187,7 @@ class Transcribe:
             self._look_ahead(utterance, request), name=f"speculate {utterance.id}"
         )
 
-    async def _look_ahead(self, utterance: _Utterance, request: AsrRequest) -> Transcript:
+    async def _look_ahead(self, utterance: Utterance, request: AsrRequest) -> Transcript:
         result = await self._recognise(request)
         waiting = utterance is self._open and not utterance.speaking
         if waiting and (is_unfinished(result.text) or ends_in_short_digits(result.text)):
@@ -259,7 +243,7 @@ class Transcribe:
         return watch is not None and watch.is_echo(self._channel, start, end)
 
     def _publish(
-        self, utterance: _Utterance, ended: SpeechEnded, result: Transcript, answer: VoiceAnswer | None
+        self, utterance: Utterance, ended: SpeechEnded, result: Transcript, answer: VoiceAnswer | None
     ) -> None:
         context, channel = self._context, self._channel
         context.speech += ended.speech_end - ended.start
@@ -304,7 +288,7 @@ class Transcribe:
             context.metrics.final_latency.observe(latency)
 
     @staticmethod
-    def _last_shown(utterance: _Utterance) -> tuple[str, str, None]:
+    def _last_shown(utterance: Utterance) -> tuple[str, str, None]:
         """Return what the client saw last."""
         shown = utterance.shown
         return (shown.raw_text, shown.text, None) if shown else ("", "", None)

@@ -8,8 +8,9 @@ import pytest
 from asr.base import AsrRequest, ModelError, Word
 from asr.committing import LEAD, READ_AGAIN, Committed
 from asr.ctc import CONTEXT, CtcHead, read_head
+from asr.options import WhisperOptions
 from asr.registry import resolve
-from asr.whisper import WhisperEngine, WhisperOptions
+from asr.whisper import WhisperEngine
 from tests.audio import speech_16k
 
 D, N = 4, 3

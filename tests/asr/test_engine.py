@@ -8,9 +8,10 @@ import pytest
 
 from asr import AsrRequest, ModelError
 from asr.directory import read_directory
+from asr.options import WhisperOptions
 from asr.registry import BUNDLED_PATH, entries, resolve
 from asr.text.scoring import scoring_form
-from asr.whisper import WhisperEngine, WhisperOptions, silence
+from asr.whisper import WhisperEngine, silence
 from tests.audio import demo_turns, turn_16k
 
 pytestmark = pytest.mark.model

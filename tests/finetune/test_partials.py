@@ -10,8 +10,9 @@ import pytest
 
 from asr.base import AsrRequest
 from asr.directory import read_directory
+from asr.options import WhisperOptions
 from asr.registry import BUNDLED_PATH, resolve
-from asr.whisper import WhisperEngine, WhisperOptions
+from asr.whisper import WhisperEngine
 from benchmarks.serving.peers.tiny_shape import build
 from scripts.finetune.bundled.general import make_general
 from scripts.finetune.frame.errors import FinetuneError

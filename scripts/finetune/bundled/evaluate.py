@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 
 from asr.base import AsrRequest
 from asr.directory import read_directory
+from asr.options import WhisperOptions
 from asr.text.scoring import scoring_form
-from asr.whisper import WhisperEngine, WhisperOptions
+from asr.whisper import WhisperEngine
 from scripts.finetune.bundled.synth import Voice, synthesiser
 from scripts.finetune.bundled.texts import Texts
 from scripts.finetune.recogniser.decoding import character_error_rate

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from asr.base import AsrRequest, ModelError
 from asr.directory import ModelDirectory
+from asr.options import WhisperOptions
 from asr.registry import resolve
 from asr.text.spoken import normalize_spoken
-from asr.whisper import WhisperEngine, WhisperOptions
+from asr.whisper import WhisperEngine
 from scripts.finetune.frame.errors import FinetuneError
 
 BATCH = 8

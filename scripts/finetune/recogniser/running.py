@@ -14,7 +14,8 @@ from rich.progress import track
 from asr.base import AsrRequest, ModelError
 from asr.directory import ModelDirectory
 from asr.guards import GuardSettings
-from asr.whisper import WhisperEngine, WhisperOptions
+from asr.options import WhisperOptions
+from asr.whisper import WhisperEngine
 from scripts.finetune.frame.errors import FinetuneError
 from scripts.finetune.frame.manifest import Manifest
 

@@ -1,0 +1,30 @@
+"""How to run a recogniser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from asr import guards
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhisperOptions:
+    """How to run the model.
+
+    Attributes:
+        device: ``cpu``, ``cuda`` or ``auto``.
+        compute_type: of CTranslate2; ``default`` keeps that of the directory.
+        threads: CPU threads of one inference; 0 lets CTranslate2 choose.
+        beam_size: of finals; partials are greedy.
+        partials: ``ctc`` reads partials with the model's CTC head, ``decoder`` with its decoder, ``auto``
+            with what the model declares, else with the head if there is one.
+        guards: thresholds against invented text.
+    """
+
+    partials: Literal["auto", "ctc", "decoder"] = "auto"
+    device: str = "cpu"
+    compute_type: str = "default"
+    threads: int = 1
+    beam_size: int = 5
+    guards: guards.GuardSettings = field(default_factory=guards.GuardSettings)
