@@ -10,6 +10,7 @@ import numpy as np
 
 from asr import AsrEngine, AsrRequest, ModelError
 from asr.directory import ModelDirectory
+from asr.options import WhisperOptions
 from asr.promoted import promoted_directory
 from asr.registry import PROMOTED, resolve
 from diarization import DiarizationError
@@ -47,7 +48,6 @@ def asr_factory(settings: Settings, directory: ModelDirectory) -> Callable[[], A
     """Return what loads and warms the recogniser; slow, for a worker thread."""
 
     def build() -> AsrEngine:
-        from asr.options import WhisperOptions
         from asr.whisper import WhisperEngine  # noqa: PLC0415 (loads CTranslate2)
 
         options = WhisperOptions(
