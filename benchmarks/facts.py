@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 import os
 import platform
 import shlex
@@ -51,12 +52,13 @@ def environment() -> dict[str, object]:
 
 
 def spread(values: Sequence[float]) -> dict[str, float | int | None]:
-    """Return count and p50, p95, p99 in ms of ``values`` in seconds."""
-    shares = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
-    if not values:
-        return {"n": 0, **dict.fromkeys(shares)}
-    found = {name: round(float(np.quantile(values, share)) * 1000, 1) for name, share in shares.items()}
-    return {"n": len(values), **found}
+    """Return count, p50, p95, p99 in ms of ``values`` in s; what never came is infinite, shown as None."""
+    found: dict[str, float | int | None] = {"n": len(values)}
+    for name, share in (("p50_ms", 0.5), ("p95_ms", 0.95), ("p99_ms", 0.99)):
+        value = float(np.quantile(values, share, method="higher")) if len(values) else math.inf
+        found[name] = round(value * 1000, 1) if math.isfinite(value) else None
+    missing = sum(not math.isfinite(value) for value in values)
+    return {**found, "never": missing} if missing else found
 
 
 def write_result(name: str, result: dict[str, Any], folder: Path) -> Path:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from asr.text.scoring import scoring_form
+from benchmarks.facts import spread
 from benchmarks.serving.record import StreamRecord
 
 
@@ -24,16 +22,6 @@ class Limits:
 
     final_s: float = 1.0
     partial_s: float = 1.5
-
-
-def spread(values: Sequence[float]) -> dict[str, float | int | None]:
-    """Return count, p50, p95, p99 in ms of ``values`` in s; what never came is infinite, shown as None."""
-    found: dict[str, float | int | None] = {"n": len(values)}
-    for name, share in (("p50_ms", 0.5), ("p95_ms", 0.95), ("p99_ms", 0.99)):
-        value = float(np.quantile(values, share, method="higher")) if len(values) else math.inf
-        found[name] = round(value * 1000, 1) if math.isfinite(value) else None
-    missing = sum(not math.isfinite(value) for value in values)
-    return {**found, "never": missing} if missing else found
 
 
 def character_errors(record: StreamRecord) -> tuple[int, int]:

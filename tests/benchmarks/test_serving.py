@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.facts import spread
 from benchmarks.serving import report
 from benchmarks.serving.capacity import largest
-from benchmarks.serving.figures import Limits, spread
+from benchmarks.serving.figures import Limits
 from benchmarks.serving.peers.systems import as_record
 from benchmarks.serving.record import StreamRecord, Update
 from benchmarks.serving.soak import looped, slope, verdict

@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from asr.registry import resolve
-from benchmarks.facts import environment, write_result
+from benchmarks.facts import environment, spread, write_result
 from benchmarks.serving.capacity import NO_REFUSAL, largest
-from benchmarks.serving.figures import Limits, spread
+from benchmarks.serving.figures import Limits
 from benchmarks.serving.measuring import conditions, driver, measured, parser_for, speeches, take
 from benchmarks.serving.peers.setup import set_up, versions
 from benchmarks.serving.peers.systems import PEERS, Peer, drive, running, solo_gap
