@@ -68,6 +68,40 @@ async def test_a_newer_partial_takes_the_place_of_the_older() -> None:
     assert len(engine.batches) == 3
 
 
+async def test_a_newer_partial_keeps_the_turn_of_the_older() -> None:
+    engine = FakeEngine()
+    async with scheduler(engine) as pool:
+        engine.gate.clear()
+        busy = asyncio.create_task(pool.final(request()), name="busy")
+        await asyncio.sleep(0.05)
+        order: list[str] = []
+        pool.partial("a", request(1.0, final=False))
+        pool.partial("b", request(3.0, final=False)).add_done_callback(lambda _f: order.append("b"))
+        newer = pool.partial("a", request(2.0, final=False))
+        newer.add_done_callback(lambda _f: order.append("a"))
+        engine.gate.set()
+        await asyncio.gather(busy, newer)
+        await asyncio.sleep(0.05)
+    assert order == ["a", "b"], "who is refreshed often must not starve"
+
+
+async def test_a_batch_may_wait_for_company() -> None:
+    engine = FakeEngine()
+    pool = AsrScheduler(
+        lambda: engine, ServedModel("fake"), Metrics(), max_batch=8, max_finals=64, batch_wait_s=0.1
+    )
+    task = asyncio.create_task(pool.run(), name="pool")
+    while not pool.ready:
+        await asyncio.sleep(0.01)
+    first = asyncio.create_task(pool.final(request()), name="first")
+    await asyncio.sleep(0.03)
+    second = asyncio.create_task(pool.final(request()), name="second")
+    await asyncio.gather(first, second)
+    assert engine.batches == [(True, 2)]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_equal_lengths_are_decoded_together() -> None:
     engine = FakeEngine()
     async with scheduler(engine, max_batch=3) as pool:
