@@ -25,6 +25,9 @@ from vad.segmenter import EndReason, Expect, SpeechBegan, SpeechEnded, SpeechPau
 
 KEEP_SAMPLES = 2 * SAMPLE_RATE
 """Audio kept while nobody speaks: more than pre-roll and detection delay together."""
+SPECULATE_BELOW = 0.5
+"""Share of the recogniser's time in use from which finals wait for their endpoint: a final computed ahead is in
+vain when the speaker goes on."""
 BUSY_QUEUE = 4
 """Jobs waiting in the recogniser from which partials come at their slowest."""
 
@@ -181,6 +184,8 @@ class Transcribe:
         utterance = self._open
         utterance.speaking = False
         self._context.scheduler.drop_partial(self._key)
+        if self._context.scheduler.load() > SPECULATE_BELOW:
+            return
         request = self._request(utterance.start, paused.end, final=True)
         utterance.speculated_end = paused.end
         utterance.speculated = self._tasks.create_task(

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
+import pytest
 
 from asr import AsrRequest, Transcript
 from diarization import Role
@@ -104,6 +105,17 @@ async def test_the_final_computed_ahead_is_the_one_that_is_published() -> None:
     assert final.final
     assert (final.text, final.raw_text) == ("我想查詢。", "我想查詢")
     assert run.held == 0
+
+
+async def test_a_busy_recogniser_computes_nothing_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AsrScheduler, "load", lambda _self: 0.8)
+    async with stage("我想查詢。") as run:
+        await run.feed(block(0.5), SpeechBegan(start=0), SpeechPaused(start=0, end=8000))
+        assert run.engine.asked == []
+        await run.feed(block(0.3), ended(8000))
+    (final,) = await run.transcripts()
+    assert final.final
+    assert run.engine.asked == [(True, 8000)]
 
 
 async def test_what_was_computed_ahead_is_void_when_speech_resumes() -> None:
