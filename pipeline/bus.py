@@ -8,6 +8,7 @@ pushed out of the log is lost for readers that had not come so far: they are tol
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import deque
 from dataclasses import dataclass
 
@@ -36,7 +37,7 @@ class EventLog:
 
     def __init__(self, call_id: str, length: int = LOG_LENGTH) -> None:
         self._call_id = call_id
-        self._kept: deque[Envelope] = deque(maxlen=length)
+        self._kept: deque[Envelope | None] = deque(maxlen=length)  # None: replaced, of no use to anybody
         self._last_seq = 0
         self._newest: dict[str, int] = {}  # replaceable thing -> its newest server_seq
         self._changed = asyncio.Event()
@@ -51,7 +52,7 @@ class EventLog:
     @property
     def first_seq(self) -> int:
         """Number of the oldest event still kept; last_seq + 1 when empty."""
-        return self._kept[0].server_seq if self._kept else self._last_seq + 1
+        return self._last_seq - len(self._kept) + 1
 
     @property
     def closed(self) -> bool:
@@ -72,12 +73,12 @@ class EventLog:
         """Append an event; Ended closes the log, unless it is held open."""
         if self._closed:
             return
+        key = _replaceable(event) or (event.utterance_id if isinstance(event, TranscriptEvent) else None)
+        if key:
+            self._forget(self._newest.get(key, 0), key)
         self._last_seq += 1
-        key = _replaceable(event)
         if key:
             self._newest[key] = self._last_seq
-        elif isinstance(event, TranscriptEvent):
-            self._newest[event.utterance_id] = self._last_seq
         while len(self._newest) > LOG_LENGTH:
             self._newest.pop(next(iter(self._newest)))
         self._kept.append(
@@ -85,6 +86,14 @@ class EventLog:
         )
         self._closed = isinstance(event, Ended) and not self._held
         self._wake()
+
+    def _forget(self, seq: int, key: str) -> None:
+        """Let go of what is being replaced: an hour of partials is an hour of memory."""
+        back = self._last_seq - seq + 1
+        if seq and back <= len(self._kept):
+            old = self._kept[-back]
+            if old is not None and _replaceable(old.event) == key:
+                self._kept[-back] = None
 
     def _wake(self) -> None:
         self._changed.set()
@@ -97,20 +106,17 @@ class EventLog:
         """
         while True:
             missed = max(0, self.first_seq - after - 1)
-            for envelope in self._behind(after):
-                if not self._replaced(envelope):
-                    return Delivery(envelope=envelope, missed=missed)
+            envelope = self._first_behind(after)
+            if envelope is not None:
+                return Delivery(envelope=envelope, missed=missed)
             if self._closed:
                 return None
             await self._changed.wait()
 
-    def _behind(self, after: int) -> list[Envelope]:
+    def _first_behind(self, after: int) -> Envelope | None:
         start = max(0, after + 1 - self.first_seq)
-        return [self._kept[index] for index in range(start, min(len(self._kept), start + 64))]
-
-    def _replaced(self, envelope: Envelope) -> bool:
-        key = _replaceable(envelope.event)
-        return key is not None and self._newest.get(key, 0) > envelope.server_seq
+        kept = itertools.islice(self._kept, start, None)
+        return next((envelope for envelope in kept if envelope is not None), None)
 
 
 def _replaceable(event: CallEvent) -> str | None:

@@ -88,3 +88,25 @@ async def test_a_full_mailbox_holds_the_writer_and_can_still_be_closed() -> None
     assert box.take() == [1, 2]
     await waiting
     assert [box.take(), box.take(), box.take()] == [[3], [99], [99]]
+
+
+async def test_what_is_replaced_is_let_go_and_nothing_else() -> None:
+    log = EventLog("c")
+    for number in range(500):
+        log.publish(partial("a", str(number)), 0)
+    log.publish(partial("a", "final", final=True), 0)
+    log.publish(partial("a", "revised", final=True), 0)
+    log.publish(partial("b", "open"), 0)
+    log.publish(ended(), 0)
+    assert sum(kept is not None for kept in log._kept) == 4, "a call that lasts for hours keeps its finals"
+    assert [number for number, _missed in await read(log)] == [501, 502, 503, 504]
+    assert (log.first_seq, log.last_seq) == (1, 504)
+
+
+async def test_a_late_reader_finds_what_stands_behind_hundreds_of_replaced_events() -> None:
+    log = EventLog("c")
+    for number in range(200):
+        log.publish(partial("a", str(number)), 0)
+    delivery = await asyncio.wait_for(log.next(0), 1)
+    assert delivery is not None
+    assert delivery.envelope.server_seq == 200
