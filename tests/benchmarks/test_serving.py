@@ -64,7 +64,10 @@ def test_capacity_smoke(results: Path) -> None:
 @pytest.mark.model
 def test_stages_smoke(results: Path) -> None:
     result = run("stages", results)
-    assert all(value > 0 for value in result["ms_per_speech_second"].values())
+    assert (
+        result["ms_per_speech_second"]["log-mel"] > 0
+    )  # the others are differences: two sentences are noise
+    assert all(value > 0 for value in result["ms_per_stream_second"].values())
     assert result["floor_ms_per_stream_second"] > 0
     told = result["server_ms_per_stream_second"] / result["floor_ms_per_stream_second"]
     assert result["times_the_floor"] == pytest.approx(told, abs=0.02)
