@@ -2,10 +2,12 @@
 
     python -m benchmarks soak
     python -m benchmarks soak --streams 40 --minutes 120 --everything
+    python -m benchmarks soak --minutes 60 --call-minutes 5
 
-Samples the server every few seconds. A slope is that of the straight line through the samples behind the
-first quarter (caches fill, the allocator settles); it fails when it is larger than its limit and would not
-come about by chance (t > 3).
+A call's finals are kept until it ends (watchers and resumed streams read them), so memory grows with the
+length of calls, and must not grow with their number. Samples the server every few seconds. A slope is that of
+the straight line through the samples behind the first quarter (caches fill, the allocator settles); it fails
+when it is larger than its limit and would not come about by chance (t > 3).
 """
 
 from __future__ import annotations
@@ -87,12 +89,17 @@ async def _watch(pid: int, every_s: float) -> list[dict[str, float]]:
 async def run(options: argparse.Namespace) -> dict[str, Any]:
     """Run the calls and judge."""
     pool, cores = speeches(options), cores_for(options)
-    long = [looped(speech, options.minutes * 60) for speech in take(pool, options.streams)]
+    each = options.call_minutes or options.minutes
+    long = [looped(speech, each * 60) for speech in take(pool, options.streams)]
+    rounds = max(1, round(options.minutes / each))
     settings = {} if options.everything else TRANSCRIPTS_ONLY
     async with yuetone(*arguments(options), cores=cores, settings=settings) as (process, address):
         await run_streams(address, take(pool, options.streams), chunk_ms=options.chunk_ms, prefix="warm")
         watch = asyncio.create_task(_watch(process.pid, options.every_s), name="watch")
-        records = await run_streams(address, long, chunk_ms=options.chunk_ms, prefix="soak")
+        records: list[StreamRecord] = []
+        for number in range(rounds):
+            prefix = f"soak-{number}"
+            records += await run_streams(address, long, chunk_ms=options.chunk_ms, prefix=prefix)
         watch.cancel()
         samples = await watch
     found = slopes(samples, records)
@@ -100,7 +107,8 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
         "benchmark": "soak",
         **conditions(options),
         "streams": options.streams,
-        "minutes": round(max(speech.seconds for speech in long) / 60, 1),
+        "minutes": round(rounds * max(speech.seconds for speech in long) / 60, 1),
+        "call_minutes": round(max(speech.seconds for speech in long) / 60, 1),
         "environment": environment(),
         **figures(records),
         "slopes": found,
@@ -136,6 +144,12 @@ def main() -> None:
     parser = parser_for(__doc__, seconds=60)
     parser.add_argument("--streams", type=int, default=20, help="calls at once")
     parser.add_argument("--minutes", type=float, default=20, help="how long")
+    parser.add_argument(
+        "--call-minutes",
+        type=float,
+        default=0,
+        help="each call, one behind the other; 0: one for all the time",
+    )
     parser.add_argument("--every-s", type=float, default=5, help="between two samples")
     options = parser.parse_args()
     if options.smoke:
