@@ -145,8 +145,8 @@ def soak(result: Result) -> str:
     ]
     grew = ", ".join(result["grew"]) or "nothing"
     return (
-        f"{result['streams']} calls at once for {result['minutes']} minutes, {result['call_minutes']} minutes "
-        f"each; grew: **{grew}**; "
+        f"{result['streams']} calls at once for {result['minutes']} minutes, {result['call_minutes']} "
+        f"minutes each; grew: **{grew}**; "
         f"failed: {result['failed']}.\n\n" + table(["what", "from", "to", "slope an hour", "t"], rows)
     )
 
