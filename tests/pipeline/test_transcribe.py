@@ -108,7 +108,7 @@ async def test_the_final_computed_ahead_is_the_one_that_is_published() -> None:
 
 
 async def test_a_busy_recogniser_computes_nothing_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(AsrScheduler, "load", lambda _self: 0.8)
+    monkeypatch.setattr(AsrScheduler, "load", lambda _self: 0.9)
     async with stage("我想查詢。") as run:
         await run.feed(block(0.5), SpeechBegan(start=0), SpeechPaused(start=0, end=8000))
         assert run.engine.asked == []
