@@ -7,6 +7,7 @@ the older one is dropped, not queued. Requests of one bucket are decoded togethe
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -113,10 +114,9 @@ class AsrScheduler:
     def load(self, *, finals_only: bool = False) -> float:
         """Return the share of the last seconds that the recogniser was busy, in [0, 1]."""
         since = time.monotonic() - LOAD_WINDOW_S
+        recent = itertools.takewhile(lambda batch: batch[2] > since, reversed(self._busy))
         busy = sum(
-            max(0.0, end - max(start, since))
-            for lane, start, end in self._busy
-            if lane == "final" or not finals_only
+            end - max(start, since) for lane, start, end in recent if lane == "final" or not finals_only
         )
         return min(1.0, busy / LOAD_WINDOW_S)
 

@@ -125,9 +125,8 @@ class Segmenter:
         self._settings = settings
         self._onset_frames = _frames(settings.min_speech_ms)
         self._speculate = _frames(settings.speculate_ms)
-        self._hangover = _frames(settings.hangover_ms)
         self._waits = {
-            Expect.SILENCE: self._hangover,
+            Expect.SILENCE: _frames(settings.hangover_ms),
             Expect.END: _frames(min(max(settings.finished_ms, settings.speculate_ms), settings.hangover_ms)),
             Expect.MORE: _frames(settings.hold_open_ms),
         }

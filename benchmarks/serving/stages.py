@@ -52,6 +52,7 @@ from vad.segmenter import Segmenter, SegmenterSettings
 Pcm = NDArray[np.float32]
 TOGETHER = 32
 """Streams in one run of the voice detector."""
+ROUNDS_OF_FEW = 40
 MARGIN = RATE // 4
 """Audio around a sentence that a recogniser hears with it: pre-roll."""
 
@@ -123,15 +124,16 @@ def audio_stages(pool: Sequence[Speech], chunk_ms: int) -> dict[str, float]:
 def speech_stages(engines: dict[str, WhisperEngine], clips: Sequence[Pcm]) -> dict[str, float]:
     """Return ms a second of *speech* of the recogniser's steps."""
     seconds = sum(map(len, clips)) / RATE
+    rounds = max(2, ROUNDS_OF_FEW // len(clips))  # differences of few sentences need more of them
     log_mel = LogMel()
 
     def each(engine: WhisperEngine, *, final: bool) -> float:
-        return spent_ms(lambda: [engine.transcribe([AsrRequest(pcm=c, final=final)]) for c in clips], 2)
+        return spent_ms(lambda: [engine.transcribe([AsrRequest(pcm=c, final=final)]) for c in clips], rounds)
 
     def states() -> object:
         return [engines["greedy"].states([AsrRequest(pcm=c, final=False)]) for c in clips]
 
-    mel, encoded = spent_ms(lambda: [log_mel(c) for c in clips]), spent_ms(states, 2)
+    mel, encoded = spent_ms(lambda: [log_mel(c) for c in clips], rounds), spent_ms(states, rounds)
     told = {
         "log-mel": mel,
         "encoder": encoded - mel,

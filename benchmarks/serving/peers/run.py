@@ -73,6 +73,7 @@ async def peer_capacity(
                 return kept
 
             told = await measured(process.pid, take(pool, count), stream)
+            del told["final_latency"]  # a peer's last word of a stream, not of a sentence
             covered = spread([s for record in kept for s in record.covered_latencies()])
             return {"system": peer.name, **told, "covered": covered}
 
