@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr import guards
-from asr.base import AsrRequest, Transcript, Word
+from asr.base import AsrRequest, Transcript
 from asr.committing import written
 from asr.ctc import CtcHead
 from asr.vocabulary import Vocabulary
-from asr.wordtimes import STATE_SAMPLES, words_of
+from asr.wordtimes import STATE_SAMPLES, TokenTimes, timed_words
 
 
 class PartialReader:
@@ -38,10 +38,10 @@ class PartialReader:
             language: Whisper code.
         """
         found = self._head.read(states)
+        sure = math.exp(found.log_probability)
         starts = [min(len(request.pcm), state * STATE_SAMPLES) for state in found.at] + [len(request.pcm)]
-        words: list[Word] = []
-        for group in self._vocabulary.groups(found.tokens):
-            words += words_of(group, starts[group.first], starts[group.last], math.exp(found.log_probability))
+        times = TokenTimes(starts, [sure] * len(found.tokens))
+        words = timed_words(self._vocabulary.groups(found.tokens), times)
         text = "".join(written(word.text) for word in words)
         reason = guards.inaudible(request.pcm) or guards.rejection(
             text,
@@ -53,8 +53,8 @@ class PartialReader:
         return Transcript(
             text="" if reason else text,
             language=language,
-            confidence=min(1.0, math.exp(found.log_probability)),
+            confidence=min(1.0, sure),
             no_speech=0.0,
-            words=() if reason else tuple(words),
+            words=() if reason else words,
             rejected=reason,
         )

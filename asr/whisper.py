@@ -16,18 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr import guards
-from asr.base import SAMPLE_RATE, AsrRequest, ModelError, Transcript, Word
-from asr.ctc import read_head
+from asr.base import SAMPLE_RATE, AsrRequest, ModelError, Transcript
+from asr.ctc import CtcHead, read_head
 from asr.directory import ModelDirectory
-from asr.features import HOP_SAMPLES, LogMel
+from asr.features import LogMel
+from asr.forced_alignment import ForcedAligner
 from asr.guards import MIN_SAMPLES, inaudible
 from asr.language import whisper_code
 from asr.options import WhisperOptions
 from asr.partials import PartialReader
 from asr.pooling import on_host, own_states, with_states
 from asr.text.characters import fold_variants, to_traditional
+from asr.timing import WordTimer
 from asr.vocabulary import Vocabulary
-from asr.wordtimes import token_starts, words_of
 
 BUCKET_SAMPLES = SAMPLE_RATE // 2
 """Lengths are rounded up to 0.5 s: cross-attention is not masked, so a batch needs equal lengths."""
@@ -71,15 +72,19 @@ class WhisperEngine:
             raise ModelError(
                 f"CTranslate2 cannot load {directory.path} on {self._options.device}: {error}"
             ) from error
-        self._head = self._ctc_head()
+        head = self._ctc_head()
+        self._timer = WordTimer(self._model, self._vocabulary, ForcedAligner(head) if head else None)
+        self._partials = self._partial_reader(head)
 
-    def _ctc_head(self) -> PartialReader | None:
+    def _ctc_head(self) -> CtcHead | None:
+        width = self.states([AsrRequest(pcm=silence(0.5), final=False)])[0].shape[1]
+        return read_head(self._directory.path, width)
+
+    def _partial_reader(self, head: CtcHead | None) -> PartialReader | None:
         """Return what reads partials, None for the decoder."""
         chosen = self._options.partials
         if chosen == "decoder" or (chosen == "auto" and self._directory.partials == "decoder"):
             return None
-        width = self.states([AsrRequest(pcm=silence(0.5), final=False)])[0].shape[1]
-        head = read_head(self._directory.path, width)
         if head is None:
             if chosen == "ctc":
                 raise ModelError(
@@ -128,7 +133,7 @@ class WhisperEngine:
 
     def bucket(self, request: AsrRequest) -> int:
         """Return a key of padded length, prompt length and kind: what one batch must share."""
-        if self._head and not request.final and self._model.device == "cpu":
+        if self._partials and not request.final and self._model.device == "cpu":
             return -1 - len(
                 request.pcm
             )  # one by one: batching the encoder gains nothing, and a final may come
@@ -149,8 +154,8 @@ class WhisperEngine:
             ModelError: CTranslate2 failed.
         """
         try:
-            if self._head and not requests[0].final:
-                return self._read_partials(self._head, requests)
+            if self._partials and not requests[0].final:
+                return self._read_partials(self._partials, requests)
             return self._transcribe(requests)
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"inference with {self.name} failed: {error}") from error
@@ -256,36 +261,12 @@ class WhisperEngine:
         hypotheses: list[_Hypothesis],
         results: list[Transcript],
     ) -> list[Transcript]:
-        """Add word times to finals, by dynamic time warping of the cross-attention."""
-        if not any(result.text for result in results):
+        """Add word times to finals that have a text."""
+        texts = [h.tokens if r.text else [] for h, r in zip(hypotheses, results, strict=True)]
+        if not any(texts):
             return results
-        aligned = self._model.align(
-            states,
-            self._vocabulary.start_sequence(results[0].language),
-            [hypothesis.tokens for hypothesis in hypotheses],
-            [max(2, len(request.pcm) // HOP_SAMPLES) for request in requests],
-        )
-        return [
-            self._place(result, request, hypothesis, alignment) if result.text else result
-            for result, request, hypothesis, alignment in zip(
-                results, requests, hypotheses, aligned, strict=True
-            )
-        ]
-
-    def _place(
-        self,
-        result: Transcript,
-        request: AsrRequest,
-        hypothesis: _Hypothesis,
-        alignment: ctranslate2.models.WhisperAlignmentResult,
-    ) -> Transcript:
-        starts = token_starts(alignment.alignments, len(hypothesis.tokens), len(request.pcm))
-        words: list[Word] = []
-        for group in self._vocabulary.groups(hypothesis.tokens):
-            probabilities = alignment.text_token_probs[group.first : group.last]
-            confidence = float(np.mean(probabilities)) if len(probabilities) else 0.0
-            words += words_of(group, starts[group.first], starts[group.last], min(1.0, confidence))
-        return replace(result, words=tuple(words))
+        words = self._timer.words(states, requests, texts, results[0].language)
+        return [replace(result, words=own) for result, own in zip(results, words, strict=True)]
 
 
 def silence(seconds: float) -> NDArray[np.float32]:

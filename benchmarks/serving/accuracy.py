@@ -3,8 +3,9 @@
     python -m benchmarks accuracy
     python -m benchmarks accuracy --model /models/whisper-small --count 200
 
-Also what partials are worth: each sentence is read as it grows, every 640 ms, by the CTC head and by the
-decoder; error rate against the words said so far, characters shown and later changed, and processor time.
+Also how far word times are off, by the CTC head and by the cross-attention; and what partials are worth:
+each sentence is read as it grows, every 640 ms, by the head and by the decoder; error rate against the words
+said so far, characters shown and later changed, and processor time.
 CER counts characters, MER counts characters for Chinese and words for Latin script; both after the shared
 normaliser (``raw``); ``read`` is the form for people, marks and figures included.
 """
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 
 from asr.base import AsrRequest
 from asr.committing import Committed
+from asr.ctc import CTC_FILE
 from asr.directory import ModelDirectory
 from asr.options import WhisperOptions
 from asr.registry import resolve
@@ -36,6 +38,7 @@ from asr.whisper import WhisperEngine
 from benchmarks.facts import RESULTS, environment, write_result
 from benchmarks.serving.record import StreamRecord, Update
 from benchmarks.serving.speech import DEMO, RATE, demo_speech
+from benchmarks.serving.word_times import headless, timed_sentences, word_times
 
 Pcm = NDArray[np.float32]
 CADENCE = RATE * 64 // 100
@@ -158,7 +161,16 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         source: _partials(directory, options, generated(source, options.count, options.seed, noisy=True))
         for source in ("service", "hkcancor")
     }
+    result["word_times"] = _word_times(directory, options)
     return result
+
+
+def _word_times(directory: ModelDirectory, options: argparse.Namespace) -> dict[str, Any]:
+    with headless(directory) as other:
+        engines = {"cross-attention": _engine(other, options)}
+        if (directory.path / CTC_FILE).is_file():
+            engines["ctc"] = _engine(directory, options)
+        return word_times(engines, timed_sentences(options.count, options.seed))
 
 
 def _engine(directory: ModelDirectory, options: argparse.Namespace, partials: Any = "auto") -> WhisperEngine:
@@ -168,7 +180,7 @@ def _engine(directory: ModelDirectory, options: argparse.Namespace, partials: An
 def _partials(
     directory: ModelDirectory, options: argparse.Namespace, sentences: list[Sentence]
 ) -> dict[str, Any]:
-    kinds = ["decoder", *(["ctc"] if (directory.path / "ctc.npz").is_file() else [])]
+    kinds = ["decoder", *(["ctc"] if (directory.path / CTC_FILE).is_file() else [])]
     return {kind: partials(_engine(directory, options, kind), sentences) for kind in kinds}
 
 

@@ -74,7 +74,7 @@ def test_the_bundled_head_writes_what_is_said_with_times() -> None:
     starts = [word.start for word in live.words]
     assert starts == sorted(starts)
     assert starts[-1] < len(request.pcm)
-    assert WhisperEngine(directory)._head is None, "the bundled model declares its decoder"
+    assert WhisperEngine(directory)._partials is None, "the bundled model declares its decoder"
 
 
 @pytest.mark.model

@@ -7,6 +7,7 @@ espeak-ng is GPL-3.0: it is a tool of this script only, and nothing of it is shi
 from __future__ import annotations
 
 import ctypes
+import itertools
 import random
 import re
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 _AUDIO_OUTPUT_SYNCHRONOUS = 2
 _CHARS_UTF8 = 1
+_WORD = 1  # espeak_EVENT_TYPE
 _POS_CHARACTER = 1
 _RATE, _PITCH, _RANGE, _WORD_GAP = 1, 3, 4, 7  # espeak_PARAMETER
 
@@ -62,6 +64,34 @@ class Voice:
         return f"{self.language}+{self.variant}" if self.variant else self.language
 
 
+class _Event(ctypes.Structure):
+    """espeak_EVENT of ``speak_lib.h``."""
+
+    _fields_ = [  # noqa: RUF012 (as ctypes wants it)
+        ("type", ctypes.c_int),
+        ("unique_identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),
+        ("length", ctypes.c_int),
+        ("audio_position", ctypes.c_int),
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("id", ctypes.c_char * 8),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """Speech whose words' beginnings are known.
+
+    Attributes:
+        pcm: float32 mono in [-1, 1], shape (n,).
+        words: (text, sample in which it begins), in order; each Chinese character is one.
+    """
+
+    pcm: NDArray[np.float32]
+    words: tuple[tuple[str, int], ...]
+
+
 class Synthesiser:
     """Speaks and transcribes to phonemes; one per process.
 
@@ -76,15 +106,19 @@ class Synthesiser:
         if self.sample_rate <= 0:
             raise RuntimeError("espeak-ng did not start; reinstall the espeakng-loader package")
         self._chunks: list[NDArray[np.int16]] = []
+        self._words: list[tuple[int, int, int]] = []  # first character from 1 on, characters, sample
         callback = ctypes.CFUNCTYPE(
-            ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
+            ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event)
         )
         self._callback = callback(self._collect)  # kept: the library holds only a bare pointer
         self._library.espeak_SetSynthCallback(self._callback)
         self._library.espeak_TextToPhonemes.restype = ctypes.c_char_p
         self._voice: Voice | None = None
 
-    def _collect(self, samples: Any, count: int, _events: int) -> int:
+    def _collect(self, samples: Any, count: int, events: Any) -> int:
+        for event in itertools.takewhile(lambda event: event.type, events):
+            if event.type == _WORD:
+                self._words.append((event.text_position, event.length, event.sample))
         if samples and count:
             self._chunks.append(np.ctypeslib.as_array(samples, (count,)).copy())
         return 0
@@ -103,11 +137,18 @@ class Synthesiser:
         """Return ``text`` as float32 mono in [-1, 1] at :attr:`sample_rate`, shape (n,)."""
         self._use(voice)
         self._chunks.clear()
+        self._words.clear()
         data = text.encode()
         self._library.espeak_Synth(data, len(data) + 1, 0, _POS_CHARACTER, 0, _CHARS_UTF8, None, None)
         if not self._chunks:
             return np.zeros(0, np.float32)
         return np.concatenate(self._chunks).astype(np.float32) / 32768.0
+
+    def speak_timed(self, text: str, voice: Voice) -> Spoken:
+        """Return ``text`` with the times of its words, as the library tells them."""
+        pcm = self.speak(text, voice)
+        words = [(text[first - 1 : first - 1 + length], sample) for first, length, sample in self._words]
+        return Spoken(pcm, tuple((word, sample) for word, sample in words if word.strip()))
 
     def phonemes(self, text: str, voice: Voice) -> str:
         """Return the phoneme mnemonics of ``text`` without stress marks, pauses and spaces."""
