@@ -1,8 +1,8 @@
 """One call's events for everyone who reads them: a bounded log with a cursor for each reader.
 
 A reader that is behind skips what was replaced meanwhile (partials, points of agitation, health); nothing
-else is ever skipped. What is
-pushed out of the log is lost for readers that had not come so far: they are told how many.
+else is ever skipped. What is pushed out of the log is lost for readers that had not come so far: they are
+told how many. Only the newest events are kept as they are, older ones packed.
 """
 
 from __future__ import annotations
@@ -14,9 +14,14 @@ from dataclasses import dataclass
 
 from pipeline.assist import EmotionEvent
 from pipeline.events import CallEvent, Ended, Envelope, HealthReport, TranscriptEvent
+from pipeline.packing import Packed, packed
 
 LOG_LENGTH = 8192
 """Events kept for each call. When full, the oldest goes; a telephony client that far behind is ended."""
+UNPACKED = 128
+"""Newest events that are kept as they are: live readers are hardly ever further behind."""
+PACK = 64
+"""Events packed together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +42,10 @@ class EventLog:
 
     def __init__(self, call_id: str, length: int = LOG_LENGTH) -> None:
         self._call_id = call_id
-        self._kept: deque[Envelope | None] = deque(maxlen=length)  # None: replaced, of no use to anybody
+        self._length = length
+        self._old: deque[Packed] = deque()
+        self._read: tuple[Packed, tuple[Envelope, ...]] | None = None  # what a late reader is reading
+        self._kept: deque[Envelope | None] = deque()  # None: replaced, of no use to anybody
         self._last_seq = 0
         self._newest: dict[str, int] = {}  # replaceable thing -> its newest server_seq
         self._changed = asyncio.Event()
@@ -52,6 +60,10 @@ class EventLog:
     @property
     def first_seq(self) -> int:
         """Number of the oldest event still kept; last_seq + 1 when empty."""
+        return self._old[0].first if self._old else self._first_kept
+
+    @property
+    def _first_kept(self) -> int:
         return self._last_seq - len(self._kept) + 1
 
     @property
@@ -75,25 +87,29 @@ class EventLog:
             return
         key = _replaceable(event) or (event.utterance_id if isinstance(event, TranscriptEvent) else None)
         if key:
-            self._forget(self._newest.get(key, 0), key)
+            self._forget(self._newest.pop(key, 0))
         self._last_seq += 1
-        if key:
+        if key and _replaceable(event):
             self._newest[key] = self._last_seq
-        while len(self._newest) > LOG_LENGTH:
-            self._newest.pop(next(iter(self._newest)))
         self._kept.append(
             Envelope(call_id=self._call_id, server_seq=self._last_seq, acked=acked, event=event)
         )
+        self._shorten()
         self._closed = isinstance(event, Ended) and not self._held
         self._wake()
 
-    def _forget(self, seq: int, key: str) -> None:
+    def _forget(self, seq: int) -> None:
         """Let go of what is being replaced: an hour of partials is an hour of memory."""
-        back = self._last_seq - seq + 1
-        if seq and back <= len(self._kept):
-            old = self._kept[-back]
-            if old is not None and _replaceable(old.event) == key:
-                self._kept[-back] = None
+        if seq >= self._first_kept:
+            self._kept[seq - self._first_kept] = None
+
+    def _shorten(self) -> None:
+        """Pack what is no longer new, and drop what is too old."""
+        if len(self._kept) >= UNPACKED + PACK:
+            first = self._first_kept
+            self._old.append(packed(first, [self._kept.popleft() for _ in range(PACK)]))
+        while self._last_seq - self.first_seq >= self._length:
+            (self._old or self._kept).popleft()
 
     def _wake(self) -> None:
         self._changed.set()
@@ -114,9 +130,25 @@ class EventLog:
             await self._changed.wait()
 
     def _first_behind(self, after: int) -> Envelope | None:
-        start = max(0, after + 1 - self.first_seq)
+        late = after + 1 < self._first_kept
+        blocks = [block for block in self._old if block.last > after] if late else []
+        for block in blocks:
+            for envelope in self._unpacked(block):
+                if envelope.server_seq > after and self._stands(envelope):
+                    return envelope
+        start = max(0, after + 1 - self._first_kept)
         kept = itertools.islice(self._kept, start, None)
         return next((envelope for envelope in kept if envelope is not None), None)
+
+    def _stands(self, envelope: Envelope) -> bool:
+        """Tell whether nothing newer makes an event void that was packed before."""
+        key = _replaceable(envelope.event)
+        return key is None or self._newest.get(key) == envelope.server_seq
+
+    def _unpacked(self, block: Packed) -> tuple[Envelope, ...]:
+        if self._read is None or self._read[0] is not block:
+            self._read = (block, block.unpacked())
+        return self._read[1]
 
 
 def _replaceable(event: CallEvent) -> str | None:

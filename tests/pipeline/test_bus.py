@@ -110,3 +110,53 @@ async def test_a_late_reader_finds_what_stands_behind_hundreds_of_replaced_event
     delivery = await asyncio.wait_for(log.next(0), 1)
     assert delivery is not None
     assert delivery.envelope.server_seq == 200
+
+
+async def test_an_hours_finals_are_packed_and_read_as_they_were() -> None:
+    log = EventLog("c")
+    for number in range(1000):
+        log.publish(partial(str(number), f"text {number}"), 0)
+        log.publish(partial(str(number), f"text {number}", final=True), 0)
+    log.publish(ended(), 0)
+    assert log.first_seq == 1
+    assert len(log._kept) < 200
+    assert sum(len(block.data) for block in log._old) < 30_000
+    seq, texts = 0, []
+    while (delivery := await log.next(seq)) is not None:
+        assert delivery.missed == 0
+        seq = delivery.envelope.server_seq
+        if isinstance(delivery.envelope.event, TranscriptEvent):
+            texts.append(delivery.envelope.event.text)
+    assert texts == [f"text {number}" for number in range(1000)]
+
+
+async def test_two_late_readers_each_find_everything() -> None:
+    log = EventLog("c")
+    for _ in range(700):
+        log.publish(key(), 0)
+    log.publish(ended(), 0)
+    first, second = await asyncio.gather(read(log), read(log, after=300))
+    assert [number for number, _missed in first] == list(range(1, 702))
+    assert [number for number, _missed in second] == list(range(301, 702))
+
+
+async def test_what_is_replaced_after_it_was_packed_is_skipped_too() -> None:
+    log = EventLog("c")
+    log.publish(partial("a", "old"), 0)
+    log.publish(partial("b", "still open"), 0)
+    for _ in range(300):
+        log.publish(key(), 0)
+    log.publish(partial("a", "final", final=True), 0)
+    log.publish(ended(), 0)
+    assert [number for number, _missed in await read(log)] == [2, *range(3, 305)]
+
+
+async def test_a_full_log_drops_packed_events_first() -> None:
+    log = EventLog("c", length=400)
+    for _ in range(1000):
+        log.publish(key(), 0)
+    log.publish(ended(), 0)
+    numbers = await read(log)
+    assert 1001 - 400 < numbers[0][0] <= 1001 - 400 + 64
+    assert numbers[0][1] == numbers[0][0] - 1
+    assert numbers[-1] == (1001, 0)
