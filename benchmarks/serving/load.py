@@ -17,31 +17,27 @@ from yuetone.v1 import call_service_pb2 as pb
 
 SPREAD_S = 1.28
 """Streams begin evenly over this time: calls do not begin at the same moment."""
-CONNECTIONS = 8
-"""Of one load generator; the streams share them as the calls of a switch do."""
 
 
 async def run_streams(
     address: str, speeches: Sequence[Speech], *, chunk_ms: int = 20, prefix: str = "load"
 ) -> list[StreamRecord]:
     """Stream every speech at its own pace, all at once; return what each of them saw."""
-    count = min(CONNECTIONS, len(speeches))
-    channels = [await client.connect(address) for _ in range(count)]
+    channel = await client.connect(address)  # one connection, as a switch has
     gc.collect()
     gc.freeze()  # the load generator's pauses are not the server's
     try:
         return list(
             await asyncio.gather(
                 *(
-                    _one(channels[i % count], speech, f"{prefix}-{i}", chunk_ms, i / len(speeches) * SPREAD_S)
+                    _one(channel, speech, f"{prefix}-{i}", chunk_ms, i / len(speeches) * SPREAD_S)
                     for i, speech in enumerate(speeches)
                 )
             )
         )
     finally:
         gc.unfreeze()
-        for channel in channels:
-            await channel.close()
+        await channel.close()
 
 
 async def _one(

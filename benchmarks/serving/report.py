@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +104,16 @@ def accuracy(result: Result) -> str:
     ]  # fmt: skip
     head = ["set", "partials read by", "CER of the last partial", "characters changed per character",
             "ms a second of speech"]  # fmt: skip
-    return text + "\n" + table(head, partials)
+    return text + "\n" + table(head, partials) + "\n" + _word_times(result.get("word_times", {}))
+
+
+def _word_times(kinds: Mapping[str, dict[str, float]]) -> str:
+    rows: list[list[object]] = [
+        [kind, told["words"], *(told.get(key) for key in ("median_ms", "p50_error_ms", "p95_error_ms"))]
+        for kind, told in kinds.items()
+    ]
+    head = ["word times by", "words", "median, ms late", "error p50, ms", "error p95, ms"]
+    return table(head, rows)
 
 
 def peers(result: Result) -> str:
@@ -154,6 +163,7 @@ def soak(result: Result) -> str:
 SECTIONS: tuple[tuple[str, str, Callable[[Result], str]], ...] = (
     ("peers", "Beside its peers", peers),
     ("peers_tiny", "Beside its peers, at whisper-tiny's shape", peers),
+    ("peers_tiny_trimmed", "Beside its peers, at that shape with a trimmed vocabulary", peers),
     ("latency", "Latency", latency),
     ("capacity", "Capacity", capacity),
     ("stages", "Cost of each stage", stages),

@@ -4,9 +4,10 @@
     python -m benchmarks stages --talk 0.9 --chunk-ms 100
 
 Every stage alone, warm, on one core, over the same test speech: processor ms for a second of one stream.
-The floor is every necessary stage once: the wire, the codec, the voice detector for all calls in one run,
-log-mel and encoder over each sentence once at its own length, the decoder once, greedily. What the server
-really used, with partials, finals by beam search, word times and Python in between, is told as a multiple.
+The floor is every necessary stage once: the wire under the same traffic, the codec, the voice detector for
+all calls in one run, log-mel and encoder over each sentence once at its own length, the decoder once,
+greedily. What the server really used, with partials, finals by beam search, word times and Python in
+between, is told as a multiple.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from asr.options import WhisperOptions
 from asr.registry import resolve
 from asr.whisper import WhisperEngine
 from benchmarks.facts import environment, write_result
+from benchmarks.serving.load import SPREAD_S
 from benchmarks.serving.measuring import (
     arguments,
     conditions,
@@ -158,7 +160,11 @@ def engines_for(options: argparse.Namespace) -> dict[str, WhisperEngine]:
 
 
 async def wire_ms(chunk_ms: int, streams: int, seconds: float, cores: set[int] | None) -> float:
-    """Return ms a stream-second of a gRPC server that only reads."""
+    """Return ms a stream-second of a gRPC server that only reads, under the same traffic as ours.
+
+    Streams begin one after the other: messages that all come at the same moment are read together, and cost
+    less than those of real calls.
+    """
     command = [sys.executable, "-m", "benchmarks.serving.transport"]
     async with pinned(command, cores, {}, pipe="stdout") as process:
         if process.stdout is None:
@@ -167,11 +173,14 @@ async def wire_ms(chunk_ms: int, streams: int, seconds: float, cores: set[int] |
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
             await channel.channel_ready()
             before = cpu_seconds(process.pid)
-            await asyncio.gather(*(_push(channel, chunk_ms, seconds) for _ in range(streams)))
-            return (cpu_seconds(process.pid) - before) * 1000 / (streams * seconds)
+            pushes = (_push(channel, chunk_ms, seconds, i / streams * SPREAD_S) for i in range(streams))
+            await asyncio.gather(*pushes)
+            used = cpu_seconds(process.pid) - before
+        return used * 1000 / (streams * seconds)
 
 
-async def _push(channel: grpc.aio.Channel, chunk_ms: int, seconds: float) -> None:
+async def _push(channel: grpc.aio.Channel, chunk_ms: int, seconds: float, delay_s: float) -> None:
+    await asyncio.sleep(delay_s)
     call: Any = channel.stream_stream("/any/Method")()
     data, began = bytes(32 * chunk_ms), time.monotonic()
     for number in range(int(seconds * 1000 / chunk_ms)):

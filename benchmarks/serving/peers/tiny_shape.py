@@ -1,6 +1,7 @@
 """The bundled recogniser at whisper-tiny's shape and with Whisper's vocabulary size: same text, tiny's cost.
 
     python -m benchmarks.serving.peers.tiny_shape --out runs/tiny-shape
+    python -m benchmarks.serving.peers.tiny_shape --out runs/tiny-trimmed --vocabulary 9600
 
 Public weights cannot be had everywhere, and random ones write nonsense; so the bundled model is widened
 without changing what it computes (Net2Net, Chen et al. 2016): every feature twice, weights halved where
@@ -27,16 +28,18 @@ from scripts.finetune.bundled.tokenizer import token_id
 
 CHECKPOINT = Path(__file__).resolve().parents[3] / "scripts" / "finetune" / "bundled" / "checkpoint"
 BUNDLED = Path(__file__).resolve().parents[3] / "asr" / "bundled"
-VOCABULARY, WIDTH, LAYERS = 51_866, 384, 4
+WIDTH, LAYERS = 384, 4
+VOCABULARY = 51_866
+"""Of the published models since large-v3; ``--trim-vocabulary`` of our fine-tuning leaves some 9,600."""
 NARROW = 192
 HALF = np.float32(0.5)
 _LAST_NORM = "model.decoder.layer_norm."
 
 
-def wide_tokenizer(tokenizer: Tokenizer) -> Tokenizer:
-    """Return ``tokenizer`` with tokens that no text has between its own and the special ones."""
+def wide_tokenizer(tokenizer: Tokenizer, size: int) -> Tokenizer:
+    """Return ``tokenizer`` with ``size`` tokens: those between its own and the special ones are in no text."""
     data = json.loads(tokenizer.to_str())
-    extra = VOCABULARY - tokenizer.get_vocab_size()
+    extra = size - tokenizer.get_vocab_size()
     end = token_id(tokenizer, "<|endoftext|>")
     added = {entry["content"] for entry in data["added_tokens"]}
     vocabulary = data["model"]["vocab"]
@@ -61,9 +64,9 @@ def widened(name: str, weight: torch.Tensor) -> torch.Tensor:
     return torch.cat([weight, weight], 0) / (2 if name.startswith(_LAST_NORM) else 1)
 
 
-def wide_embedding(rows: torch.Tensor, end: int) -> torch.Tensor:
+def wide_embedding(rows: torch.Tensor, end: int, size: int) -> torch.Tensor:
     """Return token rows, both halves alike, with copies of a row that is never chosen in between."""
-    unused = rows[-2].repeat(VOCABULARY - len(rows), 1)  # the last but one time stamp
+    unused = rows[-2].repeat(size - len(rows), 1)  # the last but one time stamp
     every = torch.cat([rows[:end], unused, rows[end:]])
     return torch.cat([every, every], 1)
 
@@ -84,17 +87,17 @@ def wide_head(head: CtcHead) -> CtcHead:
     )
 
 
-def build(out: Path) -> None:
-    """Write the CTranslate2 int8 directory."""
+def build(out: Path, vocabulary: int) -> None:
+    """Write the CTranslate2 int8 directory of a model with ``vocabulary`` tokens."""
     narrow = Tokenizer.from_file(str(CHECKPOINT / "tokenizer.json"))
-    tokenizer = wide_tokenizer(narrow)
+    tokenizer = wide_tokenizer(narrow, vocabulary)
     weights = {name: value.float() for name, value in load_file(CHECKPOINT / "model.safetensors").items()}
     config = whisper_config(tokenizer, d_model=WIDTH, encoder_layers=4, decoder_layers=LAYERS)
     model = WhisperForConditionalGeneration(config)
     state = {name: torch.zeros_like(value) for name, value in model.state_dict().items()}
     embedding = "model.decoder.embed_tokens.weight"
     state |= {name: widened(name, value) for name, value in weights.items() if name != embedding}
-    state[embedding] = wide_embedding(weights[embedding], token_id(narrow, "<|endoftext|>"))
+    state[embedding] = wide_embedding(weights[embedding], token_id(narrow, "<|endoftext|>"), vocabulary)
     state["proj_out.weight"] = state[embedding]
     model.load_state_dict(state)
     model.generation_config = generation_config(tokenizer)
@@ -121,7 +124,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
-    build(parser.parse_args().out)
+    parser.add_argument("--vocabulary", type=int, default=VOCABULARY, help="tokens, at least 7,632")
+    options = parser.parse_args()
+    build(options.out, options.vocabulary)
 
 
 if __name__ == "__main__":
