@@ -14,6 +14,7 @@ from asr.committing import Committed
 from asr.text.fillers import ends_in_short_digits, is_finished, is_unfinished
 from pipeline.events import SAMPLE_RATE, SpeechEdge, TranscriptEvent
 from pipeline.stages.attribute import language_spans, on_time_line, raw_and_reading
+from pipeline.stages.cadence import between_partials_ms
 from pipeline.stages.context import CallContext
 from pipeline.stages.heard import Heard, Partly
 from pipeline.stages.ingest import AudioBlock, Close
@@ -28,8 +29,6 @@ KEEP_SAMPLES = 2 * SAMPLE_RATE
 SPECULATE_BELOW = 0.8
 """Share of the recogniser's time in use from which finals wait for their endpoint: what is computed ahead
 is in vain when the speaker goes on. At 0.5, whisper-tiny's shape carried no more, and later finals."""
-BUSY_QUEUE = 4
-"""Jobs waiting in the recogniser from which partials come at their slowest."""
 
 _NOTHING_OF_ITS_OWN = Transcript(text="", language="", confidence=0.0, no_speech=1.0, rejected="echo")
 
@@ -118,10 +117,9 @@ class Transcribe:
         settings, scheduler = self._context.profile.partials, self._context.scheduler
         if not settings.enabled or self._is_echo(utterance.start, self._window.end):
             return
-        busy = min(1.0, scheduler.waiting / BUSY_QUEUE)
-        every = settings.every_ms + busy * max(0, settings.slowest_ms - settings.every_ms)
+        every_ms = between_partials_ms(settings, scheduler.waiting, scheduler.load())
         end = self._window.end
-        utterance.next_partial = end + int(every) * SAMPLE_RATE // 1000
+        utterance.next_partial = end + every_ms * SAMPLE_RATE // 1000
         window = (utterance.committed.window_start, end)
         future = scheduler.partial(self._key, self._request(*window, final=False))
         future.add_done_callback(functools.partial(self._show_partial, utterance, window))

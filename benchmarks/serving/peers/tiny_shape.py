@@ -37,7 +37,7 @@ _LAST_NORM = "model.decoder.layer_norm."
 
 
 def wide_tokenizer(tokenizer: Tokenizer, size: int) -> Tokenizer:
-    """Return ``tokenizer`` with ``size`` tokens: those between its own and the special ones are in no text."""
+    """Return ``tokenizer`` with ``size`` tokens: the added ones are in no text."""
     data = json.loads(tokenizer.to_str())
     extra = size - tokenizer.get_vocab_size()
     end = token_id(tokenizer, "<|endoftext|>")
