@@ -87,7 +87,7 @@ def wide_head(head: CtcHead) -> CtcHead:
     )
 
 
-def build(out: Path, vocabulary: int) -> None:
+def build(out: Path, vocabulary: int = VOCABULARY) -> None:
     """Write the CTranslate2 int8 directory of a model with ``vocabulary`` tokens."""
     narrow = Tokenizer.from_file(str(CHECKPOINT / "tokenizer.json"))
     tokenizer = wide_tokenizer(narrow, vocabulary)
