@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from diarization import ChannelRoles, Role, SpeakerTurn
 from diarization.assign import main_speaker, same_names, word_speakers
@@ -24,12 +25,42 @@ KEPT = 4096
 """Utterances that can be attributed anew; those before keep what they were told."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What the book needs of a final: a tenth of it, since an hour of them is kept.
+
+    Attributes:
+        utterance_id: of the final.
+        start: its first sample.
+        end: behind its last one.
+        text: verbatim.
+        texts: of its words, one a line.
+        spans: start and end of each word.
+    """
+
+    utterance_id: str
+    start: int
+    end: int
+    text: str = ""
+    texts: str = ""
+    spans: array[int] = field(default_factory=lambda: array("i"))
+
+    @classmethod
+    def of(cls, final: TranscriptEvent) -> _Said:
+        spans = array("i", [at for word in final.words for at in (word.start, word.end)])
+        texts = "\n".join(word.text for word in final.words)
+        return cls(final.utterance_id, final.start, final.end, final.raw_text, texts, spans)
+
+    def without_words(self) -> _Said:
+        return _Said(self.utterance_id, self.start, self.end)
+
+
 @dataclass(slots=True, kw_only=True)
 class _Utterance:
     """What is known of one."""
 
     channel: int
-    final: TranscriptEvent | None = None
+    final: _Said | None = None
     turns: tuple[SpeakerTurn, ...] = ()
     words: tuple[str, ...] = ()
     speaker: str = ""
@@ -44,9 +75,13 @@ class AttributionBook:
         roles: of the channels; swapped here when what is said contradicts them.
         evidence: what tells agents from customers.
         correct_swap: whether to swap roles that are the wrong way round, or only to say so.
+        voices: whether turns of voices will come, live or after the call; without, words are not kept.
     """
 
-    def __init__(self, roles: ChannelRoles, evidence: RoleEvidence, *, correct_swap: bool) -> None:
+    def __init__(
+        self, roles: ChannelRoles, evidence: RoleEvidence, *, correct_swap: bool, voices: bool = True
+    ) -> None:
+        self._keeps_words = voices
         self._channels = roles
         self._evidence = evidence
         self._correct_swap = correct_swap
@@ -69,11 +104,14 @@ class AttributionBook:
     def said(self, final: TranscriptEvent) -> list[SpeakersEvent]:
         """Take a final; return what is to be told."""
         utterance = self._utterance(final.channel, final.start)
-        utterance.final = final
+        utterance.final = _Said.of(final)
         if final.speaker:
             utterance.told = _answer(final.speaker, final.role, final.word_speakers)
         events = self._tell(AttributionSource.LIVE, [(final.channel, final.start)])
-        return [*events, *self._look_whether_swapped()]
+        events += self._look_whether_swapped()
+        if not self._keeps_words:
+            utterance.final, utterance.words = utterance.final.without_words(), ()
+        return events
 
     def review(self, turns: Sequence[SpeakerTurn]) -> tuple[list[SpeakersEvent], int]:
         """Take the turns of a whole recording; return what is to be told, and how many finals it changes."""
@@ -130,13 +168,13 @@ class AttributionBook:
         final = utterance.final
         if final is None:
             return
-        spans = [(word.start, word.end) for word in final.words]
+        spans = list(zip(final.spans[::2], final.spans[1::2], strict=True))
         utterance.words = word_speakers(spans, utterance.turns)
-        known = self._channels.of(final.channel) is not Role.UNKNOWN
+        known = self._channels.of(utterance.channel) is not Role.UNKNOWN
         utterance.speaker = main_speaker(utterance.turns, utterance.words) or (
-            default_speaker(final.channel) if known else ""
+            default_speaker(utterance.channel) if known else ""
         )
-        said = {f"channel {final.channel}": final.raw_text}
+        said = {f"channel {utterance.channel}": final.text}
         if not known:
             said = self._text_by_voice(utterance)
         self._evidence.put(final.utterance_id, said)
@@ -147,10 +185,10 @@ class AttributionBook:
         if final is None:
             return {}
         if not any(utterance.words):
-            return {main_speaker(utterance.turns): final.raw_text}
+            return {main_speaker(utterance.turns): final.text}
         said: dict[str, str] = {}
-        for word, voice in zip(final.words, utterance.words, strict=True):
-            said[voice] = said.get(voice, "") + (f" {word.text}" if word.text.isascii() else word.text)
+        for word, voice in zip(final.texts.split("\n"), utterance.words, strict=True):
+            said[voice] = said.get(voice, "") + (f" {word}" if word.isascii() else word)
         return said
 
     def _new_voices(self) -> Iterable[SpeakerEvent]:

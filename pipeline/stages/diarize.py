@@ -72,6 +72,7 @@ class Diarize:
             context.roles,
             RoleEvidence(settings.phrases, first_voice=0.8 if alone else 0.0),
             correct_swap=profile.swapped_channels == "correct",
+            voices=settings.engines is not None or settings.recording is not None,
         )
         self.book.watch_swap = profile.swapped_channels != "off"
         self._channels = [
