@@ -42,4 +42,4 @@ class PartialSettings(Section):
     enabled: bool = Field(True, description="False sends finals only")
     first_ms: int = Field(640, ge=100, description="speech before the first partial")
     every_ms: int = Field(640, ge=100, description="speech between partials")
-    slowest_ms: int = Field(1280, ge=100, description="the same under load")
+    slowest_ms: int = Field(960, ge=100, description="the same under load")
