@@ -42,7 +42,8 @@ class ForcedAligner:
             samples: length of the audio.
 
         Returns:
-            None where the head knows less than half of the tokens, or the audio has too few states.
+            None where the head knows less than half of the tokens, or the audio has too few states or
+            ones that are no numbers.
         """
         if not tokens:
             return TokenTimes([samples], [])
@@ -51,7 +52,10 @@ class ForcedAligner:
         if 2 * len(known) < len(tokens) or len(states) < _fewest_states(rows):
             return None
         mixed = self._head.mixed(states)
-        spikes = _spikes(self._scores(mixed, rows), rows)
+        scores = self._scores(mixed, rows)
+        if not np.isfinite(scores).all():
+            return None
+        spikes = _spikes(scores, rows)
         starts = [start * STATE_SAMPLES for start in _beginnings(spikes)]
         every = range(len(tokens))
         return TokenTimes(
@@ -70,8 +74,8 @@ class ForcedAligner:
         return np.asarray(mixed @ self._head.weight[chosen].T + self._head.bias[chosen], np.float32)
 
     def _probabilities(self, spikes: NDArray[np.float32], rows: Sequence[int]) -> NDArray[np.float32]:
-        """Return how likely each token is in its state."""
-        logits = spikes @ self._head.weight.T + self._head.bias
+        """Return how likely each token is in its state, if there is one at all: the blank is left out."""
+        logits = spikes @ self._head.weight[:-1].T + self._head.bias[:-1]
         own = logits[np.arange(len(rows)), rows]
         with np.errstate(over="ignore"):  # of a token that is out of the question
             return np.asarray(1 / np.exp(logits - own[:, None]).sum(1), np.float32)

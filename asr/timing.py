@@ -35,6 +35,7 @@ class WordTimer:
         states: ctranslate2.StorageView,
         requests: Sequence[AsrRequest],
         texts: Sequence[Sequence[int]],
+        sure: Sequence[float],
         language: str,
     ) -> list[tuple[Word, ...]]:
         """Return the words of one batch.
@@ -43,31 +44,43 @@ class WordTimer:
             states: of the encoder, shape (batch, states, width).
             requests: of the batch.
             texts: tokens of each; none, no words.
+            sure: probability of a token of each, on average, as the decoder wrote it.
             language: Whisper code.
         """
-        times = self._aligned(self._aligner, states, requests, texts) if self._aligner else None
-        times = times or self._warped(states, requests, texts, language)
+        times = self._aligned(states, requests, texts, sure)
+        if not all(times):
+            warped_ones = self._warped(states, requests, texts, language)
+            times = [own or other for own, other in zip(times, warped_ones, strict=True)]
         return [
             timed_words(self._vocabulary.groups(tokens), placed)
             for tokens, placed in zip(texts, times, strict=True)
+            if placed
         ]
 
-    @staticmethod
     def _aligned(
-        aligner: ForcedAligner,
+        self,
         states: ctranslate2.StorageView,
         requests: Sequence[AsrRequest],
         texts: Sequence[Sequence[int]],
-    ) -> list[TokenTimes] | None:
-        """Return the times, None where one of the texts cannot be placed."""
-        placed = []
-        for request, own, tokens in zip(requests, on_host(states), texts, strict=True):
+        sure: Sequence[float],
+    ) -> list[TokenTimes | None]:
+        """Return the times by the head, None for what it cannot place.
+
+        A word's probability is the mean of what the head gives its tokens and what the decoder gave the text:
+        measured on 120 sentences at two levels of noise, that tells wrong words from right ones as well as
+        the decoder's own probability of each token (area under the curve 0.73 to 0.77 against 0.67 to 0.76).
+        """
+        if self._aligner is None:
+            return [None for _ in requests]
+        found: list[TokenTimes | None] = []
+        for request, own, tokens, usual in zip(requests, on_host(states), texts, sure, strict=True):
             samples = len(request.pcm)
-            times = aligner.place(own[: own_states(samples, len(own))], tokens, samples)
-            if times is None:
-                return None
-            placed.append(times)
-        return placed
+            placed = self._aligner.place(own[: own_states(samples, len(own))], tokens, samples)
+            if placed:
+                both = [(probability + usual) / 2 for probability in placed.probabilities]
+                placed = TokenTimes(placed.starts, both)
+            found.append(placed)
+        return found
 
     def _warped(
         self,

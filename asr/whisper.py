@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from asr import guards
 from asr.base import SAMPLE_RATE, AsrRequest, ModelError, Transcript
-from asr.ctc import CtcHead, read_head
+from asr.ctc import CTC_FILE, CtcHead, read_head
 from asr.directory import ModelDirectory
 from asr.features import LogMel
 from asr.forced_alignment import ForcedAligner
@@ -77,6 +77,8 @@ class WhisperEngine:
         self._partials = self._partial_reader(head)
 
     def _ctc_head(self) -> CtcHead | None:
+        if not (self._directory.path / CTC_FILE).is_file():
+            return None
         width = self.states([AsrRequest(pcm=silence(0.5), final=False)])[0].shape[1]
         return read_head(self._directory.path, width)
 
@@ -264,7 +266,8 @@ class WhisperEngine:
         texts = [h.tokens if r.text else [] for h, r in zip(hypotheses, results, strict=True)]
         if not any(texts):
             return results
-        words = self._timer.words(states, requests, texts, results[0].language)
+        sure = [result.confidence for result in results]
+        words = self._timer.words(states, requests, texts, sure, results[0].language)
         return [replace(result, words=own) for result, own in zip(results, words, strict=True)]
 
 

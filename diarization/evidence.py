@@ -92,7 +92,7 @@ class RoleEvidence:
     def __init__(self, phrases: RolePhrases, first_voice: float = FIRST_VOICE) -> None:
         self._phrases = phrases
         self._first_voice = first_voice
-        self._said: dict[str, dict[str, float]] = {}
+        self._said: dict[str, tuple[tuple[str, float], ...]] = {}
         self._old: dict[str, float] = {}
         self._first: str | None = None
 
@@ -107,16 +107,16 @@ class RoleEvidence:
             self._first = utterance
         if utterance == self._first and weighed:
             weighed[next(iter(weighed))] += self._first_voice
-        self._said[utterance] = weighed
+        self._said[utterance] = tuple(weighed.items())
         while len(self._said) > KEPT:
-            for voice, odds in self._said.pop(next(iter(self._said))).items():
+            for voice, odds in self._said.pop(next(iter(self._said))):
                 self._old[voice] = _limited(self._old.get(voice, 0.0) + odds)
 
     def odds(self) -> dict[str, float]:
         """Return the log odds of every voice to be an agent."""
         total = dict(self._old)
         for said in self._said.values():
-            for voice, odds in said.items():
+            for voice, odds in said:
                 total[voice] = _limited(total.get(voice, 0.0) + odds)
         return total
 

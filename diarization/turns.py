@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
 from diarization.base import SAMPLE_RATE, DiarizationError, SpeakerTurn
@@ -85,6 +86,7 @@ def who(turns: Sequence[SpeakerTurn], start: int, end: int) -> str | None:
     return speaker if distance < SAMPLE_RATE // 2 else None
 
 
+@cache
 def default_speaker(channel: int) -> str:
     """Return the label of the first voice of a channel."""
     return f"{letter(channel)}1"

@@ -17,7 +17,7 @@ from pipeline.events import CallEvent, Ended, Envelope, HealthReport, Transcript
 from pipeline.packing import Packed, packed
 
 LOG_LENGTH = 8192
-"""Events kept for each call. When full, the oldest goes; a telephony client that far behind is ended."""
+"""Events kept for each call. When full, the oldest go, 64 at once; a client that far behind is ended."""
 UNPACKED = 128
 """Newest events that are kept as they are: live readers are hardly ever further behind."""
 PACK = 64
@@ -32,6 +32,21 @@ class Delivery:
     missed: int
 
 
+@dataclass(slots=True)
+class Reader:
+    """Where one reader is.
+
+    Attributes:
+        after: number of the last event that it has.
+        page: what it has unpacked, if it is far behind.
+        events: in that page.
+    """
+
+    after: int
+    page: Packed | None = None
+    events: tuple[Envelope, ...] = ()
+
+
 class EventLog:
     """The log of one call; for one event loop.
 
@@ -44,7 +59,6 @@ class EventLog:
         self._call_id = call_id
         self._length = length
         self._old: deque[Packed] = deque()
-        self._read: tuple[Packed, tuple[Envelope, ...]] | None = None  # what a late reader is reading
         self._kept: deque[Envelope | None] = deque()  # None: replaced, of no use to anybody
         self._last_seq = 0
         self._newest: dict[str, int] = {}  # replaceable thing -> its newest server_seq
@@ -115,27 +129,39 @@ class EventLog:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def next(self, after: int) -> Delivery | None:
-        """Return the first event behind number ``after``; None when the call is over.
+    async def next(self, reader: Reader) -> Delivery | None:
+        """Return the next event for ``reader``, and move it on; None when the call is over.
 
-        Replaced partials are passed over. Waits until there is one.
+        What was replaced is passed over. Waits until there is one.
         """
         while True:
-            missed = max(0, self.first_seq - after - 1)
-            envelope = self._first_behind(after)
+            missed = max(0, self.first_seq - reader.after - 1)
+            envelope = self._first_behind(reader)
             if envelope is not None:
+                reader.after = envelope.server_seq
                 return Delivery(envelope=envelope, missed=missed)
             if self._closed:
                 return None
             await self._changed.wait()
 
-    def _first_behind(self, after: int) -> Envelope | None:
-        late = after + 1 < self._first_kept
-        blocks = [block for block in self._old if block.last > after] if late else []
-        for block in blocks:
-            for envelope in self._unpacked(block):
-                if envelope.server_seq > after and self._stands(envelope):
+    def _first_behind(self, reader: Reader) -> Envelope | None:
+        return self._first_packed(reader) or self._first_unpacked(reader.after)
+
+    def _first_packed(self, reader: Reader) -> Envelope | None:
+        if reader.after + 1 >= self._first_kept:
+            reader.page, reader.events = None, ()
+            return None
+        for page in self._old:
+            if page.last <= reader.after:
+                continue
+            if reader.page is not page:
+                reader.page, reader.events = page, page.unpacked()
+            for envelope in reader.events:
+                if envelope.server_seq > reader.after and self._stands(envelope):
                     return envelope
+        return None
+
+    def _first_unpacked(self, after: int) -> Envelope | None:
         start = max(0, after + 1 - self._first_kept)
         kept = itertools.islice(self._kept, start, None)
         return next((envelope for envelope in kept if envelope is not None), None)
@@ -144,11 +170,6 @@ class EventLog:
         """Tell whether nothing newer makes an event void that was packed before."""
         key = _replaceable(envelope.event)
         return key is None or self._newest.get(key) == envelope.server_seq
-
-    def _unpacked(self, block: Packed) -> tuple[Envelope, ...]:
-        if self._read is None or self._read[0] is not block:
-            self._read = (block, block.unpacked())
-        return self._read[1]
 
 
 def _replaceable(event: CallEvent) -> str | None:

@@ -104,7 +104,8 @@ def accuracy(result: Result) -> str:
     ]  # fmt: skip
     head = ["set", "partials read by", "CER of the last partial", "characters changed per character",
             "ms a second of speech"]  # fmt: skip
-    return text + "\n" + table(head, partials) + "\n" + _word_times(result.get("word_times", {}))
+    times = _word_times(result["word_times"]) if "word_times" in result else ""
+    return "\n".join((text, table(head, partials), times))
 
 
 def _word_times(kinds: Mapping[str, dict[str, float]]) -> str:

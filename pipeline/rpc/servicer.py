@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 import structlog
 
+from pipeline.bus import Reader
 from pipeline.config import Settings
 from pipeline.errors import AtCapacity, CallError, IdleTimeout, InternalFailure, InvalidRequest, SlowConsumer
 from pipeline.events import EndCall, Ended, Pause, Resume
@@ -145,8 +146,8 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
             watch.stop()
 
     async def _write(self, session: CallSession, after: int, context: _Context) -> None:
-        log, cursor = session.context.log, after
-        while (delivery := await log.next(cursor)) is not None:
+        log, reader = session.context.log, Reader(after)
+        while (delivery := await log.next(reader)) is not None:
             if delivery.missed:
                 raise SlowConsumer("the client did not read fast enough; its oldest events are gone")
             message = mapping.response(delivery.envelope, self._limits)
@@ -155,7 +156,6 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
                     await context.write(message)
             except TimeoutError:
                 raise SlowConsumer("the client does not read (limits.write_timeout_s)") from None
-            cursor = delivery.envelope.server_seq
             if isinstance(delivery.envelope.event, Ended):
                 return  # a second look goes on for those who watch
 
@@ -172,14 +172,14 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
         except CallError as error:
             await context.abort(status_of(error), details_of(error))
         log = session.context.log
-        cursor = request.after_server_seq if request.HasField("after_server_seq") else log.first_seq - 1
+        after = request.after_server_seq if request.HasField("after_server_seq") else log.first_seq - 1
+        reader = Reader(after)
         self._watchers += 1
         try:
-            while (delivery := await log.next(cursor)) is not None:
+            while (delivery := await log.next(reader)) is not None:
                 yield pb.WatchCallResponse(
                     event=mapping.response(delivery.envelope, self._limits), missed_events=delivery.missed
                 )
-                cursor = delivery.envelope.server_seq
         finally:
             self._watchers -= 1
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 
 from diarization import ChannelRoles, Role, SpeakerTurn
 from diarization.assign import main_speaker, same_names, word_speakers
@@ -27,10 +28,9 @@ KEPT = 4096
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """What the book needs of a final: a tenth of it, since an hour of them is kept.
+    """What the book needs of a final that voices may be found in: a tenth of it, since hours are kept.
 
     Attributes:
-        utterance_id: of the final.
         start: its first sample.
         end: behind its last one.
         text: verbatim.
@@ -38,34 +38,38 @@ class _Said:
         spans: start and end of each word.
     """
 
-    utterance_id: str
     start: int
     end: int
-    text: str = ""
-    texts: str = ""
-    spans: array[int] = field(default_factory=lambda: array("i"))
+    text: str
+    texts: str
+    spans: array[int]
 
     @classmethod
     def of(cls, final: TranscriptEvent) -> _Said:
         spans = array("i", [at for word in final.words for at in (word.start, word.end)])
-        texts = "\n".join(word.text for word in final.words)
-        return cls(final.utterance_id, final.start, final.end, final.raw_text, texts, spans)
-
-    def without_words(self) -> _Said:
-        return _Said(self.utterance_id, self.start, self.end)
+        return cls(
+            final.start, final.end, final.raw_text, "\n".join(word.text for word in final.words), spans
+        )
 
 
 @dataclass(slots=True, kw_only=True)
 class _Utterance:
-    """What is known of one."""
+    """What is known of one; ``id`` is empty before its final, ``said`` also where no voices will come."""
 
     channel: int
-    final: _Said | None = None
+    id: str = ""
+    said: _Said | None = None
     turns: tuple[SpeakerTurn, ...] = ()
     words: tuple[str, ...] = ()
     speaker: str = ""
     revision: int = 0
     told: tuple[object, ...] = ()
+
+
+@lru_cache(maxsize=512)
+def _nobody(words: int) -> tuple[str, ...]:
+    """Return the labels of words of which none has a voice; shared, since most utterances are such."""
+    return ("",) * words
 
 
 class AttributionBook:
@@ -104,13 +108,13 @@ class AttributionBook:
     def said(self, final: TranscriptEvent) -> list[SpeakersEvent]:
         """Take a final; return what is to be told."""
         utterance = self._utterance(final.channel, final.start)
-        utterance.final = _Said.of(final)
+        utterance.id, utterance.said = final.utterance_id, _Said.of(final)
         if final.speaker:
             utterance.told = _answer(final.speaker, final.role, final.word_speakers)
         events = self._tell(AttributionSource.LIVE, [(final.channel, final.start)])
         events += self._look_whether_swapped()
         if not self._keeps_words:
-            utterance.final, utterance.words = utterance.final.without_words(), ()
+            utterance.said = None
         return events
 
     def review(self, turns: Sequence[SpeakerTurn]) -> tuple[list[SpeakersEvent], int]:
@@ -121,8 +125,8 @@ class AttributionBook:
         longest = max((turn.end - turn.start for turn in renamed), default=0)
         self._evidence = self._evidence.fresh()
         for found in self._utterances.values():
-            if found.final is not None:
-                low, high = found.final.start, found.final.end
+            if found.said is not None:
+                low, high = found.said.start, found.said.end
                 near = renamed[bisect_left(starts, low - longest) : bisect_left(starts, high)]
                 found.turns = tuple(turn for turn in near if turn.end > low)
                 self._labels |= {turn.speaker: found.channel for turn in found.turns}
@@ -165,11 +169,11 @@ class AttributionBook:
         return events
 
     def _attribute(self, utterance: _Utterance) -> None:
-        final = utterance.final
+        final = utterance.said
         if final is None:
             return
         spans = list(zip(final.spans[::2], final.spans[1::2], strict=True))
-        utterance.words = word_speakers(spans, utterance.turns)
+        utterance.words = word_speakers(spans, utterance.turns) if utterance.turns else _nobody(len(spans))
         known = self._channels.of(utterance.channel) is not Role.UNKNOWN
         utterance.speaker = main_speaker(utterance.turns, utterance.words) or (
             default_speaker(utterance.channel) if known else ""
@@ -177,11 +181,11 @@ class AttributionBook:
         said = {f"channel {utterance.channel}": final.text}
         if not known:
             said = self._text_by_voice(utterance)
-        self._evidence.put(final.utterance_id, said)
+        self._evidence.put(utterance.id, said)
 
     @staticmethod
     def _text_by_voice(utterance: _Utterance) -> dict[str, str]:
-        final = utterance.final
+        final = utterance.said
         if final is None:
             return {}
         if not any(utterance.words):
@@ -209,8 +213,8 @@ class AttributionBook:
             )
 
     def _attribution(self, utterance: _Utterance, source: AttributionSource) -> AttributionEvent | None:
-        final, speaker = utterance.final, utterance.speaker
-        if final is None or not speaker:
+        speaker = utterance.speaker
+        if not utterance.id or not speaker:
             return None
         role, sure = self.role_of(utterance.channel, speaker)
         answer = _answer(speaker, role, utterance.words)
@@ -220,7 +224,7 @@ class AttributionBook:
         utterance.revision += 1
         mine = [turn for turn in utterance.turns if turn.speaker == speaker]
         return AttributionEvent(
-            utterance_id=final.utterance_id,
+            utterance_id=utterance.id,
             revision=utterance.revision,
             channel=utterance.channel,
             speaker=speaker,

@@ -7,7 +7,7 @@ import pytest
 
 from asr.base import SAMPLE_RATE, AsrRequest
 from asr.ctc import CONTEXT, CTC_FILE, CtcHead
-from asr.forced_alignment import SPIKE_DELAY, ForcedAligner
+from asr.forced_alignment import SPIKE_DELAY, ForcedAligner, _best_path
 from asr.registry import resolve
 from asr.whisper import WhisperEngine
 from asr.wordtimes import STATE_SAMPLES
@@ -58,11 +58,20 @@ def test_a_text_that_the_head_would_not_write_is_placed_all_the_same() -> None:
 
 
 def test_equal_tokens_have_a_blank_between_them() -> None:
+    """One long spike is one token; the second must be behind a blank, even where nothing speaks for it."""
     own = states(12, t1=3)
-    own[4] = own[3]  # one long spike is one token, or two that touch: the path must part them
-    found = aligner().place(own, [10, 10], 12 * STATE_SAMPLES)
-    assert found is not None
-    assert found.starts[0] < found.starts[1]
+    own[4] = own[3]
+    scores = own[:, [BLANK, 1, 1]] * 8
+    path = _best_path(scores, [1, 1])
+    assert set(path) >= {1, 2, 3}, "first token, blank, second token"
+    apart = _best_path(scores, [1, 2])  # other tokens may touch
+    assert 2 not in set(apart[3:5])
+
+
+def test_states_that_are_no_numbers_are_not_placed() -> None:
+    own = states(12, t1=3)
+    own[5] = np.nan
+    assert aligner().place(own, [10], 12 * STATE_SAMPLES) is None
 
 
 def test_tokens_without_a_row_lie_between_their_neighbours() -> None:
@@ -80,6 +89,20 @@ def test_what_cannot_be_placed_is_told() -> None:
     nothing = aligner().place(states(4), [], 4 * STATE_SAMPLES)
     assert nothing is not None
     assert nothing.starts == [4 * STATE_SAMPLES]
+
+
+@pytest.mark.model
+def test_a_text_that_cannot_be_placed_is_warped_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = WhisperEngine(resolve("bundled", Path("/nowhere")))
+    said = turn_16k(3)
+    requests = [AsrRequest(pcm=said, final=True), AsrRequest(pcm=said, final=True)]
+    placed, _same = engine.transcribe(requests)
+    place, calls = ForcedAligner.place, iter([True, False])
+    monkeypatch.setattr(ForcedAligner, "place", lambda *given: place(*given) if next(calls) else None)
+    first, second = engine.transcribe(requests)
+    assert [word.start for word in first.words] == [word.start for word in placed.words]
+    assert [word.text for word in second.words] == [word.text for word in first.words]
+    assert [word.start for word in second.words] != [word.start for word in first.words]
 
 
 @pytest.fixture(scope="module", params=["with a head", "without"])

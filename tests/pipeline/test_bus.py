@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from diarization import Role
-from pipeline.bus import EventLog
-from pipeline.events import Ended, Mark, MarkKind, TranscriptEvent
+from pipeline.bus import EventLog, Reader
+from pipeline.events import Ended, Envelope, Mark, MarkKind, TranscriptEvent
 from pipeline.mailbox import Mailbox
+from pipeline.packing import Packed
 
 
 def partial(utterance: str, text: str, *, final: bool = False) -> TranscriptEvent:
@@ -32,10 +35,10 @@ def key() -> Mark:
 
 
 async def read(log: EventLog, after: int = 0) -> list[tuple[int, int]]:
-    out = []
-    while (delivery := await log.next(after)) is not None:
-        after = delivery.envelope.server_seq
-        out.append((after, delivery.missed))
+    out, reader = [], Reader(after)
+    while (delivery := await log.next(reader)) is not None:
+        out.append((delivery.envelope.server_seq, delivery.missed))
+        await asyncio.sleep(0)  # as a write to the wire: others have their turn
     return out
 
 
@@ -107,7 +110,7 @@ async def test_a_late_reader_finds_what_stands_behind_hundreds_of_replaced_event
     log = EventLog("c")
     for number in range(200):
         log.publish(partial("a", str(number)), 0)
-    delivery = await asyncio.wait_for(log.next(0), 1)
+    delivery = await asyncio.wait_for(log.next(Reader(0)), 1)
     assert delivery is not None
     assert delivery.envelope.server_seq == 200
 
@@ -121,16 +124,25 @@ async def test_an_hours_finals_are_packed_and_read_as_they_were() -> None:
     assert log.first_seq == 1
     assert len(log._kept) < 200
     assert sum(len(block.data) for block in log._old) < 30_000
-    seq, texts = 0, []
-    while (delivery := await log.next(seq)) is not None:
+    reader, texts = Reader(0), []
+    while (delivery := await log.next(reader)) is not None:
         assert delivery.missed == 0
-        seq = delivery.envelope.server_seq
         if isinstance(delivery.envelope.event, TranscriptEvent):
             texts.append(delivery.envelope.event.text)
     assert texts == [f"text {number}" for number in range(1000)]
 
 
-async def test_two_late_readers_each_find_everything() -> None:
+async def test_two_late_readers_each_find_everything_and_unpack_it_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    unpacked: list[int] = []
+    unpack = Packed.unpacked
+
+    def counted(page: Packed) -> tuple[Envelope, ...]:
+        unpacked.append(page.first)
+        return unpack(page)
+
+    monkeypatch.setattr(Packed, "unpacked", counted)
     log = EventLog("c")
     for _ in range(700):
         log.publish(key(), 0)
@@ -138,6 +150,7 @@ async def test_two_late_readers_each_find_everything() -> None:
     first, second = await asyncio.gather(read(log), read(log, after=300))
     assert [number for number, _missed in first] == list(range(1, 702))
     assert [number for number, _missed in second] == list(range(301, 702))
+    assert len(unpacked) <= 2 * len(log._old)
 
 
 async def test_what_is_replaced_after_it_was_packed_is_skipped_too() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from asr import AsrRequest, Transcript
 from diarization import Role
+from pipeline.bus import Reader
 from pipeline.config import LimitSettings, ProfileSettings
 from pipeline.events import CallSpec, Codec, Ended, TranscriptEvent
 from pipeline.metrics import Metrics
@@ -56,9 +57,8 @@ class Stage:
     async def transcripts(self) -> list[TranscriptEvent]:
         """Every transcript event that a reader who is behind still gets."""
         self.context.emit(Ended(audio=0, speech=0, utterances=0, gap=0, reason="client"))
-        found, cursor = [], 0
-        while (delivery := await self.context.log.next(cursor)) is not None:
-            cursor = delivery.envelope.server_seq
+        found, reader = [], Reader(0)
+        while (delivery := await self.context.log.next(reader)) is not None:
             if isinstance(delivery.envelope.event, TranscriptEvent):
                 found.append(delivery.envelope.event)
         return found
