@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.facts import RESULTS
 from benchmarks.serving.figures import figures
 from benchmarks.serving.load import run_streams
-from benchmarks.serving.processes import Usage, split_cores, usage
+from benchmarks.serving.processes import Usage, cpu_seconds, split_cores, usage
 from benchmarks.serving.record import StreamRecord
 from benchmarks.serving.speech import Speech, demo_speech, generated_speech
 
@@ -42,15 +42,17 @@ def steal_s() -> float:
 
 
 async def measured(pid: int, chosen: Sequence[Speech], drive: Drive) -> dict[str, Any]:
-    """Run streams; return their figures and what the server's processes used for them."""
-    before, stolen, began = usage(pid), steal_s(), time.monotonic()
+    """Run streams; return their figures and what the server used for them, also its main process alone."""
+    before, main, stolen, began = usage(pid), cpu_seconds(pid), steal_s(), time.monotonic()
     records = await drive(chosen)
     after, wall = usage(pid), time.monotonic() - began
+    stream_s = sum(speech.seconds for speech in chosen)
     return {
         "streams": len(chosen),
         "talk": round(sum(s.talk for s in chosen) / len(chosen), 3),
         **figures(records),
-        **_used(before, after, sum(speech.seconds for speech in chosen), wall),
+        **_used(before, after, stream_s, wall),
+        "main_process_cpu_s_per_stream_s": round((cpu_seconds(pid) - main) / stream_s, 5),
         "stolen_share": round((steal_s() - stolen) / wall / (os.cpu_count() or 1), 3),
     }
 

@@ -48,11 +48,13 @@ def latency(result: Result) -> str:
     """Return the section of ``latency``."""
     rows: list[list[object]] = [
         [r["streams"], r["final_latency"], r["first_partial"], r["partial_age"], r["cpu_s_per_stream_s"],
-         r["resident_mib"], f"{r['cer']:.1%}", f"{r['stolen_share']:.0%}"]
+         r["main_process_cpu_s_per_stream_s"], r["resident_mib"], f"{r['cer']:.1%}",
+         f"{r['stolen_share']:.0%}"]
         for r in result["runs"]
     ]  # fmt: skip
     head = ["streams", "final, ms: p50 / p95 / p99", "first partial, ms", "partial age, ms",
-            "CPU-s per stream-s", "MiB", "CER", "stolen by the host"]  # fmt: skip
+            "CPU-s per stream-s", "of it in the main process", "MiB", "CER",
+            "stolen by the host"]  # fmt: skip
     return table(head, rows)
 
 
@@ -166,6 +168,7 @@ SECTIONS: tuple[tuple[str, str, Callable[[Result], str]], ...] = (
     ("peers_tiny", "Beside its peers, at whisper-tiny's shape", peers),
     ("peers_tiny_trimmed", "Beside its peers, at that shape with a trimmed vocabulary", peers),
     ("latency", "Latency", latency),
+    ("latency_front_ends", "Latency, with a front end", latency),
     ("capacity", "Capacity", capacity),
     ("stages", "Cost of each stage", stages),
     ("accuracy", "Accuracy", accuracy),
