@@ -18,7 +18,7 @@ from asr.wordtimes import STATE_SAMPLES, TokenTimes
 
 SPIKE_DELAY = 3
 """States (60 ms) from a syllable's beginning to the state that the head gives it: the median of 739
-syllables by voices that the bundled model was not trained on."""
+syllables by voices that the bundled model was not trained on. Another head may differ by a state or two."""
 IMPOSSIBLE = np.float32(-1e30)
 
 
