@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +66,10 @@ class RecordedVad:
     def stream(self) -> VadStream:
         """Return the state for one channel."""
         return _RecordedVadStream(self, self._vad.stream())
+
+    def accept(self, parts: Sequence[tuple[VadStream, NDArray[np.float32]]]) -> list[list[float]]:
+        """Take audio of many channels, one after the other: what is known needs no company."""
+        return [stream.accept(pcm) for stream, pcm in parts]
 
 
 class _RecordedVadStream:

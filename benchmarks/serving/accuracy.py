@@ -3,9 +3,10 @@
     python -m benchmarks accuracy
     python -m benchmarks accuracy --model /models/whisper-small --count 200
 
-Also how far word times are off, by the CTC head and by the cross-attention; and what partials are worth:
-each sentence is read as it grows, every 640 ms, by the head and by the decoder; error rate against the words
-said so far, characters shown and later changed, and processor time.
+Also what the width of the beam is worth; how far word times are off, by the CTC head and by the
+cross-attention; and what partials are worth: each sentence is read as it grows, every 640 ms, by the head
+and by the decoder; error rate against the words said so far, characters shown and later changed, and
+processor time.
 CER counts characters, MER counts characters for Chinese and words for Latin script; both after the shared
 normaliser (``raw``); ``read`` is the form for people, marks and figures included.
 """
@@ -43,6 +44,7 @@ from benchmarks.serving.word_times import headless, timed_sentences, word_times
 Pcm = NDArray[np.float32]
 CADENCE = RATE * 64 // 100
 PADDED_S = 30.0
+BEAMS = (1, 2, 3, 5)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,6 +109,22 @@ def finals(engine: WhisperEngine, sentences: Sequence[Sentence]) -> list[str]:
     return [engine.transcribe([AsrRequest(pcm=s.pcm, final=True)])[0].text for s in sentences]
 
 
+def beams(directory: ModelDirectory, device: str, sentences: Sequence[Sentence]) -> dict[str, Any]:
+    """Return error rate and cost of finals by width of the beam; 1 is greedy."""
+    seconds = sum(len(sentence.pcm) for sentence in sentences) / RATE
+    told = {}
+    for width in BEAMS:
+        engine = WhisperEngine(directory, WhisperOptions(device=device, beam_size=width))
+        before = time.process_time()
+        written = finals(engine, sentences)
+        spent = time.process_time() - before
+        told[str(width)] = {
+            "cer_raw": errors(sentences, written)["cer_raw"],
+            "ms_per_speech_second": round(spent * 1000 / seconds, 2),
+        }
+    return told
+
+
 def partials(engine: WhisperEngine, sentences: Sequence[Sentence]) -> dict[str, float]:
     """Return cost, stability and error rate of partials, trimmed as the server trims them."""
     changed = shown = 0
@@ -146,10 +164,13 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     result: dict[str, Any] = {"bundled call by role": by_role}
     if options.smoke:
         result["partials"] = _partials(directory, options, demo_sentences(0)[:2])
+        result["beams"] = beams(directory, options.device, demo_sentences(0)[:2])
         return result
+    heard: list[Sentence] = []
     padded = _engine(replace(directory, min_context_s=PADDED_S), options)
     for source in ("service", "hkcancor", "figures", "corpus"):
         noisy = generated(source, options.count, options.seed, noisy=True)
+        heard += noisy
         straight = generated(source, options.count, options.seed, noisy=False)
         result[source] = {
             "telephone": errors(noisy, finals(exact, noisy)),
@@ -157,6 +178,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             "telephone, padded to 30 s": errors(noisy, finals(padded, noisy)),
         }
         print(source, json.dumps(result[source]), flush=True)
+    result["beams"] = beams(directory, options.device, heard)
     result["partials"] = {
         source: _partials(directory, options, generated(source, options.count, options.seed, noisy=True))
         for source in ("service", "hkcancor")

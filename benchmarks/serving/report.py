@@ -107,7 +107,18 @@ def accuracy(result: Result) -> str:
     head = ["set", "partials read by", "CER of the last partial", "characters changed per character",
             "ms a second of speech"]  # fmt: skip
     times = _word_times(result["word_times"]) if "word_times" in result else ""
-    return "\n".join((text, table(head, partials), times))
+    beams = _beams(result["beams"]) if "beams" in result else ""
+    return "\n".join((text, beams, table(head, partials), times))
+
+
+def _beams(found: Result) -> str:
+    rows: list[list[object]] = [
+        [f"{width}{', greedy' if width == '1' else ''}", f"{r['cer_raw']:.2%}", r["ms_per_speech_second"]]
+        for width, r in found.items()
+    ]
+    return table(
+        ["width of the beam, over a telephone line", "CER raw", "final, ms a second of speech"], rows
+    )
 
 
 def _word_times(kinds: Mapping[str, dict[str, float]]) -> str:

@@ -27,11 +27,11 @@ from numpy.typing import NDArray
 
 from asr.base import AsrRequest
 from asr.features import LogMel
-from asr.options import WhisperOptions
+from asr.options import BEAM_SIZE, WhisperOptions
 from asr.registry import resolve
 from asr.whisper import WhisperEngine
 from benchmarks.facts import environment, write_result
-from benchmarks.serving.load import SPREAD_S
+from benchmarks.serving.load import start_s
 from benchmarks.serving.measuring import (
     arguments,
     conditions,
@@ -140,7 +140,7 @@ def speech_stages(engines: dict[str, WhisperEngine], clips: Sequence[Pcm]) -> di
         "log-mel": mel,
         "encoder": encoded - mel,
         "decoder, greedy": each(engines["greedy"], final=False) - encoded,
-        "decoder, beam 5, and word times": each(engines["beam"], final=True) - encoded,
+        f"decoder, beam {BEAM_SIZE}, and word times": each(engines["beam"], final=True) - encoded,
     }
     if "ctc" in engines:
         told["partial by CTC head, beside log-mel and encoder"] = each(engines["ctc"], final=False) - encoded
@@ -162,7 +162,7 @@ def engines_for(options: argparse.Namespace) -> dict[str, WhisperEngine]:
 async def wire_ms(chunk_ms: int, streams: int, seconds: float, cores: set[int] | None) -> float:
     """Return ms a stream-second of a gRPC server that only reads, under the same traffic as ours.
 
-    Streams begin one after the other: messages that all come at the same moment are read together, and cost
+    Streams begin as those of the load do: messages that come at the same moment are read together, and cost
     less than those of real calls.
     """
     command = [sys.executable, "-m", "benchmarks.serving.transport"]
@@ -173,7 +173,7 @@ async def wire_ms(chunk_ms: int, streams: int, seconds: float, cores: set[int] |
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
             await channel.channel_ready()
             before = cpu_seconds(process.pid)
-            pushes = (_push(channel, chunk_ms, seconds, i / streams * SPREAD_S) for i in range(streams))
+            pushes = (_push(channel, chunk_ms, seconds, start_s(i)) for i in range(streams))
             await asyncio.gather(*pushes)
             used = cpu_seconds(process.pid) - before
         return used * 1000 / (streams * seconds)

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from asr.guards import GuardSettings
+from asr.options import BEAM_SIZE
 from pipeline.sections.base import Section
 
 
@@ -21,7 +22,7 @@ class AsrSettings(Section):
     device: Literal["cpu", "cuda", "auto"] = Field("cpu", description="where to run")
     compute_type: str = Field("default", description="of CTranslate2: int8, float16, float32, default …")
     threads: int = Field(1, ge=0, description="CPU threads of one inference; 0 lets CTranslate2 choose")
-    beam_size: int = Field(5, ge=1, le=20, description="of finals; partials are greedy")
+    beam_size: int = Field(BEAM_SIZE, ge=1, le=20, description="of finals; partials are greedy")
     partials: Literal["auto", "ctc", "decoder"] = Field(
         "auto",
         description="what reads partials: its CTC head, its decoder, or what the model declares",

@@ -23,6 +23,7 @@ import websockets
 Texts = tuple[str, str, int, float | None]
 CHUNK = 320
 SPREAD_S = 1.28
+GOLDEN = 0.618034
 LATEST_S = 12.0
 
 
@@ -121,7 +122,7 @@ async def main() -> None:
     with np.load(source) as file:
         speeches = [file[name] for name in sorted(file.files, key=int)]
     records = await asyncio.gather(
-        *(stream(system, int(port), pcm, i / len(speeches) * SPREAD_S) for i, pcm in enumerate(speeches))
+        *(stream(system, int(port), pcm, i * GOLDEN % 1.0 * SPREAD_S) for i, pcm in enumerate(speeches))
     )
     Path(out).write_text(json.dumps(records))
 

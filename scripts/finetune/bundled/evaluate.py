@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from asr.base import AsrRequest
 from asr.directory import read_directory
-from asr.options import WhisperOptions
+from asr.options import BEAM_SIZE, WhisperOptions
 from asr.text.scoring import scoring_form
 from asr.whisper import WhisperEngine
 from scripts.finetune.bundled.synth import Voice, synthesiser
@@ -78,7 +78,7 @@ def main() -> None:
     )
     parser.add_argument("--model", type=Path, required=True, help="CTranslate2 directory")
     parser.add_argument("--count", type=int, default=200, help="sentences in each set")
-    parser.add_argument("--beam", type=int, default=5, help="beam size; 1 is greedy")
+    parser.add_argument("--beam", type=int, default=BEAM_SIZE, help="beam size; 1 is greedy")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--espeak", help="another espeak-ng program to speak with")
     parser.add_argument("--show", type=int, default=0, help="print this many sentences of each set")

@@ -14,7 +14,7 @@ from rich.progress import track
 from asr.base import AsrRequest, ModelError
 from asr.directory import ModelDirectory
 from asr.guards import GuardSettings
-from asr.options import WhisperOptions
+from asr.options import BEAM_SIZE, WhisperOptions
 from asr.whisper import WhisperEngine
 from scripts.finetune.frame.errors import FinetuneError
 from scripts.finetune.frame.manifest import Manifest
@@ -31,7 +31,7 @@ def load(
     *,
     context_s: float | None = None,
     guarded: bool = True,
-    beam: int = 5,
+    beam: int = BEAM_SIZE,
     device: str = "cpu",
 ) -> WhisperEngine:
     """Load a model.
