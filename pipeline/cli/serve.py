@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pipeline.cli.memory import use_one_arena
 from pipeline.config import load_settings
 from pipeline.logs import configure_logs
 
@@ -51,6 +52,7 @@ def serve_command(
 
         yuetone serve --config /etc/yuetone.toml --model whisper-small-cantonese
     """
+    use_one_arena()
     from pipeline.rpc.front_ends import serve_behind  # noqa: PLC0415 (keeps --help fast)
     from pipeline.rpc.server import serve  # noqa: PLC0415
 
