@@ -61,13 +61,20 @@ def spread(values: Sequence[float]) -> dict[str, float | int | None]:
     return {**found, "never": missing} if missing else found
 
 
+def command_line(benchmark: str, arguments: Sequence[str]) -> str:
+    """Return what to type to measure again; where the result went is nobody else's business."""
+    kept = [
+        argument
+        for before, argument in zip(["", *arguments], arguments, strict=False)
+        if "--out" not in (before, argument.split("=")[0])
+    ]
+    return shlex.join(["python", "-m", "benchmarks", benchmark, *kept])
+
+
 def write_result(name: str, result: dict[str, Any], folder: Path) -> Path:
     """Write ``result`` as ``name.json`` into ``folder``; return the file."""
     folder.mkdir(parents=True, exist_ok=True)
-    result = {
-        **result,
-        "command": shlex.join(["python", "-m", "benchmarks", str(result["benchmark"]), *sys.argv[1:]]),
-    }
+    result = {**result, "command": command_line(str(result["benchmark"]), sys.argv[1:])}
     path = folder / f"{name}.json"
     path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", "utf-8")
     return path

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.facts import spread
+from benchmarks.facts import command_line, spread
 from benchmarks.serving import report
 from benchmarks.serving.capacity import largest
 from benchmarks.serving.figures import Limits
@@ -34,7 +34,16 @@ def run(name: str, out: Path, *more: str) -> dict[str, Any]:
     assert result["benchmark"] == name
     assert result["environment"]["versions"]["ctranslate2"]
     assert result["command"].startswith(f"python -m benchmarks {name} --smoke")
+    assert str(out) not in result["command"]  # a recorded command names no machine's folders
     return dict(result)
+
+
+def test_the_recorded_command_leaves_out_where_the_result_went() -> None:
+    asked = ["--streams", "1", "8", "--out", "/somewhere", "--seconds", "9"]
+    assert command_line("latency", asked) == "python -m benchmarks latency --streams 1 8 --seconds 9"
+    assert command_line("soak", ["--out=/somewhere", "--minutes", "3"]) == (
+        "python -m benchmarks soak --minutes 3"
+    )
 
 
 @pytest.fixture(scope="module")
