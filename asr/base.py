@@ -12,10 +12,6 @@ from numpy.typing import NDArray
 SAMPLE_RATE = 16_000
 
 
-class ModelError(Exception):
-    """A model cannot be loaded or used; the message names the fix."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class AsrRequest:
     """One utterance, or the part of it heard so far.
@@ -57,7 +53,7 @@ class Transcript:
     """What was recognised.
 
     Attributes:
-        text: verbatim form (see :mod:`asr.text.spoken`); empty when nothing was said.
+        text: verbatim form (see :mod:`cantonese.spoken`); empty when nothing was said.
         language: Whisper language code used.
         confidence: exp of the mean token log-probability, in [0, 1].
         no_speech: probability that there is no speech, in [0, 1].

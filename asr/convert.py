@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from asr.base import ModelError
+from models import ModelError
 
 QUANTIZATIONS = ("int8", "int8_float32", "int8_float16", "int8_bfloat16", "float16", "bfloat16", "float32")
 _COPIED = ("tokenizer.json", "preprocessor_config.json")

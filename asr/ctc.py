@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.base import ModelError
+from models import ModelError
 
 CTC_FILE = "ctc.npz"
 """Beside ``model.bin``: written by ``python -m scripts.finetune partials``."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asr.base import ModelError
+from models.declaration import DirectoryKind, read_directory
 
-REQUIRED = ("model.bin", "config.json", "tokenizer.json")
 DECLARATION = "yuetone.toml"
 STOCK_CONTEXT_S = 30.0
 """Whisper as published is trained on 30 s windows only (Radford et al. 2022, section 2.2)."""
@@ -43,7 +42,16 @@ class ModelDirectory:
     partials: str | None = None
 
 
-def read_directory(path: Path, name: str | None = None) -> ModelDirectory:
+KIND = DirectoryKind(
+    name="CTranslate2 Whisper directory",
+    declaration=DECLARATION,
+    required=("model.bin", "config.json", "tokenizer.json"),
+    optional=True,
+    fix="make one with 'yuetone models convert', or set asr.model to a name from 'yuetone models list'",
+)
+
+
+def read_recogniser(path: Path, name: str | None = None) -> ModelDirectory:
     """Check ``path`` and read what it declares.
 
     A ``yuetone.toml`` beside the weights may set name, min_context_s, language, languages, hotword_tokens
@@ -52,36 +60,20 @@ def read_directory(path: Path, name: str | None = None) -> ModelDirectory:
     Raises:
         ModelError: the folder or a file in it is missing or unreadable.
     """
-    if not path.is_dir():
-        raise ModelError(
-            f"no model directory at {path}; set asr.model to an existing CTranslate2 Whisper directory "
-            "or to a name from 'yuetone models list'"
-        )
-    missing = [file for file in REQUIRED if not (path / file).is_file()]
-    if missing:
-        raise ModelError(
-            f"{path} is no CTranslate2 Whisper directory: {', '.join(missing)} missing; "
-            "make one with 'yuetone models convert'"
-        )
-    try:
-        declared = _declaration(path)
+
+    def parse(folder: Path, declared: Mapping[str, Any]) -> ModelDirectory:
         return ModelDirectory(
-            path=path,
-            name=name or str(declared.get("name", path.name)),
+            path=folder,
+            name=name or str(declared.get("name", folder.name)),
             min_context_s=float(declared.get("min_context_s", STOCK_CONTEXT_S)),
             language=declared.get("language"),
             languages=tuple(declared.get("languages", ())),
-            n_mels=_mels(path),
+            n_mels=_mels(folder),
             hotword_tokens=int(declared.get("hotword_tokens", STOCK_HOTWORD_TOKENS)),
             partials=declared.get("partials"),
         )
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ModelError(f"{path}: {DECLARATION} or preprocessor_config.json is not valid") from error
 
-
-def _declaration(path: Path) -> dict[str, Any]:
-    file = path / DECLARATION
-    return tomllib.loads(file.read_text("utf-8")) if file.is_file() else {}
+    return read_directory(path, KIND, parse)
 
 
 def _mels(path: Path) -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.text.spoken import syllables, without_marks
+from cantonese.spoken import syllables, without_marks
 
 MIN_SAMPLES = 1600
 """0.1 s at 16 kHz: nobody says anything shorter."""

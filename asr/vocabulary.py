@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from asr.base import ModelError
-from asr.text.characters import is_han
+from cantonese.characters import is_han
+from models import ModelError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

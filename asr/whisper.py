@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr import guards
-from asr.base import SAMPLE_RATE, AsrRequest, ModelError, Transcript
+from asr.base import SAMPLE_RATE, AsrRequest, Transcript
 from asr.ctc import CTC_FILE, CtcHead, read_head
 from asr.directory import ModelDirectory
 from asr.features import LogMel
@@ -26,9 +26,10 @@ from asr.language import whisper_code
 from asr.options import WhisperOptions
 from asr.partials import PartialReader
 from asr.pooling import on_host, own_states, with_states
-from asr.text.characters import fold_variants, to_traditional
 from asr.timing import WordTimer
 from asr.vocabulary import Vocabulary
+from cantonese.characters import fold_variants, to_traditional
+from models import ModelError
 
 BUCKET_SAMPLES = SAMPLE_RATE // 2
 """Lengths are rounded up to 0.5 s: cross-attention is not masked, so a batch needs equal lengths."""

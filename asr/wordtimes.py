@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from asr.base import Word
 from asr.features import HOP_SAMPLES
-from asr.text.characters import fold_variants, is_han, to_traditional
-from asr.text.spoken import MARKS
 from asr.vocabulary import TokenGroup
+from cantonese.characters import fold_variants, is_han, to_traditional
+from cantonese.spoken import MARKS
 
 STATE_SAMPLES = 2 * HOP_SAMPLES
 """Samples per encoder state: 20 ms."""

@@ -30,7 +30,7 @@ from typing import Any
 
 from rapidfuzz.distance import Levenshtein
 
-from asr.text.scoring import scoring_form
+from cantonese.scoring import scoring_form
 
 ROOT = Path(__file__).resolve().parents[1]
 TERMS = (

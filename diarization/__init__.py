@@ -1,5 +1,6 @@
 """Who said it? Roles by channel, voices within a channel."""
 
+import models  # noqa: F401 (turns onnxruntime's telemetry off before anything imports it)
 from diarization.base import DiarizationError, Embedder, LocalSegmenter, SpeakerTurn
 from diarization.roles import ChannelRoles, Role
 

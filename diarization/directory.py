@@ -7,22 +7,20 @@ which front end they were trained with: docs/diarization.md has examples.
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from diarization.base import DiarizationError, Spread
 from diarization.fbank import FbankSpec
+from models.declaration import DirectoryKind, read_directory
 
 SPEAKER_FILE, SEGMENTATION_FILE, WEIGHTS = "speaker.toml", "segmentation.toml", "model.onnx"
 BUNDLED = Path(__file__).parent / "bundled"
 BUNDLED_SPEAKER, BUNDLED_SEGMENTATION = BUNDLED / "speaker", BUNDLED / "segmentation"
 LAYOUTS = ("frames-bins", "bins-frames")
 _CHOICES = {"window": ("hamming", "hann", "povey"), "normalise": ("mean", "mean-variance", "none")}
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,13 +67,27 @@ class SegmentationDirectory:
     tuned: tuple[float, float] | None
 
 
+def _kind(name: str, declaration: str, setting: str) -> DirectoryKind:
+    return DirectoryKind(
+        name=name,
+        declaration=declaration,
+        required=(WEIGHTS,),
+        fix=f"set {setting} to 'bundled', or see docs/diarization.md for what a directory must hold",
+        error=DiarizationError,
+    )
+
+
+SPEAKER_KIND = _kind("speaker embedding", SPEAKER_FILE, "diarization.speaker_model")
+SEGMENTATION_KIND = _kind("speaker segmentation", SEGMENTATION_FILE, "diarization.segmentation_model")
+
+
 def read_speaker(path: Path) -> SpeakerDirectory:
     """Check an embedding directory and read what it declares.
 
     Raises:
         DiarizationError: the folder, a file, or something in the declaration is missing or wrong.
     """
-    return _read(path, SPEAKER_FILE, "diarization.speaker_model", _speaker)
+    return read_directory(path, SPEAKER_KIND, _speaker)
 
 
 def read_segmentation(path: Path) -> SegmentationDirectory:
@@ -84,28 +96,10 @@ def read_segmentation(path: Path) -> SegmentationDirectory:
     Raises:
         DiarizationError: the folder, a file, or something in the declaration is missing or wrong.
     """
-    return _read(path, SEGMENTATION_FILE, "diarization.segmentation_model", _segmentation)
+    return read_directory(path, SEGMENTATION_KIND, _segmentation)
 
 
-def _read(path: Path, file: str, setting: str, parse: Callable[[Path, dict[str, Any]], T]) -> T:
-    try:
-        path = path.expanduser()
-    except RuntimeError as error:
-        raise DiarizationError(f"{path}: no such user") from error
-    for needed in (file, WEIGHTS):
-        if not (path / needed).is_file():
-            raise DiarizationError(
-                f"{path} is no such model: {needed} missing; set {setting} to 'bundled', or see "
-                "docs/diarization.md for what a directory must hold"
-            )
-    try:
-        return parse(path, tomllib.loads((path / file).read_text("utf-8")))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        reason = f"{error.args[0]!r} missing" if isinstance(error, KeyError) else error
-        raise DiarizationError(f"{path / file}: {reason}") from error
-
-
-def _speaker(path: Path, declared: dict[str, Any]) -> SpeakerDirectory:
+def _speaker(path: Path, declared: Mapping[str, Any]) -> SpeakerDirectory:
     front_end = declared.get("front_end", "fbank")
     if front_end not in ("fbank", "waveform"):
         raise ValueError("front_end must be fbank or waveform")
@@ -126,7 +120,7 @@ def _speaker(path: Path, declared: dict[str, Any]) -> SpeakerDirectory:
     )
 
 
-def _fbank(declared: dict[str, Any]) -> FbankSpec:
+def _fbank(declared: Mapping[str, Any]) -> FbankSpec:
     known = {field.name for field in fields(FbankSpec)}
     if unknown := sorted(set(declared) - known):
         raise ValueError(f"fbank has no {unknown[0]!r}; it has {', '.join(sorted(known))}")
@@ -136,7 +130,7 @@ def _fbank(declared: dict[str, Any]) -> FbankSpec:
     return FbankSpec(**declared)
 
 
-def _segmentation(path: Path, declared: dict[str, Any]) -> SegmentationDirectory:
+def _segmentation(path: Path, declared: Mapping[str, Any]) -> SegmentationDirectory:
     found = SegmentationDirectory(
         path=path,
         name=str(declared.get("name", path.name)),
@@ -152,7 +146,7 @@ def _segmentation(path: Path, declared: dict[str, Any]) -> SegmentationDirectory
     return found
 
 
-def _tuned(clusters: dict[str, Any] | None) -> tuple[float, float] | None:
+def _tuned(clusters: Mapping[str, Any] | None) -> tuple[float, float] | None:
     if clusters is None:
         return None
     expected, unexpected = float(clusters["expected"]), float(clusters["unexpected"])

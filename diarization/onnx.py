@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from diarization.base import SAMPLE_RATE, SHORTEST, DiarizationError, Pcm, Spread, Vector
@@ -19,6 +18,7 @@ from diarization.directory import (
     read_speaker,
 )
 from diarization.fbank import fbank
+from models.onnx import onnx_session
 
 Array = NDArray[np.float32]
 
@@ -28,16 +28,7 @@ SILENT_RMS = 1e-5
 
 
 def _session(path: Path, device: str) -> Any:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    providers = (
-        ["CPUExecutionProvider"] if device == "cpu" else ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    )
-    try:
-        session = ort.InferenceSession(str(path / WEIGHTS), options, providers=providers)
-    except Exception as error:  # onnxruntime raises bare exceptions of its own kinds
-        raise DiarizationError(f"onnxruntime cannot load {path / WEIGHTS}") from error
+    session = onnx_session(path / WEIGHTS, device=device, error=DiarizationError)
     if len(session.get_inputs()) != 1:
         raise DiarizationError(f"{path / WEIGHTS}: one input is expected, not {len(session.get_inputs())}")
     return session

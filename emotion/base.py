@@ -9,12 +9,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from models import ModelError
+
 SAMPLE_RATE = 16_000
 LABELS = ("neutral", "happy", "sad", "angry", "other")
 """Of the probabilities that everybody outside sees, in this order."""
 
 
-class EmotionModelError(Exception):
+class EmotionModelError(ModelError):
     """A model cannot be loaded or used; the message names the fix."""
 
 

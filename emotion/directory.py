@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from emotion.base import LABELS, EmotionModelError
+from models.declaration import DirectoryKind, read_directory
 
 DECLARATION = "emotion.toml"
 WEIGHTS = "model.onnx"
@@ -57,30 +58,25 @@ class EmotionDirectory:
     offset: float
 
 
-def read_directory(path: Path) -> EmotionDirectory:
+KIND = DirectoryKind(
+    name="emotion model",
+    declaration=DECLARATION,
+    required=(WEIGHTS,),
+    fix="set emotion.model to 'bundled', or see docs/emotion.md for what a directory must hold",
+    error=EmotionModelError,
+)
+
+
+def read_emotion_model(path: Path) -> EmotionDirectory:
     """Check ``path`` and read what it declares.
 
     Raises:
         EmotionModelError: the folder, a file, or something in the declaration is missing or wrong.
     """
-    try:
-        path = path.expanduser()
-    except RuntimeError as error:
-        raise EmotionModelError(f"{path}: no such user") from error
-    for file in (DECLARATION, WEIGHTS):
-        if not (path / file).is_file():
-            raise EmotionModelError(
-                f"{path} is no emotion model: {file} missing; set emotion.model to 'bundled', or see "
-                "docs/emotion.md for what a directory must hold"
-            )
-    try:
-        return _declared(path, tomllib.loads((path / DECLARATION).read_text("utf-8")))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        reason = f"{error.args[0]!r} missing" if isinstance(error, KeyError) else error
-        raise EmotionModelError(f"{path / DECLARATION}: {reason}") from error
+    return read_directory(path, KIND, _declared)
 
 
-def _declared(path: Path, declared: dict[str, Any]) -> EmotionDirectory:
+def _declared(path: Path, declared: Mapping[str, Any]) -> EmotionDirectory:
     front_end = declared.get("front_end", "voice")
     if front_end not in FRONT_ENDS:
         raise ValueError(f"front_end must be one of {', '.join(FRONT_ENDS)}")

@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from emotion.base import LABELS, SAMPLE_RATE, EmotionModelError, EmotionStream, VoiceReading, VoiceWindow
 from emotion.baseline import SpeakerBaseline
-from emotion.directory import BUNDLED, WEIGHTS, EmotionDirectory, Output, read_directory
+from emotion.directory import BUNDLED, WEIGHTS, EmotionDirectory, Output, read_emotion_model
 from emotion.front import Features, extract
 from emotion.functionals import COUNT
+from models.onnx import onnx_session
 
 Array = NDArray[np.float32]
 
@@ -41,16 +41,8 @@ class OnnxEmotion:
     """
 
     def __init__(self, path: Path = BUNDLED, device: str = "cpu") -> None:
-        self.directory = read_directory(path)
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        providers = ["CUDAExecutionProvider", "CPUExecutionProvider"] if device == "cuda" else None
-        try:
-            self._session = ort.InferenceSession(
-                str(self.directory.path / WEIGHTS), options, providers=providers or ["CPUExecutionProvider"]
-            )
-        except Exception as error:  # onnxruntime raises bare exceptions of its own kinds
-            raise EmotionModelError(f"onnxruntime cannot load {self.directory.path / WEIGHTS}") from error
+        self.directory = read_emotion_model(path)
+        self._session = onnx_session(self.directory.path / WEIGHTS, device=device, error=EmotionModelError)
         self._inputs = [node.name for node in self._session.get_inputs()]
         self._check(self.directory)
 

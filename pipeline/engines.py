@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from asr import AsrEngine, AsrRequest, ModelError
+from asr import AsrEngine, AsrRequest
 from asr.directory import ModelDirectory
+from asr.finding import find_recogniser
 from asr.options import WhisperOptions
-from asr.promoted import promoted_directory
-from asr.registry import PROMOTED, resolve
 from diarization import DiarizationError
 from diarization.directory import BUNDLED_SEGMENTATION, BUNDLED_SPEAKER
 from diarization.evidence import read_phrases
 from diarization.tracker import VoiceEngines, tracker_settings
 from emotion import EmotionEngine, EmotionModelError
 from emotion.directory import BUNDLED as EMOTION_BUNDLED
+from models import ModelError
+from models.promotion import chosen_directory
 from pipeline.config import Settings
 from pipeline.errors import SettingsError
 from pipeline.metrics import Metrics
@@ -39,7 +40,7 @@ def find_model(settings: Settings) -> ModelDirectory:
         SettingsError: there is no such model; the message names the fix.
     """
     try:
-        return resolve(settings.asr.model, settings.asr.models_dir)
+        return find_recogniser(settings.asr.model, settings.asr.models_dir)
     except ModelError as error:
         raise SettingsError(f"asr.model: {error}") from error
 
@@ -89,7 +90,7 @@ def emotion_directory(settings: Settings) -> Path:
     Raises:
         ModelError: nothing was promoted, or the pointer is damaged.
     """
-    return _promoted_or(settings, settings.emotion.model, "emotion", EMOTION_BUNDLED)
+    return chosen_directory(settings.emotion.model, settings.asr.models_dir, "emotion", EMOTION_BUNDLED)
 
 
 def build_voices(settings: Settings) -> VoiceEngines | None:
@@ -102,13 +103,13 @@ def build_voices(settings: Settings) -> VoiceEngines | None:
         return None
     from diarization.onnx import OnnxEmbedder, OnnxSegmentation  # noqa: PLC0415 (loads onnxruntime)
 
-    chosen = settings.diarization
+    chosen, folder = settings.diarization, settings.asr.models_dir
     try:
         embedder = OnnxEmbedder(
-            _promoted_or(settings, chosen.speaker_model, "speaker", BUNDLED_SPEAKER), chosen.device
+            chosen_directory(chosen.speaker_model, folder, "speaker", BUNDLED_SPEAKER), chosen.device
         )
         segmenter = OnnxSegmentation(
-            _promoted_or(settings, chosen.segmentation_model, "segmentation", BUNDLED_SEGMENTATION),
+            chosen_directory(chosen.segmentation_model, folder, "segmentation", BUNDLED_SEGMENTATION),
             chosen.device,
         )
     except (DiarizationError, ModelError) as error:
@@ -144,21 +145,6 @@ def reload_phrases(settings: Settings) -> None:
             raise SettingsError(f"profiles.{name}.diarization.phrases: {error}") from error
     read_phrases.cache_clear()
     check_phrases(settings)
-
-
-def _promoted_or(settings: Settings, model: str, kind: str, bundled: Path) -> Path:
-    """Return the directory that a setting means.
-
-    Raises:
-        ModelError: nothing was promoted, or the pointer is damaged.
-    """
-    if model in ("auto", PROMOTED):
-        promoted = promoted_directory(settings.asr.models_dir, kind)
-        if promoted is not None:
-            return promoted
-        if model == PROMOTED:
-            raise ModelError(f"no {kind} model was promoted; set it to auto")
-    return bundled if model in ("auto", "bundled") else Path(model).expanduser()
 
 
 def build_knowledge(settings: Settings, metrics: Metrics) -> KnowledgeHub | None:

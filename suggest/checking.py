@@ -9,7 +9,7 @@ from typing import Literal
 
 from suggest.base import Article
 from suggest.dialogue.entities import unknown_slots
-from suggest.dialogue.figures import figures
+from suggest.dialogue.quantities import quantities
 from suggest.retrieval.index import ArticleIndex, Entry, entry_of
 from suggest.retrieval.searcher import Search, Searcher
 from suggest.text.lexicon import Lexicon
@@ -75,8 +75,8 @@ def _alone(article: Article, today: date) -> Iterator[Finding]:
     elif article.valid_until and article.valid_until <= today + SOON:
         yield finding("expiring", f"is valid until {article.valid_until}")
     if article.answer_zh and article.answer_en:
-        only_zh = figures(article.answer_zh) - figures(article.answer_en)
-        only_en = figures(article.answer_en) - figures(article.answer_zh)
+        only_zh = quantities(article.answer_zh) - quantities(article.answer_en)
+        only_en = quantities(article.answer_en) - quantities(article.answer_zh)
         if only_zh and only_en:
             message = f"its answers differ: Chinese has {_list(only_zh)}, English {_list(only_en)}"
             yield finding("contradiction", message)
@@ -127,7 +127,7 @@ def _alike(one: Entry, other: Entry) -> bool:
 
 
 def _figures(article: Article) -> set[str]:
-    return figures(article.answer_zh) | figures(article.answer_en)
+    return quantities(article.answer_zh) | quantities(article.answer_en)
 
 
 def _list(values: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
+from models.files import replace_file
 from suggest.base import Article, Encoder, IndexBusyError, KnowledgeError, SearchResult
 from suggest.checking import Finding, check
 from suggest.retrieval.index import FORMAT, ArticleIndex, Changes
@@ -183,9 +184,7 @@ class KnowledgeBase:
 
     def _remember(self, mark: tuple[int, int]) -> None:
         if self._folder is not None:
-            fresh = self._folder / f"{STATE}.new"
-            fresh.write_text(json.dumps({"revision": mark[0], "store": mark[1]}), "utf-8")
-            fresh.replace(self._folder / STATE)
+            replace_file(self._folder / STATE, json.dumps({"revision": mark[0], "store": mark[1]}))
 
     def _place(self, index: Path | None, tables: Sequence[Path]) -> Path | None:
         """Return the folder of the index; one for every set of tables, so that they do not meet."""

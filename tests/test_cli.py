@@ -10,7 +10,7 @@ from pathlib import Path
 import jiwer
 import pytest
 
-from asr.text.scoring import scoring_form
+from cantonese.scoring import scoring_form
 from tests.audio import AGENT, CUSTOMER, DEMO, demo_turns
 
 PROGRAM = str(Path(sys.executable).with_name("yuetone"))

@@ -51,7 +51,8 @@ def test_the_default_install_needs_no_torch() -> None:
     code = (
         "import sys; sys.modules['torch'] = None; sys.modules['transformers'] = None\n"
         "import pipeline.rpc.server, pipeline.cli, asr.whisper, vad.gated\n"
-        "from pathlib import Path; from asr.registry import resolve; from asr.whisper import WhisperEngine\n"
-        "WhisperEngine(resolve('bundled', Path('/nowhere')))"
+        "from pathlib import Path; from asr.finding import find_recogniser\n"
+        "from asr.whisper import WhisperEngine\n"
+        "WhisperEngine(find_recogniser('bundled', Path('/nowhere')))"
     )
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, cwd=ROOT)

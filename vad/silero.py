@@ -13,9 +13,9 @@ from pathlib import Path
 
 import faster_whisper
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
+from models.onnx import onnx_session
 from vad.graph import many_calls
 
 CONTEXT_SAMPLES = 64
@@ -44,14 +44,7 @@ class SileroModel:
     """
 
     def __init__(self) -> None:
-        options = onnxruntime.SessionOptions()
-        # Measured with 40 sessions: default threads spin 10 ms of CPU per window, 1/1 costs 0.24 ms.
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(
-            many_calls(model_path().read_bytes()), sess_options=options, providers=["CPUExecutionProvider"]
-        )
+        self._session = onnx_session(many_calls(model_path().read_bytes()))
 
     def probabilities(
         self, frames: Sequence[NDArray[np.float32]], states: Sequence[SileroState]

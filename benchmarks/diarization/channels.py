@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from asr.text.spoken import normalize_spoken
 from benchmarks.diarization.calls import SETS, levelled
+from cantonese.spoken import normalize_spoken
 from diarization.crosstalk import FRAME, Crosstalk
 from diarization.evidence import RoleEvidence, read_phrases, swapped
 from pipeline.analysis.speakers import utterances

@@ -30,16 +30,16 @@ from asr.base import AsrRequest
 from asr.committing import Committed
 from asr.ctc import CTC_FILE
 from asr.directory import ModelDirectory
+from asr.finding import find_recogniser
 from asr.options import WhisperOptions
-from asr.registry import resolve
-from asr.text.reading import reading_form
-from asr.text.scoring import scoring_form
-from asr.text.spoken import normalize_spoken
 from asr.whisper import WhisperEngine
 from benchmarks.facts import RESULTS, environment, write_result
 from benchmarks.serving.record import StreamRecord, Update
 from benchmarks.serving.speech import DEMO, RATE, demo_speech
 from benchmarks.serving.word_times import headless, timed_sentences, word_times
+from cantonese.reading import reading_form
+from cantonese.scoring import scoring_form
+from cantonese.spoken import normalize_spoken
 
 Pcm = NDArray[np.float32]
 CADENCE = RATE * 64 // 100
@@ -154,7 +154,7 @@ def partials(engine: WhisperEngine, sentences: Sequence[Sentence]) -> dict[str, 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Measure everything."""
-    directory = resolve(options.model, Path("~/.local/share/yuetone/models"))
+    directory = find_recogniser(options.model, Path("~/.local/share/yuetone/models"))
     exact = _engine(directory, options)
     by_role = {
         role: errors(said, finals(exact, said))

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from asr.text.scoring import scoring_form
 from benchmarks.facts import spread
 from benchmarks.serving.record import StreamRecord
+from cantonese.scoring import scoring_form
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,8 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from asr.text.scoring import scoring_form
 from benchmarks.serving.speech import Said
+from cantonese.scoring import scoring_form
 
 PROBE_MS = 20
 

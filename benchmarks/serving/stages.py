@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 
 from asr.base import AsrRequest
 from asr.features import LogMel
+from asr.finding import find_recogniser
 from asr.options import BEAM_SIZE, WhisperOptions
-from asr.registry import resolve
 from asr.whisper import WhisperEngine
 from benchmarks.facts import environment, write_result
 from benchmarks.serving.load import start_s
@@ -149,7 +149,7 @@ def speech_stages(engines: dict[str, WhisperEngine], clips: Sequence[Pcm]) -> di
 
 def engines_for(options: argparse.Namespace) -> dict[str, WhisperEngine]:
     """Return the recogniser as it is needed here."""
-    directory = resolve(options.model, Path("~/.local/share/yuetone/models"))
+    directory = find_recogniser(options.model, Path("~/.local/share/yuetone/models"))
     made = {
         "greedy": WhisperEngine(directory, WhisperOptions(device=options.device, partials="decoder")),
         "beam": WhisperEngine(directory, WhisperOptions(device=options.device)),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import tomllib
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from cantonese.characters import fold_width_and_case
 
 BUNDLED = Path(__file__).with_name("lexicon.toml")
 POLARITIES = ("negative", "positive", "neutral")
@@ -58,12 +59,6 @@ class Lexicon:
     """Categories by key."""
 
     categories: Mapping[str, Category]
-
-
-def fold(text: str) -> str:
-    """Return ``text`` for comparing: half width, lower case, straight quotes, one space."""
-    plain = unicodedata.normalize("NFKC", text).lower().replace("’", "'").replace("‘", "'")
-    return re.sub(r"\s+", " ", plain)
 
 
 def load_lexicon(extra: Sequence[Path] = ()) -> Lexicon:
@@ -131,7 +126,7 @@ def _checked(key: str, fields: dict[str, Any], known: Category | None) -> Catego
         polarity=polarity,
         private=bool(fields.get("private", start.private)),
         expression=_alternatives(sources),
-        terms=start.terms | {fold(text.strip()) for text in _texts(fields, "terms")},
+        terms=start.terms | {fold_width_and_case(text.strip()) for text in _texts(fields, "terms")},
         unless=_alternatives(exceptions),
         sources=sources,
         exceptions=exceptions,
@@ -167,7 +162,7 @@ def _share(fields: dict[str, Any], name: str, default: float) -> float:
 
 def term_expression(text: str) -> str:
     """Return the expression of a plain term; Latin edges must be edges of words."""
-    folded = fold(text.strip())
+    folded = fold_width_and_case(text.strip())
     left = r"(?<![a-z0-9])" if re.match("[a-z0-9]", folded) else ""
     right = r"(?![a-z0-9])" if re.search("[a-z0-9]$", folded) else ""
     return f"{left}{re.escape(folded)}{right}"

@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from emotion.words.lexicon import Category, Lexicon, fold
+from cantonese.characters import fold_width_and_case
+from emotion.words.lexicon import Category, Lexicon
 
 INTENSIFIED = 1.35
 WEAKENED = 0.6
@@ -72,7 +73,7 @@ class WordsReading:
 
 def read_words(text: str, lexicon: Lexicon) -> WordsReading:
     """Return what ``text``, one utterance in Traditional characters or English, says."""
-    folded = fold(text)
+    folded = fold_width_and_case(text)
     found = [pair for category in lexicon.categories.values() for pair in _hits(folded, category)]
     hits = [hit for _start, hit in sorted(found, key=lambda pair: pair[0])]
     return WordsReading(

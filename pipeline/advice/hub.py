@@ -12,6 +12,7 @@ from typing import ParamSpec, TypeVar
 
 import structlog
 
+from cantonese.personal import mask_personal_data
 from pipeline.errors import InvalidRequest, UnknownSuggestion
 from pipeline.metrics import Metrics
 from suggest.base import Hit, SearchResult
@@ -20,7 +21,6 @@ from suggest.knowledge import KnowledgeBase
 from suggest.llm.writer import Writer
 from suggest.retrieval.searcher import Search
 from suggest.store.record import ACTIONS, Feedback, Question
-from suggest.text.masking import masked
 
 UNSAVED = 2_000
 """Rows that wait for the store. When full, further ones are left out and counted."""
@@ -150,7 +150,7 @@ class KnowledgeHub:
                 tenant=call[1],
                 call_id=call[0],
                 utterance_id=utterance_id,
-                text=masked(text),
+                text=mask_personal_data(text),
                 language=language,
                 confidence=best.confidence if best else 0.0,
                 nearest=best.article.id if best else "",
@@ -193,7 +193,7 @@ class KnowledgeHub:
                 action=action,
                 language=told.language,
                 after_ms=after_ms,
-                text="".join(char for char in masked(text) if char == "\n" or char.isprintable()),
+                text="".join(char for char in mask_personal_data(text) if char == "\n" or char.isprintable()),
             )
         )
         if action in ("wrong", "dismissed") and told.text:

@@ -1,11 +1,11 @@
-"""Why an alert was raised, for people: shares, kinds of words, counts. Digits and rude words are masked."""
+"""Why an alert was raised, for people: shares, kinds of words, counts. Digits and rude words are hidden."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 
+from cantonese.personal import hide_digits
 from emotion import AgitationPoint
 from emotion.behaviour import Behaviour
 from emotion.words import Hit
@@ -17,13 +17,7 @@ _DOINGS = {
     "repeat": "重複提問",
     "calls": "重複來電",
 }
-_DIGITS = re.compile(r"[0-9０-９]")
 _LONGEST = 400
-
-
-def masked(text: str) -> str:
-    """Return ``text`` with every digit hidden."""
-    return _DIGITS.sub("*", text)
 
 
 def agitation_evidence(point: AgitationPoint, hits: Sequence[Hit], doings: Sequence[Behaviour]) -> str:
@@ -36,7 +30,7 @@ def agitation_evidence(point: AgitationPoint, hits: Sequence[Hit], doings: Seque
 def words_evidence(hits: Sequence[Hit], *, every: bool = False) -> str:
     """Return the words that count against the mood, or ``every`` one, private ones by category."""
     counted = Counter(
-        masked(hit.text) for hit in hits if hit.weight > 0 and (every or hit.polarity == "negative")
+        hide_digits(hit.text) for hit in hits if hit.weight > 0 and (every or hit.polarity == "negative")
     )
     listed = "、".join(f"{text}×{count}" if count > 1 else text for text, count in counted.most_common(8))
     return f"用詞：{listed}" if listed else ""

@@ -11,12 +11,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from cantonese.characters import fold_width_and_case
+from cantonese.personal import hide_digits
 from diarization import Role
 from emotion import AgitationPoint
 from emotion.behaviour import Behaviour
 from emotion.words import Hit, WordsReading
-from emotion.words.lexicon import fold, term_expression
-from pipeline.alerts.evidence import agitation_evidence, masked, words_evidence
+from emotion.words.lexicon import term_expression
+from pipeline.alerts.evidence import agitation_evidence, words_evidence
 from pipeline.alerts.rules import AgitationRule, DeadAirRule, FailedSuggestionsRule, Rule, WordsRule
 from pipeline.assist import AlertEvent, AlertState, Severity
 from pipeline.events import SAMPLE_RATE
@@ -100,7 +102,7 @@ class AlertMachine:
         self, channel: int, text: str, reading: WordsReading, *, start: int, end: int
     ) -> list[AlertEvent]:
         """Take the words of a final."""
-        folded = fold(text)
+        folded = fold_width_and_case(text)
         found: list[AlertEvent] = []
         for rule in self._rules:
             if any(phrase.search(folded) for phrase in self._unless[rule.name]):
@@ -203,7 +205,7 @@ class AlertMachine:
         if not phrases and max(strengths, default=0.0) < rule.above:
             return []
         hits = [hit for hit in reading.hits if hit.category in rule.categories]
-        named = "、".join(masked(phrase) for phrase in phrases)
+        named = "、".join(hide_digits(phrase) for phrase in phrases)
         why = "；".join(filter(None, [f"關鍵詞：{named}" if named else "", words_evidence(hits, every=True)]))
         return self._raise(rule, channel, start, end, why)
 

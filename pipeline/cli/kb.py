@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
+from models.files import replacing
 from pipeline.cli.serve import ConfigOption, flags
 from pipeline.config import load_settings
 from pipeline.engines import open_knowledge
@@ -216,10 +218,10 @@ def export(
     if file.suffix.lower() not in (".csv", ".jsonl"):
         raise SettingsError("kb export: the file must end in .csv or .jsonl")
     count = 0
-    fresh = file.with_name(file.name + ".new")
     with opened(context, index=False) as base:
         try:
-            with fresh.open("w", encoding="utf-8", newline="") as out:
+            with replacing(file) as data:
+                out = io.TextIOWrapper(data, "utf-8", newline="")
                 writer = csv.writer(out)
                 if file.suffix.lower() == ".csv":
                     out.write("\ufeff")
@@ -233,7 +235,7 @@ def export(
                         writer.writerow(
                             ["; ".join(v) if isinstance(v, list) else v or "" for v in row.values()]
                         )
-            fresh.replace(file)
+                out.detach()  # written through; the file itself is closed by the block
         except OSError as error:
             raise SettingsError(f"{file} cannot be written ({error.strerror})") from error
     typer.echo(f"{count} articles in {file}")

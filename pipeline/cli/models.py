@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import time
 from pathlib import Path
@@ -12,9 +11,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from asr import AsrRequest, ModelError
+from asr import AsrRequest
 from asr.directory import ModelDirectory
-from asr.registry import BUNDLED, RegistryEntry, entries, resolve
+from asr.finding import find_recogniser, is_installed
+from models import ModelError
+from models.fetching import fetch
+from models.files import sha256_of
+from models.registry import RegistryEntry, entries
 from pipeline.cli.serve import ConfigOption
 from pipeline.config import load_settings
 from pipeline.errors import SettingsError
@@ -32,11 +35,11 @@ def list_models(config: ConfigOption = None) -> None:
     for heading in ("name", "installed", "min context", "licence", "what"):
         table.add_column(heading, overflow="fold")
     for entry in entries().values():
-        installed = "yes" if entry.installed(folder) else "no"
+        installed = "yes" if is_installed(entry, folder) else "no"
         table.add_row(entry.name, installed, f"{entry.min_context_s:.0f} s", entry.licence, entry.summary)
     console = Console()
     console.print(table)
-    console.print(f"auto means: {resolve('auto', folder).name}", markup=False)
+    console.print(f"auto means: {find_recogniser('auto', folder).name}", markup=False)
 
 
 @app.command()
@@ -48,26 +51,11 @@ def pull(name: NameArgument, config: ConfigOption = None) -> None:
     Examples:
         yuetone models pull whisper-small-cantonese
     """
-    entry, folder = _entry(name), load_settings(config).asr.models_dir.expanduser()
-    if entry.name == BUNDLED:
-        raise SettingsError("the bundled model comes with the package; nothing to fetch")
-    download = folder / (".download-" + name)
+    folder = load_settings(config).asr.models_dir.expanduser()
     try:
-        from huggingface_hub import snapshot_download  # noqa: PLC0415 (a dependency of faster-whisper)
-
-        snapshot_download(entry.source, revision=entry.revision, local_dir=download)
-    except Exception as error:
-        raise SettingsError(
-            f"cannot fetch {entry.source} from the hub ({type(error).__name__}); check the network, or copy "
-            f"a CTranslate2 directory to {folder / name} by hand"
-        ) from error
-    target = folder / name
-    if entry.format == "hf":
-        convert_directory(download, target, "int8")
-        shutil.rmtree(download)
-    else:
-        shutil.rmtree(target, ignore_errors=True)
-        download.rename(target)
+        target = fetch(_entry(name), folder, lambda source, out: convert_directory(source, out, "int8"))
+    except ModelError as error:
+        raise SettingsError(str(error)) from error
     typer.echo(f"{name} is in {target}")
 
 
@@ -121,13 +109,13 @@ def verify(
     """
     settings = load_settings(config)
     try:
-        directory = resolve(model, settings.asr.models_dir)
+        directory = find_recogniser(model, settings.asr.models_dir)
         seconds, silent = _try_out(directory)
     except ModelError as error:
         raise SettingsError(str(error)) from error
     typer.echo(f"model        {directory.name}")
     typer.echo(f"directory    {directory.path}")
-    typer.echo(f"sha256       {checksum(directory.path / 'model.bin')}")
+    typer.echo(f"sha256       {sha256_of(directory.path / 'model.bin')}")
     typer.echo(f"min context  {directory.min_context_s:.0f} s")
     typer.echo(
         f"1 s silence  {seconds * 1000:.0f} ms, {'no text, as it should be' if silent else 'WRITES TEXT'}"
@@ -143,12 +131,6 @@ def _try_out(directory: ModelDirectory) -> tuple[float, bool]:
     started = time.monotonic()
     (result,) = engine.transcribe([request])
     return time.monotonic() - started, not result.text
-
-
-def checksum(file: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    with file.open("rb") as data:
-        return hashlib.file_digest(data, "sha256").hexdigest()
 
 
 def _entry(name: str) -> RegistryEntry:

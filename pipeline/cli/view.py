@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from asr.text.reading import reading_form
+from cantonese.reading import reading_form
 from pipeline.cli.hints import Hints
 from pipeline.rpc.client import LatencyMeter, percentile
 from yuetone.v1 import assist_pb2, audio_pb2, speakers_pb2, transcript_pb2

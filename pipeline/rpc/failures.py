@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from asr import ModelError
+from models import ModelError
 from pipeline.errors import SettingsError
 from suggest.base import KnowledgeError
 

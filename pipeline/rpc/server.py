@@ -12,7 +12,8 @@ import structlog
 from grpc_health.v1 import health as health_service
 from threadpoolctl import threadpool_limits
 
-from asr import AsrEngine, ModelError
+from asr import AsrEngine
+from models import ModelError
 from pipeline.advice.hub import KnowledgeHub
 from pipeline.alerts.book import RuleBook
 from pipeline.alerts.hub import AlertHub

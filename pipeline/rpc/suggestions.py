@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 
+from cantonese.characters import to_traditional
 from pipeline.advice.hub import KnowledgeHub
 from pipeline.errors import CallError, InvalidRequest, UnknownCall
 from pipeline.registry import CallRegistry
@@ -15,7 +16,6 @@ from suggest.base import CHINESE, ENGLISH, Hit, today
 from suggest.dialogue.board import Reason, State
 from suggest.dialogue.drafting import Source, source_of
 from suggest.retrieval.searcher import Search
-from suggest.text.keys import hong_kong_traditional
 from yuetone.v1 import assist_pb2, suggestion_service_pb2_grpc
 from yuetone.v1 import suggestion_service_pb2 as pb
 
@@ -118,8 +118,8 @@ class SuggestionServicer(suggestion_service_pb2_grpc.SuggestionServiceServicer):
 
 def _hit(hit: Hit) -> pb.ArticleHit:
     article = hit.article
-    questions = {CHINESE: hong_kong_traditional(article.question_zh), ENGLISH: article.question_en}
-    answers = {CHINESE: hong_kong_traditional(article.answer_zh), ENGLISH: article.answer_en}
+    questions = {CHINESE: to_traditional(article.question_zh), ENGLISH: article.question_en}
+    answers = {CHINESE: to_traditional(article.answer_zh), ENGLISH: article.answer_en}
     return pb.ArticleHit(
         source=_source(source_of(article, CHINESE)),
         confidence=hit.confidence,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from cantonese.personal import mask_personal_data
 from diarization import Role
 from pipeline.advice.hub import KnowledgeHub
 from pipeline.events import TranscriptEvent
@@ -22,7 +23,6 @@ from suggest.dialogue.board import Board, Shown, State
 from suggest.dialogue.conversation import Asked, Conversation
 from suggest.dialogue.drafting import Draft, drafted, in_language
 from suggest.retrieval.searcher import Search
-from suggest.text.masking import masked
 
 SECOND_BEST = 0.5
 """Share of the threshold from which a second and third hit are shown beside a good first one (own choice)."""
@@ -227,7 +227,7 @@ class Advise:
         fresh = await hub.think(_unsaid, conversation, good)
         drafts = [drafted(hit, self._reply_language, conversation.known) for hit in fresh]
         changed = self._board.show(turn.utterance_id, drafts)
-        self._tell(changed, channel, turn.end, masked(turn.text))
+        self._tell(changed, channel, turn.end, mask_personal_data(turn.text))
         if any(shown.state is State.PROPOSED for shown in changed):
             latency = self._context.arrivals[channel].since(turn.end)
             if turn.final and latency is not None:
@@ -242,7 +242,7 @@ class Advise:
         added = self._board.add(partial.utterance_id, draft)
         if added:
             self._hasty[partial.utterance_id] = draft.article
-        self._tell(added, channel, partial.end, masked(partial.text))
+        self._tell(added, channel, partial.end, mask_personal_data(partial.text))
 
     def _proposed(self) -> list[Shown]:
         return [event.shown for event in self._shown.values()]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from asr import Transcript, Word
-from asr.text.reading import reading_form
-from asr.text.spoken import without_marks
+from cantonese.reading import reading_form
+from cantonese.spoken import without_marks
 from pipeline.events import LanguageSpan
 
 _LATIN = re.compile(r"[A-Za-z][A-Za-z'\- ]*[A-Za-z']|[A-Za-z]")

@@ -11,7 +11,7 @@ import structlog
 
 from asr import AsrRequest, Transcript
 from asr.committing import Committed
-from asr.text.fillers import ends_in_short_digits, is_finished, is_unfinished
+from cantonese.completeness import ends_in_short_digits, is_finished, is_unfinished
 from pipeline.events import SAMPLE_RATE, SpeechEdge, TranscriptEvent
 from pipeline.stages.attribute import language_spans, on_time_line, raw_and_reading
 from pipeline.stages.cadence import between_partials_ms

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from suggest.base import CHINESE, Language
 from suggest.dialogue.entities import entities
-from suggest.dialogue.figures import figures
 from suggest.dialogue.language import LanguageFollower
+from suggest.dialogue.quantities import quantities
 from suggest.text.analysis import analyse
 from suggest.text.lexicon import INTENT, Lexicon
 from suggest.text.tokens import Analysis
@@ -118,7 +118,7 @@ class Conversation:
             telling = {token: weight for token, weight in wanted.items() if token[0] in "ke" and weight > 0.3}
             total = sum(telling.values())
             shared = sum(weight for token, weight in telling.items() if token in said)
-            if total and shared / total >= SAID_SHARE and figures(answer) <= figures(spoken):
+            if total and shared / total >= SAID_SHARE and quantities(answer) <= quantities(spoken):
                 return True
         return False
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from cantonese.characters import to_traditional
 from suggest.base import CHINESE, ENGLISH, Article, Hit, Language
 from suggest.dialogue.entities import filled
-from suggest.text.keys import hong_kong_traditional
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ def source_of(article: Article, language: str) -> Source:
     return Source(
         article_id=article.id,
         tenant=article.tenant,
-        title=hong_kong_traditional(title),
+        title=to_traditional(title),
         uri=article.uri,
         place=place,
         version=article.version,
@@ -81,9 +81,7 @@ def drafted(hit: Hit, language: Language, known: dict[str, str]) -> Draft:
     """
     article = hit.article
     wordings: dict[str, str] = {
-        name: hong_kong_traditional(filled(answer, known, name))
-        if name == CHINESE
-        else filled(answer, known, name)
+        name: to_traditional(filled(answer, known, name)) if name == CHINESE else filled(answer, known, name)
         for name in (CHINESE, ENGLISH)
         if (answer := article.answer(name))
     }

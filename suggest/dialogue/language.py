@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from cantonese.characters import is_han
 from suggest.base import CHINESE, ENGLISH, Language
-from suggest.text.keys import is_han
 
 _TO_ENGLISH = re.compile(
     r"speak english|in english|english please|don'?t (?:speak|understand) (?:cantonese|chinese)|no cantonese"

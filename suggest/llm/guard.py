@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from cantonese.characters import is_han
+from cantonese.keys import key_form, pieces
 from suggest.base import CHINESE, Article, Language
-from suggest.dialogue.figures import figures
+from suggest.dialogue.quantities import quantities
 from suggest.text.english import stem
-from suggest.text.keys import is_han, key_form, pieces
 
 _SENTENCE = re.compile(r"[^。！？!?\n]*?(?:[。！？!?\n]+|\.(?=\s|$)|$)(?:\s*\[\d+\])*")
 _CITATION = re.compile(r"\s*\[(\d+)\]")
@@ -63,7 +64,7 @@ def check_sentence(sentence: str, sources: Sequence[Article], known: str) -> set
     if not cited <= set(range(1, len(sources) + 1)):
         raise UngroundedError("a sentence cites a source that it was not given")
     ground = " ".join(_whole(sources[number - 1]) for number in cited)
-    if not figures(bare) <= figures(ground) | figures(known):
+    if not quantities(bare) <= quantities(ground) | quantities(known):
         raise UngroundedError("a figure is not in the source that is cited")
     if any(address.lower() not in ground.lower() for address in _ADDRESS.findall(bare)):
         raise UngroundedError("an address is not in the source that is cited")

@@ -10,6 +10,8 @@ from typing import Any
 
 import httpx2
 
+from cantonese.characters import to_traditional
+from cantonese.personal import mask_personal_data
 from suggest.base import CHINESE, Article, Hit, Language, SuggestError
 from suggest.dialogue.drafting import Draft, source_of
 from suggest.dialogue.entities import filled
@@ -22,8 +24,6 @@ from suggest.llm.guard import (
     sentences,
     without_citations,
 )
-from suggest.text.keys import hong_kong_traditional
-from suggest.text.masking import masked
 
 SOURCES_GIVEN = 3
 _SYSTEM = """You draft the next reply of a call-centre agent in Hong Kong.
@@ -118,7 +118,7 @@ class Writer:
             raise DraftError(f"the language model cannot be reached ({type(error).__name__})") from None
         except UngroundedError as error:
             raise DraftError(f"the language model's draft was not used: {error}") from None
-        said = hong_kong_traditional(text) if language == CHINESE else text
+        said = to_traditional(text) if language == CHINESE else text
         return replace(
             draft,
             language=language,
@@ -161,7 +161,7 @@ class Writer:
             f"[{number}] {article.question(language)}\n" + (article.answer(language) or article.answer(other))
             for number, article in enumerate(articles, 1)
         )
-        said = "\n".join(f"{who}: {masked(text)}" for who, text in turns)
+        said = "\n".join(f"{who}: {mask_personal_data(text)}" for who, text in turns)
         return {
             "model": self._settings.model,
             "stream": True,

@@ -8,8 +8,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from cantonese.characters import is_han
 from suggest.base import Article
-from suggest.text.keys import is_han
 
 LONGEST_ANSWER = 1_500
 """Characters; a longer section is cut between its paragraphs."""

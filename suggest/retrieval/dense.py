@@ -6,15 +6,15 @@ text, as e5 wants it). Nothing of that kind is bundled; exports of sentence-tran
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from models.declaration import DirectoryKind, read_directory
 from suggest.base import KnowledgeError
 
 
@@ -23,6 +23,16 @@ class _Card(BaseModel):
     pooling: Literal["mean", "cls"] = "mean"
     max_tokens: int = Field(128, ge=8, le=8192)
     prefix: str = ""
+
+
+KIND = DirectoryKind(
+    name="sentence encoder",
+    declaration="yuetone.toml",
+    required=("model.onnx", "tokenizer.json"),
+    optional=True,
+    fix="set suggest.encoder to the directory of one, or leave it out",
+    error=KnowledgeError,
+)
 
 
 class OnnxEncoder:
@@ -36,22 +46,16 @@ class OnnxEncoder:
     """
 
     def __init__(self, directory: Path) -> None:
-        import onnxruntime as ort  # noqa: PLC0415 (slow to load, and optional here)
-        from tokenizers import Tokenizer  # noqa: PLC0415
+        from tokenizers import Tokenizer  # noqa: PLC0415 (slow to load, and optional here)
 
-        for name in ("model.onnx", "tokenizer.json"):
-            if not (directory / name).is_file():
-                raise KnowledgeError(f"suggest.encoder: {directory} has no {name}")
-        self._card = _card(directory / "yuetone.toml")
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        from models.onnx import onnx_session  # noqa: PLC0415 (loads onnxruntime)
+
+        self._card = read_directory(directory, KIND, lambda _path, declared: _Card.model_validate(declared))
+        self._session = onnx_session(directory / "model.onnx", error=KnowledgeError)
         try:
-            self._session = ort.InferenceSession(
-                str(directory / "model.onnx"), options, ["CPUExecutionProvider"]
-            )
             self._tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
-        except Exception as error:  # both raise exceptions of their own that share no base
-            raise KnowledgeError(f"suggest.encoder: {directory} cannot be loaded: {error}") from error
+        except Exception as error:  # the library raises bare exceptions
+            raise KnowledgeError(f"suggest.encoder: {directory}/tokenizer.json cannot be read") from error
         self._tokenizer.enable_truncation(self._card.max_tokens)
         self._tokenizer.enable_padding()
         self._inputs = {node.name for node in self._session.get_inputs()}
@@ -78,10 +82,3 @@ def _mean(states: NDArray[np.float32], mask: NDArray[np.int64]) -> NDArray[np.fl
     weights = mask[:, :, None].astype(np.float32)
     mean: NDArray[np.float32] = (states * weights).sum(1) / np.maximum(weights.sum(1), 1e-9)
     return mean
-
-
-def _card(path: Path) -> _Card:
-    try:
-        return _Card.model_validate(tomllib.loads(path.read_text("utf-8")) if path.is_file() else {})
-    except (OSError, ValueError, ValidationError) as error:
-        raise KnowledgeError(f"suggest.encoder: {path} cannot be used: {error}") from error

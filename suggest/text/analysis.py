@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from cantonese.characters import is_han
+from cantonese.keys import key_form, pieces
 from suggest.text import english
 from suggest.text.chinese import ChineseRun
-from suggest.text.keys import is_han, key_form, pieces
 from suggest.text.lexicon import INTENT, Lexicon
 from suggest.text.tokens import LONGEST_PHRASE, LONGEST_TEXT, Analysis, Spot, Tokens, meaning_weight, put
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 
-from suggest.text.jyutping import LONGEST_WORD, char_reading, is_word, loose, word_reading
+from cantonese.jyutping import LONGEST_WORD, char_reading, is_word, loose, word_reading
 from suggest.text.lexicon import INTENT, Lexicon
 from suggest.text.tokens import Spot, Tokens, meaning_weight, put
 

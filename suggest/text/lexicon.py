@@ -25,9 +25,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from cantonese.keys import key_form, pieces
 from suggest.base import KnowledgeError
 from suggest.text.english import stem
-from suggest.text.keys import key_form, pieces
 
 BUNDLED = tuple(
     Path(__file__).parents[1] / "lexicon" / f"{name}.toml"

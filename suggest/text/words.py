@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import unicodedata
 
+from cantonese.characters import is_han
+from cantonese.keys import key_form, placed_pieces
 from suggest.text import english
 from suggest.text.chinese import ChineseRun
-from suggest.text.keys import is_han, key_form, placed_pieces
 from suggest.text.lexicon import INTENT, Lexicon
 
 LEAST, LEAST_MEANT = 0.45, 0.25

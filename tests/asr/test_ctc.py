@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asr.base import AsrRequest, ModelError, Word
+from asr.base import AsrRequest, Word
 from asr.committing import LEAD, READ_AGAIN, Committed
 from asr.ctc import CONTEXT, CtcHead, read_head
+from asr.finding import find_recogniser
 from asr.options import WhisperOptions
-from asr.registry import resolve
 from asr.whisper import WhisperEngine
+from models import ModelError
 from tests.audio import speech_16k
 
 D, N = 4, 3
@@ -62,7 +63,7 @@ def test_a_head_is_kept_and_a_damaged_or_foreign_one_is_told(tmp_path: Path) -> 
 
 @pytest.mark.model
 def test_the_bundled_head_writes_what_is_said_with_times() -> None:
-    directory = resolve("bundled", Path("/nowhere"))
+    directory = find_recogniser("bundled", Path("/nowhere"))
     by_head = WhisperEngine(directory, WhisperOptions(partials="ctc"))
     by_decoder = WhisperEngine(directory, WhisperOptions(partials="decoder"))
     request = AsrRequest(pcm=speech_16k(), final=False)
@@ -79,12 +80,12 @@ def test_the_bundled_head_writes_what_is_said_with_times() -> None:
 
 @pytest.mark.model
 def test_a_model_without_a_head_says_how_to_make_one(tmp_path: Path) -> None:
-    source = resolve("bundled", Path("/nowhere")).path
+    source = find_recogniser("bundled", Path("/nowhere")).path
     for file in source.iterdir():
         if file.name != "ctc.npz":
             (tmp_path / file.name).write_bytes(file.read_bytes())
     with pytest.raises(ModelError, match=r"scripts\.finetune partials"):
-        WhisperEngine(resolve(str(tmp_path), Path("/nowhere")), WhisperOptions(partials="ctc"))
+        WhisperEngine(find_recogniser(str(tmp_path), Path("/nowhere")), WhisperOptions(partials="ctc"))
 
 
 # ---------------------------------------------------------------- commit and trim

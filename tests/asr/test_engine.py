@@ -6,12 +6,14 @@ import jiwer
 import numpy as np
 import pytest
 
-from asr import AsrRequest, ModelError
-from asr.directory import read_directory
+from asr import AsrRequest
+from asr.directory import read_recogniser
+from asr.finding import BUNDLED_PATH, find_recogniser
 from asr.options import WhisperOptions
-from asr.registry import BUNDLED_PATH, entries, resolve
-from asr.text.scoring import scoring_form
 from asr.whisper import WhisperEngine, silence
+from cantonese.scoring import scoring_form
+from models import ModelError
+from models.registry import entries
 from tests.audio import demo_turns, turn_16k
 
 pytestmark = pytest.mark.model
@@ -20,11 +22,11 @@ NOWHERE = Path("/nowhere")
 
 @pytest.fixture(scope="module")
 def engine() -> WhisperEngine:
-    return WhisperEngine(resolve("bundled", NOWHERE))
+    return WhisperEngine(find_recogniser("bundled", NOWHERE))
 
 
 def test_the_bundled_model_reads_at_the_length_it_is_given(engine: WhisperEngine) -> None:
-    assert resolve("auto", NOWHERE).min_context_s == 0.0
+    assert find_recogniser("auto", NOWHERE).min_context_s == 0.0
     short, long = (AsrRequest(pcm=silence(seconds), final=False) for seconds in (1.0, 4.0))
     assert engine.bucket(short) != engine.bucket(long)
     assert engine.bucket(short) == engine.bucket(AsrRequest(pcm=silence(0.8), final=False))
@@ -83,7 +85,7 @@ def test_a_stock_whisper_directory_is_padded(tmp_path: Path) -> None:
     for file in BUNDLED_PATH.iterdir():
         if file.suffix in {".bin", ".json"}:
             (tmp_path / file.name).symlink_to(file)
-    directory = read_directory(tmp_path)
+    directory = read_recogniser(tmp_path)
     assert directory.min_context_s == 30.0
     engine = WhisperEngine(directory)
     request = AsrRequest(pcm=silence(1.0), final=False)
@@ -92,13 +94,13 @@ def test_a_stock_whisper_directory_is_padded(tmp_path: Path) -> None:
 
 def test_problems_name_the_fix(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="yuetone models list"):
-        read_directory(tmp_path / "nothing")
+        read_recogniser(tmp_path / "nothing")
     with pytest.raises(ModelError, match=r"model\.bin, config\.json, tokenizer\.json missing"):
-        read_directory(tmp_path)
+        read_recogniser(tmp_path)
     with pytest.raises(ModelError, match="yuetone models pull"):
-        resolve("whisper-large-v3", NOWHERE)
+        find_recogniser("whisper-large-v3", NOWHERE)
     with pytest.raises(ModelError, match="cannot load"):
-        WhisperEngine(resolve("bundled", NOWHERE), WhisperOptions(compute_type="nonsense"))
+        WhisperEngine(find_recogniser("bundled", NOWHERE), WhisperOptions(compute_type="nonsense"))
 
 
 def test_every_registered_model_is_described() -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from asr.base import SAMPLE_RATE, AsrRequest
 from asr.ctc import CONTEXT, CTC_FILE, CtcHead
+from asr.finding import find_recogniser
 from asr.forced_alignment import SPIKE_DELAY, ForcedAligner, _best_path
-from asr.registry import resolve
 from asr.whisper import WhisperEngine
 from asr.wordtimes import STATE_SAMPLES
 from tests.audio import turn_16k
@@ -93,7 +93,7 @@ def test_what_cannot_be_placed_is_told() -> None:
 
 @pytest.mark.model
 def test_a_text_that_cannot_be_placed_is_warped_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = WhisperEngine(resolve("bundled", Path("/nowhere")))
+    engine = WhisperEngine(find_recogniser("bundled", Path("/nowhere")))
     said = turn_16k(3)
     requests = [AsrRequest(pcm=said, final=True), AsrRequest(pcm=said, final=True)]
     placed, _same = engine.transcribe(requests)
@@ -107,14 +107,14 @@ def test_a_text_that_cannot_be_placed_is_warped_alone(monkeypatch: pytest.Monkey
 
 @pytest.fixture(scope="module", params=["with a head", "without"])
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> WhisperEngine:
-    bundled = resolve("bundled", Path("/nowhere"))
+    bundled = find_recogniser("bundled", Path("/nowhere"))
     if request.param == "with a head":
         return WhisperEngine(bundled)
     folder = tmp_path_factory.mktemp("headless")
     for file in bundled.path.iterdir():
         if file.name != CTC_FILE:
             (folder / file.name).symlink_to(file)
-    return WhisperEngine(resolve(str(folder), Path("/nowhere")))
+    return WhisperEngine(find_recogniser(str(folder), Path("/nowhere")))
 
 
 @pytest.mark.model

@@ -6,7 +6,8 @@ import threading
 import time
 from collections.abc import Sequence
 
-from asr import AsrRequest, ModelError, Transcript, Word
+from asr import AsrRequest, Transcript, Word
+from models import ModelError
 
 
 class FakeEngine:

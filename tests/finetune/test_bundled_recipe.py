@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from asr import AsrRequest
-from asr.directory import read_directory
-from asr.text.spoken import normalize_spoken
+from asr.directory import read_recogniser
 from asr.whisper import WhisperEngine
+from cantonese.numerals import spoken_numeral
+from cantonese.spoken import normalize_spoken
 from scripts.finetune.bundled.grammar import Grammar
 from scripts.finetune.bundled.syllables import SyllableVoice, espeak_mnemonics, shorten
 from scripts.finetune.bundled.synth import HELD_OUT_VARIANTS, TRAINING_VARIANTS, Voice, synthesiser
 from scripts.finetune.bundled.texts import Texts, held_out
-from scripts.finetune.corpus import numbers_zh
 from scripts.finetune.recogniser.line import augment, codec_round_trip, shift_voice, telephone
 
 pytestmark = pytest.mark.training
@@ -67,7 +67,7 @@ def test_held_out_sentences_are_never_trained_on() -> None:
     ],
 )
 def test_numbers_are_read_as_people_do(value: int, read: str) -> None:
-    assert numbers_zh.integer(value) == read
+    assert spoken_numeral(value) == read
 
 
 def test_the_synthesiser_speaks_cantonese() -> None:
@@ -154,5 +154,5 @@ def test_train_stop_continue_export_and_recognise(tmp_path: Path) -> None:
     more = ("--out", str(tmp_path / "more"), *common[2:], "--steps", "1", "--init", str(tmp_path / "hf"))
     module("train", *more)
     assert (tmp_path / "more" / "tokenizer.json").read_bytes() == (run / "tokenizer.json").read_bytes()
-    engine = WhisperEngine(read_directory(tmp_path / "ct2"))
+    engine = WhisperEngine(read_recogniser(tmp_path / "ct2"))
     engine.transcribe([AsrRequest(pcm=np.zeros(16_000, np.float32), final=True)])

@@ -17,9 +17,9 @@ import torch
 from safetensors.torch import load_file
 
 from asr import AsrRequest
-from asr.directory import read_directory
-from asr.promoted import promoted_directory, read_promotions
+from asr.directory import read_recogniser
 from asr.whisper import WhisperEngine
+from models.promotion import promoted_directory, read_promotions
 from scripts.finetune.frame.errors import FinetuneError
 from scripts.finetune.frame.folders import alone
 from scripts.finetune.frame.manifest import read_manifest
@@ -142,7 +142,7 @@ def test_training_refuses_to_overwrite_and_to_learn_from_the_test_set(tmp_path: 
 
 
 def test_an_exported_model_is_whole_and_says_what_it_is() -> None:
-    directory = read_directory(model())
+    directory = read_recogniser(model())
     assert (directory.name, directory.min_context_s, directory.language) == ("toy-1", 0.0, "yue")
     assert directory.hotword_tokens == 24, "what the checkpoint declares must travel on"
     facts = json.loads((model() / "export.json").read_text())
@@ -170,7 +170,7 @@ def test_a_trimmed_model_writes_the_same_with_fewer_tokens(tmp_path: Path) -> No
     requests = [AsrRequest(pcm=data.pcm(u), final=False) for u in data.utterances]
     texts = []
     for name in ("small", "whole"):
-        engine = WhisperEngine(read_directory(tmp_path / name))
+        engine = WhisperEngine(read_recogniser(tmp_path / name))
         texts.append([engine.transcribe([request])[0].text for request in requests])
     assert texts[0] == texts[1]
     assert any(texts[0])
@@ -204,7 +204,7 @@ def test_promotion_asks_the_gate_and_the_right_report() -> None:
     assert "promoted: " in forced
     target = promoted_directory(models)
     assert target is not None
-    engine = WhisperEngine(read_directory(target))
+    engine = WhisperEngine(read_recogniser(target))
     engine.transcribe([AsrRequest(pcm=np.zeros(16_000, np.float32), final=True)])
     assert engine.name == "toy-1"
     stale = run_finetune("promote", model(), *options)

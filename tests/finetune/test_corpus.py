@@ -11,16 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from praatio import textgrid
 
-from asr.text.scoring import scoring_form
-from asr.text.spoken import MARKS
+from cantonese.numerals import spoken_numeral
+from cantonese.read_out import read_out
+from cantonese.scoring import scoring_form
+from cantonese.spoken import MARKS
 from scripts.finetune.corpus.alignment import agreement, deal, tokens
 from scripts.finetune.corpus.encoding import read_text
-from scripts.finetune.corpus.figures import read_out
 from scripts.finetune.corpus.matching import match
-from scripts.finetune.corpus.numbers_zh import integer
 from scripts.finetune.corpus.recordings import BadRecording, find_recordings, read_recording, write_shard
 from scripts.finetune.corpus.transcripts import Line, read_transcripts
-from scripts.finetune.corpus.wording import is_mandarin, luhn, personal_data
+from scripts.finetune.corpus.wording import is_mandarin
 from scripts.finetune.frame.errors import FinetuneError
 
 pytestmark = pytest.mark.training
@@ -243,7 +243,7 @@ def test_figures_are_read_out(written: str, said: str) -> None:
 
 @given(st.integers(10, 99_999_999))
 def test_amounts_survive_reading_out_and_scoring(value: int) -> None:
-    assert scoring_form(read_out(f"總共${value:,}。")) == scoring_form(f"總共{integer(value)}蚊。")
+    assert scoring_form(read_out(f"總共${value:,}。")) == scoring_form(f"總共{spoken_numeral(value)}蚊。")
 
 
 def test_a_whole_transcript_is_cut_where_utterances_meet() -> None:
@@ -287,25 +287,6 @@ def test_dealing_loses_and_invents_nothing(heard: list[str], text: str) -> None:
     given_out = "".join(sorted(bare("".join(p.text + "。" for p in dealt.pieces) + "。".join(dealt.left))))
     assert given_out == "".join(sorted(bare(text)))
     assert all(set(piece.text) <= set(text) | set(MARKS) for piece in dealt.pieces)
-
-
-@pytest.mark.parametrize(
-    ("text", "kinds"),
-    [
-        ("我身份證係 A 一二三四五六，括號七", ["hkid"]),
-        ("張卡係四一一一一一一一一一一一一一一一", ["card"]),
-        ("電話九一二三，四五六七", ["phone"]),
-        ("我個 email係 amy at gmail dot com", ["email"]),
-        ("我等咗三十日，收多咗我一千二百蚊", []),
-    ],
-)
-def test_personal_data_is_found(text: str, kinds: list[str]) -> None:
-    assert personal_data(text) == kinds
-
-
-def test_card_numbers_have_a_check_digit() -> None:
-    assert luhn("4111111111111111")
-    assert not luhn("4111111111111112")
 
 
 def test_mandarin_is_told_from_cantonese() -> None:

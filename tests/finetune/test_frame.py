@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.promoted import read_promotions
+from models.files import sha256_of
+from models.promotion import read_promotions
 from scripts.finetune.corpus.checks import Data, run_checks
 from scripts.finetune.frame.errors import FinetuneError
 from scripts.finetune.frame.folders import building, same_settings, write_json
@@ -277,10 +278,8 @@ def test_promotions_are_kept_and_rolled_back(tmp_path: Path) -> None:
 
 def test_a_report_of_another_model_is_refused(tmp_path: Path) -> None:
     model, current, other = (fake_model(tmp_path / name, name) for name in ("m", "c", "o"))
-    from scripts.finetune.frame.folders import sha256_file  # noqa: PLC0415
-
     sides = {"tuned": model, "base": current}
-    report = {"models": {side: {"sha256": sha256_file(f / "model.bin")} for side, f in sides.items()}}
+    report = {"models": {side: {"sha256": sha256_of(f / "model.bin")} for side, f in sides.items()}}
     (tmp_path / "report.json").write_text(json.dumps(report))
     assert read_report(tmp_path, model, current) == report
     with pytest.raises(FinetuneError, match="did not measure the model to promote"):

@@ -15,8 +15,8 @@ from faster_whisper import WhisperModel
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration
 
-from asr.directory import read_directory
-from asr.text.characters import is_han
+from asr.directory import read_recogniser
+from cantonese.characters import is_han
 from scripts.finetune.bundled.export import generation_config
 from scripts.finetune.bundled.model import whisper_config
 from scripts.finetune.recogniser.checkpoint import BUNDLED, open_checkpoint
@@ -55,7 +55,7 @@ def test_loss_falls_adapters_merge_and_faster_whisper_loads_the_export(tmp_path:
     parity = TASK.export(tmp_path / "run", tmp_path / "model", {"name": "lora"})["parity"]
     assert parity["difference"] == 0.0
     assert parity["same"] == parity["utterances"] > 0
-    assert read_directory(tmp_path / "model").min_context_s == 0.0
+    assert read_recogniser(tmp_path / "model").min_context_s == 0.0
     segments, _ = WhisperModel(str(tmp_path / "model"), device="cpu").transcribe(
         np.zeros(16_000, np.float32), language="yue", beam_size=1, max_new_tokens=5
     )

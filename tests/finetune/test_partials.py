@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from asr.base import AsrRequest
-from asr.directory import read_directory
+from asr.directory import read_recogniser
+from asr.finding import BUNDLED_PATH, find_recogniser
 from asr.options import WhisperOptions
-from asr.registry import BUNDLED_PATH, resolve
 from asr.whisper import WhisperEngine
 from benchmarks.serving.peers.tiny_shape import build
 from scripts.finetune.bundled.general import make_general
@@ -35,22 +35,22 @@ def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def engine() -> WhisperEngine:
-    return load(read_directory(BUNDLED_PATH), beam=1)
+    return load(read_recogniser(BUNDLED_PATH), beam=1)
 
 
 def test_a_head_begins_where_a_training_ended_and_can_be_served(spoken: Path, tmp_path: Path) -> None:
     options = HeadOptions(epochs=1, inner=8, start=CHECKPOINT, threads=1)
-    facts = add_head(resolve("bundled", tmp_path), spoken, spoken, tmp_path / "live", options)
+    facts = add_head(find_recogniser("bundled", tmp_path), spoken, spoken, tmp_path / "live", options)
     assert facts["cer"] < 0.5
     assert facts["cer"] <= facts["before"]["cer"], "the best epoch is kept, the start among them"
     assert 0.02 < facts["open"] < 0.4
     assert json.loads((tmp_path / "live" / "partials.json").read_text("utf-8"))["cer"] == facts["cer"]
-    served = WhisperEngine(read_directory(tmp_path / "live"), WhisperOptions(partials="ctc"))
+    served = WhisperEngine(read_recogniser(tmp_path / "live"), WhisperOptions(partials="ctc"))
     (live,) = served.transcribe([AsrRequest(pcm=speech_16k(), final=False)])
     assert live.words
     assert (tmp_path / "live" / "model.bin").read_bytes() == (BUNDLED_PATH / "model.bin").read_bytes()
     with pytest.raises(FinetuneError, match="exists"):
-        add_head(resolve("bundled", tmp_path), spoken, spoken, tmp_path / "live", options)
+        add_head(find_recogniser("bundled", tmp_path), spoken, spoken, tmp_path / "live", options)
 
 
 def test_training_from_nothing_learns(spoken: Path, engine: WhisperEngine) -> None:
@@ -100,11 +100,11 @@ def test_a_head_that_is_much_worse_than_the_decoder_is_not_kept(
 
 def test_the_bundled_model_at_tinys_shape_writes_the_same(tmp_path: Path) -> None:
     build(tmp_path / "tiny")
-    directory = read_directory(tmp_path / "tiny")
+    directory = read_recogniser(tmp_path / "tiny")
     assert (directory.partials, directory.min_context_s) == ("ctc", 0.0)
     request = AsrRequest(pcm=speech_16k(), final=True)
     live = AsrRequest(pcm=speech_16k(), final=False)
     wide = WhisperEngine(directory, WhisperOptions(partials="ctc"))
-    narrow = WhisperEngine(read_directory(BUNDLED_PATH), WhisperOptions(partials="ctc"))
+    narrow = WhisperEngine(read_recogniser(BUNDLED_PATH), WhisperOptions(partials="ctc"))
     assert wide.transcribe([request])[0].text == narrow.transcribe([request])[0].text
     assert wide.transcribe([live])[0].text == narrow.transcribe([live])[0].text

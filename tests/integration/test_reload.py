@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from asr.promoted import Promotions, promoted_folder, write_promotions
-from asr.registry import BUNDLED_PATH
+from asr.finding import BUNDLED_PATH
+from models.promotion import Promotions, promoted_folder, write_promotions
 from pipeline.config import Settings
 from tests.integration.helpers import (
     Running,

@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 import numpy as np
 import pytest
 
-from asr import AsrEngine, AsrRequest, ModelError
+from asr import AsrEngine, AsrRequest
+from models import ModelError
 from pipeline.metrics import Metrics
 from pipeline.pool import AsrScheduler, ServedModel
 from tests.fakes.engines import FakeEngine

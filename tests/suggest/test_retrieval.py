@@ -230,5 +230,5 @@ def test_an_encoder_of_the_companys_own_counts(tmp_path: Path) -> None:
     found = base.search(Search(text="parcel question beta"))
     assert found.hits[0].article.id == "b"
     assert found.hits[0].features["dense"] > 0.9
-    with pytest.raises(KnowledgeError, match=r"no model\.onnx"):
+    with pytest.raises(KnowledgeError, match=r"model\.onnx.* missing"):
         OnnxEncoder(tmp_path)

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from asr.registry import resolve
+from asr.finding import find_recogniser
 from benchmarks.facts import environment, spread, write_result
 from benchmarks.serving.capacity import NO_REFUSAL, largest
 from benchmarks.serving.figures import Limits
@@ -60,7 +60,7 @@ async def peer_capacity(
     peer: Peer, options: argparse.Namespace, pool: list[Speech], server: set[int], own: set[int]
 ) -> dict[str, Any]:
     """Return a peer's streams per core, and its runs."""
-    model = str(resolve(options.model, Path("~/.local/share/yuetone/models")).path)
+    model = str(find_recogniser(options.model, Path("~/.local/share/yuetone/models")).path)
     async with running(peer, options.peers, model, server) as (process, port):
         warm = await drive(peer, options.peers, port, take(pool, 1), own, 0.0)
         solo = solo_gap(warm)

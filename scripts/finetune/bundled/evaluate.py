@@ -23,10 +23,10 @@ import soxr
 from numpy.typing import NDArray
 
 from asr.base import AsrRequest
-from asr.directory import read_directory
+from asr.directory import read_recogniser
 from asr.options import BEAM_SIZE, WhisperOptions
-from asr.text.scoring import scoring_form
 from asr.whisper import WhisperEngine
+from cantonese.scoring import scoring_form
 from scripts.finetune.bundled.synth import Voice, synthesiser
 from scripts.finetune.bundled.texts import Texts
 from scripts.finetune.recogniser.decoding import character_error_rate
@@ -83,7 +83,7 @@ def main() -> None:
     parser.add_argument("--espeak", help="another espeak-ng program to speak with")
     parser.add_argument("--show", type=int, default=0, help="print this many sentences of each set")
     options = parser.parse_args()
-    engine = WhisperEngine(read_directory(options.model), WhisperOptions(beam_size=options.beam))
+    engine = WhisperEngine(read_recogniser(options.model), WhisperOptions(beam_size=options.beam))
     report: dict[str, float] = {}
     for source in SETS:
         said, written = [], []

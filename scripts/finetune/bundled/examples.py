@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from asr.features import LogMel
-from asr.text.spoken import MARKS, normalize_spoken
+from cantonese.spoken import MARKS, normalize_spoken
 from scripts.finetune.bundled.syllables import SyllableVoice, espeak_mnemonics
 from scripts.finetune.bundled.synth import Voice, synthesiser
 from scripts.finetune.bundled.texts import Texts

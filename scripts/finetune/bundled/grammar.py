@@ -1,6 +1,6 @@
 """A small weighted grammar that writes customer-service sentences.
 
-The rules live in ``texts/service.grammar``; figures come from :mod:`scripts.finetune.corpus.numbers_zh`.
+The rules live in ``texts/service.grammar``; figures come from :mod:`scripts.finetune.corpus.spoken_numbers`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.finetune.corpus import numbers_zh as nz
+from cantonese.numerals import spoken_numeral
+from scripts.finetune.corpus import spoken_numbers as nz
 
 GRAMMAR_FILE = Path(__file__).with_name("texts") / "service.grammar"
 _REFERENCE = re.compile(r"\{([^{}]+)\}")
@@ -80,5 +81,5 @@ class Grammar:
         if head == "digits":
             return nz.digit_string(rng, int(arguments[0]))
         if head == "num":
-            return nz.integer(rng.randint(int(arguments[0]), int(arguments[1])))
+            return spoken_numeral(rng.randint(int(arguments[0]), int(arguments[1])))
         return _GENERATORS[head](rng)

@@ -16,7 +16,7 @@ import pycantonese
 import soundfile as sf
 from numpy.typing import NDArray
 
-from asr.text.spoken import MARKS
+from cantonese.spoken import MARKS
 
 SAMPLE_RATE = 16_000
 _FRAME, _SEARCH = 480, 120  # 30 ms windows, moved by up to 7.5 ms to where they fit

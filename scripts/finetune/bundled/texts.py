@@ -17,8 +17,8 @@ from typing import Any
 
 import pycantonese
 
-from asr.text.characters import is_han
-from asr.text.spoken import MARKS, normalize_spoken
+from cantonese.characters import is_han
+from cantonese.spoken import MARKS, normalize_spoken
 from scripts.finetune.bundled.grammar import Grammar
 
 _DATA = Path(pycantonese.__file__).parent / "data"

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers.models.whisper.tokenization_whisper import LANGUAGES
 
-from asr.text.characters import is_han
+from cantonese.characters import is_han
 
 MIN_CHARACTER_COUNT = 3
 ENGLISH_PIECES = 900  # tokens left for Latin words once every character has its own

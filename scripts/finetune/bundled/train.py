@@ -21,7 +21,8 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
-from asr.text.spoken import normalize_spoken
+from cantonese.spoken import normalize_spoken
+from models.files import replacing
 from scripts.finetune.bundled.examples import Batch, BatchStream
 from scripts.finetune.bundled.model import Recogniser, build, load_exported
 from scripts.finetune.bundled.texts import Texts, corpus_sentences, dictionary_words, hkcancor_sentences
@@ -135,8 +136,8 @@ def save(folder: Path, model: Recogniser, optimizers: list[torch.optim.Optimizer
     """Write the checkpoint so that a kill at any moment leaves the old or the new one."""
     states = [optimizer.state_dict() for optimizer in optimizers]
     state = {"model": model.state_dict(), "optimizers": states, "step": step}
-    torch.save(state, folder / (CHECKPOINT + ".new"))
-    (folder / (CHECKPOINT + ".new")).replace(folder / CHECKPOINT)
+    with replacing(folder / CHECKPOINT) as file:
+        torch.save(state, file)
 
 
 def load(folder: Path, model: Recogniser, optimizers: Sequence[torch.optim.Optimizer] = ()) -> int:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from asr.base import ModelError
+from models import ModelError
 from scripts.finetune.frame.errors import FinetuneError
 from scripts.finetune.frame.folders import no_traceback_when_full
 

@@ -36,11 +36,11 @@ def partials(
 
         python -m scripts.finetune partials ./whisper-small-ct2 --data work/split --out work/small-live
     """
-    from asr.registry import resolve  # noqa: PLC0415 (keeps --help fast)
+    from asr.finding import find_recogniser  # noqa: PLC0415 (keeps --help fast)
     from scripts.finetune.recogniser.partials import HeadOptions, add_head  # noqa: PLC0415
 
     options = HeadOptions(epochs=epochs, rate=rate, inner=inner, start=start, seed=seed, threads=threads)
-    facts = add_head(resolve(model, models), data, dev, out, options)
+    facts = add_head(find_recogniser(model, models), data, dev, out, options)
     say(
         f"partials: {facts['cer']:.1%} character errors on dev by the head, {facts['cer_decoder']:.1%} "
         f"by the decoder; {facts['open']:.0%} of the states are read"

@@ -17,8 +17,8 @@ import numpy as np
 import pycantonese
 from numpy.typing import NDArray
 
-from asr.text.characters import is_han
-from asr.text.spoken import MARKS
+from cantonese.characters import is_han
+from cantonese.spoken import MARKS
 
 SAME_SYLLABLE, SAME_RHYME, GAP = 0.25, 0.65, 0.75
 MAX_CELLS = 60_000_000
@@ -131,7 +131,7 @@ def deal(heard: Sequence[str], text: str) -> Dealt:
 
     Args:
         heard: what the model wrote for each utterance, in order of time.
-        text: the whole transcript in verbatim form (see :mod:`asr.text.spoken`).
+        text: the whole transcript in verbatim form (see :mod:`cantonese.spoken`).
 
     Returns:
         as many pieces as utterances, and what is left; together they are ``text``.

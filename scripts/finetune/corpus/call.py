@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.text.spoken import normalize_spoken, syllables
+from cantonese.read_out import read_out
+from cantonese.spoken import normalize_spoken, syllables
 from scripts.finetune.corpus.alignment import Piece, agreement, deal
 from scripts.finetune.corpus.cutting import Span, noise_power, snr_db, speech_spans, within
-from scripts.finetune.corpus.figures import read_out
 from scripts.finetune.corpus.transcripts import BadLine, Line
 from scripts.finetune.frame.manifest import SAMPLE_RATE, Utterance, pcm_sha256
 

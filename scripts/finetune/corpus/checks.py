@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 from rapidfuzz.distance import Levenshtein
 
-from asr.text.characters import is_han
-from asr.text.scoring import scoring_form
-from scripts.finetune.corpus.wording import is_mandarin, personal_data
+from cantonese.characters import is_han
+from cantonese.personal import personal_data_kinds
+from cantonese.scoring import scoring_form
+from scripts.finetune.corpus.wording import is_mandarin
 from scripts.finetune.frame.manifest import Utterance
 
 Level = Literal["ok", "warning", "failure"]
@@ -223,7 +224,7 @@ def _mandarin(data: Data) -> Finding:
 
 
 def _private(data: Data) -> Finding:
-    bad = [(u.id, ", ".join(kinds)) for u in data.utterances if (kinds := personal_data(u.text))]
+    bad = [(u.id, ", ".join(kinds)) for u in data.utterances if (kinds := personal_data_kinds(u.text))]
     counts = Counter(kind for _, kinds in bad for kind in kinds.split(", "))
     text = ", ".join(f"{count} {kind}" for kind, count in counts.most_common()) or NOTHING_PRIVATE
     return Finding(

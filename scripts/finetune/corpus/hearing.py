@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.base import AsrRequest, ModelError
+from asr.base import AsrRequest
 from asr.directory import ModelDirectory
+from asr.finding import find_recogniser
 from asr.options import WhisperOptions
-from asr.registry import resolve
-from asr.text.spoken import normalize_spoken
 from asr.whisper import WhisperEngine
+from cantonese.spoken import normalize_spoken
+from models import ModelError
 from scripts.finetune.frame.errors import FinetuneError
 
 BATCH = 8
@@ -27,7 +28,7 @@ def open_directory(model: str, models: Path) -> ModelDirectory:
         FinetuneError: there is no such model.
     """
     try:
-        return resolve(model, models)
+        return find_recogniser(model, models)
     except ModelError as error:
         raise FinetuneError(str(error)) from error
 

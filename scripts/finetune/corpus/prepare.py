@@ -17,21 +17,15 @@ from typing import Any
 
 from rich.progress import track
 
-from asr.text.characters import is_simplified
+from cantonese.characters import is_simplified
+from models.files import sha256_of
 from scripts.finetune.corpus.call import Call, CallCutter
 from scripts.finetune.corpus.hearing import engine, hear, open_directory
 from scripts.finetune.corpus.matching import match
 from scripts.finetune.corpus.recordings import BadRecording, find_recordings, read_recording, write_shard
 from scripts.finetune.corpus.transcripts import BadLine, Line, read_transcripts
 from scripts.finetune.frame.errors import FinetuneError
-from scripts.finetune.frame.folders import (
-    building,
-    read_json,
-    refuse_existing,
-    sha256_file,
-    write_json,
-    write_rows,
-)
+from scripts.finetune.frame.folders import building, read_json, refuse_existing, write_json, write_rows
 from scripts.finetune.frame.manifest import MANIFEST, Utterance, write_manifest
 
 REJECTS, SUMMARY = "rejects.jsonl", "summary.json"
@@ -142,7 +136,7 @@ def _jobs(calls: Path, matched: dict[Path, list[Line]]) -> tuple[list[_Job], lis
     for path, lines in matched.items():
         if not lines:
             continue
-        audio = sha256_file(path)
+        audio = sha256_of(path)
         if audio in jobs:
             reason = f"the recording is a copy of {jobs[audio].path.relative_to(calls)}"
             bad += [BadLine(line.source, reason) for line in lines]

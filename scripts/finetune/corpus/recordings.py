@@ -12,8 +12,8 @@ import soundfile as sf
 import soxr
 from numpy.typing import NDArray
 
+from models.files import replace_file
 from scripts.finetune.corpus.transcripts import BadLine
-from scripts.finetune.frame.folders import write_bytes
 from scripts.finetune.frame.manifest import SAMPLE_RATE
 
 SUFFIXES = (".wav", ".mp3", ".flac", ".ogg", ".opus", ".aif", ".aiff", ".au")
@@ -92,5 +92,5 @@ def write_shard(path: Path, audio: NDArray[np.float32]) -> NDArray[np.float32]:
     whole = (np.clip(audio, -1, 1) * 32767).round().astype(np.int16)
     coded = io.BytesIO()  # libsndfile hides a failing write of a real file
     sf.write(coded, whole, SAMPLE_RATE, subtype="PCM_16", format="FLAC")
-    write_bytes(path, coded.getvalue())
+    replace_file(path, coded.getvalue())
     return (whole / 32768).astype(np.float32)

@@ -10,11 +10,12 @@ from pathlib import Path
 import soundfile as sf
 from tokenizers import Tokenizer
 
-from asr.base import ModelError
-from asr.registry import resolve
+from asr.finding import find_recogniser
+from models import ModelError
+from models.files import replace_file
 from scripts.finetune.corpus.checks import Data, Finding, hours, run_checks
 from scripts.finetune.frame.errors import FinetuneError
-from scripts.finetune.frame.folders import building, read_rows, write_json, write_text
+from scripts.finetune.frame.folders import building, read_rows, write_json
 from scripts.finetune.frame.manifest import Manifest, read_manifest
 from scripts.finetune.frame.page import Section, counts, histogram, write_page
 
@@ -46,7 +47,7 @@ def inspect(
     """
     manifest = read_manifest(prepared)
     try:
-        tokenizer = Tokenizer.from_file(str(resolve(model, models).path / "tokenizer.json"))
+        tokenizer = Tokenizer.from_file(str(find_recogniser(model, models).path / "tokenizer.json"))
     except ModelError as error:
         raise FinetuneError(str(error)) from error
     data = Data(
@@ -71,7 +72,7 @@ def validate(prepared: Path, out: Path, *, model: str, models: Path, allow_fewer
     settings = {"manifest": manifest.sha256, "allow_fewer": allow_fewer, "model": model}
     with building(out, settings) as folder:
         write_json(folder / REPORT, [asdict(finding) for finding in findings])
-        write_text(folder / REVIEW, _review(findings))
+        replace_file(folder / REVIEW, _review(findings))
         _write_page(folder / "report.html", prepared, data, findings)
     return findings
 

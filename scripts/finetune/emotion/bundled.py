@@ -19,13 +19,14 @@ import numpy as np
 import torch
 
 from emotion.directory import WEIGHTS
+from models.files import replace_file
 from scripts.finetune.emotion.calibration import calibrate
 from scripts.finetune.emotion.examples import CROPS_S, Examples, build, join
 from scripts.finetune.emotion.export import export_directory, export_graph
 from scripts.finetune.emotion.measuring import Measured, measure
 from scripts.finetune.emotion.scores import agitation_figures, by_emotion, class_recall, flagged
 from scripts.finetune.emotion.training import TrainSettings, train
-from scripts.finetune.frame.folders import write_bytes, write_json
+from scripts.finetune.frame.folders import write_json
 from scripts.finetune.voices.sets import Clip, joined, read_set, share_of
 
 EMOTIONAL = "emodb"
@@ -89,7 +90,7 @@ class Recipe:
         """Return what an earlier run made under ``name``, or make it; our own files, so pickle is safe."""
         path = self._out / f"{name}.pickle"
         if not path.is_file():
-            write_bytes(path, pickle.dumps(make()))
+            replace_file(path, pickle.dumps(make()))
         return pickle.loads(path.read_bytes())  # noqa: S301
 
     def lines(self, name: str, clips: Sequence[Clip], **options: Any) -> Examples:

@@ -11,8 +11,8 @@ import torch
 from emotion.directory import DECLARATION, WEIGHTS
 from emotion.front import MEL_BANDS
 from emotion.functionals import COUNT
+from models.files import replace_file
 from scripts.finetune.emotion.network import VoiceNetwork
-from scripts.finetune.frame.folders import write_bytes, write_text
 from scripts.finetune.voices.sets import CLASSES
 
 INPUTS = ["figures", "baseline", "has_baseline", "mel"]
@@ -34,7 +34,7 @@ def export_graph(network: VoiceNetwork, path: Path) -> None:
             network.eval(), example, buffer, input_names=INPUTS, output_names=OUTPUTS, opset_version=17,
             dynamic_axes={"mel": {2: "frames"}}, dynamo=False,
         )  # fmt: skip
-    write_bytes(path, buffer.getvalue())
+    replace_file(path, buffer.getvalue())
 
 
 def declaration(name: str, slope: float, offset: float) -> str:
@@ -68,4 +68,4 @@ def export_directory(network: VoiceNetwork, out: Path, *, name: str, slope: floa
     """Write graph and declaration into ``out``."""
     out.mkdir(parents=True, exist_ok=True)
     export_graph(network, out / WEIGHTS)
-    write_text(out / DECLARATION, declaration(name, slope, offset))
+    replace_file(out / DECLARATION, declaration(name, slope, offset))

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
+from models.onnx import onnx_session
 from scripts.finetune.emotion.examples import Examples, baselines
 from scripts.finetune.voices.sets import CLASSES
 
@@ -34,9 +34,7 @@ class Measured:
 
 def measure(graph: Path, examples: Examples, *, baseline: bool = False, seed: int = 0) -> Measured:
     """Run the graph over ``examples``, with each speaker's baseline or without any."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+    session = onnx_session(graph)
     usual, known = baselines(examples, np.random.default_rng(seed))
     if not baseline:
         usual, known = np.zeros_like(usual), np.zeros_like(known)

@@ -14,10 +14,11 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from asr.base import ModelError
-from asr.promoted import promoted_directory
 from emotion.base import EmotionModelError
-from emotion.directory import BUNDLED, WEIGHTS, EmotionDirectory, read_directory
+from emotion.directory import BUNDLED, WEIGHTS, EmotionDirectory, read_emotion_model
+from models import ModelError
+from models.files import sha256_of
+from models.promotion import promoted_directory
 from scripts.finetune.emotion.calibration import calibrate
 from scripts.finetune.emotion.examples import CROPS_S, Examples, build, join
 from scripts.finetune.emotion.export import export_directory
@@ -26,7 +27,7 @@ from scripts.finetune.emotion.network import VoiceNetwork
 from scripts.finetune.emotion.scores import agitation_figures, by_emotion
 from scripts.finetune.emotion.training import TrainSettings, train
 from scripts.finetune.frame.errors import FinetuneError
-from scripts.finetune.frame.folders import building, read_json, sha256_file, write_json
+from scripts.finetune.frame.folders import building, read_json, write_json
 from scripts.finetune.frame.task import Check, Task
 from scripts.finetune.voices.sets import Clip, read_sets, share_of
 
@@ -131,7 +132,7 @@ class EmotionTask:
         sides = {"tuned": _directory(model, options["models"]), "base": _directory(base, options["models"])}
         report: dict[str, Any] = {
             "models": {
-                side: {"name": found.name, "sha256": sha256_file(found.path / WEIGHTS)}
+                side: {"name": found.name, "sha256": sha256_of(found.path / WEIGHTS)}
                 for side, found in sides.items()
             },
             "test": {"clips": len(clips), "sha256": _fingerprint(clips)},
@@ -219,7 +220,7 @@ def _promoted(models: Path) -> Path | None:
 def _directory(name: str, models: Path) -> EmotionDirectory:
     path = BUNDLED if name == "bundled" else _promoted(models) or BUNDLED if name == "auto" else Path(name)
     try:
-        found = read_directory(path)
+        found = read_emotion_model(path)
     except EmotionModelError as error:
         raise FinetuneError(str(error)) from error
     if found.front_end != "voice":

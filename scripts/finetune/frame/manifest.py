@@ -32,7 +32,7 @@ class Utterance(BaseModel):
         speaker: who spoke; ``CALL/ROLE`` where nobody said.
         speaker_known: False if ``speaker`` is such a stand-in.
         role: ``customer``, ``agent`` or ``unknown``.
-        text: verbatim form (see :mod:`asr.text.spoken`).
+        text: verbatim form (see :mod:`cantonese.spoken`).
         source: transcript file and line that it is from.
         aligned: how well audio and text agree for the model that aligned them, 0 to 1; None if timed by hand.
         heard: what that model wrote; for finding wrong transcripts.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
-from scripts.finetune.frame.folders import write_text
+from models.files import replace_file
 
 _TEMPLATES = Path(__file__).with_name("templates")
 Cell = str | int | float
@@ -94,4 +94,4 @@ def write_page(
     page = environment.get_template("report.html").render(
         title=title, summary=summary, sections=sections, verdict=verdict, passed=passed, personal=personal
     )
-    write_text(path, page)
+    replace_file(path, page)

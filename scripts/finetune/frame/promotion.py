@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from asr.base import ModelError
-from asr.promoted import Promotions, promoted_folder, read_promotions, write_promotions
+from models import ModelError
+from models.files import sha256_of
+from models.promotion import Promotions, promoted_folder, read_promotions, write_promotions
 from scripts.finetune.frame.errors import FinetuneError
-from scripts.finetune.frame.folders import no_traceback_when_full, read_json, sha256_file
+from scripts.finetune.frame.folders import no_traceback_when_full, read_json
 from scripts.finetune.frame.task import Check
 
 WEIGHTS = ("model.bin", "model.onnx")
@@ -32,7 +33,7 @@ def read_report(evaluation: Path, model: Path, current: Path) -> dict[str, Any]:
     if not isinstance(report, dict) or not isinstance(report.get("models"), dict):
         raise FinetuneError(f"{evaluation} is no evaluation report; make one with 'evaluate'")
     for side, folder in (("tuned", model), ("base", current)):
-        if _hash(report, side) != sha256_file(weights_of(folder)):
+        if _hash(report, side) != sha256_of(weights_of(folder)):
             meaning = "the model to promote" if side == "tuned" else "the model that is served now"
             raise FinetuneError(f"{evaluation} did not measure {meaning} ({folder}); evaluate again")
     return dict(report)
@@ -84,7 +85,7 @@ def promote(
     if failed and not reason:
         raise FinetuneError(f"not promoted: {'; '.join(f'{c.name}: {c.detail}' for c in failed)}")
     promotions = _promotions(models, kind)
-    name = f"{model.name}-{sha256_file(weights_of(model))[:8]}"
+    name = f"{model.name}-{sha256_of(weights_of(model))[:8]}"
     target = promoted_folder(models, kind) / name
     with no_traceback_when_full(target):
         if not target.exists():

@@ -9,7 +9,7 @@ import torch
 from rapidfuzz.distance import Levenshtein
 
 from asr.guards import token_cap
-from asr.text.scoring import scoring_form
+from cantonese.scoring import scoring_form
 from scripts.finetune.frame.manifest import SAMPLE_RATE, Manifest
 from scripts.finetune.recogniser.examples import BUCKET, WINDOW, ExampleOptions, Examples
 from scripts.finetune.recogniser.network import Network, encode

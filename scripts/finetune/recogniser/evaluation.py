@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from asr.directory import ModelDirectory
+from models.files import sha256_of
 from scripts.finetune.corpus.hearing import open_directory
 from scripts.finetune.frame.errors import FinetuneError
-from scripts.finetune.frame.folders import building, sha256_file, write_json
+from scripts.finetune.frame.folders import building, write_json
 from scripts.finetune.frame.manifest import Manifest, read_manifest
 from scripts.finetune.frame.splitting import check_frozen, read_frozen
 from scripts.finetune.frame.statistics import worse_probability
@@ -83,7 +84,7 @@ def evaluate(options: EvaluateOptions, out: Path) -> dict[str, Any]:
     general = _limited(read_manifest(options.general), options.limit) if options.general else None
     directories = {side: open_directory(getattr(options, side), options.models) for side in SIDES}
     settings = {"test": test.sha256, "general": general.sha256 if general else None, "terms": options.terms}
-    settings |= {side: sha256_file(directory.path / "model.bin") for side, directory in directories.items()}
+    settings |= {side: sha256_of(directory.path / "model.bin") for side, directory in directories.items()}
     with building(out, settings) as folder:
         scored = {side: _run(d, test, None, options.device) for side, d in directories.items()}
         report = {
@@ -112,7 +113,7 @@ def describe(directory: ModelDirectory) -> dict[str, Any]:
     return {
         "name": directory.name,
         "path": str(directory.path.resolve()),
-        "sha256": sha256_file(directory.path / "model.bin"),
+        "sha256": sha256_of(directory.path / "model.bin"),
         "min_context_s": directory.min_context_s,
     }
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from asr.features import LogMel
-from asr.text.spoken import MARKS
+from cantonese.spoken import MARKS
 from scripts.finetune.frame.manifest import SAMPLE_RATE, Manifest, Utterance
 from scripts.finetune.recogniser.line import (
     add_noise,

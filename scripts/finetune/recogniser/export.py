@@ -15,11 +15,12 @@ from tokenizers import Tokenizer
 from transformers import WhisperFeatureExtractor
 
 from asr.convert import convert
-from asr.directory import read_directory
-from asr.text.scoring import scoring_form
+from asr.directory import read_recogniser
+from cantonese.scoring import scoring_form
+from models.files import replace_file
 from scripts.finetune.corpus.hearing import hear
 from scripts.finetune.frame.errors import FinetuneError
-from scripts.finetune.frame.folders import SETTINGS, building, read_json, write_json, write_text
+from scripts.finetune.frame.folders import SETTINGS, building, read_json, write_json
 from scripts.finetune.frame.manifest import Manifest, read_manifest
 from scripts.finetune.recogniser.card import model_card
 from scripts.finetune.recogniser.checkpoint import HEADS, Checkpoint, open_checkpoint
@@ -136,7 +137,7 @@ def export(run_folder: Path, out: Path, options: ExportOptions) -> dict[str, Any
         languages = list(run.start.declared.get("languages", [run.layout.language]))
         declared = {"name": options.name, "min_context_s": context, "language": run.layout.language}
         declared |= {"languages": languages, "hotword_tokens": run.start.declared.get("hotword_tokens", 64)}
-        write_text(folder / "yuetone.toml", toml(declared))
+        replace_file(folder / "yuetone.toml", toml(declared))
         live = _live_head(run, folder, dev)
         facts = {
             **declared,
@@ -149,7 +150,7 @@ def export(run_folder: Path, out: Path, options: ExportOptions) -> dict[str, Any
             "parity": measure_parity(folder / HF_FOLDER, folder, dev, texts),
         }
         write_json(folder / "export.json", facts)
-        write_text(folder / "README.md", model_card(facts))
+        replace_file(folder / "README.md", model_card(facts))
     return facts
 
 
@@ -157,7 +158,7 @@ def _live_head(run: Run, folder: Path, dev: Manifest) -> dict[str, float]:
     """Put the CTC head that was trained along beside the weights, for live text; return its figures."""
     if run.network.ctc_head is None:
         return {}
-    engine = load(read_directory(folder), beam=1, guarded=False)
+    engine = load(read_recogniser(folder), beam=1, guarded=False)
     return keep_head(engine, run.network.ctc_head, dev, folder)
 
 
@@ -195,7 +196,7 @@ def save_hf(network: Network, tokenizer: Tokenizer, declared: Mapping[str, Any],
     tokenizer.save(str(out / "tokenizer.json"))
     WhisperFeatureExtractor(feature_size=int(whisper.config.num_mel_bins)).save_pretrained(out)
     if declared:
-        write_text(out / "yuetone.toml", toml(declared))
+        replace_file(out / "yuetone.toml", toml(declared))
 
 
 def toml(values: Mapping[str, Any]) -> str:
@@ -218,7 +219,7 @@ def measure_parity(hf: Path, ct2: Path, dev: Manifest, texts: list[str]) -> dict
     """
     clips = [dev.pcm(utterance) for utterance in dev.utterances]
     said = [utterance.text for utterance in dev.utterances]
-    directory = read_directory(ct2)
+    directory = read_recogniser(ct2)
     with tempfile.TemporaryDirectory() as folder:
         exact = Path(folder) / "ct2"
         convert(hf, exact, "float32")

@@ -19,8 +19,8 @@ from torch.nn import functional
 
 from asr.base import AsrRequest
 from asr.ctc import CONTEXT, CtcHead
-from asr.text.spoken import MARKS
 from asr.whisper import WhisperEngine
+from cantonese.spoken import MARKS
 from scripts.finetune.frame.errors import FinetuneError
 from scripts.finetune.frame.manifest import Manifest
 from scripts.finetune.recogniser.checkpoint import HEADS

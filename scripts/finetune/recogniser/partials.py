@@ -20,7 +20,8 @@ from asr.base import AsrRequest
 from asr.ctc import CtcHead
 from asr.directory import DECLARATION, ModelDirectory
 from asr.whisper import WhisperEngine
-from scripts.finetune.frame.folders import building, write_json, write_text
+from models.files import replace_file
+from scripts.finetune.frame.folders import building, write_json
 from scripts.finetune.frame.manifest import Manifest, read_manifest
 from scripts.finetune.recogniser.decoding import character_error_rate
 from scripts.finetune.recogniser.head import (
@@ -141,7 +142,7 @@ def _declare(path: Path, best: str) -> None:
     """Set what reads partials best in a model's declaration."""
     lines = path.read_text("utf-8").splitlines() if path.is_file() else []
     kept = [line for line in lines if not line.startswith("partials")]
-    write_text(path, "\n".join([*kept, f'partials = "{best}"']) + "\n")
+    replace_file(path, "\n".join([*kept, f'partials = "{best}"']) + "\n")
 
 
 def keep_head(engine: WhisperEngine, linear: nn.Linear, dev: Manifest, folder: Path) -> dict[str, float]:

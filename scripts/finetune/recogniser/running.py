@@ -11,11 +11,12 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from asr.base import AsrRequest, ModelError
+from asr.base import AsrRequest
 from asr.directory import ModelDirectory
 from asr.guards import GuardSettings
 from asr.options import BEAM_SIZE, WhisperOptions
 from asr.whisper import WhisperEngine
+from models import ModelError
 from scripts.finetune.frame.errors import FinetuneError
 from scripts.finetune.frame.manifest import Manifest
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from rapidfuzz.distance import Levenshtein
 
-from asr.text.characters import fold_variants, is_han
-from asr.text.reading import reading_form
-from asr.text.scoring import scoring_form
+from cantonese.characters import fold_variants, is_han
+from cantonese.reading import reading_form
+from cantonese.scoring import scoring_form
 from scripts.finetune.frame.manifest import Utterance
 from scripts.finetune.frame.statistics import Rate, error_rate
 

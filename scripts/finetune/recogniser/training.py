@@ -14,14 +14,9 @@ import torch
 from accelerate import Accelerator
 from safetensors.torch import save as serialise
 
+from models.files import replace_file
 from scripts.finetune.frame.errors import FinetuneError
-from scripts.finetune.frame.folders import (
-    alone,
-    no_traceback_when_full,
-    same_settings,
-    write_bytes,
-    write_json,
-)
+from scripts.finetune.frame.folders import alone, no_traceback_when_full, same_settings, write_json
 from scripts.finetune.recogniser.checkpoint import Checkpoint, open_checkpoint
 from scripts.finetune.recogniser.decoding import character_error_rate, transcribe
 from scripts.finetune.recogniser.examples import ExampleOptions, Examples
@@ -205,7 +200,7 @@ class Trainer:
         if cer < progress.best_cer:
             progress.best_cer, progress.best_step, progress.bad = cer, progress.step, 0
             if self._accelerator.is_main_process:
-                write_bytes(self._out / BEST, serialise(trainable_state(self._network)))
+                replace_file(self._out / BEST, serialise(trainable_state(self._network)))
         else:
             progress.bad += 1
         progress.finished = progress.bad > self._options.patience
@@ -221,7 +216,7 @@ class Trainer:
         }
         coded = io.BytesIO()  # torch turns a full disk into an error of its own
         torch.save(state, coded)
-        write_bytes(self._out / CHECKPOINT, coded.getvalue())
+        replace_file(self._out / CHECKPOINT, coded.getvalue())
 
     def _load(self) -> None:
         state = torch.load(self._out / CHECKPOINT, weights_only=True)

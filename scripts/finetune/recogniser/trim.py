@@ -16,7 +16,7 @@ from tokenizers import Tokenizer, pre_tokenizers
 from torch import nn
 from transformers import WhisperForConditionalGeneration
 
-from asr.text.characters import is_han
+from cantonese.characters import is_han
 from scripts.finetune.frame.errors import FinetuneError
 
 

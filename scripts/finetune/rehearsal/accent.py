@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pycantonese
 
-from asr.text.characters import is_han
+from cantonese.characters import is_han
 from scripts.finetune.bundled.synth import HELD_OUT_VARIANTS, TRAINING_VARIANTS, Voice
 from scripts.finetune.bundled.texts import corpus_sentences
 

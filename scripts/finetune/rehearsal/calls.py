@@ -23,8 +23,8 @@ import soxr
 from numpy.typing import NDArray
 from rich.progress import track
 
-from asr.text.reading import reading_form
-from asr.text.spoken import normalize_spoken
+from cantonese.reading import reading_form
+from cantonese.spoken import normalize_spoken
 from scripts.finetune.bundled.grammar import GRAMMAR_FILE, Grammar
 from scripts.finetune.bundled.synth import Voice, synthesiser
 from scripts.finetune.recogniser.line import add_noise, shift_voice

@@ -14,8 +14,9 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from cantonese.characters import is_han
+from cantonese.keys import key_form, pieces
 from scripts.finetune.bundled.texts import corpus_sentences, hkcancor_sentences
-from suggest.text.keys import is_han, key_form, pieces
 
 LEAST = 20
 

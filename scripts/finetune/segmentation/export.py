@@ -11,7 +11,7 @@ from pyannote.audio.core.model import Model
 
 from diarization.base import SAMPLE_RATE
 from diarization.directory import SEGMENTATION_FILE, WEIGHTS
-from scripts.finetune.frame.folders import write_bytes, write_text
+from models.files import replace_file
 from scripts.finetune.frame.onnx16 import halved
 from scripts.finetune.segmentation.training import CHUNK_S, MOST_AT_ONCE, MOST_SPEAKERS
 
@@ -37,11 +37,11 @@ def export_directory(
             dynamic_axes={"waveform": {2: "samples"}, "classes": {1: "frames"}}, dynamo=False,
         )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
-    write_bytes(out / WEIGHTS, halved(buffer.getvalue()))
+    replace_file(out / WEIGHTS, halved(buffer.getvalue()))
     field = network.receptive_field
     step = round(field.step * SAMPLE_RATE)
     first = round((field.start + field.duration / 2) * SAMPLE_RATE) - step // 2
-    write_text(
+    replace_file(
         out / SEGMENTATION_FILE,
         f'name = "{name}"\nspeakers = {MOST_SPEAKERS}\nat_once = {MOST_AT_ONCE}\n'
         f"window_s = {CHUNK_S}\nstep = {step}\nfirst = {first}\n"

@@ -15,13 +15,14 @@ from typing import Any
 import torch
 from pyannote.audio.core.model import Model
 
-from asr.base import ModelError
-from asr.promoted import promoted_directory
 from diarization import DiarizationError
 from diarization.base import SAMPLE_RATE
 from diarization.directory import BUNDLED_SEGMENTATION, WEIGHTS, read_segmentation
+from models import ModelError
+from models.files import sha256_of
+from models.promotion import promoted_directory
 from scripts.finetune.frame.errors import FinetuneError
-from scripts.finetune.frame.folders import building, read_json, sha256_file, write_json
+from scripts.finetune.frame.folders import building, read_json, write_json
 from scripts.finetune.frame.task import Check, Task
 from scripts.finetune.segmentation.calls import find_calls, part, read_calls
 from scripts.finetune.segmentation.export import export_directory
@@ -103,7 +104,7 @@ class SegmentationTask:
             raise FinetuneError(f"{data}: no call falls into the test part; more calls are needed")
         report: dict[str, Any] = {
             "models": {
-                side: {"name": read_segmentation(path).name, "sha256": sha256_file(path / WEIGHTS)}
+                side: {"name": read_segmentation(path).name, "sha256": sha256_of(path / WEIGHTS)}
                 for side, path in sides.items()
             },
             "test": {"calls": len(calls), "seconds": _seconds(calls), "sha256": _fingerprint(calls)},

@@ -11,7 +11,7 @@ import torch
 
 from diarization.base import Spread
 from diarization.directory import SPEAKER_FILE, WEIGHTS
-from scripts.finetune.frame.folders import write_bytes, write_text
+from models.files import replace_file
 from scripts.finetune.frame.onnx16 import halved
 from scripts.finetune.speakers.network import FRONT, SpeakerNetwork
 
@@ -25,7 +25,7 @@ def export_graph(network: SpeakerNetwork, path: Path) -> None:
             network.eval(), (torch.randn(1, 120, FRONT.bins),), buffer, input_names=["mel"],
             output_names=["embedding"], opset_version=17, dynamic_axes={"mel": {1: "frames"}}, dynamo=False,
         )  # fmt: skip
-    write_bytes(path, halved(buffer.getvalue()))
+    replace_file(path, halved(buffer.getvalue()))
 
 
 def declaration(name: str, spread: Spread) -> str:
@@ -48,4 +48,4 @@ def export_directory(network: SpeakerNetwork, out: Path, *, name: str, spread: S
     """Write graph and declaration into ``out``."""
     out.mkdir(parents=True, exist_ok=True)
     export_graph(network, out / WEIGHTS)
-    write_text(out / SPEAKER_FILE, declaration(name, spread))
+    replace_file(out / SPEAKER_FILE, declaration(name, spread))

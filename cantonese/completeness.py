@@ -1,8 +1,9 @@
-"""Words after which a Cantonese speaker goes on: an utterance that ends with one is not finished."""
+"""Whether a sentence may be over: words that go on, numbers that are being dictated. Pure."""
 
 from __future__ import annotations
 
-from asr.text.spoken import MARKS
+from cantonese.numerals import DIGITS
+from cantonese.spoken import MARKS
 
 UNFINISHED = (
     *("即係", "嗰個", "呢個", "同埋", "因為", "但係", "所以", "如果", "跟住", "然後", "或者", "不過", "雖然"),
@@ -24,5 +25,5 @@ def is_finished(spoken: str) -> bool:
 def ends_in_short_digits(spoken: str) -> bool:
     """Tell whether text ends in one to seven digits read one by one: a number is being dictated."""
     bare = spoken.rstrip(MARKS + " ")
-    run = len(bare) - len(bare.rstrip("零〇一二三四五六七八九"))
+    run = len(bare) - len(bare.rstrip(DIGITS + "〇"))
     return 3 <= run < 8

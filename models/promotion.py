@@ -7,14 +7,16 @@ product. Writing is atomic: a server that reads at any moment sees the old point
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from asr.base import ModelError
+from models.errors import ModelError
+from models.files import replace_file
 
 RECOGNISER = "recogniser"
+PROMOTED = "promoted"
+"""Setting that takes the promoted model, and nothing else."""
 
 
 @dataclass(slots=True)
@@ -67,12 +69,7 @@ def write_promotions(models: Path, promotions: Promotions, kind: str = RECOGNISE
     """Replace the pointer file, whole or not at all."""
     path = _pointer(models, kind)
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(path.name + ".new")
-    with fresh.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(asdict(promotions), ensure_ascii=False, indent=1) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    replace_file(path, json.dumps(asdict(promotions), ensure_ascii=False, indent=1) + "\n")
 
 
 def promoted_directory(models: Path, kind: str = RECOGNISER) -> Path | None:
@@ -88,3 +85,24 @@ def promoted_directory(models: Path, kind: str = RECOGNISER) -> Path | None:
     if not path.is_dir():
         raise ModelError(f"the promoted model {path} is gone; restore it, or run 'rollback'")
     return path
+
+
+def chosen_directory(setting: str, models: Path, kind: str, bundled: Path) -> Path:
+    """Return the directory that a setting of one kind of model means.
+
+    Args:
+        setting: ``auto`` (the promoted model, else the bundled one), ``promoted``, ``bundled``, or a path.
+        models: folder of installed models.
+        kind: of model.
+        bundled: directory of the bundled model.
+
+    Raises:
+        ModelError: nothing was promoted, or the pointer is damaged.
+    """
+    if setting in ("auto", PROMOTED):
+        promoted = promoted_directory(models, kind)
+        if promoted is not None:
+            return promoted
+        if setting == PROMOTED:
+            raise ModelError(f"no {kind} model was promoted; set it to auto")
+    return bundled if setting in ("auto", "bundled") else Path(setting).expanduser()

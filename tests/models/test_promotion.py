@@ -6,27 +6,27 @@ from pathlib import Path
 
 import pytest
 
-from asr import ModelError
-from asr.promoted import Promotions, promoted_folder, read_promotions, write_promotions
-from asr.registry import BUNDLED_PATH, resolve
+from asr.finding import BUNDLED_PATH, find_recogniser
+from models import ModelError
+from models.promotion import Promotions, promoted_folder, read_promotions, write_promotions
 
 
 def test_auto_means_the_promoted_model_if_there_is_one(tmp_path: Path) -> None:
-    assert resolve("auto", tmp_path).name == "bundled"
+    assert find_recogniser("auto", tmp_path).name == "bundled"
     with pytest.raises(ModelError, match="no model was promoted"):
-        resolve("promoted", tmp_path)
+        find_recogniser("promoted", tmp_path)
     target = promoted_folder(tmp_path) / "ours"
     shutil.copytree(BUNDLED_PATH, target)
     write_promotions(tmp_path, Promotions(stack=["ours"]))
-    assert resolve("auto", tmp_path).path == target
-    assert resolve("promoted", tmp_path).path == target
-    assert resolve("bundled", tmp_path).path == BUNDLED_PATH
+    assert find_recogniser("auto", tmp_path).path == target
+    assert find_recogniser("promoted", tmp_path).path == target
+    assert find_recogniser("bundled", tmp_path).path == BUNDLED_PATH
 
 
 def test_a_pointer_that_is_wrong_is_an_error_not_another_model(tmp_path: Path) -> None:
     write_promotions(tmp_path, Promotions(stack=["gone"]))
     with pytest.raises(ModelError, match="is gone; restore it, or run 'rollback'"):
-        resolve("auto", tmp_path)
+        find_recogniser("auto", tmp_path)
     pointer = promoted_folder(tmp_path).with_suffix(".json")
     for content in ("{", json.dumps({"stack": 3}), "[]"):
         pointer.write_text(content)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
-from asr.text.characters import fold_variants, is_han, to_traditional
-from asr.text.reading import reading_form
+from cantonese.characters import fold_variants, is_han, to_traditional
+from cantonese.reading import reading_form
 
 # Spellings of the same sound and meaning; a reference may have either.
 _SAME = str.maketrans("呀嘛著妳尐嚹咯祗佔誒", "啊嗎着你啲喇囉只占欸")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from asr.text.characters import is_han
-from asr.text.figures import with_figures
-from asr.text.spoken import MARKS
+from cantonese.characters import is_han
+from cantonese.figures import with_figures
+from cantonese.spoken import MARKS
 
 _LETTERS = re.compile(r"(?<![A-Za-z])((?: [A-Z])+)(?= ?\d| |[^A-Za-z ]|$)")
 
@@ -15,7 +15,7 @@ def reading_form(spoken: str) -> str:
     """Return verbatim text as people want to read it.
 
     Args:
-        spoken: verbatim form, see :mod:`asr.text.spoken`.
+        spoken: verbatim form, see :mod:`cantonese.spoken`.
 
     Returns:
         Figures for spoken numbers, letters that were spelled out joined, one space around Latin words.

@@ -8,6 +8,7 @@ therefore shielded, and text without a single simplified-only character is never
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import lru_cache
 
 import opencc
@@ -34,7 +35,9 @@ VARIANTS = {
     "嚹": "喇", "吖": "呀", "𠻺": "喎", "㖿": "啊", "𠿪": "嗱", "𡁵": "緊", "𡃓": "咋",
 }  # fmt: skip
 _VARIANT_TABLE = str.maketrans(VARIANTS)
-_HAN = re.compile(r"[\u2e80-\u2fff\u3005-\u3007\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+HAN = r"[\u2e80-\u2fff\u3005-\u3007\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+"""Regular expression of one Chinese character."""
+_HAN = re.compile(HAN)
 
 
 def is_han(char: str) -> bool:
@@ -64,6 +67,19 @@ def to_traditional(text: str) -> str:
     if len(converted) != len(text):
         return "".join(_converters()[0].convert(c) if is_simplified(c) else c for c in text)
     return "".join(old if old in CANTONESE_WORDS else new for old, new in zip(text, converted, strict=True))
+
+
+@lru_cache(maxsize=32_768)
+def to_simplified_char(char: str) -> str:
+    """Return the simplified form of one character; many to one, so no context is needed."""
+    converted: str = _converters()[1].convert(char)
+    return converted if len(converted) == 1 else char
+
+
+def fold_width_and_case(text: str) -> str:
+    """Return ``text`` in half width and lower case, with straight quotes and single spaces."""
+    plain = unicodedata.normalize("NFKC", text).lower().replace("’", "'").replace("‘", "'")
+    return re.sub(r"\s+", " ", plain)
 
 
 def fold_variants(text: str) -> str:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-_DIGIT = {char: value for value, char in enumerate("零一二三四五六七八九")} | {"〇": 0, "○": 0, "兩": 2}
-_UNIT = {"十": 10, "百": 100, "千": 1000}
-_D = "零〇○一二三四五六七八九"
-_N = f"[{_D}兩十百千萬億廿卅]+"
+from cantonese.numerals import DIGIT_CHARS, DIGIT_VALUES, NUMERAL_CHARS, digits_value, numeral_value
+
+_D = DIGIT_CHARS
+_N = f"[{NUMERAL_CHARS}]+"
 _COUNT = "[日年月樓座室號個期歲度折次間件隻條部張對套盒蚊元位分里班頁級倍]"
 _QUARTER = {"一": 5, "二": 10, "兩": 10, "三": 15, "四": 20, "五": 25, "六": 30, "七": 35, "八": 40, "九": 45}
 _IDIOMS = re.compile(
@@ -19,55 +19,11 @@ _IDIOMS = re.compile(
 )
 
 
-def integer(numeral: str) -> int | None:
-    """Return the value of a Chinese numeral, or None if it is not a well-formed one.
-
-    Args:
-        numeral: such as 一萬二千, 廿三, 三百零五, 兩千五 (2,500), without digits read one by one.
-    """
-    text = numeral.replace("廿", "二十").replace("卅", "三十")
-    total = 0
-    for mark, factor in (("億", 100_000_000), ("萬", 10_000)):
-        if mark in text:
-            high, _, text = text.partition(mark)
-            value = _below_myriad(high)
-            if value is None or any(unit in text for unit in ("億",)):
-                return None
-            total += value * factor
-            if len(text) == 1 and text in _DIGIT and text != "零":  # 兩萬五 is 25,000
-                return total + _DIGIT[text] * factor // 10
-    rest = _below_myriad(text) if text else 0
-    return None if rest is None else total + rest
-
-
-def _below_myriad(text: str) -> int | None:
-    total, digit, last_unit, zero = 0, None, 10_000, False
-    for char in text:
-        if char in _DIGIT:
-            if digit is not None:
-                return None
-            zero, digit = (True, None) if _DIGIT[char] == 0 else (zero, _DIGIT[char])
-            continue
-        unit = _UNIT.get(char)
-        if unit is None or unit >= last_unit or (digit is None and not (unit == 10 and total == 0)):
-            return None
-        total, digit, last_unit, zero = total + (digit or 1) * unit, None, unit, False
-    if digit is None:
-        return total
-    # 三百五 is 350, but 三百零五 is 305, and 五 alone is 5.
-    return total + digit * (last_unit // 10 if 100 <= last_unit < 10_000 and not zero else 1)
-
-
-def digits(text: str) -> str:
-    """Return digits read one by one as figures."""
-    return "".join(str(_DIGIT[char]) for char in text)
-
-
 def _number(text: str) -> str | None:
     """Return a numeral or a digit string as figures, or None."""
-    if all(char in _DIGIT for char in text) and len(text) > 1:
-        return digits(text)
-    value = integer(text)
+    if all(char in DIGIT_VALUES for char in text) and len(text) > 1:
+        return digits_value(text)
+    value = numeral_value(text)
     return None if value is None else str(value)
 
 
@@ -76,7 +32,7 @@ def _substitute(pattern: str, build: Callable[[re.Match[str]], str | None], text
 
 
 def _money(match: re.Match[str]) -> str | None:
-    value = integer(match["n"])
+    value = numeral_value(match["n"])
     if value is None or (value < 10 and match["unit"] == "元"):
         return None
     return f"${value:,}" + (".5" if match["half"] else "")
@@ -88,7 +44,7 @@ def _date(match: re.Match[str]) -> str | None:
 
 
 def _clock(match: re.Match[str]) -> str | None:
-    hour, rest = integer(match["hour"]), match["rest"]
+    hour, rest = numeral_value(match["hour"]), match["rest"]
     if hour is None or hour > 24:
         return None
     if rest in {"", "鐘"}:
@@ -98,18 +54,18 @@ def _clock(match: re.Match[str]) -> str | None:
     if rest.endswith("個字") or rest in _QUARTER:
         minutes = _QUARTER.get(rest[0])
     else:
-        minutes = integer(rest.removesuffix("分"))
+        minutes = numeral_value(rest.removesuffix("分"))
     return None if minutes is None or minutes > 59 else f"{hour}:{minutes:02d}"
 
 
 def _percent(match: re.Match[str]) -> str | None:
     whole = _number(match["n"])
-    fraction = f".{digits(match['fraction'])}" if match["fraction"] else ""
+    fraction = f".{digits_value(match['fraction'])}" if match["fraction"] else ""
     return None if whole is None else f"{whole}{fraction}%"
 
 
 def _counted(match: re.Match[str]) -> str | None:
-    value = integer(match["n"])
+    value = numeral_value(match["n"])
     return None if value is None or value < 10 else f"{value}{match['unit']}"
 
 
@@ -142,21 +98,25 @@ _NUMERAL = f"[{_D}兩十百千萬億廿卅]*[十百千萬億廿卅][{_D}兩十�
 
 
 def _identity(match: re.Match[str]) -> str:
-    check = match[3] if match[3] == "A" else digits(match[3])
-    return f" {match[1]}{digits(match[2])}({check})"
+    check = match[3] if match[3] == "A" else digits_value(match[3])
+    return f" {match[1]}{digits_value(match[2])}({check})"
+
+
+def _halves(match: re.Match[str]) -> str:
+    return f"{digits_value(match[1])} {digits_value(match[2])}"
 
 
 # In this order: what a rule has made into figures, the next ones no longer see.
 _RULES: tuple[tuple[str, Callable[[re.Match[str]], str | None]], ...] = (
     (rf" ([A-Z]) ?([{_D}]{{6}})，?括號 ?([{_D}A])(?:括號)?", _identity),
-    (rf"{_BEFORE}([{_D}]{{4}})，([{_D}]{{4}})(?![{_D}十百千萬])", lambda m: f"{digits(m[1])} {digits(m[2])}"),
-    (rf"{_BEFORE}(?P<year>[{_D}]{{4}})年", lambda m: digits(m["year"]) + "年"),
+    (rf"{_BEFORE}([{_D}]{{4}})，([{_D}]{{4}})(?![{_D}十百千萬])", _halves),
+    (rf"{_BEFORE}(?P<year>[{_D}]{{4}})年", lambda m: digits_value(m["year"]) + "年"),
     (rf"{_BEFORE}(?P<month>十[一二]?|[一二三四五六七八九])月(?P<day>{_N})(?P<mark>[號日])", _date),
     (rf"百分之(?P<n>{_N})(?:點(?P<fraction>[{_D}]+))?", _percent),
     (rf"(?:港幣)?{_BEFORE}(?P<n>{_N})(?P<unit>蚊|元)(?P<half>半)?{_NOT_VAGUE}", _money),
     (rf"{_BEFORE}{_HOUR}(?P<rest>半|鐘|{_N}分(?!鐘)|{_FIVES})", _clock),
     (rf"{_AFTER_TIME}{_HOUR}(?P<rest>(?:{_N})?)", _clock),
-    (rf"{_BEFORE}([{_D}]{{3,}})(?![十百千萬])", lambda m: digits(m[1])),
+    (rf"{_BEFORE}([{_D}]{{3,}})(?![十百千萬])", lambda m: digits_value(m[1])),
     (rf"{_BEFORE}(?P<n>{_N})(?P<unit>號|座|樓|室|期)(?!碼)", _placed),
     (rf"{_BEFORE}(?P<n>{_NUMERAL})(?P<unit>{_COUNT}|分鐘|(?= [A-Z]))", _counted),
 )

@@ -13,8 +13,8 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from suggest.base import KnowledgeError
-from suggest.text.keys import is_han, key_form
+from cantonese.characters import is_han
+from cantonese.keys import key_form
 
 LONGEST_WORD = 5
 _SYLLABLE = re.compile(r"^(ng|gw|kw|[bpmfdtnlgkhzcswj])?([a-z]+?)([1-6])$")
@@ -25,7 +25,7 @@ def _dictionary() -> tuple[dict[str, str], dict[str, str]]:
     """Return readings of single characters, and of words, by key form."""
     package = find_spec("pycantonese")
     if package is None or not package.submodule_search_locations:
-        raise KnowledgeError("pycantonese is not installed; install yuetone again")
+        raise ModuleNotFoundError("pycantonese is not installed; install yuetone again")
     folder = Path(package.submodule_search_locations[0]) / "data" / "rime_cantonese"
     entries: dict[str, str] = json.loads((folder / "chars_to_jyutping.json").read_text("utf-8"))
     chars: dict[str, str] = {}

@@ -1,6 +1,6 @@
 """Figures in transcripts, read out as a Cantonese speaker would: what the recogniser is trained to write.
 
-The inverse of :mod:`asr.text.figures`, on the forms that transcribers use. What can be read in two ways is
+The inverse of :mod:`cantonese.figures`, on the forms that transcribers use. What can be read in two ways is
 read as a number when a unit follows, and digit by digit otherwise.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from scripts.finetune.corpus.numbers_zh import DIGITS, integer
+from cantonese.numerals import DIGITS, spoken_numeral
 
 _READ = str.maketrans("0123456789", DIGITS)
 _MEASURES = "蚊元日月年號樓室座個次分鐘小時歲折件張部條度點期倍里班頁級位間隻磅斤公升萬億千百"
@@ -23,7 +23,7 @@ def _number(text: str) -> str:
     whole, dot, fraction = plain.partition(".")
     if len(whole) > 8 or (len(whole) > 1 and whole.startswith("0")):
         return _digits(plain.replace(".", "點"))
-    return integer(int(whole)) + ("點" + _digits(fraction) if dot else "")
+    return spoken_numeral(int(whole)) + ("點" + _digits(fraction) if dot else "")
 
 
 def _money(match: re.Match[str]) -> str:
@@ -32,10 +32,12 @@ def _money(match: re.Match[str]) -> str:
 
 def _clock(match: re.Match[str]) -> str:
     minutes = int(match[2])
-    hour = "兩" if int(match[1]) == 2 else integer(int(match[1]))
+    hour = "兩" if int(match[1]) == 2 else spoken_numeral(int(match[1]))
     if minutes == 0:
         return hour + "點"
-    return hour + ("點半" if minutes == 30 else f"點{'零' if minutes < 10 else ''}{integer(minutes)}分")
+    return hour + (
+        "點半" if minutes == 30 else f"點{'零' if minutes < 10 else ''}{spoken_numeral(minutes)}分"
+    )
 
 
 def _identity(match: re.Match[str]) -> str:
@@ -53,7 +55,7 @@ _RULES = (
         re.compile(rf"(\d[\d,]*\.\d+|\d{{1,3}}(?:,\d{{3}})+|\d{{1,8}}(?=\s?[{_MEASURES}]))"),
         lambda m: _number(m[1]),
     ),
-    (re.compile(r"(?<!\d)([1-9]\d?)(?!\d)"), lambda match: integer(int(match[1]))),
+    (re.compile(r"(?<!\d)([1-9]\d?)(?!\d)"), lambda match: spoken_numeral(int(match[1]))),
     (re.compile(r"\d+"), lambda match: _digits(match[0])),
 )
 

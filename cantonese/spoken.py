@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from asr.text.characters import fold_variants, is_han, to_traditional
+from cantonese.characters import fold_variants, is_han, to_traditional
 
 _MARKS = str.maketrans(
     {",": "，", ";": "，", "；": "，", "、": "，", ":": "，", "：": "，", ".": "。", "…": "。", "?": "？",

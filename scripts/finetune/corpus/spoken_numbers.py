@@ -1,44 +1,17 @@
-"""How Cantonese speakers read figures aloud: integers, digit strings, money, dates and times.
-
-The inverse of the reading form in :mod:`asr.text.figures`; used to write training sentences.
-"""
+"""Random money, dates, times and numbers as Cantonese speakers say them, for training sentences."""
 
 from __future__ import annotations
 
 import random
 
-DIGITS = "零一二三四五六七八九"
-_UNITS = ("", "十", "百", "千")
+from cantonese.numerals import DIGITS, counting_numeral, spoken_numeral
+
 _GIVEN_NAMES = [
     *("peter", "mary", "john", "amy", "ken", "karen", "eric", "tony", "joyce", "david", "sandy", "henry"),
     *("alice", "ben", "sam", "alex", "simon", "lily", "grace", "andy", "helen", "chris"),
 ]
 _FAMILY_NAMES = ["chan", "wong", "lee", "lam", "ho", "cheung", "ng", "lau", "leung", "tang", "mak", "yip"]
 _CHECK_LETTERS = "ABCDEFGHIJKLMNOPRSTUVWXYZ"
-
-
-def integer(value: int) -> str:
-    """Read ``value`` (0 to 99,999,999) as a Cantonese speaker would."""
-    if value == 0:
-        return "零"
-    if value >= 10_000:
-        high, low = divmod(value, 10_000)
-        gap = "零" if 0 < low < 1000 else ""
-        return integer(high) + "萬" + (gap + integer(low) if low else "")
-    out, pending_zero = "", False
-    for place in (3, 2, 1, 0):
-        digit = value // 10**place % 10
-        if digit:
-            out += ("零" if pending_zero and out else "") + DIGITS[digit] + _UNITS[place]
-            pending_zero = False
-        else:
-            pending_zero = True
-    return out[1:] if out.startswith("一十") else out
-
-
-def counted(value: int) -> str:
-    """Read ``value`` before a measure word: two is 兩, not 二."""
-    return "兩" if value == 2 else integer(value)
 
 
 def digit_string(rng: random.Random, length: int) -> str:
@@ -60,15 +33,15 @@ def money(rng: random.Random) -> str:
         value = value // 10 * 10 if value < 1000 else value // 100 * 100
     unit = rng.choices(("蚊", "元", "港幣", "蚊雞"), (8, 3, 1, 0.3))[0]
     if unit == "港幣":
-        return f"港幣{integer(value)}元"
+        return f"港幣{spoken_numeral(value)}元"
     if value < 1000 and unit == "蚊" and rng.random() < 0.1:
-        return f"{integer(value)}個半"
-    return counted(value) + unit + rng.choices(("", "幾毫子"), (30, 1))[0]
+        return f"{spoken_numeral(value)}個半"
+    return counting_numeral(value) + unit + rng.choices(("", "幾毫子"), (30, 1))[0]
 
 
 def date(rng: random.Random) -> str:
     """Return a day, with or without its month or year, as spoken."""
-    day, month = integer(rng.randint(1, 31)), integer(rng.randint(1, 12))
+    day, month = spoken_numeral(rng.randint(1, 31)), spoken_numeral(rng.randint(1, 12))
     forms = (
         f"{month}月{day}號",
         f"{month}月{day}號",
@@ -87,21 +60,22 @@ def birth_date(rng: random.Random) -> str:
     """Return a date of birth as spoken."""
     year = f"{rng.choice(('一九', '一九', '二零'))}"
     year += rng.choice("五六七八九") + rng.choice(DIGITS) if year == "一九" else "零" + rng.choice(DIGITS)
-    return f"{year}年{integer(rng.randint(1, 12))}月{integer(rng.randint(1, 31))}{rng.choice('日號')}"
+    month, day = spoken_numeral(rng.randint(1, 12)), spoken_numeral(rng.randint(1, 31))
+    return f"{year}年{month}月{day}{rng.choice('日號')}"
 
 
 def clock(rng: random.Random) -> str:
     """Return a time of day without morning or evening, in minutes or in fives (個字)."""
-    hour = counted(rng.randint(1, 12))
-    minute = integer(rng.randint(1, 59))
+    hour = counting_numeral(rng.randint(1, 12))
+    minute = spoken_numeral(rng.randint(1, 59))
     forms = (
         f"{hour}點",
         f"{hour}點鐘",
         f"{hour}點半",
         f"{hour}點{minute}分",
-        f"{hour}點{integer(rng.randint(1, 11))}",
+        f"{hour}點{spoken_numeral(rng.randint(1, 11))}",
         f"{hour}點{rng.choice('一二三四五六七八九')}個字",
-        f"{hour}點到{counted(rng.randint(1, 12))}點",
+        f"{hour}點到{counting_numeral(rng.randint(1, 12))}點",
         f"{hour}點前",
     )
     return rng.choice(forms)
@@ -118,14 +92,14 @@ def duration(rng: random.Random) -> str:
     count = rng.randint(2, 15)
     unit = rng.choice(("日", "個鐘", "個星期", "個月", "分鐘", "年", "個工作天", "個禮拜", "個鐘頭"))
     forms = (
-        counted(count) + unit,
-        counted(count) + unit,
-        f"{counted(count)}至{counted(count + rng.randint(1, 5))}{unit}",
+        counting_numeral(count) + unit,
+        counting_numeral(count) + unit,
+        f"{counting_numeral(count)}至{counting_numeral(count + rng.randint(1, 5))}{unit}",
         f"{rng.choice('三四五六')}{rng.choice('十百')}{unit}",
         "半個鐘",
         "成個月",
         "半年",
-        f"{counted(count)}個半鐘",
+        f"{counting_numeral(count)}個半鐘",
         "好幾日",
         "三個字",
     )

@@ -1,0 +1,1 @@
+"""The Python client library: calls in, events out, over the public API."""
