@@ -87,7 +87,7 @@ class Embedder(Protocol):
         ...
 
 
-class LocalSegmenter(Protocol):
+class SpeakerSegmentation(Protocol):
     """Tells apart the voices within a few seconds; its speakers mean nothing outside of them."""
 
     @property

@@ -10,7 +10,6 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from diarization.base import DiarizationError
@@ -48,7 +47,6 @@ class RolePhrases:
         return max(-MOST_OF_ONE, min(MOST_OF_ONE, found))
 
 
-@lru_cache(maxsize=16)
 def read_phrases(extra: tuple[Path, ...] = ()) -> RolePhrases:
     """Return the built-in phrases and those of further files.
 

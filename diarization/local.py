@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from diarization.base import SAMPLE_RATE, SHORTEST, Embedder, LocalSegmenter, Pcm, Vector
+from diarization.base import SAMPLE_RATE, SHORTEST, Embedder, Pcm, SpeakerSegmentation, Vector
 
 Active = NDArray[np.bool_]
 
@@ -48,7 +48,7 @@ class LocalSpeaker:
 
 
 def hear_window(
-    pcm: Pcm, origin: int, start: int, end: int, segmenter: LocalSegmenter, embedder: Embedder
+    pcm: Pcm, origin: int, start: int, end: int, segmenter: SpeakerSegmentation, embedder: Embedder
 ) -> list[LocalSpeaker]:
     """Return who speaks between ``start`` and ``end``.
 

@@ -98,7 +98,7 @@ class OnnxEmbedder:
 
 
 class OnnxSegmentation:
-    """A :class:`diarization.base.LocalSegmenter` with powerset classes (Plaquet & Bredin 2023).
+    """A :class:`diarization.base.SpeakerSegmentation` with powerset classes (Plaquet & Bredin 2023).
 
     Args:
         path: segmentation directory; the bundled one by default.

@@ -17,7 +17,7 @@ import numpy as np
 
 from diarization.base import SAMPLE_RATE, DiarizationError, Pcm, SpeakerTurn
 from diarization.directory import BUNDLED, SEGMENTATION_FILE, SPEAKER_FILE
-from diarization.turns import joined
+from diarization.turns import merge_turns
 
 BUNDLED_PIPELINE = BUNDLED / "pyannote"
 CONFIG = "config.yaml"
@@ -91,7 +91,7 @@ class PyannotePipeline:
             )
             for segment, _, label in annotation.itertracks(yield_label=True)
         ]
-        return joined(turns)
+        return merge_turns(turns)
 
 
 def _duration(overlap: Any, segment: Any) -> float:

@@ -13,11 +13,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from diarization.base import SAMPLE_RATE, SHORTEST, Embedder, LocalSegmenter, Pcm, SpeakerTurn
+from diarization.base import SAMPLE_RATE, SHORTEST, Embedder, Pcm, SpeakerSegmentation, SpeakerTurn
 from diarization.clustering import ClusterSettings, cluster
-from diarization.items import Item, at_once, mean_directions, turn_of
 from diarization.local import LocalSpeaker, hear_window
-from diarization.turns import joined
+from diarization.segments import SpeechSegment, at_once, mean_directions, turn_of
+from diarization.turns import merge_turns
 
 MOST_ITEMS = 160
 """Vectors kept; beyond that, the older half becomes one vector for each voice."""
@@ -57,11 +57,11 @@ class SpeakerTracker:
     """
 
     def __init__(
-        self, segmenter: LocalSegmenter, embedder: Embedder, settings: TrackerSettings, prefix: str = "S"
+        self, segmenter: SpeakerSegmentation, embedder: Embedder, settings: TrackerSettings, prefix: str = "S"
     ) -> None:
         self._segmenter, self._embedder, self._settings = segmenter, embedder, settings
         self._prefix = prefix
-        self._items: list[Item] = []
+        self._items: list[SpeechSegment] = []
         self._labels = 0
         self._heard_to = 0
         self._told: dict[int, tuple[SpeakerTurn, ...]] = {}
@@ -125,7 +125,8 @@ class SpeakerTracker:
 
     def _add(self, key: int, speakers: Sequence[LocalSpeaker]) -> None:
         items = [
-            Item(key=key, vector=found.vector, seconds=found.seconds, spans=found.spans) for found in speakers
+            SpeechSegment(key=key, vector=found.vector, seconds=found.seconds, spans=found.spans)
+            for found in speakers
         ]
         for item in items:
             item.rivals = [other for other in items if other is not item and at_once(item, other)]
@@ -154,7 +155,7 @@ class SpeakerTracker:
         self._place_short()
 
     def _kept(
-        self, known: list[Item], vectors: np.ndarray, seconds: np.ndarray, voices: np.ndarray
+        self, known: list[SpeechSegment], vectors: np.ndarray, seconds: np.ndarray, voices: np.ndarray
     ) -> np.ndarray:
         """Return ``voices``, with stretches where they were told to be unless others are clearly closer."""
         names = np.unique(voices)
@@ -178,7 +179,7 @@ class SpeakerTracker:
                 kept[number] = names[home]
         return kept
 
-    def _name(self, known: list[Item], voices: np.ndarray) -> None:
+    def _name(self, known: list[SpeechSegment], voices: np.ndarray) -> None:
         """Give every voice the label that most of its speech had; new voices get new ones."""
         claims: dict[tuple[int, str], float] = {}
         for item, voice in zip(known, voices, strict=True):
@@ -194,7 +195,9 @@ class SpeakerTracker:
                 names[int(voice)] = f"{self._prefix}{self._labels}"
             item.label = names[int(voice)]
 
-    def _judge(self, known: list[Item], vectors: np.ndarray, seconds: np.ndarray, voices: np.ndarray) -> None:
+    def _judge(
+        self, known: list[SpeechSegment], vectors: np.ndarray, seconds: np.ndarray, voices: np.ndarray
+    ) -> None:
         """Say which labels are sure: the voice is known, and no other one is nearly as close."""
         names = np.unique(voices)
         similar = vectors @ mean_directions(vectors, seconds, voices, names).T
@@ -226,7 +229,9 @@ class SpeakerTracker:
             )
             vector = (total / (np.linalg.norm(total) + 1e-9)).astype(np.float32)
             seconds = float(sum(item.seconds for item in group))
-            kept.append(Item(key=-1, vector=vector, seconds=seconds, spans=(), label=label, sure=True))
+            kept.append(
+                SpeechSegment(key=-1, vector=vector, seconds=seconds, spans=(), label=label, sure=True)
+            )
         left = {id(item) for item in self._items}
         for item in self._items:
             item.rivals = [rival for rival in item.rivals if id(rival) in left]
@@ -241,7 +246,7 @@ class SpeakerTracker:
                 now[item.key] += [turn_of(item, span) for span in item.spans]
         changed = {}
         for key, turns in now.items():
-            whole = tuple(joined(turns))
+            whole = tuple(merge_turns(turns))
             if whole != self._told[key]:
                 self._told[key] = changed[key] = whole
         return changed
@@ -251,12 +256,12 @@ class SpeakerTracker:
 class VoiceEngines:
     """The models behind a tracker and how it follows voices; shared by all calls."""
 
-    segmenter: LocalSegmenter
+    segmenter: SpeakerSegmentation
     embedder: Embedder
     settings: TrackerSettings
 
 
-def tracker_settings(embedder: Embedder, segmenter: LocalSegmenter) -> TrackerSettings:
+def tracker_settings(embedder: Embedder, segmenter: SpeakerSegmentation) -> TrackerSettings:
     """Return settings that fit the models."""
     tuned = segmenter.tuned
     clusters = ClusterSettings(spread=embedder.spread)

@@ -11,7 +11,7 @@ from diarization.base import SAMPLE_RATE, DiarizationError, SpeakerTurn
 _FIELDS = 8
 
 
-def joined(turns: Iterable[SpeakerTurn], gap: int = 0) -> list[SpeakerTurn]:
+def merge_turns(turns: Iterable[SpeakerTurn], gap: int = 0) -> list[SpeakerTurn]:
     """Return ``turns`` by start, those of one speaker that touch (or lie within ``gap`` samples) as one."""
     open_turns: dict[str, SpeakerTurn] = {}
     done: list[SpeakerTurn] = []

@@ -9,7 +9,7 @@ from emotion.base import (
     VoiceReading,
     VoiceWindow,
 )
-from emotion.call import Conversation, SpeakerAffect, restrained
+from emotion.call import Conversation, SpeakerEmotion, restrained
 from emotion.windows import SpeechCollector, SpeechWindow
 
 __all__ = [
@@ -21,7 +21,7 @@ __all__ = [
     "EmotionModelError",
     "EmotionStream",
     "Level",
-    "SpeakerAffect",
+    "SpeakerEmotion",
     "SpeechCollector",
     "SpeechWindow",
     "VoiceReading",

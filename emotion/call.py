@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from emotion.agitation import AgitationCurve, AgitationPoint, AgitationSettings
 from emotion.base import VoiceReading
 from emotion.behaviour import Behaviour, BehaviourTracker
-from emotion.words import Hit, Lexicon, WordsReading, read_words
+from emotion.words import EmotionLexicon, LexiconHit, WordsReading, read_words
 
 ANGRY_WITHOUT_WORDS = 0.5
 """Share of the model's 'angry' that stays without words or behaviour behind it. Acted anger and acted joy
@@ -16,7 +16,7 @@ sound alike (AUC of one against the other 0.6 to 0.8 on six corpora), so the voi
 HITS_KEPT = 24
 
 
-class SpeakerAffect:
+class SpeakerEmotion:
     """All evidence of one speaker.
 
     Args:
@@ -25,12 +25,12 @@ class SpeakerAffect:
         earlier_calls: of this customer about the same matter, 0 if not known.
     """
 
-    def __init__(self, settings: AgitationSettings, lexicon: Lexicon, earlier_calls: int = 0) -> None:
+    def __init__(self, settings: AgitationSettings, lexicon: EmotionLexicon, earlier_calls: int = 0) -> None:
         self._curve = AgitationCurve(settings)
         self._lexicon = lexicon
         self._behaviour = BehaviourTracker(earlier_calls)
         self._curve.behaviour(self._behaviour.opening())
-        self.hits: list[tuple[int, Hit]] = []
+        self.hits: list[tuple[int, LexiconHit]] = []
         self.doings: list[Behaviour] = self._behaviour.opening()
         self.point: AgitationPoint | None = None
 
@@ -73,7 +73,7 @@ class Conversation:
         speakers: by channel.
     """
 
-    def __init__(self, speakers: Sequence[SpeakerAffect]) -> None:
+    def __init__(self, speakers: Sequence[SpeakerEmotion]) -> None:
         self._speakers = speakers
         self._cut: set[int] = set()  # channels whose utterance was only cut at its greatest length
 

@@ -39,7 +39,7 @@ class EmotionDirectory:
     Attributes:
         path: the folder.
         name: for people and logs.
-        front_end: voice (our figures and log mel, see :mod:`emotion.front`), waveform (16 kHz samples) or
+        front_end: voice (our figures and log mel, see :mod:`emotion.features`), waveform (16 kHz samples) or
             encoder (pooled states of the recogniser).
         normalise: waveform only: zero mean and unit variance, as wav2vec 2.0 models want.
         outputs: of the graph.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from emotion.base import LABELS, SAMPLE_RATE, EmotionModelError, EmotionStream, VoiceReading, VoiceWindow
 from emotion.baseline import SpeakerBaseline
 from emotion.directory import BUNDLED, WEIGHTS, EmotionDirectory, Output, read_emotion_model
-from emotion.front import Features, extract
+from emotion.features import Features, extract
 from emotion.functionals import COUNT
 from models.onnx import onnx_session
 

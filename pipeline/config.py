@@ -31,7 +31,7 @@ from pipeline.sections.asr import AsrSettings, PartialSettings
 from pipeline.sections.base import Section
 from pipeline.sections.diarization import DiarizationSettings, ProfileDiarizationSettings
 from pipeline.sections.suggest import ProfileSuggestSettings, SuggestSettings
-from vad.segmenter import SegmenterSettings
+from vad.endpointer import EndpointerSettings
 
 ENVIRONMENT_PREFIX = "YUETONE_"
 
@@ -40,7 +40,7 @@ class ServerSettings(Section):
     """Where and how to listen."""
 
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for all")
-    front_ends: int = Field(
+    gateways: int = Field(
         0, ge=0, le=64, description="processes that carry the wire; 0 lets the one server process do it"
     )
     port: int = Field(50051, ge=0, le=65535, description="TCP port; 0 picks a free one")
@@ -171,7 +171,7 @@ class ProfileSettings(Section):
 
     language: str = Field("yue", description="BCP 47, used when StartCall names none")
     hotwords: tuple[str, ...] = Field((), max_length=100, description="added to those of StartCall")
-    vad: SegmenterSettings = Field(SegmenterSettings(), description="how utterances are cut")
+    vad: EndpointerSettings = Field(EndpointerSettings(), description="how utterances are cut")
     partials: PartialSettings = Field(PartialSettings(), description="when partials are made")
     agitation: AgitationSettings = Field(AgitationSettings(), description="how evidence becomes agitation")
     diarization: ProfileDiarizationSettings = Field(

@@ -14,7 +14,7 @@ from asr.finding import find_recogniser
 from asr.options import WhisperOptions
 from diarization import DiarizationError
 from diarization.directory import BUNDLED_SEGMENTATION, BUNDLED_SPEAKER
-from diarization.evidence import read_phrases
+from diarization.evidence import RolePhrases, read_phrases
 from diarization.tracker import VoiceEngines, tracker_settings
 from emotion import EmotionEngine, EmotionModelError
 from emotion.directory import BUNDLED as EMOTION_BUNDLED
@@ -28,7 +28,7 @@ from suggest import SuggestError
 from vad import VadEngine
 
 if TYPE_CHECKING:
-    from pipeline.advice.hub import KnowledgeHub
+    from pipeline.knowledge.service import KnowledgeService
     from suggest.knowledge import KnowledgeBase
     from suggest.llm.writer import Writer
 
@@ -119,35 +119,22 @@ def build_voices(settings: Settings) -> VoiceEngines | None:
     )
 
 
-def check_phrases(settings: Settings) -> None:
-    """Read the phrases of every profile once, so that a wrong file is told at start-up.
+def build_phrases(settings: Settings) -> dict[str, RolePhrases]:
+    """Return the phrases of agents and customers of every profile.
 
     Raises:
-        SettingsError: a file cannot be used.
+        SettingsError: a file cannot be used; the message names profile and file.
     """
+    found: dict[str, RolePhrases] = {}
     for name, profile in settings.profiles.items():
         try:
-            read_phrases(profile.diarization.phrases)
+            found[name] = read_phrases(profile.diarization.phrases)
         except DiarizationError as error:
             raise SettingsError(f"profiles.{name}.diarization.phrases: {error}") from error
+    return found
 
 
-def reload_phrases(settings: Settings) -> None:
-    """Read the phrases of every profile again; where one is wrong, all stay as they were.
-
-    Raises:
-        SettingsError: a file cannot be used.
-    """
-    for name, profile in settings.profiles.items():
-        try:
-            read_phrases.__wrapped__(profile.diarization.phrases)
-        except DiarizationError as error:
-            raise SettingsError(f"profiles.{name}.diarization.phrases: {error}") from error
-    read_phrases.cache_clear()
-    check_phrases(settings)
-
-
-def build_knowledge(settings: Settings, metrics: Metrics) -> KnowledgeHub | None:
+def build_knowledge(settings: Settings, metrics: Metrics) -> KnowledgeService | None:
     """Return the knowledge base; None where suggestions are turned off.
 
     Raises:
@@ -155,20 +142,19 @@ def build_knowledge(settings: Settings, metrics: Metrics) -> KnowledgeHub | None
     """
     if not settings.suggest.enabled:
         return None
-    from pipeline.advice.hub import HubSettings, KnowledgeHub  # noqa: PLC0415 (loads the search engine)
+    from pipeline.knowledge.service import KnowledgeService, KnowledgeServiceSettings  # noqa: PLC0415 (slow)
 
     chosen = settings.suggest
-    try:
-        base = open_knowledge(chosen)
-    except SuggestError as error:
-        raise SettingsError(f"suggest: {error}") from error
-    hub = HubSettings(
+    wanted = KnowledgeServiceSettings(
         follow_s=chosen.follow_s,
         record=chosen.record,
         keep_days=chosen.keep_days,
         drafts_per_call=chosen.llm.max_drafts_per_call,
     )
-    return KnowledgeHub(base, _writer(chosen), hub, metrics)
+    try:
+        return KnowledgeService(lambda: open_knowledge(chosen), _writer(chosen), wanted, metrics)
+    except SuggestError as error:
+        raise SettingsError(f"suggest: {error}") from error
 
 
 def open_knowledge(chosen: SuggestSettings) -> KnowledgeBase:

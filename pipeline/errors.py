@@ -2,6 +2,7 @@
 
     YuetoneError
     ├── SettingsError            the configuration is wrong; refused at start-up
+    ├── SecondLookFailed         a recording could not be looked at again; the call is over and complete
     └── CallError                a call, or a request about one, cannot go on
         ├── InvalidRequest       the client broke the protocol
         │   └── UnsupportedAudio codec, rate or channel count
@@ -35,6 +36,10 @@ class SettingsError(YuetoneError):
     """The configuration is wrong; the message names the key and the fix."""
 
 
+class SecondLookFailed(YuetoneError):
+    """A recording could not be looked at again; the message is for people."""
+
+
 class CallError(YuetoneError):
     """A call cannot go on.
 
@@ -42,11 +47,13 @@ class CallError(YuetoneError):
         code: stable name, for programs.
         retryable: the same request may succeed later.
         retry_after_ms: how long to wait before, if known.
+        ended_reason: what Ended says of a call that ends by it.
     """
 
     code: ClassVar[str] = "INTERNAL"
     retryable: ClassVar[bool] = False
     retry_after_ms: ClassVar[int | None] = None
+    ended_reason: ClassVar[str] = "error"
 
 
 class InvalidRequest(CallError):
@@ -119,12 +126,14 @@ class IdleTimeout(CallError):
 
     code = "IDLE_TIMEOUT"
     retryable = True
+    ended_reason = "idle"
 
 
 class CallTooLong(CallError):
     """The longest call was reached."""
 
     code = "CALL_TOO_LONG"
+    ended_reason = "limit"
 
 
 class SlowConsumer(CallError):

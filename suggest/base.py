@@ -114,7 +114,7 @@ def from_plain(plain: Mapping[str, Any]) -> Article:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hit:
+class ArticleHit:
     """An article that may answer a query.
 
     Attributes:
@@ -140,7 +140,7 @@ class SearchResult:
     """
 
     answered: bool
-    hits: tuple[Hit, ...]
+    hits: tuple[ArticleHit, ...]
 
 
 class Encoder(Protocol):

@@ -12,7 +12,7 @@ from suggest.dialogue.entities import unknown_slots
 from suggest.dialogue.quantities import quantities
 from suggest.retrieval.index import ArticleIndex, Entry, entry_of
 from suggest.retrieval.searcher import Search, Searcher
-from suggest.text.lexicon import Lexicon
+from suggest.text.lexicon import SearchLexicon
 
 Kind = Literal["missing-language", "expired", "expiring", "contradiction", "duplicate", "slot"]
 SOON = timedelta(days=14)
@@ -40,7 +40,7 @@ class Finding:
 
 def check(
     articles: Iterable[Article],
-    lexicon: Lexicon,
+    lexicon: SearchLexicon,
     searcher: Searcher,
     today: date,
     told: Callable[[], None] = lambda: None,
@@ -86,7 +86,7 @@ def _alone(article: Article, today: date) -> Iterator[Finding]:
 
 
 def _beside(
-    article: Article, lexicon: Lexicon, searcher: Searcher, seen: set[frozenset[tuple[str, str]]]
+    article: Article, lexicon: SearchLexicon, searcher: Searcher, seen: set[frozenset[tuple[str, str]]]
 ) -> Iterator[Finding]:
     """Yield neighbours that ask the same: with other figures a contradiction, else a double."""
     own = entry_of(article, lexicon)

@@ -22,7 +22,7 @@ from suggest.store.database import sqlite_file
 from suggest.store.knowledge import KnowledgeStore
 from suggest.store.record import Record
 from suggest.text.lexicon import BUNDLED as BUNDLED_TABLES
-from suggest.text.lexicon import Lexicon, read_lexicon
+from suggest.text.lexicon import SearchLexicon, read_lexicon
 
 STATE = "yuetone.json"
 WAIT_S = 120.0
@@ -54,7 +54,7 @@ class KnowledgeBase:
         index: Path | None = None,
         encoder: Encoder | None = None,
     ) -> None:
-        self.lexicon: Lexicon = read_lexicon(tables)
+        self.lexicon: SearchLexicon = read_lexicon(tables)
         ranker = read_ranker(weights or BUNDLED_WEIGHTS)
         self.store = KnowledgeStore(store)
         self.record = Record(self.store.engine)
@@ -81,6 +81,11 @@ class KnowledgeBase:
     def threshold(self) -> float:
         """Confidence from which a hit counts as an answer."""
         return self._searcher.threshold
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the store goes when it is closed."""
+        return sqlite_file(self.store.url) is None and self.store.url.get_backend_name() == "sqlite"
 
     def __len__(self) -> int:
         return len(self._index)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from diarization import SpeakerTurn
 from diarization.local import runs
-from pipeline.events import SAMPLE_RATE
+from pipeline.calls.info import SAMPLE_RATE
 
 HOP = SAMPLE_RATE // 100
 LOWEST_HZ, HIGHEST_HZ = 70, 400

@@ -13,15 +13,15 @@ from cantonese.spoken import normalize_spoken
 from diarization.crosstalk import FRAME, Crosstalk
 from diarization.evidence import RoleEvidence, read_phrases, swapped
 from pipeline.analysis.speakers import utterances
-from pipeline.events import SAMPLE_RATE
+from pipeline.calls.info import SAMPLE_RATE
 from pipeline.stages.crosstalk import ECHO_SHARE
 from scripts.finetune.bundled.grammar import GRAMMAR_FILE, Grammar
 from scripts.finetune.rehearsal.calls import LOCAL_GRAMMAR
 from scripts.finetune.speakers.examples import clips_of
 from scripts.finetune.voices.line import Line
 from scripts.finetune.voices.mixtures import MixtureSpec, Voices, turns_of
+from vad.endpointer import EndpointerSettings
 from vad.gated import GatedVad
-from vad.segmenter import SegmenterSettings
 
 TURNS = 3
 WRONG_CHARACTERS = 0.1
@@ -104,7 +104,7 @@ def echo_figures(data: Path, calls: int) -> dict[str, Any]:
 
 def _written(pcm: np.ndarray, crosstalk: Crosstalk | None, channel: int) -> list[tuple[int, int]]:
     """Return the utterances that would reach the recogniser and be kept."""
-    found = [(e.start, e.speech_end) for _at, e in utterances(pcm, GatedVad(1), SegmenterSettings())]
+    found = [(e.start, e.speech_end) for _at, e in utterances(pcm, GatedVad(1), EndpointerSettings())]
     if crosstalk is None:
         return found
     return [(a, b) for a, b in found if crosstalk.echo_share(channel, a, b) < ECHO_SHARE]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from diarization import SpeakerTurn
-from pipeline.events import SAMPLE_RATE
+from pipeline.calls.info import SAMPLE_RATE
 
 
 def annotation(turns: Sequence[SpeakerTurn]) -> Any:

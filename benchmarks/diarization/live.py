@@ -10,7 +10,7 @@ from benchmarks.diarization.calls import TrueCall
 from diarization import SpeakerTurn
 from diarization.assign import same_names
 from pipeline.analysis.speakers import LiveTurns
-from pipeline.events import SAMPLE_RATE
+from pipeline.calls.info import SAMPLE_RATE
 
 SETTLED_S = 30.0
 WORD_S = 0.3

@@ -31,16 +31,16 @@ from diarization import SpeakerTurn
 from diarization.onnx import OnnxEmbedder, OnnxSegmentation
 from diarization.tracker import VoiceEngines, tracker_settings
 from pipeline.analysis.speakers import live_turns
-from pipeline.events import SAMPLE_RATE
+from pipeline.calls.info import SAMPLE_RATE
+from vad.endpointer import EndpointerSettings
 from vad.gated import GatedVad
-from vad.segmenter import SegmenterSettings
 
 COMMAND = "python -m benchmarks diarization --data DATA"
 ENGINES = ("live", "pyannote", "baseline")
-Diarize = Callable[[TrueCall], list[SpeakerTurn]]
+SpeakerStage = Callable[[TrueCall], list[SpeakerTurn]]
 
 
-def engine(name: str, figures: LiveFigures) -> Diarize:
+def engine(name: str, figures: LiveFigures) -> SpeakerStage:
     """Return what diarizes a call; ``figures`` is told how the live engine came to its answer."""
     if name == "baseline":
         return lambda call: energy_and_pitch(call.pcm)
@@ -56,7 +56,7 @@ def engine(name: str, figures: LiveFigures) -> Diarize:
     vad = GatedVad(1)
 
     def live(call: TrueCall) -> list[SpeakerTurn]:
-        found = live_turns(call.pcm, engines, vad, SegmenterSettings())
+        found = live_turns(call.pcm, engines, vad, EndpointerSettings())
         figures.add(call, found)
         return found.turns
 

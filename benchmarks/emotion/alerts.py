@@ -16,9 +16,9 @@ from emotion.words import load_lexicon
 from pipeline.alerts.rules import Rule, load_rules
 from pipeline.analysis.call import Tools, analyse
 from pipeline.analysis.report import CallReport
-from pipeline.assist import AlertState
+from pipeline.calls.events import AlertState
 from vad import VadEngine
-from vad.segmenter import SegmenterSettings
+from vad.endpointer import EndpointerSettings
 
 ROLES = (Role.CUSTOMER, Role.AGENT)
 GRACE_S = 15.0
@@ -70,7 +70,7 @@ def run_rules(
     tools = Tools(
         engine=engine,
         vad=vad,
-        cuts=SegmenterSettings(),
+        cuts=EndpointerSettings(),
         lexicon=load_lexicon(),
         agitation=agitation,
         rules=mood_rules(load_rules()) if rules is None else rules,

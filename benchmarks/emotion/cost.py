@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from diarization import Role
 from emotion import AgitationSettings, EmotionEngine, EmotionStream, VoiceReading, VoiceWindow
-from emotion.front import extract
+from emotion.features import extract
 from emotion.words import load_lexicon, read_words
 from pipeline.alerts.rules import load_rules
 from pipeline.analysis.call import Tools, analyse
 from pipeline.analysis.recording import read_audio
 from vad import VadEngine
-from vad.segmenter import SegmenterSettings
+from vad.endpointer import EndpointerSettings
 
 Pcm = NDArray[np.float32]
 RATE = 16_000
@@ -74,7 +74,7 @@ def cost(engine: EmotionEngine, vad: VadEngine, model: Path, times: int) -> dict
     stream, lexicon = engine.stream(), load_lexicon()
     counted = _Counted(engine)
     tools = Tools(
-        engine=counted, vad=vad, cuts=SegmenterSettings(), lexicon=lexicon, agitation=AgitationSettings(),
+        engine=counted, vad=vad, cuts=EndpointerSettings(), lexicon=lexicon, agitation=AgitationSettings(),
         rules=load_rules(),
     )  # fmt: skip
     before = time.process_time()

@@ -22,7 +22,7 @@ from scripts.finetune.emotion.scores import agitation_figures, by_emotion
 from scripts.finetune.voices.line import Line
 from scripts.finetune.voices.sets import Clip, load, read_set
 from vad import VadEngine
-from vad.segmenter import SegmenterSettings
+from vad.endpointer import EndpointerSettings
 
 Pcm = NDArray[np.float32]
 RATE = 16_000
@@ -41,7 +41,7 @@ class FileJudge:
         self._tools = Tools(
             engine=engine,
             vad=vad,
-            cuts=SegmenterSettings(),
+            cuts=EndpointerSettings(),
             lexicon=load_lexicon(),
             agitation=AgitationSettings(),
         )

@@ -2,7 +2,7 @@
 
     python -m benchmarks latency
     python -m benchmarks latency --streams 1 8 32 --everything
-    python -m benchmarks latency --streams 24 --front-ends 1
+    python -m benchmarks latency --streams 24 --gateways 1
     python -m benchmarks latency --device cuda --model /models/whisper-large-v3-turbo --no-pin
 
 Final latency: from sending a sentence's last sample to receiving the final that covers it, the endpoint's
@@ -36,7 +36,7 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
     pool, cores = speeches(options), cores_for(options)
     settings = {} if options.everything else TRANSCRIPTS_ONLY
     runs = []
-    fronts = ["--front-ends", str(options.front_ends)] if options.front_ends else []
+    fronts = ["--gateways", str(options.gateways)] if options.gateways else []
     async with yuetone(*arguments(options), *fronts, cores=cores, settings=settings) as (process, address):
         await driver(address, options.chunk_ms, "warm")(take(pool, 1))
         for count in options.streams:
@@ -46,7 +46,7 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "benchmark": "latency",
         **conditions(options),
-        "front_ends": options.front_ends,
+        "gateways": options.gateways,
         "environment": environment(),
         "runs": runs,
     }
@@ -56,12 +56,12 @@ def main() -> None:
     """Measure, print, write."""
     parser = parser_for(__doc__, seconds=60)
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 8, 24], help="how many at once")
-    parser.add_argument("--front-ends", type=int, default=0, help="processes for the wire, on the same core")
+    parser.add_argument("--gateways", type=int, default=0, help="processes for the wire, on the same core")
     options = parser.parse_args()
     if options.smoke:
         options.streams = [1, 2]
     result = asyncio.run(run(options))
-    name = "latency" + "_all" * options.everything + "_front_ends" * bool(options.front_ends)
+    name = "latency" + "_all" * options.everything + "_gateways" * bool(options.gateways)
     print(write_result(name, result, options.out))
 
 

@@ -179,7 +179,7 @@ SECTIONS: tuple[tuple[str, str, Callable[[Result], str]], ...] = (
     ("peers_tiny", "Beside its peers, at whisper-tiny's shape", peers),
     ("peers_tiny_trimmed", "Beside its peers, at that shape with a trimmed vocabulary", peers),
     ("latency", "Latency", latency),
-    ("latency_front_ends", "Latency, with a front end", latency),
+    ("latency_gateways", "Latency, with a gateway", latency),
     ("capacity", "Capacity", capacity),
     ("stages", "Cost of each stage", stages),
     ("accuracy", "Accuracy", accuracy),

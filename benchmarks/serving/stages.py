@@ -46,10 +46,10 @@ from benchmarks.serving.processes import TRANSCRIPTS_ONLY, cpu_seconds, pinned, 
 from benchmarks.serving.speech import RATE, Speech
 from pipeline.audio.codecs import decode
 from pipeline.audio.resample import Resampler
-from pipeline.events import Codec
+from pipeline.calls.info import Codec
 from vad import FRAME_SAMPLES, VadStream
+from vad.endpointer import Endpointer, EndpointerSettings
 from vad.gated import GatedVad
-from vad.segmenter import Segmenter, SegmenterSettings
 
 Pcm = NDArray[np.float32]
 TOGETHER = 32
@@ -112,7 +112,7 @@ def audio_stages(pool: Sequence[Speech], chunk_ms: int) -> dict[str, float]:
             vad.accept(parts)
 
     crowd_s = sum(take(pool, TOGETHER)[i].seconds for i in range(TOGETHER))
-    segmenter, probabilities = Segmenter(SegmenterSettings()), [0.0] * 40 + [0.9] * 80 + [0.1] * 40
+    segmenter, probabilities = Endpointer(EndpointerSettings()), [0.0] * 40 + [0.9] * 80 + [0.1] * 40
     return {
         "codec": spent_ms(codec) / seconds,
         "resample 8 to 16 kHz (where sent so)": spent_ms(resample) / seconds,

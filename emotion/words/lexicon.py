@@ -55,13 +55,13 @@ class Category:
 
 
 @dataclass(frozen=True, slots=True)
-class Lexicon:
+class EmotionLexicon:
     """Categories by key."""
 
     categories: Mapping[str, Category]
 
 
-def load_lexicon(extra: Sequence[Path] = ()) -> Lexicon:
+def load_lexicon(extra: Sequence[Path] = ()) -> EmotionLexicon:
     """Return the bundled lexicon with the files in ``extra`` added to it, each over the one before.
 
     A category of a known name gets further words, and new values for what else it names; one of a new name is
@@ -74,12 +74,14 @@ def load_lexicon(extra: Sequence[Path] = ()) -> Lexicon:
     for path in extra:
         for key, fields in _read(path).items():
             found[key] = _category(path, key, fields, found.get(key))
-    return Lexicon(found)
+    return EmotionLexicon(found)
 
 
 @lru_cache(maxsize=1)
-def _bundled() -> Lexicon:
-    return Lexicon({key: _category(BUNDLED, key, fields, None) for key, fields in _read(BUNDLED).items()})
+def _bundled() -> EmotionLexicon:
+    return EmotionLexicon(
+        {key: _category(BUNDLED, key, fields, None) for key, fields in _read(BUNDLED).items()}
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cantonese.characters import fold_width_and_case
-from emotion.words.lexicon import Category, Lexicon
+from emotion.words.lexicon import Category, EmotionLexicon
 
 INTENSIFIED = 1.35
 WEAKENED = 0.6
@@ -31,7 +31,7 @@ _LOOK_BACK = 14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hit:
+class LexiconHit:
     """A word of the lexicon.
 
     Attributes:
@@ -64,14 +64,14 @@ class WordsReading:
 
     negative: float
     positive: float
-    hits: tuple[Hit, ...]
+    hits: tuple[LexiconHit, ...]
 
     def strength(self, category: str) -> float:
         """Return the strength of one category, in [0, 1]."""
         return _together([hit.weight for hit in self.hits if hit.category == category])
 
 
-def read_words(text: str, lexicon: Lexicon) -> WordsReading:
+def read_words(text: str, lexicon: EmotionLexicon) -> WordsReading:
     """Return what ``text``, one utterance in Traditional characters or English, says."""
     folded = fold_width_and_case(text)
     found = [pair for category in lexicon.categories.values() for pair in _hits(folded, category)]
@@ -81,7 +81,7 @@ def read_words(text: str, lexicon: Lexicon) -> WordsReading:
     )
 
 
-def _hits(text: str, category: Category) -> list[tuple[int, Hit]]:
+def _hits(text: str, category: Category) -> list[tuple[int, LexiconHit]]:
     if category.expression is None:
         return []
     spared = [match.span() for match in category.unless.finditer(text)] if category.unless else []
@@ -96,7 +96,7 @@ def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
     return one[0] < other[1] and other[0] < one[1]
 
 
-def _hit(text: str, match: re.Match[str], category: Category) -> Hit:
+def _hit(text: str, match: re.Match[str], category: Category) -> LexiconHit:
     before = text[max(0, match.start() - _LOOK_BACK) : match.start()]
     negated = _NEGATION.search(before) is not None
     if negated and ("以為" in before or ("你" in before and _RHETORICAL.search(text[match.end() :]))):
@@ -107,7 +107,7 @@ def _hit(text: str, match: re.Match[str], category: Category) -> Hit:
         weight *= INTENSIFIED
     elif _WEAKENER.search(before):
         weight *= WEAKENED
-    return Hit(
+    return LexiconHit(
         category=category.key,
         name=category.name,
         polarity=category.polarity,
@@ -117,7 +117,7 @@ def _hit(text: str, match: re.Match[str], category: Category) -> Hit:
     )
 
 
-def _strength(hits: Sequence[Hit], polarity: str) -> float:
+def _strength(hits: Sequence[LexiconHit], polarity: str) -> float:
     """Return the noisy-or of the hits; of one category, each further hit counts half of the one before."""
     weights: list[float] = []
     seen: dict[str, int] = {}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from cantonese.personal import hide_digits
 from emotion import AgitationPoint
 from emotion.behaviour import Behaviour
-from emotion.words import Hit
+from emotion.words import LexiconHit
 
 _DOINGS = {
     "interruption": "打斷對方",
@@ -20,14 +20,14 @@ _DOINGS = {
 _LONGEST = 400
 
 
-def agitation_evidence(point: AgitationPoint, hits: Sequence[Hit], doings: Sequence[Behaviour]) -> str:
+def agitation_evidence(point: AgitationPoint, hits: Sequence[LexiconHit], doings: Sequence[Behaviour]) -> str:
     """Return the reason for an alert about agitation."""
     parts = (("語氣", point.voice), ("用詞", point.words), ("行為", point.behaviour))
     shares = f"激動程度 {point.value:.0%}：" + "、".join(f"{name} {share:.0%}" for name, share in parts)
     return "；".join(filter(None, [shares, words_evidence(hits), _doings(doings)]))[:_LONGEST]
 
 
-def words_evidence(hits: Sequence[Hit], *, every: bool = False) -> str:
+def words_evidence(hits: Sequence[LexiconHit], *, every: bool = False) -> str:
     """Return the words that count against the mood, or ``every`` one, private ones by category."""
     counted = Counter(
         hide_digits(hit.text) for hit in hits if hit.weight > 0 and (every or hit.polarity == "negative")

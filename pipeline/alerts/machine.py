@@ -16,12 +16,12 @@ from cantonese.personal import hide_digits
 from diarization import Role
 from emotion import AgitationPoint
 from emotion.behaviour import Behaviour
-from emotion.words import Hit, WordsReading
+from emotion.words import LexiconHit, WordsReading
 from emotion.words.lexicon import term_expression
 from pipeline.alerts.evidence import agitation_evidence, words_evidence
 from pipeline.alerts.rules import AgitationRule, DeadAirRule, FailedSuggestionsRule, Rule, WordsRule
-from pipeline.assist import AlertEvent, AlertState, Severity
-from pipeline.events import SAMPLE_RATE
+from pipeline.calls.events import AlertEvent, AlertState, Severity
+from pipeline.calls.info import SAMPLE_RATE
 
 CURVE_S = 60
 """Of the curve that goes with an alert, one point a second."""
@@ -82,7 +82,7 @@ class AlertMachine:
         self,
         channel: int,
         point: AgitationPoint,
-        hits: Sequence[tuple[int, Hit]],
+        hits: Sequence[tuple[int, LexiconHit]],
         doings: Sequence[Behaviour],
     ) -> list[AlertEvent]:
         """Take a point of a channel's curve, and what is behind it."""
@@ -153,8 +153,8 @@ class AlertMachine:
     # ---------------------------------------------------------------- rules
 
     def _on_curve(
-        self, rule: AgitationRule, channel: int, point: AgitationPoint, hits: Sequence[tuple[int, Hit]],
-        doings: Sequence[Behaviour],
+        self, rule: AgitationRule, channel: int, point: AgitationPoint,
+        hits: Sequence[tuple[int, LexiconHit]], doings: Sequence[Behaviour],
     ) -> list[AlertEvent]:  # fmt: skip
         watch = self._watch(self._channel(channel), rule)
         high = point.value >= rule.above and (point.supported or not rule.needs_support)
@@ -267,7 +267,7 @@ class AlertMachine:
         return state.watches.setdefault(rule.name, _Watch())
 
 
-def _why(point: AgitationPoint, hits: Sequence[tuple[int, Hit]], doings: Sequence[Behaviour]) -> str:
+def _why(point: AgitationPoint, hits: Sequence[tuple[int, LexiconHit]], doings: Sequence[Behaviour]) -> str:
     """Return the evidence of the last minute; only made when an alert carries it, not for every point."""
     recent = point.at - CURVE_S * SAMPLE_RATE
     words = [hit for at, hit in hits if at >= recent]

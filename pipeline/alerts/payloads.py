@@ -17,8 +17,8 @@ from typing import Any, Literal
 from urllib.parse import quote_plus
 
 from pipeline.alerts.record import AlertRecord
-from pipeline.assist import AlertState, Severity
-from pipeline.events import SAMPLE_RATE
+from pipeline.calls.events import AlertState, Severity
+from pipeline.calls.info import SAMPLE_RATE
 
 Format = Literal["yuetone", "dingtalk", "slack", "teams"]
 

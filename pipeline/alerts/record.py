@@ -7,17 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.assist import AlertEvent, AlertState, Severity
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallInfo:
-    """Whose call it is, from StartCall."""
-
-    call_id: str
-    tenant: str | None = None
-    queue: str | None = None
-    agent_id: str | None = None
+from pipeline.calls.events import AlertEvent, AlertState, Severity
+from pipeline.calls.info import CallInfo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from pipeline.assist import Severity
+from pipeline.calls.events import Severity
 from pipeline.errors import SettingsError
 
 DEFAULT = Path(__file__).with_name("default.toml")

@@ -13,8 +13,9 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.alerts.record import AlertRecord, CallInfo, from_json, to_json
-from pipeline.assist import AlertEvent, AlertState
+from pipeline.alerts.record import AlertRecord, from_json, to_json
+from pipeline.calls.events import AlertEvent, AlertState
+from pipeline.calls.info import CallInfo
 from pipeline.errors import SettingsError
 
 MEMORY = ":memory:"
@@ -34,7 +35,7 @@ VERSION = "1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class WebhookDelivery:
     """A record that a webhook has not acknowledged yet."""
 
     webhook: str
@@ -188,14 +189,14 @@ class AlertStore:
 
     # ---------------------------------------------------------------- deliveries
 
-    def due(self, webhook: str, now: float) -> Delivery | None:
+    def due(self, webhook: str, now: float) -> WebhookDelivery | None:
         """Return the oldest delivery that is due."""
         row = self._db.execute(
             f"SELECT attempts, {', '.join('alerts.' + c for c in _COLUMNS.split(', '))} FROM deliveries "  # noqa: S608
             "JOIN alerts USING (seq) WHERE webhook = ? AND next_at <= ? ORDER BY seq LIMIT 1",
             (webhook, now),
         ).fetchone()
-        return Delivery(webhook=webhook, attempts=row[0], record=_record(row[1:])) if row else None
+        return WebhookDelivery(webhook=webhook, attempts=row[0], record=_record(row[1:])) if row else None
 
     def next_due(self, webhook: str) -> float | None:
         """Return when the next delivery is due, None if nothing waits."""
@@ -206,7 +207,7 @@ class AlertStore:
         """Return how many deliveries wait, over all webhooks."""
         return int(self._db.execute("SELECT COUNT(*) FROM deliveries").fetchone()[0])
 
-    def delivered(self, delivery: Delivery) -> None:
+    def delivered(self, delivery: WebhookDelivery) -> None:
         """The webhook has acknowledged it: neither it nor an earlier state of the alert is sent again."""
         record = delivery.record
         self._db.execute(
@@ -215,13 +216,13 @@ class AlertStore:
             (delivery.webhook, record.seq, record.event.alert_id),
         )
 
-    def give_up(self, delivery: Delivery) -> None:
+    def give_up(self, delivery: WebhookDelivery) -> None:
         """Send it no more, although nobody took it."""
         self._db.execute(
             "DELETE FROM deliveries WHERE webhook = ? AND seq = ?", (delivery.webhook, delivery.record.seq)
         )
 
-    def failed(self, delivery: Delivery, next_at: float) -> None:
+    def failed(self, delivery: WebhookDelivery, next_at: float) -> None:
         """Try again at ``next_at``, unless it was cancelled meanwhile."""
         self._db.execute(
             "UPDATE deliveries SET attempts = attempts + 1, next_at = ? WHERE webhook = ? AND seq = ?",

@@ -12,11 +12,11 @@ from email.utils import parsedate_to_datetime
 import httpx2
 import structlog
 
-from pipeline.alerts.hub import AlertHub, Route
 from pipeline.alerts.payloads import accepted, body, delivery_id, headers, signed_url
 from pipeline.alerts.record import AlertRecord
-from pipeline.alerts.store import Delivery
-from pipeline.assist import Severity
+from pipeline.alerts.service import AlertService, Route
+from pipeline.alerts.store import WebhookDelivery
+from pipeline.calls.events import Severity
 from pipeline.config import WebhookSettings
 from pipeline.metrics import Metrics
 
@@ -57,13 +57,13 @@ class WebhookSender:
 
     Args:
         settings: where and how.
-        hub: has the outbox.
+        alerts: has the outbox.
         metrics: where to count.
     """
 
-    def __init__(self, settings: WebhookSettings, hub: AlertHub, metrics: Metrics) -> None:
+    def __init__(self, settings: WebhookSettings, alerts: AlertService, metrics: Metrics) -> None:
         self._settings = settings
-        self._hub = hub
+        self._alerts = alerts
         self._metrics = metrics
         self._failures = 0
         self._quiet_until = 0.0
@@ -72,7 +72,7 @@ class WebhookSender:
         """Send what is due, until cancelled."""
         async with httpx2.AsyncClient(timeout=self._settings.timeout_s, follow_redirects=False) as client:
             while True:
-                changed = self._hub.changed()
+                changed = self._alerts.changed()
                 try:
                     worked = await self._step(client)
                 except Exception as error:  # noqa: BLE001 (a store that fails now may work in a moment)
@@ -86,7 +86,7 @@ class WebhookSender:
     async def _wait(self, changed: asyncio.Event) -> None:
         """Wait for a change of the outbox, for the next attempt that is due, or for a while."""
         try:
-            next_at = await self._hub.in_thread(self._hub.store.next_due, self._settings.name)
+            next_at = await self._alerts.in_thread(self._alerts.store.next_due, self._settings.name)
         except Exception:  # noqa: BLE001 (the step before has told)
             next_at = None
         due = time.time() + POLL_S if next_at is None else max(next_at, self._quiet_until)
@@ -98,20 +98,20 @@ class WebhookSender:
 
     async def _step(self, client: httpx2.AsyncClient) -> bool:
         """Try the first delivery that is due; return whether there was one."""
-        store, name = self._hub.store, self._settings.name
+        store, name = self._alerts.store, self._settings.name
         if time.time() < self._quiet_until:
             await asyncio.sleep(min(POLL_S, self._quiet_until - time.time()))
             return True
-        delivery = await self._hub.in_thread(store.due, name, time.time())
+        delivery = await self._alerts.in_thread(store.due, name, time.time())
         if delivery is None:
             return False
         taken, asked = await self._send(client, delivery)
         if taken:
-            await self._hub.in_thread(store.delivered, delivery)
+            await self._alerts.in_thread(store.delivered, delivery)
             self._metrics.webhooks.labels(name, "delivered").inc()
             if self._failures:
                 _log.info("webhook works again", webhook=name)
-                await self._hub.in_thread(store.hurry, name, time.time())
+                await self._alerts.in_thread(store.hurry, name, time.time())
             self._failures = 0
             return True
         self._metrics.webhooks.labels(name, "failed").inc()
@@ -120,21 +120,23 @@ class WebhookSender:
         self._quiet_until = time.time() + max(asked, min(LONGEST_QUIET_S, wait_before(self._failures)))
         self._failures += 1
         if time.time() - delivery.record.at > self._settings.give_up_h * 3600:
-            await self._hub.in_thread(store.give_up, delivery)
+            await self._alerts.in_thread(store.give_up, delivery)
             self._metrics.webhooks.labels(name, "given up").inc()
             _log.error("webhook delivery given up", webhook=name, alert=delivery.record.event.alert_id)
             return True
         wait = max(wait_before(delivery.attempts), asked)
-        await self._hub.in_thread(store.failed, delivery, time.time() + wait)
+        await self._alerts.in_thread(store.failed, delivery, time.time() + wait)
         return True
 
-    async def _send(self, client: httpx2.AsyncClient, delivery: Delivery) -> tuple[bool, float]:
+    async def _send(self, client: httpx2.AsyncClient, delivery: WebhookDelivery) -> tuple[bool, float]:
         """Return whether the receiver took it, and how many s it asked us to wait."""
         settings, record = self._settings, delivery.record
         secret = settings.secret.get_secret_value() if settings.secret else None
         payload, now = body(record, settings.format), time.time()
         plain = settings.format == "yuetone"
-        found = headers(delivery_id(record, self._hub.store.id), int(now), payload, secret if plain else None)
+        found = headers(
+            delivery_id(record, self._alerts.store.id), int(now), payload, secret if plain else None
+        )
         url = signed_url(settings.url.get_secret_value(), settings.format, int(now * 1000), secret)
         try:
             # timeout_s is between two bytes; a receiver that sends one a second must not hold us for ever.

@@ -1,4 +1,4 @@
-"""A recording as a call: the live stages in one loop, without clock or threads."""
+"""A recording as a call: the cores of the live stages in one loop, without clock or threads."""
 
 from __future__ import annotations
 
@@ -10,33 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diarization import Role
-from emotion import (
-    AgitationPoint,
-    AgitationSettings,
-    Conversation,
-    EmotionEngine,
-    EmotionStream,
-    SpeakerAffect,
-    SpeechCollector,
-    SpeechWindow,
-    VoiceWindow,
-)
-from emotion.words import Lexicon
-from pipeline.alerts.machine import AlertMachine
+from emotion import AgitationPoint, AgitationSettings, EmotionEngine, EmotionStream, SpeechWindow, VoiceWindow
+from emotion.words import EmotionLexicon
 from pipeline.alerts.rules import Rule
 from pipeline.analysis.report import CallReport, ChannelReport, JudgedWindow
-from pipeline.assist import AlertEvent
-from pipeline.events import SAMPLE_RATE
+from pipeline.calls.events import AlertEvent
+from pipeline.calls.info import SAMPLE_RATE
+from pipeline.stages.emotion_core import CallEmotion, EmotionRules
 from vad import VadEngine, VadStream
-from vad.segmenter import (
-    EndReason,
-    Segmenter,
-    SegmenterSettings,
-    SpeechBegan,
-    SpeechEnded,
-    SpeechPaused,
-    SpeechResumed,
-)
+from vad.endpointer import Endpointer, EndpointerSettings, EndpointEvent, SpeechEnded
 
 Pcm = NDArray[np.float32]
 Recognise = Callable[[int, int, Pcm], str]
@@ -54,10 +36,8 @@ class _Channel:
     index: int
     pcm: Pcm
     detector: VadStream
-    segmenter: Segmenter
+    endpointer: Endpointer
     stream: EmotionStream
-    affect: SpeakerAffect
-    collector: SpeechCollector = field(default_factory=SpeechCollector)
     windows: list[JudgedWindow] = field(default_factory=list)
     curve: list[AgitationPoint] = field(default_factory=list)
     words: float = 0.0
@@ -79,8 +59,8 @@ class Tools:
 
     engine: EmotionEngine
     vad: VadEngine
-    cuts: SegmenterSettings
-    lexicon: Lexicon
+    cuts: EndpointerSettings
+    lexicon: EmotionLexicon
     agitation: AgitationSettings
     rules: Sequence[Rule] = ()
     recognise: Recognise | None = None
@@ -114,33 +94,40 @@ class _Analysis:
     def __init__(self, channels: Sequence[Pcm], roles: Sequence[Role], tools: Tools) -> None:
         self._recognise = tools.recognise
         numbers = itertools.count(1)
-        self._machine = AlertMachine(tools.rules, lambda: f"replay-{next(numbers)}", lambda i: roles[i])
         self._alerts: list[AlertEvent] = []
+        self._core = CallEmotion(
+            len(channels),
+            lambda channel, _at: roles[channel],
+            EmotionRules(
+                agitation=tools.agitation,
+                lexicon=tools.lexicon,
+                rules=tools.rules,
+                alert_id=lambda: f"replay-{next(numbers)}",
+            ),
+        )
         self._channels = [
             _Channel(
                 index=index,
                 pcm=pcm,
                 detector=tools.vad.stream(),
-                segmenter=Segmenter(tools.cuts),
+                endpointer=Endpointer(tools.cuts),
                 stream=tools.engine.stream(),
-                affect=SpeakerAffect(tools.agitation, tools.lexicon),
             )
             for index, pcm in enumerate(channels)
         ]
-        self._conversation = Conversation([state.affect for state in self._channels])
 
     def run(self, heard: Callable[[int], None]) -> CallReport:
         longest = max(len(state.pcm) for state in self._channels)
         for start in range(0, longest, BLOCK):
             for state in self._channels:
                 self._hear(state, state.pcm[start : start + BLOCK])
-            self._advance(start)
+            self._advance()
             heard(min(BLOCK, longest - start))
         for state in self._channels:
-            for event in state.segmenter.flush():
+            for event in state.endpointer.flush():
                 self._happened(state, event)
-            self._judge(state, state.collector.finish())
-        self._advance(longest)
+            self._judge(state, self._core.finish(state.index))
+        self._advance()
         return CallReport(
             channels=tuple(
                 ChannelReport(
@@ -154,45 +141,27 @@ class _Analysis:
         )
 
     def _hear(self, state: _Channel, block: Pcm) -> None:
-        self._judge(state, state.collector.hear(block))
+        self._judge(state, self._core.hear(state.index, block))
         for probability in state.detector.accept(block):
-            for event in state.segmenter.accept(probability):
+            for event in state.endpointer.accept(probability):
                 self._happened(state, event)
 
-    def _advance(self, to: int) -> None:
-        if any(state.segmenter.open_since is not None for state in self._channels):
-            self._machine.spoke(to)
-        for state in self._channels:
-            for point in state.affect.advance(to):
-                state.curve.append(point)
-                hits, doings = state.affect.hits, state.affect.doings
-                self._alerts += self._machine.agitation(state.index, point, hits, doings)
-        self._alerts += self._machine.advance(to)
+    def _advance(self) -> None:
+        points, alerts = self._core.advance()
+        for channel, point in points:
+            self._channels[channel].curve.append(point)
+        self._alerts += alerts
 
-    def _happened(self, state: _Channel, event: object) -> None:
-        match event:
-            case SpeechBegan(start=start):
-                state.collector.begin(start)
-                self._conversation.begins(state.index, start)
-            case SpeechPaused():
-                state.collector.pause()
-            case SpeechResumed():
-                state.collector.resume()
-            case SpeechEnded():
-                self._ended(state, event)
-
-    def _ended(self, state: _Channel, ended: SpeechEnded) -> None:
-        self._conversation.ends(state.index, ended.speech_end, cut=ended.reason is EndReason.LENGTH)
-        self._judge(state, state.collector.end(ended.speech_end))
-        if self._recognise:
-            text = self._recognise(state.index, ended.start, state.pcm[ended.start : ended.end])
-            reading = state.affect.said(text, start=ended.start, end=ended.end)
+    def _happened(self, state: _Channel, event: EndpointEvent) -> None:
+        self._judge(state, self._core.happened(state.index, event))
+        if isinstance(event, SpeechEnded) and self._recognise:
+            text = self._recognise(state.index, event.start, state.pcm[event.start : event.end])
+            reading, alerts = self._core.said(state.index, text, event.start, event.end)
             state.words = max(state.words, reading.negative * (1 - 0.5 * reading.positive))
-            self._alerts += self._machine.said(state.index, text, reading, start=ended.start, end=ended.end)
+            self._alerts += alerts
 
-    @staticmethod
-    def _judge(state: _Channel, windows: Sequence[SpeechWindow]) -> None:
+    def _judge(self, state: _Channel, windows: Sequence[SpeechWindow]) -> None:
         for window in windows:
             reading = state.stream.read(VoiceWindow(pcm=window.pcm))
             state.windows.append(JudgedWindow(start=window.start, end=window.end, reading=reading))
-            state.affect.voice(window.end, reading)
+            self._core.judged(state.index, window, reading)

@@ -10,8 +10,8 @@ from typing import Any
 
 from emotion import AgitationSettings
 from pipeline.analysis.report import ChannelReport
+from pipeline.calls.info import SAMPLE_RATE
 from pipeline.errors import SettingsError
-from pipeline.events import SAMPLE_RATE
 
 _KINDS = (("voice", "#4477aa"), ("words", "#cc6677"), ("behaviour", "#ddaa33"))
 MOST_ROWS = 20

@@ -11,8 +11,8 @@ import soundfile as sf
 import soxr
 from numpy.typing import NDArray
 
+from pipeline.calls.info import SAMPLE_RATE
 from pipeline.errors import SettingsError
-from pipeline.events import SAMPLE_RATE
 
 Pcm = NDArray[np.float32]
 
@@ -23,7 +23,7 @@ LONGEST_S = 8 * 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Recording:
+class DecodedRecording:
     """A file, decoded.
 
     Attributes:
@@ -35,7 +35,7 @@ class Recording:
     seconds: float
 
 
-def read_audio(path: Path, *, level: bool = True) -> Recording:
+def read_audio(path: Path, *, level: bool = True) -> DecodedRecording:
     """Read WAV, FLAC, OGG or MP3 of one or two channels.
 
     Args:
@@ -65,7 +65,9 @@ def read_audio(path: Path, *, level: bool = True) -> Recording:
     if rate != SAMPLE_RATE:
         channels = [np.asarray(soxr.resample(channel, rate, SAMPLE_RATE), np.float32) for channel in channels]
     gain = np.float32(min(GREATEST_GAIN, USUAL_RMS / max(_active_rms(c) for c in channels)) if level else 1.0)
-    return Recording(channels=tuple(channel * gain for channel in channels), seconds=len(samples) / rate)
+    return DecodedRecording(
+        channels=tuple(channel * gain for channel in channels), seconds=len(samples) / rate
+    )
 
 
 def _active_rms(pcm: Pcm) -> float:

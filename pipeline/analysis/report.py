@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from emotion import LABELS, AgitationPoint, VoiceReading
-from pipeline.assist import AlertEvent
-from pipeline.events import SAMPLE_RATE
+from pipeline.calls.events import AlertEvent
+from pipeline.calls.info import SAMPLE_RATE
 
 SPAN_S = 10.0
 """Of the speaker's windows that one figure for a whole recording is a mean of, at its highest."""

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from diarization import SpeakerTurn
 from diarization.tracker import SpeakerTracker, VoiceEngines
-from diarization.turns import joined, letter
-from pipeline.events import SAMPLE_RATE
+from diarization.turns import letter, merge_turns
+from pipeline.calls.info import SAMPLE_RATE
 from vad import VadEngine
-from vad.segmenter import Segmenter, SegmenterSettings, SpeechEnded
+from vad.endpointer import Endpointer, EndpointerSettings, SpeechEnded
 
 Pcm = NDArray[np.float32]
 
@@ -57,7 +57,7 @@ def live_turns(
     pcm: Pcm,
     engines: VoiceEngines,
     vad: VadEngine,
-    cuts: SegmenterSettings,
+    cuts: EndpointerSettings,
     *,
     channel: int = 0,
     mixed: bool = True,
@@ -85,15 +85,15 @@ def live_turns(
         changed = tracker.utterance(ended.start, pcm[origin:end], origin, ended.start, end)
         found.changes.append(Change(at=at, turns=changed, seconds=time.perf_counter() - begun))
         told |= changed
-    found.turns = joined(turn for turns in told.values() for turn in turns)
+    found.turns = merge_turns(turn for turns in told.values() for turn in turns)
     return found
 
 
 def utterances(
-    pcm: Pcm, vad: VadEngine, cuts: SegmenterSettings, heard: Callable[[float], None] = lambda _samples: None
+    pcm: Pcm, vad: VadEngine, cuts: EndpointerSettings, heard: Callable[[float], None] = lambda _samples: None
 ) -> Iterator[tuple[int, SpeechEnded]]:
     """Yield each utterance, and the sample that had been heard when it was closed."""
-    stream, segmenter = vad.stream(), Segmenter(cuts)
+    stream, segmenter = vad.stream(), Endpointer(cuts)
     for start in range(0, len(pcm), BLOCK):
         block = pcm[start : start + BLOCK]
         events = [event for chance in stream.accept(block) for event in segmenter.accept(chance)]

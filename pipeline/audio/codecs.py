@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.calls.info import Codec
 from pipeline.errors import InvalidRequest
-from pipeline.events import Codec
 
 BYTES_PER_SAMPLE = {Codec.MULAW: 1, Codec.ALAW: 1, Codec.L16: 2}
 _FULL_SCALE = 32768.0

@@ -6,7 +6,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from pipeline.events import SAMPLE_RATE
+from pipeline.calls.info import SAMPLE_RATE
 
 
 class Resampler:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.audio.resample import Resampler
+from pipeline.calls.info import SAMPLE_RATE
 from pipeline.errors import CallTooLong, InvalidRequest
-from pipeline.events import SAMPLE_RATE
 
 Pcm = NDArray[np.float32]
 TOLERANCE_MS = 60

@@ -17,15 +17,15 @@ from threadpoolctl import threadpool_limits
 
 from diarization import Role
 from emotion import EmotionModelError
-from pipeline.alerts.book import read_page
+from pipeline.alerts.profile_rules import read_profile_rules
 from pipeline.analysis.call import analyse
 from pipeline.analysis.recording import read_audio
-from pipeline.assist import AlertEvent
+from pipeline.calls.events import AlertEvent
+from pipeline.calls.info import SAMPLE_RATE
 from pipeline.cli.emotion import build_tools, two_roles
 from pipeline.cli.serve import ConfigOption
 from pipeline.config import ProfileSettings, load_settings
 from pipeline.errors import SettingsError
-from pipeline.events import SAMPLE_RATE
 from pipeline.rpc import client
 from yuetone.v1 import assist_pb2, supervisor_service_pb2, supervisor_service_pb2_grpc
 
@@ -56,7 +56,7 @@ def check(
 
         yuetone alerts check --config yuetone.toml --profile hotline
     """
-    page = read_page(_profile(config, profile, rules), profile)
+    page = read_profile_rules(_profile(config, profile, rules), profile)
     for rule in page.rules:
         typer.echo(f"{rule.name}: {rule.when}, {rule.severity}")
     typer.echo(f"{len(page.rules)} rules, {len(page.lexicon.categories)} categories of words: all right")
@@ -82,7 +82,7 @@ def replay(
     """
     threadpool_limits(1, user_api="blas")
     settings, chosen = load_settings(config), _profile(config, profile, rules)
-    page = read_page(chosen, profile)
+    page = read_profile_rules(chosen, profile)
     tools = build_tools(settings, chosen, page, words=True)
     named, errors, bad, hours, raised = two_roles(roles), Console(stderr=True), 0, 0.0, 0
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:

@@ -19,11 +19,11 @@ import grpc
 import typer
 from rich.console import Console
 
+from pipeline.cli.logs import configure_logs
 from pipeline.cli.serve import ConfigOption, flags
 from pipeline.cli.view import CallView, summary
 from pipeline.config import LogSettings, Settings, load_settings
 from pipeline.errors import SettingsError
-from pipeline.logs import configure_logs
 from pipeline.rpc import client
 from pipeline.rpc.server import Server, serve
 

@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from diarization import DiarizationError, SpeakerTurn
 from diarization.crosstalk import Crosstalk
 from diarization.turns import to_rttm
-from pipeline.analysis.recording import Recording, read_audio
+from pipeline.analysis.recording import DecodedRecording, read_audio
 from pipeline.analysis.speakers import BLOCK, live_turns
 from pipeline.cli.serve import ConfigOption, flags
 from pipeline.config import load_settings
@@ -27,7 +27,7 @@ from pipeline.engines import build_vad, build_voices
 from pipeline.errors import SettingsError
 
 Pcm = NDArray[np.float32]
-Diarize = Callable[[Recording, Callable[[float], None]], list[SpeakerTurn]]
+SpeakerStage = Callable[[DecodedRecording, Callable[[float], None]], list[SpeakerTurn]]
 
 
 class EngineName(StrEnum):
@@ -80,7 +80,7 @@ def diarize_command(
         if voices is None:
             raise SettingsError("diarization.enabled is false")
 
-        def listen(recording: Recording, heard: Callable[[float], None]) -> list[SpeakerTurn]:
+        def listen(recording: DecodedRecording, heard: Callable[[float], None]) -> list[SpeakerTurn]:
             parts = without_echo(recording.channels)
             turns: list[SpeakerTurn] = []
             for channel, pcm in enumerate(parts):
@@ -107,7 +107,7 @@ def without_echo(channels: Sequence[Pcm]) -> list[Pcm]:
     return [np.concatenate(pieces) for pieces in parts]
 
 
-def _second_look(source: str) -> Diarize:
+def _second_look(source: str) -> SpeakerStage:
     """Return what looks at a recording with a pyannote pipeline.
 
     Raises:
@@ -120,7 +120,7 @@ def _second_look(source: str) -> Diarize:
     except DiarizationError as error:
         raise SettingsError(str(error)) from error
 
-    def look(recording: Recording, heard: Callable[[float], None]) -> list[SpeakerTurn]:
+    def look(recording: DecodedRecording, heard: Callable[[float], None]) -> list[SpeakerTurn]:
         length = max(len(pcm) for pcm in recording.channels)
         mixed = np.mean([np.pad(pcm, (0, length - len(pcm))) for pcm in recording.channels], axis=0)
         turns = loaded.diarize(np.asarray(mixed, np.float32))
@@ -130,8 +130,8 @@ def _second_look(source: str) -> Diarize:
     return look
 
 
-def _all(files: list[Path], diarize: Diarize) -> tuple[list[tuple[str, list[SpeakerTurn]]], bool]:
-    """Diarize every file; a bad one is told and left out."""
+def _all(files: list[Path], diarize: SpeakerStage) -> tuple[list[tuple[str, list[SpeakerTurn]]], bool]:
+    """SpeakerStage every file; a bad one is told and left out."""
     errors, failed = Console(stderr=True), False
     found: list[tuple[str, list[SpeakerTurn]]] = []
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:

@@ -19,16 +19,16 @@ from asr import AsrRequest
 from diarization import Role
 from emotion import EmotionModelError, restrained
 from emotion.agitation import SUPPORT
-from pipeline.alerts.book import Page, read_page
+from pipeline.alerts.profile_rules import ProfileRules, read_profile_rules
 from pipeline.analysis.call import Pcm, Recognise, Tools, analyse
 from pipeline.analysis.plot import check_target, plot
-from pipeline.analysis.recording import Recording, read_audio
+from pipeline.analysis.recording import DecodedRecording, read_audio
 from pipeline.analysis.report import THRESHOLD, ChannelReport, JudgedWindow
+from pipeline.calls.info import SAMPLE_RATE
 from pipeline.cli.serve import ConfigOption, flags
 from pipeline.config import ProfileSettings, Settings, load_settings
 from pipeline.engines import asr_factory, build_emotion, build_vad, find_model
 from pipeline.errors import SettingsError
-from pipeline.events import SAMPLE_RATE
 
 ROLES = {role.value: role for role in Role}
 _NAMES = ("customer", "agent")
@@ -70,7 +70,7 @@ def emotion_command(
     named = two_roles(roles)
     if plot_to:
         check_target(plot_to)
-    tools = build_tools(settings, chosen, read_page(chosen, profile), words=transcribe)
+    tools = build_tools(settings, chosen, read_profile_rules(chosen, profile), words=transcribe)
     results, failed = _all(files, tools, named, as_json=as_json)
     if plot_to and results:
         rows = [(f"{name}, {role}", report) for name, parts in results for role, report in parts]
@@ -78,7 +78,7 @@ def emotion_command(
     sys.exit(1 if failed else 0)
 
 
-def build_tools(settings: Settings, profile: ProfileSettings, page: Page, *, words: bool) -> Tools:
+def build_tools(settings: Settings, profile: ProfileSettings, page: ProfileRules, *, words: bool) -> Tools:
     """Return what recordings are analysed with; ``words`` loads the recogniser too.
 
     Raises:
@@ -167,7 +167,7 @@ def _all(
 
 
 def _analyse(
-    tools: Tools, recording: Recording, roles: tuple[Role, ...], progress: Progress
+    tools: Tools, recording: DecodedRecording, roles: tuple[Role, ...], progress: Progress
 ) -> tuple[ChannelReport, ...]:
     length = max(len(channel) for channel in recording.channels)
     task = progress.add_task("speech", total=length)
@@ -187,7 +187,7 @@ def customer_of(reports: Sequence[ChannelReport], roles: tuple[Role, ...]) -> Ch
 
 
 def as_line(
-    path: Path, recording: Recording, reports: Sequence[ChannelReport], roles: tuple[Role, ...]
+    path: Path, recording: DecodedRecording, reports: Sequence[ChannelReport], roles: tuple[Role, ...]
 ) -> dict[str, Any]:
     """Return what ``--json`` prints of a file; every figure of the file is the customer's."""
     own = customer_of(reports, roles)
@@ -265,7 +265,11 @@ def _table() -> Table:
 
 
 def _add_rows(
-    table: Table, path: Path, recording: Recording, reports: Sequence[ChannelReport], roles: tuple[Role, ...]
+    table: Table,
+    path: Path,
+    recording: DecodedRecording,
+    reports: Sequence[ChannelReport],
+    roles: tuple[Role, ...],
 ) -> None:
     for role, report in zip(roles, reports, strict=True):
         line = _figures(report)

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from pipeline.cli.kb import JsonOption, TenantOption, app, opened, tenants_of
 from pipeline.errors import SettingsError
-from suggest.base import Hit, SearchResult, today
+from suggest.base import ArticleHit, SearchResult, today
 from suggest.retrieval.searcher import Search
 
 
@@ -101,5 +101,5 @@ def _print(result: SearchResult, threshold: float, *, explain: bool) -> None:
             )
 
 
-def _title(hit: Hit) -> str:
+def _title(hit: ArticleHit) -> str:
     return " / ".join(filter(None, (hit.article.question_zh, hit.article.question_en)))

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+from pipeline.cli.logs import configure_logs
 from pipeline.cli.memory import use_one_arena
 from pipeline.config import load_settings
-from pipeline.logs import configure_logs
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="TOML file of settings (or YUETONE_CONFIG).")
@@ -29,7 +29,7 @@ def serve_command(
     port: Annotated[int | None, typer.Option(help="TCP port; 0 picks a free one.")] = None,
     model: Annotated[str | None, typer.Option(help="Recogniser: registry name, directory, or auto.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or auto.")] = None,
-    front_ends: Annotated[
+    gateways: Annotated[
         int | None, typer.Option(help="Processes that carry the wire, where one core of Python is too few.")
     ] = None,
     max_calls: Annotated[int | None, typer.Option(help="Calls at once.")] = None,
@@ -48,12 +48,12 @@ def serve_command(
 
         yuetone serve --host 0.0.0.0 --port 50051 --tls-certificate server.pem --tls-key server.key
 
-        yuetone serve --host 0.0.0.0 --front-ends 4 --max-calls 400
+        yuetone serve --host 0.0.0.0 --gateways 4 --max-calls 400
 
         yuetone serve --config /etc/yuetone.toml --model whisper-small-cantonese
     """
     use_one_arena()
-    from pipeline.rpc.front_ends import serve_behind  # noqa: PLC0415 (keeps --help fast)
+    from pipeline.rpc.gateways import serve_behind  # noqa: PLC0415 (keeps --help fast)
     from pipeline.rpc.server import serve  # noqa: PLC0415
 
     settings = load_settings(
@@ -62,7 +62,7 @@ def serve_command(
             server={
                 "host": host,
                 "port": port,
-                "front_ends": front_ends,
+                "gateways": gateways,
                 "tls_certificate": tls_certificate,
                 "tls_key": tls_key,
                 "metrics_port": metrics_port,
@@ -73,7 +73,7 @@ def serve_command(
         ),
     )
     configure_logs(settings.log)
-    if settings.server.front_ends:
+    if settings.server.gateways:
         asyncio.run(serve_behind(settings))
     else:
         asyncio.run(serve(settings))

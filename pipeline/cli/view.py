@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cantonese.reading import reading_form
-from pipeline.cli.hints import Hints
+from pipeline.cli.suggestions import SuggestionList
 from pipeline.rpc.client import LatencyMeter, percentile
 from yuetone.v1 import assist_pb2, audio_pb2, speakers_pb2, transcript_pb2
 from yuetone.v1 import call_service_pb2 as pb
@@ -118,7 +118,7 @@ class CallView:
         self._alerts: list[Text] = []
         self._live = Live(console=console, refresh_per_second=12, transient=False, vertical_overflow="crop")
         self.totals = Totals()
-        self.hints = Hints()
+        self.hints = SuggestionList()
 
     def __enter__(self) -> Self:
         self._console.print(Text(self._title, style="bold"))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pipeline.alerts.record import AlertRecord
-from pipeline.assist import AlertEvent, AlertState, EmotionEvent, Severity
-from pipeline.rpc.words import ROLES_OUT, milliseconds
+from pipeline.calls.events import AlertEvent, AlertState, EmotionEvent, Severity
+from pipeline.rpc.convert import ROLES_OUT, milliseconds
 from yuetone.v1 import assist_pb2 as pb
 from yuetone.v1 import supervisor_service_pb2
 from yuetone.v1.call_service_pb2 import StreamCallResponse
@@ -16,7 +16,7 @@ _STATES = {
     AlertState.ACKNOWLEDGED: pb.Alert.STATE_ACKNOWLEDGED,
     AlertState.EXPIRED: pb.Alert.STATE_EXPIRED,
 }
-_SEVERITIES = {
+SEVERITIES_OUT = {
     Severity.INFO: pb.Alert.SEVERITY_INFO,
     Severity.WARNING: pb.Alert.SEVERITY_WARNING,
     Severity.CRITICAL: pb.Alert.SEVERITY_CRITICAL,
@@ -57,7 +57,7 @@ def alert(event: AlertEvent) -> pb.Alert:
     return pb.Alert(
         alert_id=event.alert_id,
         rule=event.rule,
-        severity=_SEVERITIES[event.severity],
+        severity=SEVERITIES_OUT[event.severity],
         state=_STATES[event.state],
         start_ms=milliseconds(event.start),
         end_ms=milliseconds(event.end),
@@ -79,4 +79,5 @@ def watched(record: AlertRecord, cursor: str) -> supervisor_service_pb2.WatchAle
         tenant=call.tenant,
         queue=call.queue,
         agent_id=call.agent_id,
+        team=call.team,
     )

@@ -1,4 +1,4 @@
-"""Protobuf to the house's types and back: the only module that knows both."""
+"""Protobuf to the domain's types and back."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import time
 from collections.abc import Iterable
 
 from diarization import Role
-from pipeline import events as ev
-from pipeline.assist import AlertEvent, EmotionEvent
+from pipeline.calls import events as ev
+from pipeline.calls import messages as msg
+from pipeline.calls.info import CallInfo, CallSpec, Codec, PauseReason, ResumePoint
 from pipeline.errors import InvalidRequest, UnsupportedAudio
 from pipeline.rpc import assist, speakers, suggestions
-from pipeline.rpc.words import ROLES, ROLES_OUT, milliseconds
-from pipeline.speakers import AttributionEvent, ChannelFinding, SecondLookEvent, SpeakerEvent
+from pipeline.rpc.convert import ROLES, ROLES_OUT, milliseconds
 from pipeline.stages.context import MAX_HOTWORDS
-from pipeline.suggestions import SuggestionEvent
 from yuetone.v1 import audio_pb2, call_service_pb2, transcript_pb2
 
 RATES_TESTED = (8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000)
@@ -25,15 +24,15 @@ _CALL_ID = re.compile(r"[\w\-.:@]{1,128}", re.ASCII)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 
 CODECS = {
-    audio_pb2.CODEC_MULAW: ev.Codec.MULAW,
-    audio_pb2.CODEC_ALAW: ev.Codec.ALAW,
-    audio_pb2.CODEC_L16: ev.Codec.L16,
+    audio_pb2.CODEC_MULAW: Codec.MULAW,
+    audio_pb2.CODEC_ALAW: Codec.ALAW,
+    audio_pb2.CODEC_L16: Codec.L16,
 }
 _PAUSES = {
-    audio_pb2.PAUSE_REASON_UNSPECIFIED: ev.PauseReason.UNSPECIFIED,
-    audio_pb2.PAUSE_REASON_HOLD: ev.PauseReason.HOLD,
-    audio_pb2.PAUSE_REASON_PCI: ev.PauseReason.PCI,
-    audio_pb2.PAUSE_REASON_IVR: ev.PauseReason.IVR,
+    audio_pb2.PAUSE_REASON_UNSPECIFIED: PauseReason.UNSPECIFIED,
+    audio_pb2.PAUSE_REASON_HOLD: PauseReason.HOLD,
+    audio_pb2.PAUSE_REASON_PCI: PauseReason.PCI,
+    audio_pb2.PAUSE_REASON_IVR: PauseReason.IVR,
 }
 _PAUSES_OUT = {reason: number for number, reason in _PAUSES.items()}
 _MARKS_OUT = {
@@ -46,8 +45,13 @@ _MARKS_OUT = {
 # ------------------------------------------------------------------ from the client
 
 
-def call_spec(request: call_service_pb2.StreamCallRequest) -> ev.CallSpec:
+def call_spec(request: call_service_pb2.StreamCallRequest, *, sender: str = "", now: float = 0.0) -> CallSpec:
     """Return the validated StartCall of a stream's first message.
+
+    Args:
+        request: the message.
+        sender: who sent it, as the connection says.
+        now: wall-clock time of the server, s since 1970 UTC.
 
     Raises:
         InvalidRequest: it is another message, or a field is missing or out of range.
@@ -62,18 +66,23 @@ def call_spec(request: call_service_pb2.StreamCallRequest) -> ev.CallSpec:
         raise UnsupportedAudio(f"StartCall.codec {start.codec} is not known; use MULAW, ALAW or L16")
     if not MIN_RATE <= start.sample_rate_hz <= MAX_RATE:
         raise UnsupportedAudio(f"StartCall.sample_rate_hz must be {MIN_RATE} to {MAX_RATE}")
-    return ev.CallSpec(
-        call_id=start.call_id,
+    return CallSpec(
+        info=CallInfo(
+            call_id=start.call_id,
+            tenant=_label("tenant", start.tenant) if start.HasField("tenant") else None,
+            queue=_label("queue", start.queue) if start.HasField("queue") else None,
+            team=_label("team", start.team) if start.HasField("team") else None,
+            agent_id=_label("agent_id", start.agent_id) if start.HasField("agent_id") else None,
+            profile=start.profile if start.HasField("profile") else "default",
+            started_at=now,
+            sender=sender,
+        ),
         codec=CODECS[start.codec],
         sample_rate=start.sample_rate_hz,
         roles=_roles(start.channels),
         language=_language(start.language_hint) if start.HasField("language_hint") else None,
-        profile=start.profile if start.HasField("profile") else "default",
         hotwords=_hotwords(start.hotwords),
         resume=_resume_point(start.resume) if start.HasField("resume") else None,
-        tenant=_label("tenant", start.tenant) if start.HasField("tenant") else None,
-        queue=_label("queue", start.queue) if start.HasField("queue") else None,
-        agent_id=_label("agent_id", start.agent_id) if start.HasField("agent_id") else None,
         earlier_calls=_earlier_calls(start.earlier_calls),
     )
 
@@ -113,14 +122,14 @@ def _hotwords(words: Iterable[audio_pb2.Hotword]) -> tuple[str, ...]:
     return texts
 
 
-def _resume_point(point: audio_pb2.ResumePoint) -> ev.ResumePoint:
+def _resume_point(point: audio_pb2.ResumePoint) -> ResumePoint:
     if not point.session_id or point.last_server_seq < 0:
         raise InvalidRequest("StartCall.resume needs the session_id from Started and a last_server_seq >= 0")
-    return ev.ResumePoint(session_id=point.session_id, last_server_seq=point.last_server_seq)
+    return ResumePoint(session_id=point.session_id, last_server_seq=point.last_server_seq)
 
 
-def client_message(request: call_service_pb2.StreamCallRequest, *, joined: bool = False) -> ev.ClientMessage:
-    """Return a message behind the first one; ``joined`` where Audio.joined counts (from front ends).
+def client_message(request: call_service_pb2.StreamCallRequest, *, joined: bool = False) -> msg.ClientMessage:
+    """Return a message behind the first one; ``joined`` where Audio.joined counts (from gateways).
 
     Raises:
         InvalidRequest: a second StartCall, an empty message, or a field out of range.
@@ -130,7 +139,7 @@ def client_message(request: call_service_pb2.StreamCallRequest, *, joined: bool 
         audio = request.audio
         if audio.sequence < 0:
             raise InvalidRequest("Audio.sequence is negative; it counts messages from 0")
-        return ev.AudioChunk(
+        return msg.AudioChunk(
             sequence=audio.sequence,
             data=audio.data,
             offset_ms=audio.offset_ms if audio.HasField("offset_ms") else None,
@@ -141,31 +150,31 @@ def client_message(request: call_service_pb2.StreamCallRequest, *, joined: bool 
     if kind == "control":
         return _control(request.control)
     if kind == "end_call":
-        return ev.EndCall(reason="client")
+        return msg.EndCall(reason="client")
     raise InvalidRequest("StartCall comes once, first" if kind else "a message without content")
 
 
-def _control(control: audio_pb2.Control) -> ev.ClientMessage:
+def _control(control: audio_pb2.Control) -> msg.ClientMessage:
     match control.WhichOneof("control"):
         case "pause":
-            return ev.Pause(reason=_PAUSES.get(control.pause.reason, ev.PauseReason.UNSPECIFIED))
+            return msg.Pause(reason=_PAUSES.get(control.pause.reason, PauseReason.UNSPECIFIED))
         case "resume":
-            return ev.Resume()
+            return msg.Resume()
         case "finalize":
             finalize = control.finalize
-            return ev.Finalize(channel=finalize.channel if finalize.HasField("channel") else None)
+            return msg.Finalize(channel=finalize.channel if finalize.HasField("channel") else None)
         case "update_config":
             return _update(control.update_config)
         case "dtmf":
-            return ev.Dtmf()
+            return msg.Dtmf()
         case "ping":
-            return ev.Ping()
+            return msg.Ping()
         case _:
             raise InvalidRequest("a Control without content")
 
 
-def _update(update: audio_pb2.UpdateConfig) -> ev.UpdateConfig:
-    return ev.UpdateConfig(
+def _update(update: audio_pb2.UpdateConfig) -> msg.UpdateConfig:
+    return msg.UpdateConfig(
         language=_language(update.language_hint) if update.HasField("language_hint") else None,
         hotwords=_hotwords(update.hotwords.hotwords) if update.HasField("hotwords") else None,
         swap_roles=update.HasField("swap_roles") and update.swap_roles,
@@ -206,11 +215,11 @@ def response(envelope: ev.Envelope, limits: call_service_pb2.Limits) -> call_ser
 
 
 def _put_assisting(event: ev.CallEvent, message: call_service_pb2.StreamCallResponse) -> None:
-    if isinstance(event, EmotionEvent | AlertEvent):
+    if isinstance(event, ev.EmotionEvent | ev.AlertEvent):
         assist.put(event, message)
-    elif isinstance(event, AttributionEvent | SpeakerEvent | ChannelFinding | SecondLookEvent):
+    elif isinstance(event, ev.AttributionEvent | ev.SpeakerEvent | ev.ChannelFinding | ev.SecondLookEvent):
         speakers.put(event, message)
-    elif isinstance(event, SuggestionEvent):
+    elif isinstance(event, ev.SuggestionEvent):
         message.suggestion.CopyFrom(suggestions.suggestion(event))
 
 

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from importlib.metadata import version
 from typing import Any
 
 import grpc
 import structlog
 
-from pipeline.bus import Reader
-from pipeline.config import Settings
+from pipeline.app import App
+from pipeline.calls.directory import CallDirectory, LiveCall
+from pipeline.calls.events import Ended
+from pipeline.calls.messages import EndCall, Pause, Resume
+from pipeline.calls.overview import CallFilter
 from pipeline.errors import AtCapacity, CallError, IdleTimeout, InternalFailure, InvalidRequest, SlowConsumer
-from pipeline.events import EndCall, Ended, Pause, Resume
-from pipeline.registry import CallRegistry
 from pipeline.rpc import mapping
 from pipeline.rpc.idle import IdleWatch
 from pipeline.rpc.status import details_of, status_of
-from pipeline.session import CallSession, Engines
 from yuetone.v1 import call_service_pb2 as pb
 from yuetone.v1 import call_service_pb2_grpc
 
-FEATURES = ("partials", "words", "confidence", "hotwords", "language_spans", "resume", "watch", "finalize")
+FEATURES = (
+    "partials", "words", "confidence", "hotwords", "language_spans", "resume", "watch", "finalize",
+    "overview",
+)  # fmt: skip
 """Of every server; emotion and alerts come with the settings."""
 FIRST_MESSAGE_S = 10.0
 """How long a new stream may wait before StartCall."""
@@ -37,17 +42,17 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
     """The service; for one event loop.
 
     Args:
-        registry: the calls.
-        settings: of the server.
-        engines: shared by all calls.
+        calls: all calls.
+        app: the server behind the wire.
     """
 
-    def __init__(self, registry: CallRegistry, settings: Settings, engines: Engines) -> None:
-        self._registry = registry
-        self._settings = settings
-        self._engines = engines
+    def __init__(self, calls: CallDirectory, app: App) -> None:
+        self._calls = calls
+        self._app = app
+        self._settings = settings = app.settings
+        self._metrics = app.metrics
         self._watchers = 0
-        self._behind = settings.server.host.startswith("unix:")  # front ends put messages together
+        self._behind = settings.server.host.startswith("unix:")  # gateways put messages together
         limits = settings.limits
         self._limits = pb.Limits(
             max_chunk_bytes=limits.max_chunk_bytes,
@@ -64,20 +69,20 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
     ) -> None:
         """Serve one stream of a call; see call_service.proto."""
         try:
-            session, after = await self._open(context)
+            call, after = await self._open(context)
         except CallError as error:
-            self._engines.metrics.refused.labels(error.code).inc()
+            self._metrics.refused.labels(error.code).inc()
             _log.info("call refused", code=error.code)
             await self._refuse(context, error)
             return
         try:
-            await self._converse(session, after, context)
+            await self._converse(call, after, context)
         finally:
-            self._registry.detach(session)
-        if session.error:
-            await context.abort(status_of(session.error), details_of(session.error))
+            self._calls.detach(call)
+        if call.error:
+            await context.abort(status_of(call.error), details_of(call.error))
 
-    async def _open(self, context: _Context) -> tuple[CallSession, int]:
+    async def _open(self, context: _Context) -> tuple[LiveCall, int]:
         try:
             async with asyncio.timeout(FIRST_MESSAGE_S):
                 first = await context.read()
@@ -85,9 +90,10 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
             raise IdleTimeout(f"no StartCall within {FIRST_MESSAGE_S:.0f} s") from None
         if not isinstance(first, pb.StreamCallRequest):
             raise InvalidRequest("the stream was empty; the first message must be StartCall")
-        spec = mapping.call_spec(first)
-        session = self._registry.open(spec)
-        return session, spec.resume.last_server_seq if spec.resume else 0
+        spec = mapping.call_spec(first, sender=context.peer(), now=time.time())
+        if spec.resume:
+            return await self._calls.resume(spec), spec.resume.last_server_seq
+        return await self._calls.open(spec), 0
 
     @staticmethod
     async def _refuse(context: _Context, error: CallError) -> None:
@@ -102,21 +108,21 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
         await context.write(message)
         await context.abort(status_of(error), details_of(error))
 
-    async def _converse(self, session: CallSession, after: int, context: _Context) -> None:
+    async def _converse(self, call: LiveCall, after: int, context: _Context) -> None:
         """Read until the client ends and write until the call has ended."""
-        reader = asyncio.create_task(self._read(session, context), name=f"read {session.spec.call_id}")
+        reader = asyncio.create_task(self._read(call, context), name=f"read {call.info.call_id}")
         try:
-            await self._write(session, after, context)
+            await self._write(call, after, context)
         except SlowConsumer as error:
-            session.fail(error)
+            call.fail(error)
         finally:
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)
 
-    async def _read(self, session: CallSession, context: _Context) -> None:
+    async def _read(self, call: LiveCall, context: _Context) -> None:
         """Feed the call; ends with EndCall, with the client's end of stream, or with an error."""
         limits = self._settings.limits
-        watch = IdleWatch(limits.idle_timeout_s, session.fail)
+        watch = IdleWatch(limits.idle_timeout_s, call.fail)
         try:
             while True:
                 request = await context.read()
@@ -124,40 +130,40 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
                 if not isinstance(request, pb.StreamCallRequest):
                     # A broken stream looks the same, but cancels this task in a moment.
                     await asyncio.sleep(END_OF_STREAM_S)
-                    session.close("client")
+                    call.close("client")
                     return
                 message = mapping.client_message(request, joined=self._behind)
                 if isinstance(message, EndCall):
-                    session.close(message.reason)
+                    call.close(message.reason)
                     return
                 if isinstance(message, Pause | Resume):
                     watch.wait(limits.hold_timeout_s if isinstance(message, Pause) else limits.idle_timeout_s)
-                await session.mailbox.put(message)
+                await call.put(message)
                 watch.taken()
         except CallError as error:
-            session.fail(error)
+            call.fail(error)
         except grpc.aio.UsageError:
             return  # the stream is gone; the call waits for its resumption
         except Exception as error:  # noqa: BLE001 (a reader that dies unseen would leave the call hanging)
-            self._engines.metrics.failures.labels("reader").inc()
-            _log.error("reader failed", call=session.spec.call_id, error=type(error).__name__)
-            session.fail(InternalFailure("the call failed inside the server; the log has the reason"))
+            self._metrics.failures.labels("reader").inc()
+            _log.error("reader failed", call=call.info.call_id, error=type(error).__name__)
+            call.fail(InternalFailure("the call failed inside the server; the log has the reason"))
         finally:
             watch.stop()
 
-    async def _write(self, session: CallSession, after: int, context: _Context) -> None:
-        log, reader = session.context.log, Reader(after)
-        while (delivery := await log.next(reader)) is not None:
-            if delivery.missed:
-                raise SlowConsumer("the client did not read fast enough; its oldest events are gone")
-            message = mapping.response(delivery.envelope, self._limits)
-            try:
-                async with asyncio.timeout(self._settings.limits.write_timeout_s):
-                    await context.write(message)
-            except TimeoutError:
-                raise SlowConsumer("the client does not read (limits.write_timeout_s)") from None
-            if isinstance(delivery.envelope.event, Ended):
-                return  # a second look goes on for those who watch
+    async def _write(self, call: LiveCall, after: int, context: _Context) -> None:
+        async with aclosing(call.log.follow(after)) as entries:
+            async for entry in entries:
+                if entry.missed:
+                    raise SlowConsumer("the client did not read fast enough; its oldest events are gone")
+                message = mapping.response(entry.envelope, self._limits)
+                try:
+                    async with asyncio.timeout(self._settings.limits.write_timeout_s):
+                        await context.write(message)
+                except TimeoutError:
+                    raise SlowConsumer("the client does not read (limits.write_timeout_s)") from None
+                if isinstance(entry.envelope.event, Ended):
+                    return  # a second look goes on for those who watch
 
     # ---------------------------------------------------------------- the others
 
@@ -166,20 +172,22 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
     ) -> AsyncIterator[pb.WatchCallResponse]:
         """Follow a live call; see call_service.proto."""
         try:
-            session = self._registry.find(request.call_id)
+            call = await self._calls.find(request.call_id)
             if self._watchers >= self._settings.limits.max_watchers:
                 raise AtCapacity("too many watchers (limits.max_watchers)")
         except CallError as error:
             await context.abort(status_of(error), details_of(error))
-        log = session.context.log
-        after = request.after_server_seq if request.HasField("after_server_seq") else log.first_seq - 1
-        reader = Reader(after)
+        after = call.log.first_seq - 1
+        if request.HasField("after_server_seq"):
+            after = request.after_server_seq
         self._watchers += 1
         try:
-            while (delivery := await log.next(reader)) is not None:
-                yield pb.WatchCallResponse(
-                    event=mapping.response(delivery.envelope, self._limits), missed_events=delivery.missed
-                )
+            async with aclosing(call.log.follow(after)) as entries:
+                async for entry in entries:
+                    event = mapping.response(entry.envelope, self._limits)
+                    if event.HasField("started"):
+                        event.started.ClearField("session_id")  # whoever has it can take the call over
+                    yield pb.WatchCallResponse(event=event, missed_events=entry.missed)
         finally:
             self._watchers -= 1
 
@@ -189,24 +197,25 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
         context: _Context,
     ) -> pb.GetCapabilitiesResponse:
         """Tell what this server can do."""
+        services = self._app.services
+        assisting = {
+            "diarization": services.voices.value is not None,
+            "second_look": services.second_look.enabled,
+            "emotion": services.emotion.value is not None,
+            "alerts": services.alerts.enabled,
+            "suggestions": services.knowledge is not None,
+        }
         return pb.GetCapabilitiesResponse(
             version=version("yuetone"),
             codecs=list(mapping.CODECS),
             sample_rates_hz=mapping.RATES_TESTED,
             max_channels=mapping.MAX_CHANNELS,
-            languages=self._engines.scheduler.model.languages,
-            model=self._engines.scheduler.model.name,
-            model_ready=self._engines.scheduler.ready,
-            features=[
-                *FEATURES,
-                *(["diarization"] if self._engines.voices else []),
-                *(["second_look"] if self._engines.reviewer else []),
-                *(["emotion"] if self._engines.emotion else []),
-                *(["alerts"] if self._engines.alerts else []),
-                *(["suggestions"] if self._engines.knowledge else []),
-            ],
+            languages=services.scheduler.model.languages,
+            model=services.scheduler.model.name,
+            model_ready=services.scheduler.ready,
+            features=[*FEATURES, *(name for name, there in assisting.items() if there)],
             profiles=list(self._settings.profiles),
             limits=self._limits,
             max_calls=self._settings.limits.max_calls,
-            live_calls=len(self._registry),
+            live_calls=len(await self._calls.list(CallFilter())),
         )

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from diarization import Role
-from pipeline import speakers as ev
-from pipeline.events import TranscriptEvent
-from pipeline.rpc.words import ROLES_OUT, milliseconds
+from pipeline.calls import events as ev
+from pipeline.rpc.convert import ROLES_OUT, milliseconds
 from yuetone.v1 import call_service_pb2, transcript_pb2
 from yuetone.v1 import speakers_pb2 as pb
 
@@ -91,7 +90,7 @@ def _finding(event: ev.ChannelFinding) -> pb.ChannelFinding:
     )
 
 
-def words(event: TranscriptEvent) -> list[transcript_pb2.Word]:
+def words(event: ev.TranscriptEvent) -> list[transcript_pb2.Word]:
     """Return the words of a final, each with its speaker."""
     known = event.word_speakers or ("",) * len(event.words)
     return [

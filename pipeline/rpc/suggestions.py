@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import grpc
 
 from cantonese.characters import to_traditional
-from pipeline.advice.hub import KnowledgeHub
+from pipeline.calls.commands import RefuseArticle, SetReplyLanguage
+from pipeline.calls.directory import CallDirectory
+from pipeline.calls.events import SuggestionEvent
 from pipeline.errors import CallError, InvalidRequest, UnknownCall
-from pipeline.registry import CallRegistry
+from pipeline.knowledge.service import KnowledgeService
 from pipeline.rpc.status import details_of, status_of
-from pipeline.suggestions import SuggestionEvent
-from suggest.base import CHINESE, ENGLISH, Hit, today
-from suggest.dialogue.board import Reason, State
+from suggest.base import CHINESE, ENGLISH, ArticleHit, Language, today
+from suggest.dialogue.active import Reason, State
 from suggest.dialogue.drafting import Source, source_of
 from suggest.retrieval.searcher import Search
 from yuetone.v1 import assist_pb2, suggestion_service_pb2_grpc
@@ -45,13 +47,13 @@ class SuggestionServicer(suggestion_service_pb2_grpc.SuggestionServiceServicer):
     """The service; for one event loop.
 
     Args:
-        hub: the knowledge base.
-        registry: the calls.
+        knowledge: the knowledge base.
+        calls: all calls.
     """
 
-    def __init__(self, hub: KnowledgeHub, registry: CallRegistry) -> None:
-        self._hub = hub
-        self._registry = registry
+    def __init__(self, knowledge: KnowledgeService, calls: CallDirectory) -> None:
+        self._knowledge = knowledge
+        self._calls = calls
 
     async def SubmitFeedback(  # noqa: N802 (gRPC method name)
         self, request: pb.SubmitFeedbackRequest, context: _Context
@@ -62,37 +64,30 @@ class SuggestionServicer(suggestion_service_pb2_grpc.SuggestionServiceServicer):
             if action is None:
                 raise InvalidRequest("action must be SHOWN, COPIED, EDITED, DISMISSED or WRONG")
             after = request.after_ms if request.HasField("after_ms") else None
-            told = self._hub.feedback(
+            shown = self._knowledge.feedback(
                 request.call_id, request.suggestion_id, action, request.edited_text, after
             )
         except CallError as error:
             await context.abort(status_of(error), details_of(error))
         if action in ("dismissed", "wrong"):
-            self._refuse(request.call_id, told.article)
+            with contextlib.suppress(UnknownCall):  # it has ended meanwhile
+                await self._calls.send(request.call_id, RefuseArticle(article=shown.article))
         return pb.SubmitFeedbackResponse()
-
-    def _refuse(self, call_id: str, article: tuple[str, str]) -> None:
-        try:
-            self._registry.find(call_id).advise.refused(article)
-        except UnknownCall:
-            return  # it has ended meanwhile
 
     async def SetReplyLanguage(  # noqa: N802 (gRPC method name)
         self, request: pb.SetReplyLanguageRequest, context: _Context
     ) -> pb.SetReplyLanguageResponse:
         """Choose the language of replies; see suggestion_service.proto."""
         try:
-            advise = self._registry.find(request.call_id).advise
             if request.HasField("language") and request.language not in (CHINESE, ENGLISH):
                 raise InvalidRequest("language must be zh-Hant or en, or absent")
-            if not advise.active:
-                raise InvalidRequest("this call gets no suggestions")
+            wanted: Language | None = None
+            if request.HasField("language"):
+                wanted = ENGLISH if request.language == ENGLISH else CHINESE
+            in_use = await self._calls.send(request.call_id, SetReplyLanguage(language=wanted))
         except CallError as error:
             await context.abort(status_of(error), details_of(error))
-        wanted = None
-        if request.HasField("language"):
-            wanted = ENGLISH if request.language == ENGLISH else CHINESE
-        return pb.SetReplyLanguageResponse(language=advise.set_language(wanted))
+        return pb.SetReplyLanguageResponse(language=str(in_use))
 
     async def SearchArticles(  # noqa: N802 (gRPC method name)
         self, request: pb.SearchArticlesRequest, context: _Context
@@ -112,11 +107,11 @@ class SuggestionServicer(suggestion_service_pb2_grpc.SuggestionServiceServicer):
             day=today(),
             limit=limit,
         )
-        found = await self._hub.search(wanted, request.tenant)
+        found = await self._knowledge.search(wanted, request.tenant)
         return pb.SearchArticlesResponse(answered=found.answered, hits=[_hit(hit) for hit in found.hits])
 
 
-def _hit(hit: Hit) -> pb.ArticleHit:
+def _hit(hit: ArticleHit) -> pb.ArticleHit:
     article = hit.article
     questions = {CHINESE: to_traditional(article.question_zh), ENGLISH: article.question_en}
     answers = {CHINESE: to_traditional(article.answer_zh), ENGLISH: article.answer_en}

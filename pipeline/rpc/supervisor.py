@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import grpc
 
-from pipeline.alerts.hub import AlertHub
 from pipeline.alerts.record import AlertRecord
+from pipeline.alerts.service import AlertService
 from pipeline.errors import AtCapacity, CallError, InvalidRequest
 from pipeline.rpc import assist
+from pipeline.rpc.heartbeat import HEARTBEAT_S, with_heartbeats
 from pipeline.rpc.status import details_of, status_of
 from yuetone.v1 import supervisor_service_pb2 as pb
 from yuetone.v1 import supervisor_service_pb2_grpc
@@ -23,12 +26,14 @@ class SupervisorServicer(supervisor_service_pb2_grpc.SupervisorServiceServicer):
     """The service; for one event loop.
 
     Args:
-        hub: all alerts.
+        alerts: all alerts.
         max_watchers: WatchAlerts streams at once.
+        heartbeat_s: silence after which a heartbeat is sent.
     """
 
-    def __init__(self, hub: AlertHub, max_watchers: int) -> None:
-        self._hub = hub
+    def __init__(self, alerts: AlertService, max_watchers: int, heartbeat_s: float = HEARTBEAT_S) -> None:
+        self._alerts = alerts
+        self._heartbeat_s = heartbeat_s
         self._max_watchers = max_watchers
         self._watchers = 0
 
@@ -37,16 +42,21 @@ class SupervisorServicer(supervisor_service_pb2_grpc.SupervisorServiceServicer):
     ) -> AsyncIterator[pb.WatchAlertsResponse]:
         """Follow alerts; see supervisor_service.proto."""
         try:
-            after = self._hub.position(request.cursor if request.HasField("cursor") else None)
+            after = self._alerts.position(request.cursor if request.HasField("cursor") else None)
             if self._watchers >= self._max_watchers:
                 raise AtCapacity("too many watchers (limits.max_watchers)")
         except CallError as error:
             await context.abort(status_of(error), details_of(error))
         self._watchers += 1
         try:
-            async for record in self._hub.watch(after):
-                if _wanted(request, record):
-                    yield assist.watched(record, self._hub.cursor(record.seq))
+            async with aclosing(with_heartbeats(self._alerts.watch(after), self._heartbeat_s)) as records:
+                async for record in records:
+                    if record is None:
+                        yield pb.WatchAlertsResponse(cursor=self._alerts.cursor(after), at_unix_ms=_now_ms())
+                        continue
+                    after = record.seq
+                    if _wanted(request, record):
+                        yield assist.watched(record, self._alerts.cursor(record.seq))
         finally:
             self._watchers -= 1
 
@@ -56,7 +66,9 @@ class SupervisorServicer(supervisor_service_pb2_grpc.SupervisorServiceServicer):
             note = request.note if request.HasField("note") else None
             if note and len(note) > LONGEST_NOTE:
                 raise InvalidRequest(f"note is longer than {LONGEST_NOTE} characters")
-            record = await self._hub.acknowledge(request.alert_id, false_alarm=request.false_alarm, note=note)
+            record = await self._alerts.acknowledge(
+                request.alert_id, false_alarm=request.false_alarm, note=note
+            )
         except CallError as error:
             await context.abort(status_of(error), details_of(error))
         return pb.AckAlertResponse(alert=assist.alert(record.event))
@@ -68,3 +80,7 @@ def _wanted(request: pb.WatchAlertsRequest, record: AlertRecord) -> bool:
         and (not request.HasField("tenant") or record.call.tenant == request.tenant)
         and (not request.queues or record.call.queue in request.queues)
     )
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

@@ -1,1 +1,1 @@
-"""The stages of a call, one file each: ingest, segment, transcribe, attribute."""
+"""The stages of a call: what each finds, as a pure core, and what drives it."""

@@ -1,4 +1,4 @@
-"""The book of who said what in one call: turns and finals in, attributions out. No clock, no task."""
+"""Who said what in one call: turns and finals in, attributions out. No clock, no task."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from functools import lru_cache
 from diarization import ChannelRoles, Role, SpeakerTurn
 from diarization.assign import main_speaker, same_names, word_speakers
 from diarization.evidence import RoleEvidence, swapped
-from diarization.turns import default_speaker, joined
-from pipeline.events import TranscriptEvent
-from pipeline.speakers import (
+from diarization.turns import default_speaker, merge_turns
+from pipeline.calls.events import (
     AttributionEvent,
     AttributionSource,
     ChannelFinding,
     FindingKind,
     SpeakerEvent,
     SpeakersEvent,
+    TranscriptEvent,
 )
 
 KEPT = 4096
@@ -28,7 +28,7 @@ KEPT = 4096
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """What the book needs of a final that voices may be found in: a tenth of it, since hours are kept.
+    """What is needed of a final that voices may be found in: a tenth of it, since hours are kept.
 
     Attributes:
         start: its first sample.
@@ -57,6 +57,7 @@ class _Utterance:
     """What is known of one; ``id`` is empty before its final, ``said`` also where no voices will come."""
 
     channel: int
+    start: int
     id: str = ""
     said: _Said | None = None
     turns: tuple[SpeakerTurn, ...] = ()
@@ -72,8 +73,8 @@ def _nobody(words: int) -> tuple[str, ...]:
     return ("",) * words
 
 
-class AttributionBook:
-    """Keeps the book of one call.
+class SpeakerAttribution:
+    """Attributes the utterances of one call.
 
     Args:
         roles: of the channels; swapped here when what is said contradicts them.
@@ -135,9 +136,9 @@ class AttributionBook:
 
     # ---------------------------------------------------------------- out
 
-    def role_of(self, channel: int, speaker: str) -> tuple[Role, float]:
-        """Return the role of a voice and its probability: the channel's, or by what the voice says."""
-        own = self._channels.of(channel)
+    def role_of(self, channel: int, speaker: str, at: int | None = None) -> tuple[Role, float]:
+        """Return the role of a voice and its probability: the channel's at a sample, or by what it says."""
+        own = self._channels.of(channel, at)
         return (own, 1.0) if own is not Role.UNKNOWN else self._voices.get(speaker, (Role.UNKNOWN, 0.5))
 
     def roles(self) -> dict[str, Role]:
@@ -145,7 +146,7 @@ class AttributionBook:
         return {speaker: role for speaker, (role, _) in self._voices.items()}
 
     def _utterance(self, channel: int, start: int) -> _Utterance:
-        found = self._utterances.setdefault((channel, start), _Utterance(channel=channel))
+        found = self._utterances.setdefault((channel, start), _Utterance(channel=channel, start=start))
         while len(self._utterances) > KEPT:
             self._utterances.pop(next(iter(self._utterances)))
         return found
@@ -216,7 +217,7 @@ class AttributionBook:
         speaker = utterance.speaker
         if not utterance.id or not speaker:
             return None
-        role, sure = self.role_of(utterance.channel, speaker)
+        role, sure = self.role_of(utterance.channel, speaker, utterance.start)
         answer = _answer(speaker, role, utterance.words)
         if utterance.told == answer:
             return None
@@ -233,7 +234,9 @@ class AttributionBook:
             provisional=source is AttributionSource.LIVE and not all(turn.sure for turn in mine),
             source=source,
             turns=utterance.turns,
-            turn_roles=tuple(self.role_of(utterance.channel, turn.speaker)[0] for turn in utterance.turns),
+            turn_roles=tuple(
+                self.role_of(utterance.channel, turn.speaker, turn.start)[0] for turn in utterance.turns
+            ),
             word_speakers=utterance.words,
         )
 
@@ -272,7 +275,7 @@ def _renamed(
             while f"A{number}" in names.values() or f"A{number}" in taken:
                 number += 1
             names[label] = f"A{number}"
-    return joined(
+    return merge_turns(
         SpeakerTurn(
             speaker=names[turn.speaker],
             start=turn.start,

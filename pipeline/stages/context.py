@@ -1,4 +1,4 @@
-"""What the stages of one call share."""
+"""What the stages of one call share: facts that do not change, and parts of which each has one writer."""
 
 from __future__ import annotations
 
@@ -6,40 +6,19 @@ import time
 from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass, field
 
 from diarization import ChannelRoles
-from pipeline.audio.timeline import Timeline
-from pipeline.bus import EventLog
+from pipeline.calls.controls import CallControls, History
+from pipeline.calls.events import CallEvent, WarningEvent
+from pipeline.calls.info import SAMPLE_RATE, CallSpec
+from pipeline.calls.log import CallLog
 from pipeline.config import LimitSettings, ProfileSettings
-from pipeline.events import SAMPLE_RATE, CallEvent, CallSpec, HealthReport, WarningEvent
 from pipeline.metrics import Metrics
-from pipeline.pool import AsrScheduler
-from pipeline.stages.voices import VoiceBoard
 
 MAX_HOTWORDS = 100
 WARNINGS_PER_CODE = 3
-"""Of one kind in one call; further ones are only counted, so that a broken sender cannot flood the log."""
-
-
-class EchoWatch(Protocol):
-    """What the stages ask about channels that hear each other."""
-
-    @property
-    def identical(self) -> bool:
-        """Whether both channels carry the same."""
-        ...
-
-    def hear(self, channel: int, pcm: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Take audio of a channel, in order; return what is to be heard of it."""
-        ...
-
-    def is_echo(self, channel: int, start: int, end: int) -> bool:
-        """Tell whether an utterance is the other channel's, heard again."""
-        ...
+"""Warnings of one kind in one call; further ones are left out: no broken sender floods the log."""
 
 
 class ArrivalClock:
@@ -67,68 +46,87 @@ class ArrivalClock:
         return self._clock() - self._times[index]
 
 
-class CallContext:
-    """State of one call that more than one stage needs; for one event loop.
+@dataclass(slots=True)
+class ChannelProgress:
+    """How far one channel is; positions in samples at 16 kHz.
 
-    Args:
-        spec: the validated StartCall.
-        profile: settings that the call chose.
-        limits: of the server.
-        scheduler: the recogniser.
-        metrics: where to count.
+    Attributes:
+        received: taken from the client; written by ingest.
+        arrivals: when; written by ingest.
+        transcribed: worked on by the transcribing stage, which writes it.
+        due: end of the speech whose final is being waited for; None if none is. Written by that stage too.
     """
 
-    def __init__(
-        self,
-        spec: CallSpec,
-        profile: ProfileSettings,
-        limits: LimitSettings,
-        scheduler: AsrScheduler,
-        metrics: Metrics,
-    ) -> None:
-        self.spec = spec
-        self.profile = profile
-        self.limits = limits
-        self.scheduler = scheduler
-        self.metrics = metrics
-        self.log = EventLog(spec.call_id)
-        longest = int(limits.max_call_s * spec.sample_rate)
-        self.timelines = [Timeline(spec.sample_rate, longest) for _ in spec.roles]
-        self.arrivals = [ArrivalClock() for _ in spec.roles]
-        self.transcribed = [0 for _ in spec.roles]
-        self.roles = ChannelRoles(spec.roles)
-        self.roles_told = False  # the client has swapped them itself: it knows better than we
-        self.voices = VoiceBoard()
-        self.watch: EchoWatch | None = None
-        self.language = spec.language or profile.language
-        self.hotwords = self.merged_hotwords(spec.hotwords)
-        self.paused = False
-        self.wants_states = False
-        self.gap_end = 0  # behind the last missing audio: what nobody sent is no dead air
-        self.speech = 0
-        self.utterances = 0
-        self.dropped_partials = 0
-        self._warned: Counter[str] = Counter()
+    received: int = 0
+    arrivals: ArrivalClock = field(default_factory=ArrivalClock)
+    transcribed: int = 0
+    due: int | None = None
 
-    def merged_hotwords(self, words: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the call's hotwords followed by the profile's."""
-        return tuple(dict.fromkeys([*words, *self.profile.hotwords]))[:MAX_HOTWORDS]
+    @property
+    def lag(self) -> int:
+        """Samples that came since the oldest speech whose final is due, or that nobody has looked at."""
+        return max(0, self.received - (self.transcribed if self.due is None else self.due))
+
+
+@dataclass(slots=True)
+class CallTotals:
+    """What a call has come to; written by the transcribing stage.
+
+    Attributes:
+        speech: samples of speech, over channels.
+        utterances: finals with text.
+        dropped_partials: partials left out to keep finals in time.
+    """
+
+    speech: int = 0
+    utterances: int = 0
+    dropped_partials: int = 0
+
+
+class CallProgress:
+    """How far a call is.
+
+    Args:
+        channels: of the call.
+
+    Attributes:
+        channels: by index.
+        totals: so far.
+        gap_end: position behind the last audio that nobody sent; written by ingest.
+    """
+
+    def __init__(self, channels: int) -> None:
+        self.channels = tuple(ChannelProgress() for _ in range(channels))
+        self.totals = CallTotals()
+        self.gap_end = 0
 
     @property
     def acked(self) -> int:
         """Samples at 16 kHz taken on the channel that is furthest behind."""
-        return min(timeline.position for timeline in self.timelines)
+        return min(channel.received for channel in self.channels)
 
     @property
     def lag(self) -> int:
-        """Samples received and not yet worked on, on the worst channel."""
-        return max(
-            timeline.position - done for timeline, done in zip(self.timelines, self.transcribed, strict=True)
-        )
+        """Samples that came since the oldest speech whose final is still due, on the worst channel."""
+        return max(channel.lag for channel in self.channels)
+
+
+class CallOutput:
+    """Where stages say what they found.
+
+    Args:
+        log: of the call.
+        progress: of the call.
+    """
+
+    def __init__(self, log: CallLog, progress: CallProgress) -> None:
+        self._log = log
+        self._progress = progress
+        self._warned: Counter[str] = Counter()
 
     def emit(self, event: CallEvent) -> None:
         """Publish an event to everyone who follows the call."""
-        self.log.publish(event, self.acked)
+        self._log.append(event, self._progress.acked)
 
     def warn(self, code: str, message: str) -> None:
         """Tell the client, a few times for each code."""
@@ -136,14 +134,60 @@ class CallContext:
         if self._warned[code] <= WARNINGS_PER_CODE:
             self.emit(WarningEvent(code=code, message=message))
 
-    def report_health(self) -> None:
-        """Publish how the server keeps up."""
-        lag = max(0, self.lag)
-        self.emit(
-            HealthReport(
-                lag=lag,
-                load=self.scheduler.load(),
-                dropped_partials=self.dropped_partials,
-                overloaded=lag > self.limits.overload_lag_s * SAMPLE_RATE,
-            )
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallContext:
+    """What every stage of a call is given.
+
+    Attributes:
+        spec: how the call began.
+        profile: settings that it chose.
+        limits: of the server.
+        metrics: where to count.
+        output: where to say what was found.
+        progress: how far the call is.
+        controls: what is in force at each sample; written by ingest.
+        roles: who is on each channel; changed by ingest at the client's wish, by the speakers' stage on
+            evidence.
+    """
+
+    spec: CallSpec
+    profile: ProfileSettings
+    limits: LimitSettings
+    metrics: Metrics
+    output: CallOutput
+    progress: CallProgress
+    controls: CallControls
+    roles: ChannelRoles
+
+    @classmethod
+    def begin(
+        cls, spec: CallSpec, profile: ProfileSettings, limits: LimitSettings, metrics: Metrics, log: CallLog
+    ) -> CallContext:
+        """Return the context of a call that begins."""
+        progress = CallProgress(len(spec.roles))
+        controls = CallControls(
+            language=History(spec.language or profile.language),
+            hotwords=History(merged_hotwords(spec.hotwords, profile)),
+            paused=History(False),
         )
+        return cls(
+            spec=spec,
+            profile=profile,
+            limits=limits,
+            metrics=metrics,
+            output=CallOutput(log, progress),
+            progress=progress,
+            controls=controls,
+            roles=ChannelRoles(spec.roles),
+        )
+
+
+def merged_hotwords(words: tuple[str, ...], profile: ProfileSettings) -> tuple[str, ...]:
+    """Return a call's hotwords followed by its profile's."""
+    return tuple(dict.fromkeys([*words, *profile.hotwords]))[:MAX_HOTWORDS]
+
+
+def overload_lag(limits: LimitSettings) -> int:
+    """Return the samples of lag from which a call counts as overloaded."""
+    return int(limits.overload_lag_s * SAMPLE_RATE)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
 from diarization.crosstalk import Crosstalk
-from pipeline.events import SAMPLE_RATE
-from pipeline.speakers import ChannelFinding, FindingKind
+from pipeline.calls.events import ChannelFinding, FindingKind
+from pipeline.calls.info import SAMPLE_RATE
 from pipeline.stages.context import CallContext
+from pipeline.stages.speaker_lookup import SpeakerLookup
 
 Pcm = NDArray[np.float32]
 
@@ -17,16 +20,48 @@ ECHO_SHARE = 0.7
 LOOK_EVERY = 2 * SAMPLE_RATE
 
 
+class EchoWatch(Protocol):
+    """What the stages ask about channels that hear each other."""
+
+    @property
+    def identical(self) -> bool:
+        """Whether both channels carry the same."""
+        ...
+
+    def hear(self, channel: int, pcm: Pcm) -> Pcm:
+        """Take audio of a channel, in order; return what is to be heard of it."""
+        ...
+
+    def is_echo(self, channel: int, start: int, end: int) -> bool:
+        """Tell whether an utterance of ``channel`` is the other channel's, heard again."""
+        ...
+
+
+class NoEcho:
+    """An :class:`EchoWatch` for calls of one channel, and where nobody wants to know."""
+
+    identical = False
+
+    def hear(self, channel: int, pcm: Pcm) -> Pcm:
+        """Return the audio as it is."""
+        return pcm
+
+    def is_echo(self, channel: int, start: int, end: int) -> bool:
+        """Tell that it is not."""
+        return False
+
+
 class ChannelWatch:
-    """Silences what a channel repeats of the other one, and says so once.
+    """An :class:`EchoWatch` that silences what a channel repeats of the other one, and says so once.
 
     Args:
         context: of a call with two channels.
+        lookup: is told where voices must be told apart because channels do not do so.
         correct: whether to silence anything.
     """
 
-    def __init__(self, context: CallContext, *, correct: bool) -> None:
-        self._context, self._correct = context, correct
+    def __init__(self, context: CallContext, lookup: SpeakerLookup, *, correct: bool) -> None:
+        self._context, self._lookup, self._correct = context, lookup, correct
         self._crosstalk = Crosstalk()
         self._told: set[int] = set()
         self._heard = 0
@@ -54,7 +89,7 @@ class ChannelWatch:
         if path is None or channel in self._told or self.identical:
             return
         self._told.add(channel)
-        self._context.emit(
+        self._context.output.emit(
             ChannelFinding(
                 kind=FindingKind.ECHO,
                 channel=channel,
@@ -80,11 +115,13 @@ class ChannelWatch:
         self.identical = True
         if self._correct:
             self._context.roles.forget()
-            self._context.voices.asked_for.add(0)
-        self._context.emit(ChannelFinding(kind=FindingKind.IDENTICAL, channel=1, corrected=self._correct))
+            self._lookup.asked_for.add(0)
+        self._context.output.emit(
+            ChannelFinding(kind=FindingKind.IDENTICAL, channel=1, corrected=self._correct)
+        )
 
     def _differ(self) -> None:
         self.identical = False
         if self._correct:
             self._context.roles.restore()
-            self._context.voices.asked_for.discard(0)
+            self._lookup.asked_for.discard(0)

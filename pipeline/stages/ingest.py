@@ -1,192 +1,177 @@
-"""First stage: messages in, gapless 16 kHz audio of each channel out."""
+"""First stage: messages in, gapless 16 kHz audio of each channel out, controls at their sample. Pure."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.audio.codecs import BYTES_PER_SAMPLE, decode, split_channels
+from pipeline.audio.timeline import Placed, Timeline
+from pipeline.calls.events import Mark, MarkKind
+from pipeline.calls.info import SAMPLE_RATE
+from pipeline.calls.messages import AudioChunk, Dtmf, Pause, Resume, UpdateConfig
 from pipeline.errors import InvalidRequest
-from pipeline.events import (
-    SAMPLE_RATE,
-    AudioChunk,
-    ClientMessage,
-    Dtmf,
-    EndCall,
-    Finalize,
-    Mark,
-    MarkKind,
-    Pause,
-    Ping,
-    Resume,
-    UpdateConfig,
-)
-from pipeline.mailbox import Mailbox
-from pipeline.pulse import Pulse
-from pipeline.stages.context import CallContext
-from pipeline.stages.joining import joined
+from pipeline.stages.context import CallContext, merged_hotwords
+from pipeline.stages.crosstalk import EchoWatch
 
 Pcm = NDArray[np.float32]
+MAX_PIECE = 8192
+"""Samples (0.5 s) of one piece: an event follows its audio within this, however large messages are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class AudioBlock:
-    """Audio of one channel, float32 at 16 kHz; blocks follow each other without gaps."""
+class Piece:
+    """Audio of a channel, float32 at 16 kHz, shape (n,), n <= MAX_PIECE."""
 
+    channel: int
     pcm: Pcm
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flush:
-    """Close the open utterance."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Close:
-    """Nothing follows."""
-
-
-ChannelItem = AudioBlock | Flush | Close
-# Bounded: when full, ingest waits, the mailbox fills, and the client is held back by gRPC flow control.
-ChannelQueue = asyncio.Queue[ChannelItem]
-
-
 class Ingest:
-    """Runs the stage for one call.
+    """Places a call's audio on its time line and notes what is in force from where.
 
     Args:
         context: of the call.
-        channels: where each channel's audio goes.
-        pulse: when to look at what has come.
+        echo: silences what a channel repeats of the other one.
     """
 
-    def __init__(self, context: CallContext, channels: Sequence[ChannelQueue], pulse: Pulse) -> None:
-        self._pulse = pulse
+    def __init__(self, context: CallContext, echo: EchoWatch) -> None:
         self._context = context
-        self._channels = channels
-        self._next_health = 0
+        self._echo = echo
+        longest = int(context.limits.max_call_s * context.spec.sample_rate)
+        self._timelines = [Timeline(context.spec.sample_rate, longest) for _ in context.spec.roles]
 
-    async def run(self, mailbox: Mailbox[ClientMessage]) -> EndCall:
-        """Work until the call ends; return why it did.
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return len(self._timelines)
+
+    @property
+    def position(self) -> int:
+        """Samples at 16 kHz on the channel that is furthest."""
+        return max(timeline.position for timeline in self._timelines)
+
+    @property
+    def gap(self) -> int:
+        """Samples at 16 kHz that were missing and count as silence."""
+        missing = max(timeline.gap_samples for timeline in self._timelines)
+        return missing * SAMPLE_RATE // self._context.spec.sample_rate
+
+    def expected(self, channel: int | None) -> int | None:
+        """Return the number of the message that should come next; None if there is no such channel."""
+        known = 0 <= (channel or 0) < self.channels
+        return self._timelines[channel or 0].next_sequence if known else None
+
+    def length_ms(self, chunk: AudioChunk) -> float | None:
+        """Return the length of a message's audio; None when it is not whole samples."""
+        spec = self._context.spec
+        size = BYTES_PER_SAMPLE[spec.codec] * (self.channels if chunk.channel is None else 1)
+        return None if len(chunk.data) % size else len(chunk.data) / size * 1000 / spec.sample_rate
+
+    def reconnect(self) -> None:
+        """Accept any sequence number next: the client has a new stream."""
+        for timeline in self._timelines:
+            timeline.reconnect()
+
+    # ---------------------------------------------------------------- audio
+
+    def audio(self, chunk: AudioChunk) -> Iterator[list[Piece]]:
+        """Take a message of audio; yield what is to be heard, the channels' pieces side by side.
 
         Raises:
             InvalidRequest: the client broke the protocol.
             CallTooLong: the longest call was reached.
         """
-        while True:
-            await mailbox.filled()
-            if not mailbox.full:
-                await self._pulse.next()
-            longest = self._context.limits.max_chunk_bytes
-            for message in joined(mailbox.take(), self._expected, self._length_ms, longest):
-                if isinstance(message, EndCall):
-                    await self._close()
-                    return message
-                if isinstance(message, AudioChunk):
-                    await self._audio(message)
-                else:
-                    await self._control(message)
-
-    def _expected(self, channel: int | None) -> int | None:
-        """Return the number of the message that should come next; None if there is no such channel."""
-        known = 0 <= (channel or 0) < len(self._channels)
-        return self._context.timelines[channel or 0].next_sequence if known else None
-
-    def _length_ms(self, chunk: AudioChunk) -> float | None:
-        """Return the length of a message's audio; None when it is not whole samples."""
-        spec = self._context.spec
-        size = BYTES_PER_SAMPLE[spec.codec] * (len(self._channels) if chunk.channel is None else 1)
-        return None if len(chunk.data) % size else len(chunk.data) / size * 1000 / spec.sample_rate
-
-    async def _audio(self, chunk: AudioChunk) -> None:
-        context = self._context
-        samples = decode(chunk.data, context.spec.codec)
+        samples = decode(chunk.data, self._context.spec.codec)
         if chunk.channel is None:
-            parts = dict(enumerate(split_channels(samples, len(self._channels))))
-        elif 0 <= chunk.channel < len(self._channels):
-            parts = {chunk.channel: samples}
+            parts = dict(enumerate(split_channels(samples, self.channels)))
         else:
-            raise InvalidRequest(f"no channel {chunk.channel}; the call has {len(self._channels)}")
-        for index, (channel, part) in enumerate(parts.items()):
-            await self._place(channel, part, chunk, report=index == 0)
-        if context.acked >= self._next_health:
-            self._next_health = context.acked + int(context.limits.health_interval_s * SAMPLE_RATE)
-            context.report_health()
+            self.check_channel(chunk.channel)
+            parts = {chunk.channel: samples}
+        placed = [
+            self._place(channel, part, chunk, report=index == 0)
+            for index, (channel, part) in enumerate(parts.items())
+        ]
+        for row in zip_longest(*placed):
+            yield [self._heard(piece) for piece in row if piece is not None]
 
-    async def _place(self, channel: int, samples: Pcm, chunk: AudioChunk, *, report: bool) -> None:
+    def _heard(self, piece: Piece) -> Piece:
+        return Piece(channel=piece.channel, pcm=self._echo.hear(piece.channel, piece.pcm))
+
+    def _place(self, channel: int, samples: Pcm, chunk: AudioChunk, *, report: bool) -> Iterator[Piece]:
         """Put one channel's samples where they belong; ``report`` once for interleaved channels."""
-        context = self._context
-        timeline = context.timelines[channel]
+        context, timeline = self._context, self._timelines[channel]
         before = timeline.position
         placed = timeline.place(chunk.sequence, len(samples), chunk.offset_ms, chunk.count)
-        if placed.late and report:
-            context.warn("LATE_AUDIO", "audio out of order or sent twice was left out")
-        if placed.missing and report:
-            self._gap(before, placed.missing, lost=placed.jumped > 0)
-        heard = np.zeros_like(samples) if context.paused else samples
-        for pcm in timeline.audio(heard, placed):
-            await self._send(channel, pcm)
-        context.arrivals[channel].note(timeline.position, chunk.arrived)
+        if report:
+            self._report(placed, before)
+        progress = context.progress.channels[channel]
+        progress.received = timeline.position
+        progress.arrivals.note(timeline.position, chunk.arrived)
         context.metrics.audio.inc((timeline.position - before) / SAMPLE_RATE)
+        heard = np.zeros_like(samples) if context.controls.paused.now else samples
+        return _pieces(channel, timeline.audio(heard, placed))
 
-    def _gap(self, at: int, missing: int, *, lost: bool) -> None:
+    def _report(self, placed: Placed, at: int) -> None:
+        """Tell the client what is wrong with how its audio came."""
         context = self._context
-        duration = missing * SAMPLE_RATE // context.spec.sample_rate
-        context.metrics.gaps.inc(duration / SAMPLE_RATE)
-        context.gap_end = max(context.gap_end, at + duration)
-        context.emit(Mark(kind=MarkKind.GAP, at=at, duration=duration))
-        if lost:
-            context.warn("LOST_AUDIO", "messages are missing; their time counts as silence")
-
-    async def _send(self, channel: int, pcm: Pcm) -> None:
-        if not len(pcm):
+        if placed.late:
+            context.output.warn("LATE_AUDIO", "audio out of order or sent twice was left out")
+        if not placed.missing:
             return
-        watch = self._context.watch
-        heard = pcm if watch is None else watch.hear(channel, pcm)
-        await self._channels[channel].put(AudioBlock(pcm=heard))
+        duration = placed.missing * SAMPLE_RATE // context.spec.sample_rate
+        context.metrics.gaps.inc(duration / SAMPLE_RATE)
+        context.progress.gap_end = max(context.progress.gap_end, at + duration)
+        context.output.emit(Mark(kind=MarkKind.GAP, at=at, duration=duration))
+        if placed.jumped:
+            context.output.warn("LOST_AUDIO", "messages are missing; their time counts as silence")
 
-    async def _control(self, message: ClientMessage) -> None:
-        context = self._context
+    def rest(self) -> Iterator[Piece]:
+        """Yield what the resamplers still hold, at the end of the call."""
+        for channel, timeline in enumerate(self._timelines):
+            yield from map(self._heard, _pieces(channel, [timeline.flush()]))
+
+    # ---------------------------------------------------------------- control
+
+    def control(self, message: Pause | Resume | Dtmf | UpdateConfig) -> None:
+        """Note a control at the sample from which it is in force."""
+        context, at = self._context, self._context.progress.acked
         match message:
             case Pause(reason=reason):
-                await self._flush(None)
-                context.paused = True
-                context.emit(Mark(kind=MarkKind.PAUSE, at=context.acked, reason=reason))
+                context.controls.paused.change(at, True)
+                context.output.emit(Mark(kind=MarkKind.PAUSE, at=at, reason=reason))
             case Resume():
-                context.paused = False
-                context.emit(Mark(kind=MarkKind.RESUME, at=context.acked))
+                context.controls.paused.change(at, False)
+                context.output.emit(Mark(kind=MarkKind.RESUME, at=at))
             case Dtmf():
-                context.emit(Mark(kind=MarkKind.DTMF, at=context.acked))
-            case Finalize(channel=channel):
-                await self._flush(channel)
+                context.output.emit(Mark(kind=MarkKind.DTMF, at=at))
             case UpdateConfig():
-                self._update(message)
-            case Ping():
-                context.report_health()
+                self._update(message, at)
 
-    def _update(self, update: UpdateConfig) -> None:
+    def _update(self, update: UpdateConfig, at: int) -> None:
         context = self._context
         if update.language is not None:
-            context.language = update.language
+            context.controls.language.change(at, update.language)
         if update.hotwords is not None:
-            context.hotwords = context.merged_hotwords(update.hotwords)
+            context.controls.hotwords.change(at, merged_hotwords(update.hotwords, context.profile))
         if update.swap_roles:
-            context.roles.swap()
-            context.roles_told = True
+            context.roles.exchange_from(at)
 
-    async def _flush(self, channel: int | None) -> None:
-        if channel is not None and not 0 <= channel < len(self._channels):
-            raise InvalidRequest(f"no channel {channel}; the call has {len(self._channels)}")
-        for index, queue in enumerate(self._channels):
-            if channel in {None, index}:
-                await queue.put(Flush())
+    def check_channel(self, channel: int) -> None:
+        """Check a channel that a client named.
 
-    async def _close(self) -> None:
-        for index, queue in enumerate(self._channels):
-            await self._send(index, self._context.timelines[index].flush())
-            await queue.put(Flush())
-            await queue.put(Close())
+        Raises:
+            InvalidRequest: the call has no such channel.
+        """
+        if not 0 <= channel < self.channels:
+            raise InvalidRequest(f"no channel {channel}; the call has {self.channels}")
+
+
+def _pieces(channel: int, blocks: Iterable[Pcm]) -> Iterator[Piece]:
+    for pcm in blocks:
+        for start in range(0, len(pcm), MAX_PIECE):
+            yield Piece(channel=channel, pcm=pcm[start : start + MAX_PIECE])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
+from pipeline.calls.messages import AudioChunk, CallMessage
 from pipeline.errors import InvalidRequest
-from pipeline.events import AudioChunk, ClientMessage
 
 LONGEST_MS = 80
 """A run this long takes no more: channels that hear each other must come in turn."""
@@ -14,12 +14,12 @@ ROUNDING_MS = 2
 """Offsets are whole milliseconds, messages need not be."""
 
 
-def joined(
-    messages: Iterable[ClientMessage],
+def join_audio(
+    messages: Iterable[CallMessage],
     expected: Callable[[int | None], int | None],
     length_ms: Callable[[AudioChunk], float | None],
     max_bytes: int,
-) -> Iterator[ClientMessage]:
+) -> Iterator[CallMessage]:
     """Return ``messages`` in order, runs of audio of the same channel as one chunk.
 
     Only a run that begins where the channel stands, without gap or repetition, is put together: what is

@@ -12,7 +12,7 @@ from suggest.dialogue.entities import entities
 from suggest.dialogue.language import LanguageFollower
 from suggest.dialogue.quantities import quantities
 from suggest.text.analysis import analyse
-from suggest.text.lexicon import INTENT, Lexicon
+from suggest.text.lexicon import INTENT, SearchLexicon
 from suggest.text.tokens import Analysis
 
 TURNS_KEPT = 6
@@ -62,7 +62,7 @@ class Conversation:
         start: language of replies until the customer has spoken.
     """
 
-    def __init__(self, lexicon: Lexicon, start: Language = CHINESE) -> None:
+    def __init__(self, lexicon: SearchLexicon, start: Language = CHINESE) -> None:
         self._lexicon = lexicon
         self.language = LanguageFollower(start)
         self.known: dict[str, str] = {}

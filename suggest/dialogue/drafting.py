@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from cantonese.characters import to_traditional
-from suggest.base import CHINESE, ENGLISH, Article, Hit, Language
+from suggest.base import CHINESE, ENGLISH, Article, ArticleHit, Language
 from suggest.dialogue.entities import filled
 
 
@@ -71,7 +71,7 @@ def in_language(draft: Draft, language: Language) -> Draft:
     return draft if text is None else replace(draft, language=language, text=text)
 
 
-def drafted(hit: Hit, language: Language, known: dict[str, str]) -> Draft:
+def drafted(hit: ArticleHit, language: Language, known: dict[str, str]) -> Draft:
     """Return the draft of a hit: the article's own answer in the wanted language, else in the one it has.
 
     Args:

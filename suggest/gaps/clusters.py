@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from suggest.store.record import Question
 from suggest.text.analysis import analyse
-from suggest.text.lexicon import INTENT, Lexicon
+from suggest.text.lexicon import INTENT, SearchLexicon
 from suggest.text.words import telling_words
 
 NEAR = 0.3
@@ -59,7 +59,7 @@ class Gap:
     refused: int
 
 
-def grouped(questions: Sequence[Question], lexicon: Lexicon) -> list[Gap]:
+def grouped(questions: Sequence[Question], lexicon: SearchLexicon) -> list[Gap]:
     """Return gaps, those of most calls first."""
     bags = [_bag(question.text, lexicon) for question in questions]
     having = Counter(token for bag in bags for token in bag)
@@ -82,7 +82,7 @@ def grouped(questions: Sequence[Question], lexicon: Lexicon) -> list[Gap]:
     return sorted(gaps, key=lambda gap: (-gap.calls, -len(gap.questions), gap.examples[0]))
 
 
-def words_of(questions: Sequence[Question], lexicon: Lexicon) -> list[tuple[str, int]]:
+def words_of(questions: Sequence[Question], lexicon: SearchLexicon) -> list[tuple[str, int]]:
     """Return the telling words of questions and in how many each occurs, commonest first."""
     counted: Counter[str] = Counter()
     for question in questions:
@@ -90,7 +90,7 @@ def words_of(questions: Sequence[Question], lexicon: Lexicon) -> list[tuple[str,
     return sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:WORDS_SHOWN]
 
 
-def _bag(text: str, lexicon: Lexicon) -> dict[str, float]:
+def _bag(text: str, lexicon: SearchLexicon) -> dict[str, float]:
     """Return telling words and meanings; meanings count double, since they are the same in both languages."""
     found = analyse(_MARKS.sub(" ", text), lexicon, phonetic=False).tokens
     return {
@@ -105,7 +105,7 @@ def _cosine(unit: dict[str, float], group: _Group) -> float:
     return dot / group.norm if group.norm else 0.0
 
 
-def _gap(group: _Group, lexicon: Lexicon) -> Gap:
+def _gap(group: _Group, lexicon: SearchLexicon) -> Gap:
     words = words_of(group.questions, lexicon)[:WORDS]
     nearest = Counter(question.nearest for question in group.questions if question.nearest)
     return Gap(

@@ -12,7 +12,7 @@ import httpx2
 
 from cantonese.characters import to_traditional
 from cantonese.personal import mask_personal_data
-from suggest.base import CHINESE, Article, Hit, Language, SuggestError
+from suggest.base import CHINESE, Article, ArticleHit, Language, SuggestError
 from suggest.dialogue.drafting import Draft, source_of
 from suggest.dialogue.entities import filled
 from suggest.llm.guard import (
@@ -85,7 +85,7 @@ class Writer:
 
     async def write(
         self,
-        hits: Sequence[Hit],
+        hits: Sequence[ArticleHit],
         turns: Sequence[tuple[str, str]],
         language: Language,
         draft: Draft,

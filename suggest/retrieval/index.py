@@ -18,7 +18,7 @@ import tantivy
 
 from suggest.base import Article, IndexBusyError, KnowledgeError, from_plain, to_plain
 from suggest.text.analysis import analyse
-from suggest.text.lexicon import Lexicon
+from suggest.text.lexicon import SearchLexicon
 from suggest.text.tokens import Analysis, Tokens
 
 FORMAT = 2
@@ -65,7 +65,7 @@ class Changes:
     empty: bool = False
 
 
-def entry_of(article: Article, lexicon: Lexicon) -> Entry:
+def entry_of(article: Article, lexicon: SearchLexicon) -> Entry:
     """Return an article with its tokens."""
     asked: Tokens = {}
     wordings = (article.question_zh, article.question_en, *article.synonyms, " ".join(article.keywords))
@@ -88,7 +88,7 @@ class ArticleIndex:
         KnowledgeError: the folder cannot be used.
     """
 
-    def __init__(self, folder: Path | None, lexicon: Lexicon) -> None:
+    def __init__(self, folder: Path | None, lexicon: SearchLexicon) -> None:
         self._lexicon = lexicon
         self._folder = folder
         self._schema = _schema()

@@ -8,12 +8,12 @@ from datetime import date
 
 import numpy as np
 
-from suggest.base import Article, Encoder, Hit, SearchResult
+from suggest.base import Article, ArticleHit, Encoder, SearchResult
 from suggest.retrieval.features import Query, features
 from suggest.retrieval.index import ArticleIndex, Entry
 from suggest.retrieval.ranker import DENSE_WEIGHT, PRIOR_WEIGHT, Ranker
 from suggest.text.analysis import analyse
-from suggest.text.lexicon import Lexicon
+from suggest.text.lexicon import SearchLexicon
 from suggest.text.tokens import Analysis, Spot
 
 CANDIDATES = 50
@@ -60,7 +60,7 @@ class Searcher:
     def __init__(
         self,
         index: ArticleIndex,
-        lexicon: Lexicon,
+        lexicon: SearchLexicon,
         ranker: Ranker,
         *,
         threshold: float | None = None,
@@ -84,7 +84,7 @@ class Searcher:
         analysis = self.analyse(wanted.text)
         mass = analysis.mass
         if wanted.before:
-            analysis = joined(analysis, self.analyse(wanted.before))
+            analysis = combined(analysis, self.analyse(wanted.before))
         if analysis.mass < ENOUGH_MASS:
             return SearchResult(answered=False, hits=())
         found = self.index.candidates(analysis, wanted.tenants, CANDIDATES)
@@ -93,7 +93,7 @@ class Searcher:
         answered = mass > 0 and bool(hits) and hits[0].confidence >= self.threshold
         return SearchResult(answered=answered, hits=tuple(hits[: wanted.limit]))
 
-    def _ranked(self, wanted: Search, analysis: Analysis, entries: Sequence[Entry]) -> list[Hit]:
+    def _ranked(self, wanted: Search, analysis: Analysis, entries: Sequence[Entry]) -> list[ArticleHit]:
         query = Query(analysis, self.index.rarity)
         best = max((entry.bm25 for entry in entries), default=0.0)
         similar = self._similar(wanted.text, entries)
@@ -107,7 +107,7 @@ class Searcher:
         scored.sort(key=lambda item: (-item[0], item[2].key))
         sure = self._ranker.confidences([(score, values) for score, values, _ in scored], analysis.mass)
         return [
-            Hit(article=article, score=score, confidence=confidence, features=values)
+            ArticleHit(article=article, score=score, confidence=confidence, features=values)
             for (score, values, article), confidence in zip(scored, sure, strict=True)
         ]
 
@@ -131,7 +131,7 @@ def _question(article: Article) -> str:
     return " ".join(filter(None, (article.question_zh, article.question_en)))
 
 
-def joined(now: Analysis, before: Analysis) -> Analysis:
+def combined(now: Analysis, before: Analysis) -> Analysis:
     """Return a query that goes on from an earlier one, which counts less."""
     tokens = {token: weight * CARRIED for token, weight in before.tokens.items()}
     for token, weight in now.tokens.items():

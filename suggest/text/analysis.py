@@ -8,11 +8,11 @@ from cantonese.characters import is_han
 from cantonese.keys import key_form, pieces
 from suggest.text import english
 from suggest.text.chinese import ChineseRun
-from suggest.text.lexicon import INTENT, Lexicon
+from suggest.text.lexicon import INTENT, SearchLexicon
 from suggest.text.tokens import LONGEST_PHRASE, LONGEST_TEXT, Analysis, Spot, Tokens, meaning_weight, put
 
 
-def analyse(text: str, lexicon: Lexicon, *, phonetic: bool = True, spots: bool = False) -> Analysis:
+def analyse(text: str, lexicon: SearchLexicon, *, phonetic: bool = True, spots: bool = False) -> Analysis:
     """Return the tokens of a text.
 
     Args:
@@ -41,7 +41,7 @@ def analyse(text: str, lexicon: Lexicon, *, phonetic: bool = True, spots: bool =
     return Analysis(tokens=tokens, spots=tuple(found), terms=tuple(terms))
 
 
-def _add_english(words: list[str], lexicon: Lexicon, tokens: Tokens, *, letters: bool) -> None:
+def _add_english(words: list[str], lexicon: SearchLexicon, tokens: Tokens, *, letters: bool) -> None:
     stems = [english.stem(word) for word in words]
     for word, root in zip(words, stems, strict=True):
         weight = english.weight(word)
@@ -58,7 +58,7 @@ def _add_english(words: list[str], lexicon: Lexicon, tokens: Tokens, *, letters:
         put(tokens, f"e{left}_{right}", 0.5)
 
 
-def _english_spots(words: list[str], lexicon: Lexicon) -> list[Spot]:
+def _english_spots(words: list[str], lexicon: SearchLexicon) -> list[Spot]:
     """Return a spot for each word; what it means may come from a phrase that it is part of."""
     stems = [english.stem(word) for word in words]
     names: list[set[str]] = [set() for _ in stems]

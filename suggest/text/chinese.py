@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from cantonese.jyutping import LONGEST_WORD, char_reading, is_word, loose, word_reading
-from suggest.text.lexicon import INTENT, Lexicon
+from suggest.text.lexicon import INTENT, SearchLexicon
 from suggest.text.tokens import Spot, Tokens, meaning_weight, put
 
 
 class ChineseRun:
     """A run of Chinese characters in key form."""
 
-    def __init__(self, run: str, lexicon: Lexicon) -> None:
+    def __init__(self, run: str, lexicon: SearchLexicon) -> None:
         self._run = run
         self._lexicon = lexicon
         self._forms = list(_forms(run, lexicon))
@@ -148,7 +148,7 @@ class ChineseRun:
         return sorted(names), written
 
 
-def _names(text: str, span: tuple[int, int], lexicon: Lexicon) -> tuple[str, ...]:
+def _names(text: str, span: tuple[int, int], lexicon: SearchLexicon) -> tuple[str, ...]:
     return lexicon.concepts.get(text[span[0] : span[1]], ())
 
 
@@ -159,7 +159,7 @@ def _words_of(text: str) -> Iterator[str]:
                 yield text[at : at + size]
 
 
-def _forms(text: str, lexicon: Lexicon) -> Iterator[tuple[int, int]]:
+def _forms(text: str, lexicon: SearchLexicon) -> Iterator[tuple[int, int]]:
     """Yield where forms of the lexicon stand: at each place the longest, and none within another one."""
     reach = 0
     for at in range(len(text)):

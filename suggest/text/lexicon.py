@@ -64,7 +64,7 @@ class _Tables(BaseModel):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lexicon:
+class SearchLexicon:
     """The tables in key form.
 
     Attributes:
@@ -110,7 +110,7 @@ class Lexicon:
         return min(1.0, max(0.03, (rarity - _COMMONEST) / (_RAREST - _COMMONEST)))
 
 
-def read_lexicon(extra: Sequence[Path] = ()) -> Lexicon:
+def read_lexicon(extra: Sequence[Path] = ()) -> SearchLexicon:
     """Return the bundled tables and those of ``extra`` files, which win.
 
     Raises:
@@ -120,7 +120,7 @@ def read_lexicon(extra: Sequence[Path] = ()) -> Lexicon:
 
 
 @lru_cache(maxsize=8)
-def _read(extra: tuple[Path, ...]) -> Lexicon:
+def _read(extra: tuple[Path, ...]) -> SearchLexicon:
     background = json.loads(_BACKGROUND.read_text("utf-8"))
     tables = [_table(path) for path in (*BUNDLED, *extra)]
     concepts: dict[str, set[str]] = {}
@@ -136,7 +136,7 @@ def _read(extra: tuple[Path, ...]) -> Lexicon:
     longest: dict[str, int] = {}
     for form in forms:
         longest[form[0]] = max(len(form), longest.get(form[0], 0))
-    return Lexicon(
+    return SearchLexicon(
         folds=folds,
         shells=shells,
         forms=forms,

@@ -8,13 +8,13 @@ from cantonese.characters import is_han
 from cantonese.keys import key_form, placed_pieces
 from suggest.text import english
 from suggest.text.chinese import ChineseRun
-from suggest.text.lexicon import INTENT, Lexicon
+from suggest.text.lexicon import INTENT, SearchLexicon
 
 LEAST, LEAST_MEANT = 0.45, 0.25
 """Weight from which a Chinese word is shown, and one that the lexicon knows a meaning of (own choice)."""
 
 
-def telling_words(text: str, lexicon: Lexicon) -> list[str]:
+def telling_words(text: str, lexicon: SearchLexicon) -> list[str]:
     """Return words that say what a text is about, in their own spelling, each once."""
     plain = unicodedata.normalize("NFKC", text).lower()
     found: list[str] = []
@@ -27,7 +27,7 @@ def telling_words(text: str, lexicon: Lexicon) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _tells(form: str, lexicon: Lexicon) -> bool:
+def _tells(form: str, lexicon: SearchLexicon) -> bool:
     names = lexicon.concepts.get(form, ())
     if len(form) < 2 or lexicon.weight(form) < LEAST_MEANT:
         return False

@@ -9,13 +9,15 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from pipeline.alerts.hub import AlertHub
-from pipeline.alerts.record import AlertRecord, CallInfo
+from pipeline.alerts.record import AlertRecord
+from pipeline.alerts.service import AlertService
 from pipeline.alerts.store import AlertStore
 from pipeline.alerts.webhook import WebhookSender, route_of
-from pipeline.assist import AlertEvent, AlertState, Severity
+from pipeline.calls.events import AlertEvent, AlertState, Severity
+from pipeline.calls.info import CallInfo
 from pipeline.config import WebhookSettings
 from pipeline.metrics import Metrics
+from tests.fakes.calls import FakeCalls
 
 CALL = CallInfo(call_id="call-1", tenant="acme", queue="billing", agent_id="a7")
 
@@ -44,11 +46,11 @@ def hook(url: str, **fields: object) -> WebhookSettings:
 @asynccontextmanager
 async def running_hub(
     path: Path | str, *webhooks: WebhookSettings, max_pending: int = 100
-) -> AsyncIterator[AlertHub]:
+) -> AsyncIterator[AlertService]:
     metrics = Metrics()
     store = AlertStore(path, max_pending)
-    hub = AlertHub(store, tuple(route_of(webhook) for webhook in webhooks), metrics, keep_s=3600)
-    tasks = [asyncio.create_task(hub.run(), name="hub")]
+    hub = AlertService(store, tuple(route_of(webhook) for webhook in webhooks), metrics, keep_s=3600)
+    tasks = [asyncio.create_task(hub.run(FakeCalls()), name="hub")]
     tasks += [
         asyncio.create_task(WebhookSender(webhook, hub, metrics).run(), name="sender") for webhook in webhooks
     ]
@@ -62,10 +64,8 @@ async def running_hub(
         hub.close()
 
 
-def publish(
-    hub: AlertHub, event: AlertEvent, told: Callable[[AlertEvent], None] = lambda _event: None
-) -> None:
-    hub.publish(CALL, event, 600, told)
+def publish(hub: AlertService, event: AlertEvent) -> None:
+    hub.publish(CALL, event, 600)
 
 
 async def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:

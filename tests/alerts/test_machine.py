@@ -12,7 +12,7 @@ from emotion import AgitationPoint, Level
 from emotion.words import load_lexicon, read_words
 from pipeline.alerts.machine import AlertMachine
 from pipeline.alerts.rules import Rule, load_rules
-from pipeline.assist import AlertEvent, AlertState, Severity
+from pipeline.calls.events import AlertEvent, AlertState, Severity
 
 RATE = 16_000
 LEXICON = load_lexicon()

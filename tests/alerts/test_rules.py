@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.alerts.book import RuleBook
+from pipeline.alerts.profile_rules import read_rules
 from pipeline.alerts.rules import AgitationRule, load_rules
 from pipeline.config import ProfileSettings
 from pipeline.errors import SettingsError
+from pipeline.reloading import Reloaded
 
 GOOD = '[[rule]]\nname = "a"\nwhen = "agitation"\n\n[[rule]]\nname = "b"\nwhen = "dead_air"\nsilence_s = 20\n'
 
@@ -70,17 +71,18 @@ def test_a_missing_or_binary_file_is_one_error(tmp_path: Path) -> None:
         load_rules(tmp_path / "binary")
 
 
-def test_a_wrong_file_leaves_the_old_rules_in_force(tmp_path: Path) -> None:
+async def test_a_wrong_file_leaves_the_old_rules_in_force(tmp_path: Path) -> None:
     path = write(tmp_path, GOOD)
-    book = RuleBook({"default": ProfileSettings(), "own": ProfileSettings(alert_rules=path)})
-    before = book.page("own")
+    profiles = {"default": ProfileSettings(), "own": ProfileSettings(alert_rules=path)}
+    rules = Reloaded("rules", lambda: read_rules(profiles))
+    before = rules.value["own"]
     path.write_text(GOOD + "[[rule]]\n", "utf-8")
     with pytest.raises(SettingsError, match=r"profiles.own.alert_rules: .*line 9"):
-        book.reload()
-    assert book.page("own") is before
+        await rules.reload()
+    assert rules.value["own"] is before
     path.write_text(GOOD.replace("20", "30"), "utf-8")
-    book.reload()
-    assert book.page("own").rules[1].silence_s == 30  # type: ignore[union-attr]
+    await rules.reload()
+    assert getattr(rules.value["own"].rules[1], "silence_s", 0) == 30
 
 
 def test_a_windows_file_with_its_mark_is_read(tmp_path: Path) -> None:

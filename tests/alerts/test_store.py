@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.alerts.record import from_json, to_json
 from pipeline.alerts.store import MEMORY, AlertStore
-from pipeline.assist import AlertState
+from pipeline.calls.events import AlertState
 from pipeline.errors import SettingsError
 from tests.alerts.helpers import alert, record
 

@@ -13,7 +13,7 @@ from diarization import ChannelRoles, DiarizationError, Role, SpeakerTurn
 from diarization.assign import main_speaker, same_names, word_speakers
 from diarization.clustering import ClusterSettings, best_division, cluster, division_gain
 from diarization.evidence import KEPT, RoleEvidence, read_phrases, swapped
-from diarization.turns import joined, read_rttm, to_rttm, who
+from diarization.turns import merge_turns, read_rttm, to_rttm, who
 
 RATE = 16_000
 
@@ -78,7 +78,7 @@ def test_a_division_of_two_voices_gains_more_than_one_of_one_voice() -> None:
 
 
 def test_turns_that_touch_become_one_and_others_stay() -> None:
-    found = joined([turn("A", 0, 1), turn("A", 1, 2), turn("B", 1.5, 3), turn("A", 2.5, 3)])
+    found = merge_turns([turn("A", 0, 1), turn("A", 1, 2), turn("B", 1.5, 3), turn("A", 2.5, 3)])
     assert [(t.speaker, t.start / RATE, t.end / RATE) for t in found] == [
         ("A", 0, 2), ("B", 1.5, 3), ("A", 2.5, 3),
     ]  # fmt: skip
@@ -92,7 +92,7 @@ def test_turns_that_touch_become_one_and_others_stay() -> None:
 def test_rttm_comes_back_as_it_was(
     tmp_path_factory: pytest.TempPathFactory, drawn: list[tuple[str, int, int]]
 ) -> None:
-    turns = joined(turn(speaker, start / 10, (start + length) / 10) for speaker, start, length in drawn)
+    turns = merge_turns(turn(speaker, start / 10, (start + length) / 10) for speaker, start, length in drawn)
     path = tmp_path_factory.mktemp("rttm") / "x.rttm"
     path.write_text(to_rttm(turns, "my call"), "utf-8")
     back = read_rttm(path)["my_call"]
@@ -231,22 +231,26 @@ def test_roles_can_be_swapped_and_forgotten() -> None:
     roles = ChannelRoles([Role.AGENT, Role.CUSTOMER])
     roles.swap()
     assert [roles.of(0), roles.of(1)] == [Role.CUSTOMER, Role.AGENT]
+    roles.exchange_from(16_000)
+    assert [roles.of(0, at) for at in (0, 15_999)] == [Role.CUSTOMER] * 2
+    assert [roles.of(0, 16_000), roles.of(0)] == [Role.AGENT] * 2
     roles.forget()
     assert roles.of(0) is Role.UNKNOWN
     assert roles.count == 2
 
 
-def test_wrong_phrases_leave_what_was_read_before(tmp_path: Path) -> None:
+async def test_wrong_phrases_leave_what_was_read_before(tmp_path: Path) -> None:
     from pipeline.config import load_settings  # noqa: PLC0415
-    from pipeline.engines import reload_phrases  # noqa: PLC0415
+    from pipeline.engines import build_phrases  # noqa: PLC0415
     from pipeline.errors import SettingsError  # noqa: PLC0415
+    from pipeline.reloading import Reloaded  # noqa: PLC0415
 
     path = tmp_path / "phrases.toml"
     path.write_text("[[agent]]\nweight = 4.0\npatterns = ['飛龍哥哥']\n", "utf-8")
     settings = load_settings(flags={"profiles": {"default": {"diarization": {"phrases": [str(path)]}}}})
-    reload_phrases(settings)
-    before = read_phrases((path,))
+    phrases = Reloaded("phrases", lambda: build_phrases(settings))
+    before = phrases.value
     path.write_text("[[agent]\n", "utf-8")
     with pytest.raises(SettingsError, match=r"profiles\.default\.diarization\.phrases"):
-        reload_phrases(settings)
-    assert read_phrases((path,)) is before
+        await phrases.reload()
+    assert phrases.value is before

@@ -18,8 +18,8 @@ from diarization.onnx import OnnxEmbedder, OnnxSegmentation
 from diarization.tracker import MOST_ITEMS, SpeakerTracker, VoiceEngines, tracker_settings
 from pipeline.analysis.speakers import live_turns
 from tests.audio import demo_call, demo_turns, turn_16k
+from vad.endpointer import EndpointerSettings
 from vad.gated import GatedVad
-from vad.segmenter import SegmenterSettings
 
 pytestmark = pytest.mark.model
 RATE = 16_000
@@ -174,7 +174,7 @@ def right_share(turns: list[SpeakerTurn]) -> float:
 
 
 def test_two_voices_on_one_channel_are_told_apart(engines: VoiceEngines) -> None:
-    found = live_turns(mono_demo(), engines, GatedVad(1), SegmenterSettings())
+    found = live_turns(mono_demo(), engines, GatedVad(1), EndpointerSettings())
     assert {turn.speaker for turn in found.turns} == {"A1", "A2"}
     assert right_share(found.turns) > 0.85
 
@@ -183,7 +183,7 @@ def test_one_voice_on_a_channel_of_its_own_stays_one(engines: VoiceEngines) -> N
     samples, rate = demo_call()
     for channel in (0, 1):
         pcm = np.asarray(soxr.resample(samples[:, channel], rate, RATE), np.float32)
-        found = live_turns(pcm, engines, GatedVad(1), SegmenterSettings(), mixed=False, channel=channel)
+        found = live_turns(pcm, engines, GatedVad(1), EndpointerSettings(), mixed=False, channel=channel)
         assert {turn.speaker for turn in found.turns} == {f"{'AB'[channel]}1"}
 
 
@@ -192,7 +192,7 @@ def test_a_second_voice_on_one_channel_is_a_new_speaker(engines: VoiceEngines) -
     samples, rate = demo_call()
     wide = np.asarray(soxr.resample(samples, rate, RATE), np.float32)
     pcm = np.concatenate([wide[: 45 * RATE, 1], wide[35 * RATE :, 0]])
-    found = live_turns(pcm, engines, GatedVad(1), SegmenterSettings(), mixed=False)
+    found = live_turns(pcm, engines, GatedVad(1), EndpointerSettings(), mixed=False)
     before = {turn.speaker for turn in found.turns if turn.end < 44 * RATE}
     after = [turn for turn in found.turns if turn.start > 47 * RATE]
     length = {name: sum(t.end - t.start for t in after if t.speaker == name) for name in ("A1", "A2")}
@@ -210,7 +210,7 @@ def test_what_is_no_speech_has_no_speaker(engines: VoiceEngines, kind: str) -> N
         made = getattr(line, kind)(rng, length) * np.float32(0.05)
     elif kind == "noise":
         made = rng.normal(0, 0.02, length).astype(np.float32)
-    found = live_turns(made, engines, GatedVad(1), SegmenterSettings())
+    found = live_turns(made, engines, GatedVad(1), EndpointerSettings())
     assert sum(turn.end - turn.start for turn in found.turns) < 4 * RATE
 
 

@@ -15,8 +15,9 @@ import yaml
 from diarization import DiarizationError
 from diarization.directory import BUNDLED_SPEAKER
 from diarization.second_look import BUNDLED_PIPELINE, PyannotePipeline
-from pipeline.review.recording import Recording
-from pipeline.review.reviewer import Reviewer, ReviewError
+from pipeline.errors import SecondLookFailed
+from pipeline.inference.second_look import SecondLookWorker
+from pipeline.inference.spool import CallSpool
 from pipeline.sections.diarization import SecondLookSettings
 from tests.diarization.test_models import mono_demo, right_share
 
@@ -122,8 +123,8 @@ def test_a_missing_extra_is_one_line_that_names_it(tmp_path: Path) -> None:
 # ------------------------------------------------------------------ the worker
 
 
-def recorded(pcm: np.ndarray, folder: Path) -> Recording:
-    made = Recording(folder)
+def recorded(pcm: np.ndarray, folder: Path) -> CallSpool:
+    made = CallSpool(folder)
     for start in range(0, len(pcm), 5000):
         made.write(pcm[start : start + 5000])
     made.finish()
@@ -132,7 +133,7 @@ def recorded(pcm: np.ndarray, folder: Path) -> Recording:
 
 async def test_a_worker_looks_at_recordings_one_after_the_other(tmp_path: Path) -> None:
     pytest.importorskip("pyannote.audio")
-    reviewer = Reviewer(SecondLookSettings(enabled=True))
+    reviewer = SecondLookWorker(SecondLookSettings(enabled=True))
     try:
         recordings = [recorded(mono_demo()[: 25 * RATE], tmp_path) for _ in range(2)]
         first, second = await asyncio.gather(*(reviewer.review(one) for one in recordings))
@@ -145,7 +146,7 @@ async def test_a_worker_looks_at_recordings_one_after_the_other(tmp_path: Path) 
         assert await reviewer.review(recordings[0]) == first
         for one in recordings:
             one.delete()
-        with pytest.raises(ReviewError, match="request"):
+        with pytest.raises(SecondLookFailed, match="request"):
             await reviewer.review(recordings[0])
     finally:
         await reviewer.close()
@@ -154,23 +155,23 @@ async def test_a_worker_looks_at_recordings_one_after_the_other(tmp_path: Path) 
 
 async def test_a_worker_that_cannot_start_says_why(tmp_path: Path) -> None:
     recording = recorded(np.zeros(RATE, np.float32), tmp_path)
-    reviewer = Reviewer(SecondLookSettings(enabled=True, pipeline="/nowhere"))
-    with pytest.raises(ReviewError, match=r"neither a folder|not installed"):
+    reviewer = SecondLookWorker(SecondLookSettings(enabled=True, pipeline="/nowhere"))
+    with pytest.raises(SecondLookFailed, match=r"neither a folder|not installed"):
         await reviewer.review(recording)
-    reviewer = Reviewer(SecondLookSettings(enabled=True, python=Path("/no/python")))
-    with pytest.raises(ReviewError, match="died"):
+    reviewer = SecondLookWorker(SecondLookSettings(enabled=True, python=Path("/no/python")))
+    with pytest.raises(SecondLookFailed, match="died"):
         await reviewer.review(recording)
 
 
 async def test_there_is_a_limit_to_waiting_recordings_and_time(tmp_path: Path) -> None:
     recording = recorded(np.zeros(RATE, np.float32), tmp_path)
-    slow = Reviewer(SecondLookSettings(enabled=True, max_waiting=0, timeout_s=60))
+    slow = SecondLookWorker(SecondLookSettings(enabled=True, max_waiting=0, timeout_s=60))
     slow._waiting = 1
-    with pytest.raises(ReviewError, match="max_waiting"):
+    with pytest.raises(SecondLookFailed, match="max_waiting"):
         await slow.review(recording)
     recording.failed = True
-    with pytest.raises(ReviewError, match="disk"):
-        await Reviewer(SecondLookSettings(enabled=True)).review(recording)
+    with pytest.raises(SecondLookFailed, match="disk"):
+        await SecondLookWorker(SecondLookSettings(enabled=True)).review(recording)
 
 
 def test_recordings_of_a_process_that_died_are_swept(tmp_path: Path) -> None:
@@ -180,7 +181,7 @@ def test_recordings_of_a_process_that_died_are_swept(tmp_path: Path) -> None:
     other = tmp_path / "yuetone-call-notes.s16"
     other.write_bytes(b"12")
     mine = recorded(np.zeros(10, np.float32), tmp_path)
-    Reviewer(SecondLookSettings(enabled=True, spool=tmp_path))
+    SecondLookWorker(SecondLookSettings(enabled=True, spool=tmp_path))
     assert not left.exists()
     assert other.exists()
     assert mine.path.exists()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotion import AgitationSettings, Conversation, Level, SpeakerAffect, restrained
+from emotion import AgitationSettings, Conversation, Level, SpeakerEmotion, restrained
 from emotion.agitation import STEP, AgitationCurve
 from emotion.behaviour import BehaviourTracker
 from emotion.words import load_lexicon, read_words
@@ -101,7 +101,7 @@ def test_the_curve_does_not_depend_on_how_often_it_is_asked(
 @settings(deadline=None)
 @given(st.floats(0, 1), st.booleans(), st.booleans())
 def test_the_shares_sum_to_one_or_to_nothing(score: float, words: bool, interrupts: bool) -> None:
-    affect = SpeakerAffect(AgitationSettings(), LEXICON)
+    affect = SpeakerEmotion(AgitationSettings(), LEXICON)
     affect._curve.voice(RATE, score, 1.0)
     if words:
         affect.said("我要投訴你", start=0, end=RATE)
@@ -174,14 +174,14 @@ def test_speaking_faster_than_usual_is_noticed_and_usual_is_not() -> None:
 
 
 def test_earlier_calls_count_from_the_start() -> None:
-    affect = SpeakerAffect(AgitationSettings(), LEXICON, earlier_calls=4)
+    affect = SpeakerEmotion(AgitationSettings(), LEXICON, earlier_calls=4)
     point = affect.advance(10 * RATE)[-1]
     assert 0 < point.value < 0.2
     assert point.behaviour == pytest.approx(1.0)
 
 
 def test_an_utterance_that_is_only_cut_is_no_interruption() -> None:
-    speakers = [SpeakerAffect(AgitationSettings(), LEXICON) for _ in range(2)]
+    speakers = [SpeakerEmotion(AgitationSettings(), LEXICON) for _ in range(2)]
     talk = Conversation(speakers)
     talk.begins(1, 0)
     talk.begins(0, 5 * RATE)

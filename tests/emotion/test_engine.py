@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from emotion import LABELS, EmotionModelError, VoiceWindow
 from emotion.engine import OnnxEmotion
-from emotion.front import extract
+from emotion.features import extract
 from emotion.functionals import COUNT, NAMES
 from tests.audio import turn_16k
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from emotion.words import Lexicon, LexiconError, load_lexicon, read_words
+from emotion.words import EmotionLexicon, LexiconError, load_lexicon, read_words
 
 ANGRY = (
     """
@@ -26,41 +26,41 @@ CALM = (
 
 
 @pytest.fixture(scope="module")
-def lexicon() -> Lexicon:
+def lexicon() -> EmotionLexicon:
     return load_lexicon()
 
 
 @pytest.mark.parametrize("text", ANGRY)
-def test_complaints_and_anger_are_heard(lexicon: Lexicon, text: str) -> None:
+def test_complaints_and_anger_are_heard(lexicon: EmotionLexicon, text: str) -> None:
     assert read_words(text, lexicon).negative >= 0.4
 
 
 @pytest.mark.parametrize("text", CALM)
-def test_ordinary_sentences_are_not(lexicon: Lexicon, text: str) -> None:
+def test_ordinary_sentences_are_not(lexicon: EmotionLexicon, text: str) -> None:
     assert read_words(text, lexicon).negative <= 0.3
 
 
-def test_an_intensifier_strengthens_and_a_negation_takes_away(lexicon: Lexicon) -> None:
+def test_an_intensifier_strengthens_and_a_negation_takes_away(lexicon: EmotionLexicon) -> None:
     plain, strong = (read_words(text, lexicon).negative for text in ("佢過分", "佢真係好過分"))
     assert strong > plain > read_words("佢唔算過分", lexicon).negative
 
 
-def test_full_width_and_capitals_do_not_matter(lexicon: Lexicon) -> None:
+def test_full_width_and_capitals_do_not_matter(lexicon: EmotionLexicon) -> None:
     assert read_words("ＤＬＬＭ", lexicon).negative == read_words("dllm", lexicon).negative > 0.5
 
 
-def test_rude_words_are_never_shown(lexicon: Lexicon) -> None:
+def test_rude_words_are_never_shown(lexicon: EmotionLexicon) -> None:
     hits = read_words("屌你老母你個廢柴", lexicon).hits
     assert {hit.text for hit in hits} == {"〔粗口〕", "〔辱罵〕"}
 
 
-def test_thanks_are_positive_and_not_negative(lexicon: Lexicon) -> None:
+def test_thanks_are_positive_and_not_negative(lexicon: EmotionLexicon) -> None:
     reading = read_words("太好喇，真係多謝晒你", lexicon)
     assert reading.positive > 0.6
     assert reading.negative == 0
 
 
-def test_a_tenant_adds_words_and_categories(tmp_path: Path, lexicon: Lexicon) -> None:
+def test_a_tenant_adds_words_and_categories(tmp_path: Path, lexicon: EmotionLexicon) -> None:
     file = tmp_path / "own.toml"
     file.write_text(
         '[complaint]\nterms = ["嗌救命"]\n[rival]\nname = "對手"\nweight = 0.4\nterms = ["Acme"]\n', "utf-8"
@@ -100,7 +100,7 @@ def test_a_missing_lexicon_is_named(tmp_path: Path) -> None:
         load_lexicon([tmp_path / "none.toml"])
 
 
-def test_only_terms_of_the_lexicon_are_ever_shown(lexicon: Lexicon) -> None:
+def test_only_terms_of_the_lexicon_are_ever_shown(lexicon: EmotionLexicon) -> None:
     hits = read_words("點解陳大文無端端扣我錢，等咗三個鐘，我要投訴", lexicon).hits
     shown = {hit.text for hit in hits}
     assert "投訴" in shown
@@ -109,7 +109,7 @@ def test_only_terms_of_the_lexicon_are_ever_shown(lexicon: Lexicon) -> None:
 
 
 @pytest.mark.parametrize("text", ["你唔係呃人係咩", "唔好以為我唔會投訴", "This is not a joke"])
-def test_a_negation_that_accuses_is_none(lexicon: Lexicon, text: str) -> None:
+def test_a_negation_that_accuses_is_none(lexicon: EmotionLexicon, text: str) -> None:
     assert read_words(text, lexicon).negative >= 0.4
 
 
@@ -117,7 +117,7 @@ def test_a_negation_that_accuses_is_none(lexicon: Lexicon, text: str) -> None:
     "text",
     ["I don’t want to complain", "我唔嬲", "我冇話要投訴", "唔多滿意", "I am not very happy", "我想上網登記"],
 )
-def test_a_negation_that_denies_is_one(lexicon: Lexicon, text: str) -> None:
+def test_a_negation_that_denies_is_one(lexicon: EmotionLexicon, text: str) -> None:
     reading = read_words(text, lexicon)
     assert reading.negative <= 0.31
     assert reading.positive <= 0.35

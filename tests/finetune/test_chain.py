@@ -20,9 +20,9 @@ from asr import AsrRequest
 from asr.directory import read_recogniser
 from asr.whisper import WhisperEngine
 from models.promotion import promoted_directory, read_promotions
-from scripts.finetune.frame.errors import FinetuneError
-from scripts.finetune.frame.folders import alone
-from scripts.finetune.frame.manifest import read_manifest
+from scripts.finetune.common.errors import FinetuneError
+from scripts.finetune.common.folders import alone
+from scripts.finetune.common.manifest import read_manifest
 from scripts.finetune.recogniser.checkpoint import open_checkpoint
 from scripts.finetune.recogniser.examples import ExampleOptions, Examples, plan_epoch
 from scripts.finetune.recogniser.options import TrainOptions, epoch_members, scheduled_rate, training_sets

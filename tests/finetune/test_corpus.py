@@ -15,13 +15,13 @@ from cantonese.numerals import spoken_numeral
 from cantonese.read_out import read_out
 from cantonese.scoring import scoring_form
 from cantonese.spoken import MARKS
+from scripts.finetune.common.errors import FinetuneError
 from scripts.finetune.corpus.alignment import agreement, deal, tokens
 from scripts.finetune.corpus.encoding import read_text
 from scripts.finetune.corpus.matching import match
 from scripts.finetune.corpus.recordings import BadRecording, find_recordings, read_recording, write_shard
 from scripts.finetune.corpus.transcripts import Line, read_transcripts
 from scripts.finetune.corpus.wording import is_mandarin
-from scripts.finetune.frame.errors import FinetuneError
 
 pytestmark = pytest.mark.training
 

@@ -15,16 +15,16 @@ from typer.testing import CliRunner
 
 from emotion import VoiceWindow
 from emotion.engine import OnnxEmotion
-from emotion.front import extract
+from emotion.features import extract
 from pipeline.config import load_settings
 from pipeline.engines import build_emotion
 from scripts.finetune.commands import app as frame
 from scripts.finetune.commands import model as _steps  # noqa: F401 (adds the steps to the command line)
+from scripts.finetune.common.errors import FinetuneError
 from scripts.finetune.emotion.calibration import calibrate
 from scripts.finetune.emotion.network import VoiceNetwork
 from scripts.finetune.emotion.scores import auc
 from scripts.finetune.emotion.task import CHECKPOINT, TASK, part
-from scripts.finetune.frame.errors import FinetuneError
 from scripts.finetune.voices.sets import read_sets
 
 pytestmark = pytest.mark.training

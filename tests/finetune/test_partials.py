@@ -15,8 +15,8 @@ from asr.options import WhisperOptions
 from asr.whisper import WhisperEngine
 from benchmarks.serving.peers.tiny_shape import build
 from scripts.finetune.bundled.general import make_general
-from scripts.finetune.frame.errors import FinetuneError
-from scripts.finetune.frame.manifest import read_manifest
+from scripts.finetune.common.errors import FinetuneError
+from scripts.finetune.common.manifest import read_manifest
 from scripts.finetune.recogniser.head import Head, examples, finished, measure, started_head
 from scripts.finetune.recogniser.partials import HeadOptions, add_head, keep_head, train_head
 from scripts.finetune.recogniser.running import load

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from scripts.finetune.frame.manifest import pcm_sha256, read_manifest
+from scripts.finetune.common.manifest import pcm_sha256, read_manifest
 from tests.finetune.toy import CALLS, ROOT, finetune, run_finetune, silence, toy_calls, toy_data
 
 pytestmark = pytest.mark.training

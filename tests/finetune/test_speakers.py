@@ -21,8 +21,8 @@ from diarization.directory import SPEAKER_FILE
 from diarization.fbank import fbank
 from diarization.onnx import OnnxEmbedder, OnnxSegmentation
 from diarization.turns import to_rttm
-from scripts.finetune.frame.errors import FinetuneError
-from scripts.finetune.frame.task import find_task
+from scripts.finetune.common.errors import FinetuneError
+from scripts.finetune.common.task import find_task
 from scripts.finetune.segmentation.calls import part, read_calls
 from scripts.finetune.segmentation.network import TdnnSegmentation
 from scripts.finetune.speakers.examples import Piece, build, clips_of, is_held_out

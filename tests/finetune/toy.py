@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import soundfile as sf
 
-from scripts.finetune.frame.manifest import Utterance
+from scripts.finetune.common.manifest import Utterance
 from scripts.finetune.rehearsal.calls import ROLES, make_call
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,7 +13,7 @@ import pytest
 
 from emotion import EmotionModelError
 from emotion.engine import OnnxEmotionStream
-from pipeline.alerts.hub import AlertHub, Saved
+from pipeline.alerts.service import AlertService, Saved
 from pipeline.errors import SettingsError
 from tests.alerts.receiver import receiving
 from tests.emotion.test_engine import ENCODER, declare, graph
@@ -190,7 +190,7 @@ async def test_alerts_and_webhooks_survive_a_restart_of_the_server(tmp_path: Pat
 async def test_nobody_who_takes_it_in_time_lets_it_expire(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.alerts.hub.SWEEP_S", 0.2)
+    monkeypatch.setattr("pipeline.alerts.service.SWEEP_S", 0.2)
     rules = tmp_path / "rules.toml"
     rules.write_text(
         '[[rule]]\nname = "k"\nwhen = "words"\nrole = "customer"\nphrases = ["投訴"]\nexpire_s = 0.5\n',
@@ -225,7 +225,7 @@ async def test_a_failing_stage_leaves_the_transcript(run: Running, monkeypatch: 
     def broken(*_args: object, **_named: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("pipeline.stages.affect.AlertMachine.said", broken)
+    monkeypatch.setattr("pipeline.stages.emotion_core.AlertMachine.said", broken)
     messages = await talk(run, angry_call())
     assert "EMOTION_FAILED" in [message.warning.code for message in messages if message.HasField("warning")]
     assert messages[-1].ended.utterances >= 1
@@ -234,14 +234,14 @@ async def test_a_failing_stage_leaves_the_transcript(run: Running, monkeypatch: 
 async def test_a_store_that_cannot_be_written_holds_no_call_up(
     run: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = AlertHub._save
+    real = AlertService._save
     broken = True
 
-    async def save(self: AlertHub, *args: Any, **named: Any) -> Saved:
+    async def save(self: AlertService, *args: Any, **named: Any) -> Saved:
         return Saved(done=False) if broken else await real(self, *args, **named)
 
-    monkeypatch.setattr(AlertHub, "_save", save)
-    monkeypatch.setattr("pipeline.alerts.hub.RETRY_S", 0.05)
+    monkeypatch.setattr(AlertService, "_save", save)
+    monkeypatch.setattr("pipeline.alerts.service.RETRY_S", 0.05)
     assert alerts(await talk(run, angry_call()))
     broken = False
     stream = supervisor(run).WatchAlerts(sup.WatchAlertsRequest(cursor="0"))
@@ -374,8 +374,8 @@ async def test_a_store_that_is_gone_refuses_acknowledgements_and_ends_in_time(
     async def never(*_args: Any, **_named: Any) -> Saved:
         return Saved(done=False)
 
-    monkeypatch.setattr(AlertHub, "_save", never)
-    monkeypatch.setattr("pipeline.alerts.hub.FLUSH_S", 0.3)
+    monkeypatch.setattr(AlertService, "_save", never)
+    monkeypatch.setattr("pipeline.alerts.service.FLUSH_S", 0.3)
     async with asyncio.timeout(30):
         async with running(engine=SayingEngine(ANGRY)) as run:
             (first, *_rest) = alerts(await talk(run, angry_call()))

@@ -122,7 +122,7 @@ async def test_a_client_gone_in_the_middle_of_a_sentence() -> None:
         await take(call)
         call.cancel()
         async with asyncio.timeout(5):
-            await run.server.registry.wait_empty(5)
+            await run.server.calls.wait_empty(5)
         await still_works(run)
 
 
@@ -170,9 +170,9 @@ async def test_a_client_that_does_not_read_is_ended() -> None:
             await call.write(start("deaf"))
             key = control(dtmf=audio_pb2.Dtmf(digit="1"))  # each gives an event that may not be left out
             async with asyncio.timeout(30):
-                while not len(run.server.registry):
+                while not len(run.server.calls):
                     await asyncio.sleep(0.01)
-                while len(run.server.registry):
+                while len(run.server.calls):
                     await asyncio.wait_for(call.write(key), 5)
             call.cancel()
         assert run.server.metrics.registry.get_sample_value("yuetone_calls_total", {"reason": "error"}) == 1

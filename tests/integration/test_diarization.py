@@ -290,7 +290,7 @@ async def test_an_error_of_ours_in_a_second_look_harms_no_other_call(
     async def fail(*_arguments: Any) -> None:
         raise KeyError
 
-    monkeypatch.setattr("pipeline.review.reviewer.Reviewer.review", fail)
+    monkeypatch.setattr("pipeline.inference.second_look.SecondLookWorker.review", fail)
     async with running(looking(tmp_path)) as run:
         messages = await watched(run, demo(10).mean(axis=1))
         assert not list(tmp_path.iterdir())
@@ -304,7 +304,7 @@ async def test_a_server_that_stops_deletes_recordings(
     async def wait(*_arguments: Any) -> None:
         await asyncio.sleep(600)
 
-    monkeypatch.setattr("pipeline.review.reviewer.Reviewer.review", wait)
+    monkeypatch.setattr("pipeline.inference.second_look.SecondLookWorker.review", wait)
     async with running(looking(tmp_path)) as run:
         await said(run, demo(10).mean(axis=1), mono_start())
         assert len(list(tmp_path.iterdir())) == 1

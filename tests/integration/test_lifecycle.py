@@ -85,8 +85,8 @@ async def test_only_the_owner_of_the_session_resumes() -> None:
         code, details, _kinds = await refused(run, [start("mine", resume=stolen)])
         assert code is grpc.StatusCode.INVALID_ARGUMENT
         assert "session_id" in details
-        run.server.registry.close_all("lost")
-        await run.server.registry.wait_empty(5)
+        run.server.calls.close_all("lost")
+        await run.server.calls.wait_empty(5)
 
 
 async def test_shutdown_finishes_a_live_call() -> None:

@@ -130,7 +130,7 @@ async def test_sighup_reloads_a_running_server(tmp_path: Path) -> None:
             promoted(tmp_path, "tuned-2")
             process.send_signal(signal.SIGHUP)
             entry = await _read_until(process.stderr, "model reloaded")
-        assert entry["model"] == "tuned-2"
+        assert entry["now"] == "tuned-2"
     finally:
         process.terminate()
         await process.wait()

@@ -360,7 +360,7 @@ async def test_a_server_without_suggestions(store: str) -> None:
         ({"store": "/proc/none/kb.db"}, "suggest"),
         ({"tables": ["/none.toml"]}, "/none.toml"),
         ({"weights": "/none.json"}, "/none.json"),
-        ({"encoder": "/none"}, "model.onnx"),
+        ({"encoder": "/none"}, "suggest.encoder"),
         ({"llm": {"base_url": "http://x/v1"}}, "suggest.llm.model"),
         ({"llm": {"base_url": "ftp://x", "model": "m"}}, "http or https"),
         ({"threshold": 2}, "suggest.threshold"),

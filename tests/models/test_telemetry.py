@@ -23,7 +23,7 @@ PROCESSES = {
     "suggest": "import suggest.retrieval.dense; from models.onnx import onnx_session",
     "server": "import pipeline.rpc.server, vad.gated; vad.gated.GatedVad(1)",
     "command line": "import pipeline.cli",
-    "front end": "import pipeline.rpc.front_end",
+    "front end": "import pipeline.rpc.gateway",
     "second look": "import diarization.worker, onnxruntime",
     "fine-tuning": "import scripts.finetune.emotion.measuring, onnxruntime",
     "benchmarks": "import benchmarks.facts, onnxruntime",

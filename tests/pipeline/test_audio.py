@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pipeline.audio.codecs import decode, split_channels
 from pipeline.audio.resample import Resampler
 from pipeline.audio.timeline import Timeline
+from pipeline.calls.info import Codec
 from pipeline.errors import CallTooLong, InvalidRequest
-from pipeline.events import Codec
 
 
 @pytest.mark.parametrize(("codec", "subtype"), [(Codec.MULAW, "ULAW"), (Codec.ALAW, "ALAW")])

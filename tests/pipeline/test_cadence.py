@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from pipeline.sections.asr import PartialSettings
-from pipeline.stages.cadence import BUSY_QUEUE, BUSY_SHARE, between_partials_ms
+from pipeline.stages.transcribe.cadence import BUSY_QUEUE, BUSY_SHARE, between_partials_ms
 
 
 def test_partials_come_less_often_the_busier_the_recogniser_is() -> None:

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.calls.messages import AudioChunk, CallMessage, Ping
 from pipeline.errors import InvalidRequest
-from pipeline.events import AudioChunk, ClientMessage, Ping
-from pipeline.stages.joining import LONGEST_MS, joined
+from pipeline.stages.joining import LONGEST_MS, join_audio
 
 MESSAGE = b"\0" * 160  # 20 ms of mu-law
 
@@ -15,11 +15,11 @@ def length_ms(chunk: AudioChunk) -> float:
     return len(chunk.data) / 8
 
 
-def joined_from(messages: list[ClientMessage], expected: int = 0) -> list[ClientMessage]:
+def joined_from(messages: list[CallMessage], expected: int = 0) -> list[CallMessage]:
     """Join as ingest does: what is expected moves on with what was taken."""
     at = {"next": expected}
-    out: list[ClientMessage] = []
-    for message in joined(messages, lambda _channel: at["next"], length_ms, 10_000):
+    out: list[CallMessage] = []
+    for message in join_audio(messages, lambda _channel: at["next"], length_ms, 10_000):
         out.append(message)
         if isinstance(message, AudioChunk):
             at["next"] = max(at["next"], message.sequence + message.count)
@@ -47,12 +47,12 @@ def test_messages_that_follow_each_other_become_one() -> None:
         [chunk(0), Ping(), chunk(1)],
     ],
 )
-def test_what_is_not_one_piece_stays_apart(messages: list[ClientMessage]) -> None:
+def test_what_is_not_one_piece_stays_apart(messages: list[CallMessage]) -> None:
     assert joined_from(messages) == messages
 
 
 def test_late_messages_stay_apart_so_that_the_new_ones_behind_them_are_heard() -> None:
-    messages: list[ClientMessage] = [chunk(5), chunk(6), chunk(7), chunk(8)]
+    messages: list[CallMessage] = [chunk(5), chunk(6), chunk(7), chunk(8)]
     kept = joined_from(messages, expected=7)
     assert [m.sequence for m in kept if isinstance(m, AudioChunk)] == [5, 6, 7]
 
@@ -65,7 +65,7 @@ def test_a_message_that_is_too_long_is_refused_even_among_others() -> None:
 
 @given(st.lists(st.sampled_from([0, 1, 1, 1, 1, 2, -1]), max_size=40))
 def test_nothing_is_lost_or_reordered(steps: list[int]) -> None:
-    sequence, messages = 0, list[ClientMessage]()
+    sequence, messages = 0, list[CallMessage]()
     for step in steps:
         sequence = max(0, sequence + step)
         messages.append(AudioChunk(sequence=sequence, data=bytes([sequence % 256]) * 160))

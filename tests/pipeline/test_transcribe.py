@@ -4,26 +4,32 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 from asr import AsrRequest, Transcript
 from diarization import Role
-from pipeline.bus import Reader
+from pipeline.calls.events import Ended, TranscriptEvent
+from pipeline.calls.info import CallInfo, CallSpec, Codec
 from pipeline.config import LimitSettings, ProfileSettings
-from pipeline.events import CallSpec, Codec, Ended, TranscriptEvent
+from pipeline.inference.scheduler import AsrScheduler, ServedModel
+from pipeline.logs.memory import MemoryCallLog
 from pipeline.metrics import Metrics
-from pipeline.pool import AsrScheduler, ServedModel
 from pipeline.stages.context import CallContext
-from pipeline.stages.ingest import AudioBlock, Close
-from pipeline.stages.segment import SegmentItem
+from pipeline.stages.crosstalk import NoEcho
+from pipeline.stages.items import AudioBlock, ChannelItem, Close
+from pipeline.stages.speaker_lookup import SpeakerLookup
 from pipeline.stages.transcribe import Transcribe
+from pipeline.stages.transcribe.driver import MOST_WAITING, TranscribeTools
+from pipeline.stages.transcribe.machine import ChannelFacts, UtteranceMachine
 from tests.fakes.engines import FakeEngine
-from vad.segmenter import EndReason, Expect, SpeechBegan, SpeechEnded, SpeechPaused, SpeechResumed
+from vad.endpointer import EndReason, Expect, SpeechBegan, SpeechEnded, SpeechPaused, SpeechResumed
 
-SPEC = CallSpec(call_id="c", codec=Codec.L16, sample_rate=16_000, roles=(Role.CUSTOMER,))
+SPEC = CallSpec(
+    info=CallInfo(call_id="c"), codec=Codec.L16, sample_rate=16_000, roles=(Role.CUSTOMER,), language="yue"
+)
 
 
 class Scripted(FakeEngine):
@@ -33,9 +39,12 @@ class Scripted(FakeEngine):
         super().__init__()
         self.text = text
         self.asked: list[tuple[bool, int]] = []
+        self.languages: list[str | None] = []
 
     def transcribe(self, requests: Sequence[AsrRequest]) -> tuple[Transcript, ...]:
+        self.gate.wait(10)
         self.asked += [(request.final, len(request.pcm)) for request in requests]
+        self.languages += [request.language for request in requests if request.final]
         return tuple(
             Transcript(text=self.text, language="yue", confidence=0.9, no_speech=0.0) for _ in requests
         )
@@ -45,44 +54,60 @@ class Scripted(FakeEngine):
 class Stage:
     engine: Scripted
     context: CallContext
-    inbox: asyncio.Queue[SegmentItem] = field(default_factory=lambda: asyncio.Queue(256))
+    log: MemoryCallLog
+    transcribe: Transcribe | None = None
     held: int = 0
     ended: int = 0
 
-    async def feed(self, *items: SegmentItem) -> None:
+    def take(self, item: ChannelItem) -> None:
+        assert self.transcribe is not None
+        self.transcribe.take(item)
+
+    async def feed(self, *items: ChannelItem) -> None:
         for item in items:
-            await self.inbox.put(item)
+            self.take(item)
         await asyncio.sleep(0.05)
 
     async def transcripts(self) -> list[TranscriptEvent]:
         """Every transcript event that a reader who is behind still gets."""
-        self.context.emit(Ended(audio=0, speech=0, utterances=0, gap=0, reason="client"))
-        found, reader = [], Reader(0)
-        while (delivery := await self.context.log.next(reader)) is not None:
-            if isinstance(delivery.envelope.event, TranscriptEvent):
-                found.append(delivery.envelope.event)
-        return found
+        self.context.output.emit(Ended(audio=0, speech=0, utterances=0, gap=0, reason="client"))
+        entries = await self.log.read(0)
+        return [e.envelope.event for e in entries if isinstance(e.envelope.event, TranscriptEvent)]
 
 
 @asynccontextmanager
 async def stage(text: str) -> AsyncIterator[Stage]:
-    engine = Scripted(text)
+    engine, log = Scripted(text), MemoryCallLog("c")
     scheduler = AsrScheduler(lambda: engine, ServedModel("fake"), Metrics(), max_batch=4, max_finals=16)
-    context = CallContext(SPEC, ProfileSettings(), LimitSettings(), scheduler, Metrics())
-    under_test = Stage(engine, context)
+    context = CallContext.begin(SPEC, ProfileSettings(), LimitSettings(), Metrics(), log)
+    under_test = Stage(engine, context, log)
 
     def expect(what: Expect, _start: int) -> None:
         under_test.held += what is Expect.MORE
         under_test.ended += what is Expect.END
 
+    machine = UtteranceMachine(
+        ChannelFacts(
+            channel=0,
+            controls=context.controls,
+            roles=context.roles,
+            echo=NoEcho(),
+            partials=context.profile.partials,
+            states=False,
+        )
+    )
     worker = asyncio.create_task(scheduler.run(), name="scheduler")
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(
-            Transcribe(context, 0, expect, tasks, lambda _item: None).run(under_test.inbox),
-            name="transcribe",
+        tools = TranscribeTools(
+            scheduler=scheduler,
+            lookup=SpeakerLookup(),
+            expect=expect,
+            tell=lambda _item: None,
+            tasks=tasks,
         )
+        under_test.transcribe = Transcribe(context, 0, machine, tools)
         yield under_test
-        await under_test.inbox.put(Close())
+        under_test.take(Close())
     worker.cancel()
     await asyncio.gather(worker, return_exceptions=True)
 
@@ -91,8 +116,8 @@ def block(seconds: float) -> AudioBlock:
     return AudioBlock(pcm=np.zeros(int(16_000 * seconds), np.float32))
 
 
-def ended(end: int, reason: EndReason = EndReason.SILENCE) -> SpeechEnded:
-    return SpeechEnded(start=0, end=end, speech_end=end - 3000, reason=reason)
+def ended(end: int, reason: EndReason = EndReason.SILENCE, start: int = 0) -> SpeechEnded:
+    return SpeechEnded(start=start, end=end, speech_end=end - 3000, reason=reason)
 
 
 async def test_the_final_computed_ahead_is_the_one_that_is_published() -> None:
@@ -144,7 +169,7 @@ async def test_partials_come_on_their_cadence_and_only_while_speaking() -> None:
     async with stage("我") as run:
         await run.feed(SpeechBegan(start=0))
         for _ in range(40):
-            await run.inbox.put(block(0.064))
+            run.take(block(0.064))
             await asyncio.sleep(0.005)
         spoken = len(run.engine.asked)
         await run.feed(SpeechPaused(start=0, end=40_960), *[block(0.064)] * 10, ended(40_960))
@@ -172,3 +197,41 @@ async def test_forced_ends_are_marked() -> None:
         await run.feed(SpeechBegan(start=0), block(0.5), ended(8000, EndReason.FLUSH))
     (final,) = await run.transcripts()
     assert final.forced
+
+
+async def test_audio_that_waits_is_heard_in_the_language_that_it_was_spoken_in() -> None:
+    """A client changes the language while older speech is still queued behind a slow final."""
+    async with stage("係") as run:
+        run.engine.gate.clear()
+        run.take(block(2.0))
+        for start in (0, 8000, 16_000, 24_000):
+            run.take(SpeechBegan(start=start))
+            run.take(ended(start + 8000, start=start))
+        run.context.controls.language.change(16_000, "en")
+        run.engine.gate.set()
+        await run.feed()
+    assert run.engine.languages == ["yue", "yue", "en", "en"]
+
+
+async def test_a_slow_final_holds_the_channel_back_and_loses_nothing() -> None:
+    async with stage("係") as run:
+        assert run.transcribe is not None
+        run.engine.gate.clear()
+        run.take(block(0.5))
+        run.take(SpeechBegan(start=0))
+        run.take(ended(8000))
+        progress = run.context.progress.channels[0]
+        for _ in range(25):
+            progress.received += 16_000
+            run.take(block(1.0))
+        waiting = asyncio.create_task(run.transcribe.room(), name="room")
+        await asyncio.sleep(0.05)
+        assert not waiting.done(), f"more than {MOST_WAITING} samples wait"
+        assert progress.due == 5000
+        assert progress.lag == 25 * 16_000 - 5000, "what Health tells: since the speech whose final is due"
+        run.engine.gate.set()
+        await asyncio.wait_for(waiting, 5)
+        await run.feed()
+        assert progress.due is None
+        assert progress.transcribed == 8000 + 25 * 16_000
+    assert len(await run.transcripts()) == 1

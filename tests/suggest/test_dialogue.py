@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from suggest.base import Article, Hit
-from suggest.dialogue.board import Board, Reason, State
+from suggest.base import Article, ArticleHit
+from suggest.dialogue.active import ActiveSuggestions, Reason, State
 from suggest.dialogue.conversation import Conversation
 from suggest.dialogue.drafting import Draft, drafted, in_language
 from suggest.dialogue.language import LanguageFollower
@@ -23,7 +23,7 @@ REFUND = Article(
 
 def draft(name: str, text: str = "答案", confidence: float = 0.9) -> Draft:
     article = Article(id=name, question_zh=name, answer_zh=text, answer_en=text + " en")
-    return drafted(Hit(article=article, score=1.0, confidence=confidence), "zh-Hant", {})
+    return drafted(ArticleHit(article=article, score=1.0, confidence=confidence), "zh-Hant", {})
 
 
 @pytest.mark.parametrize(
@@ -93,18 +93,18 @@ def test_what_the_agent_has_said_needs_no_suggestion(said: str, known: bool) -> 
 
 
 def test_a_draft_has_both_wordings_and_its_source() -> None:
-    hit = Hit(article=REFUND, score=1.0, confidence=0.9)
+    hit = ArticleHit(article=REFUND, score=1.0, confidence=0.9)
     english = drafted(hit, "en", {})
     assert (english.language, english.text) == ("en", REFUND.answer_en)
     assert english.wordings == {"zh-Hant": REFUND.answer_zh, "en": REFUND.answer_en}
     assert (english.sources[0].article_id, english.sources[0].title) == ("refund", REFUND.question_en)
     assert in_language(english, "zh-Hant").text == REFUND.answer_zh
     only = Article(id="x", question_zh="问", answer_zh="请致电热线")
-    assert drafted(Hit(article=only, score=1, confidence=1), "en", {}).text == "請致電熱線"
+    assert drafted(ArticleHit(article=only, score=1, confidence=1), "en", {}).text == "請致電熱線"
 
 
 def test_the_board_tells_only_what_changes() -> None:
-    board = Board()
+    board = ActiveSuggestions()
     first = board.show("0-1", [draft("a"), draft("b")])
     assert [(item.id, item.rank, item.revision) for item in first] == [("s1", 1, 1), ("s2", 2, 1)]
     assert board.show("0-1", [draft("a"), draft("b")]) == []
@@ -119,7 +119,7 @@ def test_the_board_tells_only_what_changes() -> None:
 
 
 def test_a_refused_article_never_comes_back() -> None:
-    board = Board()
+    board = ActiveSuggestions()
     board.show("0-1", [draft("a")])
     assert [item.reason for item in board.reject(("", "a"))] == [Reason.REJECTED]
     assert board.show("0-2", [draft("a")]) == []
@@ -127,7 +127,7 @@ def test_a_refused_article_never_comes_back() -> None:
 
 
 def test_a_partial_adds_and_takes_nothing_away() -> None:
-    board = Board()
+    board = ActiveSuggestions()
     board.show("0-1", [draft("a"), draft("b")])
     (added,) = board.add("0-2", draft("c"))
     assert (added.utterance_id, added.rank, len(board)) == ("0-2", 1, 3)
@@ -137,7 +137,7 @@ def test_a_partial_adds_and_takes_nothing_away() -> None:
 
 
 def test_a_late_draft_changes_nothing_that_is_gone() -> None:
-    board = Board()
+    board = ActiveSuggestions()
     board.show("0-1", [draft("a")])
     assert [item.revision for item in board.revise("s1", draft("a", "better"))] == [2]
     board.show("0-2", [draft("b")])

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from suggest.base import Article, Hit
+from suggest.base import Article, ArticleHit
 from suggest.dialogue.drafting import drafted, in_language
 from suggest.llm.guard import UngroundedError, check_sentence, sentences
 from suggest.llm.writer import DraftError, Writer, WriterSettings
@@ -25,7 +25,10 @@ REFUND = Article(
     answer_en="Refunds reach your card within 5 working days.",
 )
 FEE = Article(id="fee", question_zh="手續費是多少？", answer_zh="手續費為$50。")
-HITS = [Hit(article=REFUND, score=2.0, confidence=0.9), Hit(article=FEE, score=1.0, confidence=0.6)]
+HITS = [
+    ArticleHit(article=REFUND, score=2.0, confidence=0.9),
+    ArticleHit(article=FEE, score=1.0, confidence=0.6),
+]
 TURNS = [("customer", "我個電話係91234567，我叫陳大文，幾時退款呀")]
 
 
@@ -233,7 +236,7 @@ async def test_a_customer_cannot_talk_a_figure_into_a_reply(model: Model, writer
 
 async def test_slots_are_filled_before_they_leave(model: Model, writer: Writer) -> None:
     slotted = Article(id="o", question_zh="退款", answer_zh="{order_number|您的訂單}退款需時5個工作天。")
-    hit = Hit(article=slotted, score=1.0, confidence=0.9)
+    hit = ArticleHit(article=slotted, score=1.0, confidence=0.9)
     model.text = "AB1234退款需時5個工作天。[1]"
     draft = await writer.write([hit], [], "zh-Hant", drafted(hit, "zh-Hant", {}), {"order_number": "AB1234"})
     assert draft.text == "AB1234退款需時5個工作天。"

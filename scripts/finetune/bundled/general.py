@@ -20,11 +20,11 @@ from rich.progress import track
 from scripts.finetune.bundled.evaluate import SETS, examples
 from scripts.finetune.bundled.examples import make_example
 from scripts.finetune.bundled.texts import Texts
+from scripts.finetune.common.errors import FinetuneError
+from scripts.finetune.common.folders import building, read_json, write_json
+from scripts.finetune.common.manifest import MANIFEST, Utterance, pcm_sha256, write_manifest
 from scripts.finetune.corpus.call import spoken
 from scripts.finetune.corpus.recordings import write_shard
-from scripts.finetune.frame.errors import FinetuneError
-from scripts.finetune.frame.folders import building, read_json, write_json
-from scripts.finetune.frame.manifest import MANIFEST, Utterance, pcm_sha256, write_manifest
 
 LONGEST_CHARACTERS = 50
 BLOCK = 50

@@ -12,8 +12,8 @@ import typer
 from rich.console import Console
 
 from models import ModelError
-from scripts.finetune.frame.errors import FinetuneError
-from scripts.finetune.frame.folders import no_traceback_when_full
+from scripts.finetune.common.errors import FinetuneError
+from scripts.finetune.common.folders import no_traceback_when_full
 
 app = typer.Typer(
     name="python -m scripts.finetune",

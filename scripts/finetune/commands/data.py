@@ -19,7 +19,7 @@ from scripts.finetune.commands.app import (
     say,
     say_next,
 )
-from scripts.finetune.frame.errors import FinetuneError
+from scripts.finetune.common.errors import FinetuneError
 
 ROLE_NAMES = ("customer", "agent", "unknown")
 
@@ -153,7 +153,7 @@ def split(
 
         python -m scripts.finetune split work/prepared2 --out work/split2 --frozen work/split
     """
-    from scripts.finetune.frame.split_step import (  # noqa: PLC0415
+    from scripts.finetune.common.split_step import (  # noqa: PLC0415
         deal_sets,
         describe,
         make_split,

@@ -19,8 +19,8 @@ from scripts.finetune.commands.app import (
     say,
     say_next,
 )
-from scripts.finetune.frame.errors import FinetuneError
-from scripts.finetune.frame.task import find_task
+from scripts.finetune.common.errors import FinetuneError
+from scripts.finetune.common.task import find_task
 
 DataArgument = Annotated[Path, typer.Argument(help="Folder that 'split' wrote.")]
 
@@ -220,8 +220,8 @@ def promote(
 
         python -m scripts.finetune rollback
     """
-    from scripts.finetune.frame.promotion import promote as run  # noqa: PLC0415
-    from scripts.finetune.frame.promotion import read_report, tell_server  # noqa: PLC0415
+    from scripts.finetune.common.promotion import promote as run  # noqa: PLC0415
+    from scripts.finetune.common.promotion import read_report, tell_server  # noqa: PLC0415
 
     chosen = find_task(task)
     measured = read_report(report, model, chosen.served(models))
@@ -258,8 +258,8 @@ def rollback(
     Examples:
         python -m scripts.finetune rollback --reason 'names of new products are wrong'
     """
-    from scripts.finetune.frame.promotion import rollback as run  # noqa: PLC0415
-    from scripts.finetune.frame.promotion import tell_server  # noqa: PLC0415
+    from scripts.finetune.common.promotion import rollback as run  # noqa: PLC0415
+    from scripts.finetune.common.promotion import tell_server  # noqa: PLC0415
 
     current = run(models, kind=task, reason=reason)
     say(f"served from now on: {current or 'the installed model of the highest rank'}")

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from cantonese.read_out import read_out
 from cantonese.spoken import normalize_spoken, syllables
+from scripts.finetune.common.manifest import SAMPLE_RATE, Utterance, pcm_sha256
 from scripts.finetune.corpus.alignment import Piece, agreement, deal
 from scripts.finetune.corpus.cutting import Span, noise_power, snr_db, speech_spans, within
 from scripts.finetune.corpus.transcripts import BadLine, Line
-from scripts.finetune.frame.manifest import SAMPLE_RATE, Utterance, pcm_sha256
 
 Hear = Callable[[Sequence[NDArray[np.float32]]], list[str]]
 MARGIN = SAMPLE_RATE // 8

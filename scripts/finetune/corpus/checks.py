@@ -12,8 +12,8 @@ from rapidfuzz.distance import Levenshtein
 from cantonese.characters import is_han
 from cantonese.personal import personal_data_kinds
 from cantonese.scoring import scoring_form
+from scripts.finetune.common.manifest import Utterance
 from scripts.finetune.corpus.wording import is_mandarin
-from scripts.finetune.frame.manifest import Utterance
 
 Level = Literal["ok", "warning", "failure"]
 MIN_RECORDINGS = 500

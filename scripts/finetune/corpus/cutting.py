@@ -7,8 +7,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from vad.endpointer import Endpointer, EndpointerSettings, SpeechEnded
 from vad.gated import GatedVad
-from vad.segmenter import Segmenter, SegmenterSettings, SpeechEnded
 
 Span = tuple[int, int]
 _FRAME = 320  # 20 ms at 16 kHz
@@ -19,7 +19,7 @@ def _detector() -> GatedVad:
     return GatedVad()
 
 
-def speech_spans(pcm: NDArray[np.float32], settings: SegmenterSettings | None = None) -> list[Span]:
+def speech_spans(pcm: NDArray[np.float32], settings: EndpointerSettings | None = None) -> list[Span]:
     """Return the utterances in ``pcm`` as the server would cut them.
 
     Args:
@@ -29,7 +29,7 @@ def speech_spans(pcm: NDArray[np.float32], settings: SegmenterSettings | None = 
     Returns:
         first sample and the one behind the last, in order, without overlap.
     """
-    segmenter = Segmenter(settings or SegmenterSettings())
+    segmenter = Endpointer(settings or EndpointerSettings())
     events = [event for p in _detector().stream().accept(pcm) for event in segmenter.accept(p)]
     events += segmenter.flush()
     return [(event.start, min(event.end, len(pcm))) for event in events if isinstance(event, SpeechEnded)]

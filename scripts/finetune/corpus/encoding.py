@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from pathlib import Path
 
-from scripts.finetune.frame.errors import FinetuneError
+from scripts.finetune.common.errors import FinetuneError
 
 _SUSPECTS = ("big5hkscs", "gb18030", "utf-16")
 _MARKED = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))

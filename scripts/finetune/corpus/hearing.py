@@ -16,7 +16,7 @@ from asr.options import WhisperOptions
 from asr.whisper import WhisperEngine
 from cantonese.spoken import normalize_spoken
 from models import ModelError
-from scripts.finetune.frame.errors import FinetuneError
+from scripts.finetune.common.errors import FinetuneError
 
 BATCH = 8
 

@@ -19,14 +19,14 @@ from rich.progress import track
 
 from cantonese.characters import is_simplified
 from models.files import sha256_of
+from scripts.finetune.common.errors import FinetuneError
+from scripts.finetune.common.folders import building, read_json, refuse_existing, write_json, write_rows
+from scripts.finetune.common.manifest import MANIFEST, Utterance, write_manifest
 from scripts.finetune.corpus.call import Call, CallCutter
 from scripts.finetune.corpus.hearing import engine, hear, open_directory
 from scripts.finetune.corpus.matching import match
 from scripts.finetune.corpus.recordings import BadRecording, find_recordings, read_recording, write_shard
 from scripts.finetune.corpus.transcripts import BadLine, Line, read_transcripts
-from scripts.finetune.frame.errors import FinetuneError
-from scripts.finetune.frame.folders import building, read_json, refuse_existing, write_json, write_rows
-from scripts.finetune.frame.manifest import MANIFEST, Utterance, write_manifest
 
 REJECTS, SUMMARY = "rejects.jsonl", "summary.json"
 

@@ -13,8 +13,8 @@ import soxr
 from numpy.typing import NDArray
 
 from models.files import replace_file
+from scripts.finetune.common.manifest import SAMPLE_RATE
 from scripts.finetune.corpus.transcripts import BadLine
-from scripts.finetune.frame.manifest import SAMPLE_RATE
 
 SUFFIXES = (".wav", ".mp3", ".flac", ".ogg", ".opus", ".aif", ".aiff", ".au")
 UNREAD = (".m4a", ".wma", ".amr", ".aac", ".3gp", ".mp4", ".gsm", ".vox")

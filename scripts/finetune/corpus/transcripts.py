@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from scripts.finetune.common.errors import FinetuneError
 from scripts.finetune.corpus.encoding import read_text
-from scripts.finetune.frame.errors import FinetuneError
 
 ROLES = {
     "agent": "agent", "cs": "agent", "operator": "agent", "客服": "agent", "職員": "agent",

@@ -13,11 +13,11 @@ from tokenizers import Tokenizer
 from asr.finding import find_recogniser
 from models import ModelError
 from models.files import replace_file
+from scripts.finetune.common.errors import FinetuneError
+from scripts.finetune.common.folders import building, read_rows, write_json
+from scripts.finetune.common.manifest import Manifest, read_manifest
+from scripts.finetune.common.page import Section, counts, histogram, write_page
 from scripts.finetune.corpus.checks import Data, Finding, hours, run_checks
-from scripts.finetune.frame.errors import FinetuneError
-from scripts.finetune.frame.folders import building, read_rows, write_json
-from scripts.finetune.frame.manifest import Manifest, read_manifest
-from scripts.finetune.frame.page import Section, counts, histogram, write_page
 
 REPORT, REVIEW = "report.json", "review.csv"
 

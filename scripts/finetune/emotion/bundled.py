@@ -20,13 +20,13 @@ import torch
 
 from emotion.directory import WEIGHTS
 from models.files import replace_file
+from scripts.finetune.common.folders import write_json
 from scripts.finetune.emotion.calibration import calibrate
 from scripts.finetune.emotion.examples import CROPS_S, Examples, build, join
 from scripts.finetune.emotion.export import export_directory, export_graph
 from scripts.finetune.emotion.measuring import Measured, measure
 from scripts.finetune.emotion.scores import agitation_figures, by_emotion, class_recall, flagged
 from scripts.finetune.emotion.training import TrainSettings, train
-from scripts.finetune.frame.folders import write_json
 from scripts.finetune.voices.sets import Clip, joined, read_set, share_of
 
 EMOTIONAL = "emodb"

@@ -14,7 +14,7 @@ from rich.progress import track
 from threadpoolctl import threadpool_limits
 
 from emotion.base import SAMPLE_RATE
-from emotion.front import extract
+from emotion.features import extract
 from emotion.functionals import COUNT
 from scripts.finetune.voices.line import Line
 from scripts.finetune.voices.sets import Clip, load

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from emotion.directory import DECLARATION, WEIGHTS
-from emotion.front import MEL_BANDS
+from emotion.features import MEL_BANDS
 from emotion.functionals import COUNT
 from models.files import replace_file
 from scripts.finetune.emotion.network import VoiceNetwork

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from emotion.front import MEL_BANDS
+from emotion.features import MEL_BANDS
 from emotion.functionals import COUNT
 from scripts.finetune.voices.sets import CLASSES
 

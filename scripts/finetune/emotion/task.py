@@ -19,6 +19,9 @@ from emotion.directory import BUNDLED, WEIGHTS, EmotionDirectory, read_emotion_m
 from models import ModelError
 from models.files import sha256_of
 from models.promotion import promoted_directory
+from scripts.finetune.common.errors import FinetuneError
+from scripts.finetune.common.folders import building, read_json, write_json
+from scripts.finetune.common.task import Check, Task
 from scripts.finetune.emotion.calibration import calibrate
 from scripts.finetune.emotion.examples import CROPS_S, Examples, build, join
 from scripts.finetune.emotion.export import export_directory
@@ -26,9 +29,6 @@ from scripts.finetune.emotion.measuring import measure
 from scripts.finetune.emotion.network import VoiceNetwork
 from scripts.finetune.emotion.scores import agitation_figures, by_emotion
 from scripts.finetune.emotion.training import TrainSettings, train
-from scripts.finetune.frame.errors import FinetuneError
-from scripts.finetune.frame.folders import building, read_json, write_json
-from scripts.finetune.frame.task import Check, Task
 from scripts.finetune.voices.sets import Clip, read_sets, share_of
 
 CHECKPOINT = Path(__file__).with_name("checkpoint.safetensors")
@@ -66,7 +66,7 @@ def clips_of(data: Path, wanted: str) -> list[Clip]:
 
 
 class EmotionTask:
-    """See :class:`scripts.finetune.frame.task.Task`."""
+    """See :class:`scripts.finetune.common.task.Task`."""
 
     def train(self, data: Path, init: str, out: Path, options: Mapping[str, Any]) -> dict[str, Any]:
         """Train; ``init`` is bundled, scratch or the folder of a run; ``options``: epochs and seed."""

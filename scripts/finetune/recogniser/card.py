@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from scripts.finetune.frame.page import percent
+from scripts.finetune.common.page import percent
 
 MULTILINGUAL = 51_865
 SMALL = (

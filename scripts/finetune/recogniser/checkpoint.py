@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer, WhisperForConditionalGeneration
 from transformers.utils import logging as transformers_logging
 
-from scripts.finetune.frame.errors import FinetuneError
+from scripts.finetune.common.errors import FinetuneError
 
 BUNDLED = Path(__file__).parents[1] / "bundled" / "checkpoint"
 HEADS = "ctc_heads.safetensors"

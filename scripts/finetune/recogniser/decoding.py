@@ -10,7 +10,7 @@ from rapidfuzz.distance import Levenshtein
 
 from asr.guards import token_cap
 from cantonese.scoring import scoring_form
-from scripts.finetune.frame.manifest import SAMPLE_RATE, Manifest
+from scripts.finetune.common.manifest import SAMPLE_RATE, Manifest
 from scripts.finetune.recogniser.examples import BUCKET, WINDOW, ExampleOptions, Examples
 from scripts.finetune.recogniser.network import Network, encode
 from scripts.finetune.recogniser.tokens import TokenLayout

@@ -9,12 +9,12 @@ from typing import Any
 
 from asr.directory import ModelDirectory
 from models.files import sha256_of
+from scripts.finetune.common.errors import FinetuneError
+from scripts.finetune.common.folders import building, write_json
+from scripts.finetune.common.manifest import Manifest, read_manifest
+from scripts.finetune.common.splitting import check_frozen, read_frozen
+from scripts.finetune.common.statistics import worse_probability
 from scripts.finetune.corpus.hearing import open_directory
-from scripts.finetune.frame.errors import FinetuneError
-from scripts.finetune.frame.folders import building, write_json
-from scripts.finetune.frame.manifest import Manifest, read_manifest
-from scripts.finetune.frame.splitting import check_frozen, read_frozen
-from scripts.finetune.frame.statistics import worse_probability
 from scripts.finetune.recogniser import scores
 from scripts.finetune.recogniser.evaluation_page import write_evaluation
 from scripts.finetune.recogniser.running import PADDED_S, compare_speed, load, write_all

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.finetune.frame.page import Bar, Section, percent, write_page
+from scripts.finetune.common.page import Bar, Section, percent, write_page
 
 
 def _rate(rate: Mapping[str, float]) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from asr.features import LogMel
 from cantonese.spoken import MARKS
-from scripts.finetune.frame.manifest import SAMPLE_RATE, Manifest, Utterance
+from scripts.finetune.common.manifest import SAMPLE_RATE, Manifest, Utterance
 from scripts.finetune.recogniser.line import (
     add_noise,
     band_limit,

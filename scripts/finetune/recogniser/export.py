@@ -18,10 +18,10 @@ from asr.convert import convert
 from asr.directory import read_recogniser
 from cantonese.scoring import scoring_form
 from models.files import replace_file
+from scripts.finetune.common.errors import FinetuneError
+from scripts.finetune.common.folders import SETTINGS, building, read_json, write_json
+from scripts.finetune.common.manifest import Manifest, read_manifest
 from scripts.finetune.corpus.hearing import hear
-from scripts.finetune.frame.errors import FinetuneError
-from scripts.finetune.frame.folders import SETTINGS, building, read_json, write_json
-from scripts.finetune.frame.manifest import Manifest, read_manifest
 from scripts.finetune.recogniser.card import model_card
 from scripts.finetune.recogniser.checkpoint import HEADS, Checkpoint, open_checkpoint
 from scripts.finetune.recogniser.decoding import character_error_rate, transcribe

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from scripts.finetune.frame.page import percent
-from scripts.finetune.frame.task import Check
+from scripts.finetune.common.page import percent
+from scripts.finetune.common.task import Check
 from scripts.finetune.recogniser.scores import OTHERS
 
 WORSE_PROBABILITY = 0.05

@@ -21,8 +21,8 @@ from asr.base import AsrRequest
 from asr.ctc import CONTEXT, CtcHead
 from asr.whisper import WhisperEngine
 from cantonese.spoken import MARKS
-from scripts.finetune.frame.errors import FinetuneError
-from scripts.finetune.frame.manifest import Manifest
+from scripts.finetune.common.errors import FinetuneError
+from scripts.finetune.common.manifest import Manifest
 from scripts.finetune.recogniser.checkpoint import HEADS
 from scripts.finetune.recogniser.decoding import character_error_rate
 

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 from transformers import WhisperForConditionalGeneration
 
-from scripts.finetune.frame.errors import FinetuneError
+from scripts.finetune.common.errors import FinetuneError
 
 LABEL_SMOOTHING = 0.05
 LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")

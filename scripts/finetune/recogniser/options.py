@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.finetune.frame.errors import FinetuneError
-from scripts.finetune.frame.manifest import Manifest, move_manifest, read_manifest
-from scripts.finetune.frame.splitting import FROZEN, read_frozen, refuse_frozen
+from scripts.finetune.common.errors import FinetuneError
+from scripts.finetune.common.manifest import Manifest, move_manifest, read_manifest
+from scripts.finetune.common.splitting import FROZEN, read_frozen, refuse_frozen
 from scripts.finetune.recogniser.examples import Job, plan_epoch
 
 SMALL_MODEL = 384

@@ -17,8 +17,8 @@ from asr.guards import GuardSettings
 from asr.options import BEAM_SIZE, WhisperOptions
 from asr.whisper import WhisperEngine
 from models import ModelError
-from scripts.finetune.frame.errors import FinetuneError
-from scripts.finetune.frame.manifest import Manifest
+from scripts.finetune.common.errors import FinetuneError
+from scripts.finetune.common.manifest import Manifest
 
 BATCH = 8
 PADDED_S = 30.0

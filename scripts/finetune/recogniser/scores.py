@@ -11,8 +11,8 @@ from rapidfuzz.distance import Levenshtein
 from cantonese.characters import fold_variants, is_han
 from cantonese.reading import reading_form
 from cantonese.scoring import scoring_form
-from scripts.finetune.frame.manifest import Utterance
-from scripts.finetune.frame.statistics import Rate, error_rate
+from scripts.finetune.common.manifest import Utterance
+from scripts.finetune.common.statistics import Rate, error_rate
 
 _MIXED = re.compile(r"[a-z]+(?:['-][a-z]+)*|\d|[^\W\d_a-z]")
 _DIGITS = re.compile(r"\d{3,}")

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from scripts.finetune.common.task import Check, Task
 from scripts.finetune.corpus.hearing import open_directory
-from scripts.finetune.frame.task import Check, Task
 from scripts.finetune.recogniser import gates
 from scripts.finetune.recogniser.checkpoint import locate
 from scripts.finetune.recogniser.evaluation import EvaluateOptions, evaluate, plan
@@ -18,7 +18,7 @@ from scripts.finetune.recogniser.training import Trainer
 
 
 class RecogniserTask:
-    """See :class:`scripts.finetune.frame.task.Task`."""
+    """See :class:`scripts.finetune.common.task.Task`."""
 
     def train(self, data: Path, init: str, out: Path, options: Mapping[str, Any]) -> dict[str, Any]:
         """Fine-tune ``init``; ``options`` are those of :class:`.training.TrainOptions`."""

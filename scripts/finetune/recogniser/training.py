@@ -15,8 +15,8 @@ from accelerate import Accelerator
 from safetensors.torch import save as serialise
 
 from models.files import replace_file
-from scripts.finetune.frame.errors import FinetuneError
-from scripts.finetune.frame.folders import alone, no_traceback_when_full, same_settings, write_json
+from scripts.finetune.common.errors import FinetuneError
+from scripts.finetune.common.folders import alone, no_traceback_when_full, same_settings, write_json
 from scripts.finetune.recogniser.checkpoint import Checkpoint, open_checkpoint
 from scripts.finetune.recogniser.decoding import character_error_rate, transcribe
 from scripts.finetune.recogniser.examples import ExampleOptions, Examples

@@ -17,7 +17,7 @@ from torch import nn
 from transformers import WhisperForConditionalGeneration
 
 from cantonese.characters import is_han
-from scripts.finetune.frame.errors import FinetuneError
+from scripts.finetune.common.errors import FinetuneError
 
 
 @dataclass(frozen=True, slots=True, eq=False)

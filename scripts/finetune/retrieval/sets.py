@@ -17,7 +17,7 @@ from suggest.retrieval.features import FEATURES, Query, features, left_out
 from suggest.retrieval.index import ArticleIndex
 from suggest.retrieval.searcher import CANDIDATES
 from suggest.text.analysis import analyse
-from suggest.text.lexicon import Lexicon
+from suggest.text.lexicon import SearchLexicon
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ def read_set(file: Path) -> tuple[list[Article], list[Labelled]]:
 def examples(
     articles: Iterable[Article],
     queries: Iterable[Labelled],
-    lexicon: Lexicon,
+    lexicon: SearchLexicon,
     without: frozenset[str] = frozenset(),
 ) -> list[Example]:
     """Return the features of all candidates of all queries."""

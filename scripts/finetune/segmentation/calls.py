@@ -16,7 +16,7 @@ import soxr
 from diarization import DiarizationError
 from diarization.base import SAMPLE_RATE
 from diarization.turns import read_rttm
-from scripts.finetune.frame.errors import FinetuneError
+from scripts.finetune.common.errors import FinetuneError
 from scripts.finetune.segmentation.training import Call
 from scripts.finetune.voices.mixtures import Turn, spoken
 from scripts.finetune.voices.sets import share_of

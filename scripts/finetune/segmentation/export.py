@@ -12,7 +12,7 @@ from pyannote.audio.core.model import Model
 from diarization.base import SAMPLE_RATE
 from diarization.directory import SEGMENTATION_FILE, WEIGHTS
 from models.files import replace_file
-from scripts.finetune.frame.onnx16 import halved
+from scripts.finetune.common.onnx16 import halved
 from scripts.finetune.segmentation.training import CHUNK_S, MOST_AT_ONCE, MOST_SPEAKERS
 
 

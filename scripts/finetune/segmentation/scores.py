@@ -16,10 +16,10 @@ from diarization.directory import BUNDLED_SPEAKER
 from diarization.local import LocalSpeaker
 from diarization.onnx import OnnxEmbedder, OnnxSegmentation
 from diarization.tracker import SpeakerTracker, TrackerSettings, tracker_settings
-from diarization.turns import joined
+from diarization.turns import merge_turns
 from scripts.finetune.segmentation.training import Call, annotation
+from vad.endpointer import Endpointer, EndpointerSettings, SpeechEnded
 from vad.gated import GatedVad
-from vad.segmenter import Segmenter, SegmenterSettings, SpeechEnded
 
 COLLAR_S = 0.5
 """Of pyannote.metrics: the whole width around a boundary, 250 ms to each side."""
@@ -74,13 +74,13 @@ class Listener:
         for key, (end, windows) in heard.windows.items():
             tracker.add(key, windows, end)
             told |= tracker.settle()
-        return joined(turn for turns in told.values() for turn in turns)
+        return merge_turns(turn for turns in told.values() for turn in turns)
 
     def _tracker(self, settings: TrackerSettings) -> SpeakerTracker:
         return SpeakerTracker(self._segmenter, self._embedder, settings)
 
     def _utterances(self, pcm: np.ndarray) -> Iterator[SpeechEnded]:
-        stream, segmenter = self._vad.stream(), Segmenter(SegmenterSettings())
+        stream, segmenter = self._vad.stream(), Endpointer(EndpointerSettings())
         for start in range(0, len(pcm), BLOCK):
             events = [
                 event

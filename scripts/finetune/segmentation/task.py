@@ -21,9 +21,9 @@ from diarization.directory import BUNDLED_SEGMENTATION, WEIGHTS, read_segmentati
 from models import ModelError
 from models.files import sha256_of
 from models.promotion import promoted_directory
-from scripts.finetune.frame.errors import FinetuneError
-from scripts.finetune.frame.folders import building, read_json, write_json
-from scripts.finetune.frame.task import Check, Task
+from scripts.finetune.common.errors import FinetuneError
+from scripts.finetune.common.folders import building, read_json, write_json
+from scripts.finetune.common.task import Check, Task
 from scripts.finetune.segmentation.calls import find_calls, part, read_calls
 from scripts.finetune.segmentation.export import export_directory
 from scripts.finetune.segmentation.scores import Listener, best_factors, error_rate
@@ -37,7 +37,7 @@ WORSE_DER, WORSE_CONFUSION = 0.005, 0.01
 
 
 class SegmentationTask:
-    """See :class:`scripts.finetune.frame.task.Task`."""
+    """See :class:`scripts.finetune.common.task.Task`."""
 
     def train(self, data: Path, init: str, out: Path, options: Mapping[str, Any]) -> dict[str, Any]:
         """Train; ``init`` is bundled, scratch (a PyanNet) or a run's folder; ``options``: epochs, seed."""

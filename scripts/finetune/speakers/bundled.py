@@ -22,7 +22,7 @@ import torch
 from diarization.base import Spread
 from diarization.directory import BUNDLED_SPEAKER, WEIGHTS
 from diarization.onnx import OnnxEmbedder
-from scripts.finetune.frame.folders import write_json
+from scripts.finetune.common.folders import write_json
 from scripts.finetune.speakers.examples import Piece, build, clips_of
 from scripts.finetune.speakers.export import export_directory
 from scripts.finetune.speakers.network import FRONT, SpeakerNetwork

@@ -12,7 +12,7 @@ import torch
 from diarization.base import Spread
 from diarization.directory import SPEAKER_FILE, WEIGHTS
 from models.files import replace_file
-from scripts.finetune.frame.onnx16 import halved
+from scripts.finetune.common.onnx16 import halved
 from scripts.finetune.speakers.network import FRONT, SpeakerNetwork
 
 

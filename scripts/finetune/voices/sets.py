@@ -18,7 +18,7 @@ import soxr
 from numpy.typing import NDArray
 
 from emotion.base import SAMPLE_RATE
-from scripts.finetune.frame.errors import FinetuneError
+from scripts.finetune.common.errors import FinetuneError
 
 Pcm = NDArray[np.float32]
 

@@ -178,6 +178,7 @@ class StartCall(google.protobuf.message.Message):
     TENANT_FIELD_NUMBER: builtins.int
     QUEUE_FIELD_NUMBER: builtins.int
     AGENT_ID_FIELD_NUMBER: builtins.int
+    TEAM_FIELD_NUMBER: builtins.int
     EARLIER_CALLS_FIELD_NUMBER: builtins.int
     call_id: builtins.str
     """unique among live calls; 1 to 128 letters, digits, and the marks - _ . : @"""
@@ -195,6 +196,8 @@ class StartCall(google.protobuf.message.Message):
     """the hotline or queue that the call came in on"""
     agent_id: builtins.str
     """who answers, if known"""
+    team: builtins.str
+    """the agent's team, if known"""
     earlier_calls: builtins.int
     """calls of this customer about the same matter in the last days, if known"""
     @property
@@ -223,10 +226,11 @@ class StartCall(google.protobuf.message.Message):
         tenant: builtins.str | None = ...,
         queue: builtins.str | None = ...,
         agent_id: builtins.str | None = ...,
+        team: builtins.str | None = ...,
         earlier_calls: builtins.int | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_earlier_calls", b"_earlier_calls", "_language_hint", b"_language_hint", "_profile", b"_profile", "_queue", b"_queue", "_resume", b"_resume", "_tenant", b"_tenant", "agent_id", b"agent_id", "earlier_calls", b"earlier_calls", "language_hint", b"language_hint", "profile", b"profile", "queue", b"queue", "resume", b"resume", "tenant", b"tenant"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_earlier_calls", b"_earlier_calls", "_language_hint", b"_language_hint", "_profile", b"_profile", "_queue", b"_queue", "_resume", b"_resume", "_tenant", b"_tenant", "agent_id", b"agent_id", "call_id", b"call_id", "channels", b"channels", "codec", b"codec", "earlier_calls", b"earlier_calls", "hotwords", b"hotwords", "language_hint", b"language_hint", "profile", b"profile", "queue", b"queue", "resume", b"resume", "sample_rate_hz", b"sample_rate_hz", "tenant", b"tenant"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_earlier_calls", b"_earlier_calls", "_language_hint", b"_language_hint", "_profile", b"_profile", "_queue", b"_queue", "_resume", b"_resume", "_team", b"_team", "_tenant", b"_tenant", "agent_id", b"agent_id", "earlier_calls", b"earlier_calls", "language_hint", b"language_hint", "profile", b"profile", "queue", b"queue", "resume", b"resume", "team", b"team", "tenant", b"tenant"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_earlier_calls", b"_earlier_calls", "_language_hint", b"_language_hint", "_profile", b"_profile", "_queue", b"_queue", "_resume", b"_resume", "_team", b"_team", "_tenant", b"_tenant", "agent_id", b"agent_id", "call_id", b"call_id", "channels", b"channels", "codec", b"codec", "earlier_calls", b"earlier_calls", "hotwords", b"hotwords", "language_hint", b"language_hint", "profile", b"profile", "queue", b"queue", "resume", b"resume", "sample_rate_hz", b"sample_rate_hz", "team", b"team", "tenant", b"tenant"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_agent_id", b"_agent_id"]) -> typing.Literal["agent_id"] | None: ...
     @typing.overload
@@ -239,6 +243,8 @@ class StartCall(google.protobuf.message.Message):
     def WhichOneof(self, oneof_group: typing.Literal["_queue", b"_queue"]) -> typing.Literal["queue"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_resume", b"_resume"]) -> typing.Literal["resume"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_team", b"_team"]) -> typing.Literal["team"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_tenant", b"_tenant"]) -> typing.Literal["tenant"] | None: ...
 
@@ -264,7 +270,7 @@ class Audio(google.protobuf.message.Message):
     channel: builtins.int
     """index of the only channel in data; absent means all, interleaved"""
     joined: builtins.int
-    """messages that a front end put together in this one; ignored from all others"""
+    """messages that a gateway put together in this one; ignored from all others"""
     def __init__(
         self,
         *,

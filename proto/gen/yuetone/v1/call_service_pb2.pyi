@@ -111,7 +111,7 @@ class Started(google.protobuf.message.Message):
     LIMITS_FIELD_NUMBER: builtins.int
     RESUMED_FIELD_NUMBER: builtins.int
     session_id: builtins.str
-    """for ResumePoint"""
+    """for ResumePoint; empty for those who only watch"""
     language: builtins.str
     """in use"""
     profile: builtins.str
@@ -219,7 +219,7 @@ class Health(google.protobuf.message.Message):
     DROPPED_PARTIALS_FIELD_NUMBER: builtins.int
     OVERLOADED_FIELD_NUMBER: builtins.int
     lag_ms: builtins.int
-    """ms of received speech whose final is still due, at the oldest"""
+    """ms of audio that came since the oldest speech whose final is still due; 0 when none is"""
     load: builtins.float
     """share of the recogniser's time in use, 0 to 1"""
     dropped_partials: builtins.int

@@ -63,6 +63,7 @@ class WatchAlertsResponse(google.protobuf.message.Message):
     TENANT_FIELD_NUMBER: builtins.int
     QUEUE_FIELD_NUMBER: builtins.int
     AGENT_ID_FIELD_NUMBER: builtins.int
+    TEAM_FIELD_NUMBER: builtins.int
     call_id: builtins.str
     """of the call"""
     cursor: builtins.str
@@ -75,9 +76,11 @@ class WatchAlertsResponse(google.protobuf.message.Message):
     """from StartCall"""
     agent_id: builtins.str
     """from StartCall"""
+    team: builtins.str
+    """from StartCall"""
     @property
     def alert(self) -> yuetone.v1.assist_pb2.Alert:
-        """as in the call's own stream"""
+        """as in the call's own stream; absent in a heartbeat"""
 
     def __init__(
         self,
@@ -89,13 +92,16 @@ class WatchAlertsResponse(google.protobuf.message.Message):
         tenant: builtins.str | None = ...,
         queue: builtins.str | None = ...,
         agent_id: builtins.str | None = ...,
+        team: builtins.str | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_queue", b"_queue", "_tenant", b"_tenant", "agent_id", b"agent_id", "alert", b"alert", "queue", b"queue", "tenant", b"tenant"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_queue", b"_queue", "_tenant", b"_tenant", "agent_id", b"agent_id", "alert", b"alert", "at_unix_ms", b"at_unix_ms", "call_id", b"call_id", "cursor", b"cursor", "queue", b"queue", "tenant", b"tenant"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_queue", b"_queue", "_team", b"_team", "_tenant", b"_tenant", "agent_id", b"agent_id", "alert", b"alert", "queue", b"queue", "team", b"team", "tenant", b"tenant"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_queue", b"_queue", "_team", b"_team", "_tenant", b"_tenant", "agent_id", b"agent_id", "alert", b"alert", "at_unix_ms", b"at_unix_ms", "call_id", b"call_id", "cursor", b"cursor", "queue", b"queue", "team", b"team", "tenant", b"tenant"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_agent_id", b"_agent_id"]) -> typing.Literal["agent_id"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_queue", b"_queue"]) -> typing.Literal["queue"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_team", b"_team"]) -> typing.Literal["team"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_tenant", b"_tenant"]) -> typing.Literal["tenant"] | None: ...
 

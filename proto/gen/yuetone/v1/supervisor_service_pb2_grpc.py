@@ -52,7 +52,8 @@ class SupervisorServiceServicer(object):
     """
 
     def WatchAlerts(self, request, context):
-        """Alerts of all calls that the caller may see, from a cursor on, each at least once.
+        """Alerts of all calls that the caller may see, from a cursor on, each at least once. Where nothing happens, a
+        heartbeat comes every few seconds: a message with a cursor and without an alert.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

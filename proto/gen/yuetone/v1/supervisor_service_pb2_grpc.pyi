@@ -25,7 +25,9 @@ class SupervisorServiceStub:
         yuetone.v1.supervisor_service_pb2.WatchAlertsRequest,
         yuetone.v1.supervisor_service_pb2.WatchAlertsResponse,
     ]
-    """Alerts of all calls that the caller may see, from a cursor on, each at least once."""
+    """Alerts of all calls that the caller may see, from a cursor on, each at least once. Where nothing happens, a
+    heartbeat comes every few seconds: a message with a cursor and without an alert.
+    """
 
     AckAlert: grpc.UnaryUnaryMultiCallable[
         yuetone.v1.supervisor_service_pb2.AckAlertRequest,
@@ -40,7 +42,9 @@ class SupervisorServiceAsyncStub:
         yuetone.v1.supervisor_service_pb2.WatchAlertsRequest,
         yuetone.v1.supervisor_service_pb2.WatchAlertsResponse,
     ]
-    """Alerts of all calls that the caller may see, from a cursor on, each at least once."""
+    """Alerts of all calls that the caller may see, from a cursor on, each at least once. Where nothing happens, a
+    heartbeat comes every few seconds: a message with a cursor and without an alert.
+    """
 
     AckAlert: grpc.aio.UnaryUnaryMultiCallable[
         yuetone.v1.supervisor_service_pb2.AckAlertRequest,
@@ -57,7 +61,9 @@ class SupervisorServiceServicer(metaclass=abc.ABCMeta):
         request: yuetone.v1.supervisor_service_pb2.WatchAlertsRequest,
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[yuetone.v1.supervisor_service_pb2.WatchAlertsResponse], collections.abc.AsyncIterator[yuetone.v1.supervisor_service_pb2.WatchAlertsResponse]]:
-        """Alerts of all calls that the caller may see, from a cursor on, each at least once."""
+        """Alerts of all calls that the caller may see, from a cursor on, each at least once. Where nothing happens, a
+        heartbeat comes every few seconds: a message with a cursor and without an alert.
+        """
 
     @abc.abstractmethod
     def AckAlert(

@@ -1,0 +1,268 @@
+"""The composition root: builds a server from its settings, runs it and reloads it. No wire here."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+from threadpoolctl import threadpool_limits
+
+from asr import AsrEngine
+from models import ModelError
+from pipeline.alerts.profile_rules import read_rules
+from pipeline.alerts.service import AlertService, NoAlerts
+from pipeline.alerts.store import MEMORY, AlertStore
+from pipeline.alerts.webhook import WebhookSender, route_of
+from pipeline.call import Call, CallServices
+from pipeline.calls.info import SAMPLE_RATE, CallSpec
+from pipeline.calls.log import CallLog
+from pipeline.config import Settings
+from pipeline.engines import (
+    asr_factory,
+    build_emotion,
+    build_knowledge,
+    build_phrases,
+    build_vad,
+    build_voices,
+    find_model,
+)
+from pipeline.errors import AtCapacity, InvalidRequest, SettingsError
+from pipeline.inference.detector import VadBatcher
+from pipeline.inference.scheduler import AsrScheduler, ServedModel
+from pipeline.inference.second_look import NoSecondLook, SecondLook, SecondLookWorker
+from pipeline.inference.ticker import BatchTicker
+from pipeline.logs.directory import MemoryCallDirectory
+from pipeline.metrics import Metrics
+from pipeline.reloading import Reloadable, Reloaded
+
+_log = structlog.get_logger(__name__)
+
+
+class App:
+    """A server without its wire.
+
+    Args:
+        settings: of the server.
+        factory: makes the recogniser; None takes the one that the settings name.
+
+    Attributes:
+        settings: of the server.
+        metrics: what it counts.
+        services: what calls share.
+        alerts: keeps alerts; None where they are turned off.
+
+    Raises:
+        SettingsError: a model, a file or a store cannot be used; the message names the fix.
+    """
+
+    def __init__(self, settings: Settings, factory: Callable[[], AsrEngine] | None = None) -> None:
+        threadpool_limits(1, user_api="blas")  # numpy's products here are tiny; idle BLAS threads spin
+        self.settings = settings
+        self.metrics = Metrics()
+        directory = find_model(settings)
+        self.services = self._services(
+            AsrScheduler(
+                factory or asr_factory(settings, directory),
+                ServedModel(directory.name, directory.languages),
+                self.metrics,
+                max_batch=settings.asr.max_batch,
+                max_finals=settings.asr.max_pending_finals,
+                batch_wait_s=settings.asr.batch_wait_ms / 1000,
+            )
+        )
+
+    def _services(self, scheduler: AsrScheduler) -> CallServices:
+        settings, metrics = self.settings, self.metrics
+        phrases = Reloaded("phrases", functools.partial(build_phrases, settings))
+        rules = Reloaded("rules", functools.partial(read_rules, settings.profiles))
+        self.alerts = _alerts(settings, metrics)
+        return CallServices(
+            scheduler=scheduler,
+            detector=VadBatcher(build_vad(settings), metrics),
+            ticker=BatchTicker(),
+            metrics=metrics,
+            emotion=Reloaded(
+                "emotion model",
+                functools.partial(build_emotion, settings),
+                lambda engine: engine.name if engine else "none",
+            ),
+            emotion_thread=ThreadPoolExecutor(1, thread_name_prefix="emotion"),
+            voices=Reloaded(
+                "speaker models",
+                functools.partial(build_voices, settings),
+                lambda voices: voices.embedder.name if voices else "none",
+            ),
+            voice_thread=ThreadPoolExecutor(1, thread_name_prefix="voices"),
+            second_look=_second_look(settings),
+            alerts=self.alerts or NoAlerts(),
+            knowledge=build_knowledge(settings, metrics),
+            rules=rules,
+            phrases=phrases,
+        )
+
+    # ---------------------------------------------------------------- calls
+
+    def start(self, spec: CallSpec, log: CallLog) -> Call:
+        """Return a call that begins now.
+
+        Raises:
+            InvalidRequest: unknown profile.
+        """
+        profile = self.settings.profiles.get(spec.info.profile)
+        if profile is None:
+            known = ", ".join(self.settings.profiles)
+            raise InvalidRequest(f"no profile of that name; there are: {known}")
+        return Call(spec, log, profile, self.settings.limits, self.services)
+
+    def admit(self, calls: int) -> None:
+        """Check that one more call than ``calls`` may come.
+
+        Raises:
+            AtCapacity: there are too many, or finals would come too late.
+        """
+        limits = self.settings.limits
+        if calls >= limits.max_calls:
+            raise AtCapacity(f"all {limits.max_calls} calls are taken (limits.max_calls)")
+        limit = limits.max_final_wait_ms / 1000
+        if not limit or not calls:
+            return
+        predicted = self.services.scheduler.predicted_wait_s(calls, self.services.ticker.lag_s)
+        if predicted > limit:
+            raise AtCapacity(
+                f"with one more call than {calls}, finals would wait {predicted * 1000:.0f} ms, "
+                f"more than {limit * 1000:.0f} (limits.max_final_wait_ms); try another server"
+            )
+
+    # ---------------------------------------------------------------- life
+
+    @asynccontextmanager
+    async def running(self, reloading: asyncio.Event) -> AsyncIterator[MemoryCallDirectory]:
+        """Run everything in the background; yield the directory of calls.
+
+        Args:
+            reloading: set whenever models, rules, phrases and tables shall be read again.
+
+        Raises:
+            BaseExceptionGroup: of what failed in the background.
+        """
+        services, knowledge = self.services, self.services.knowledge
+        async with asyncio.TaskGroup() as tasks:
+            calls = MemoryCallDirectory(self.start, self.admit, self.settings.limits.resume_window_s, tasks)
+            self._count(calls)
+            works: dict[str, Coroutine[Any, Any, None]] = {
+                "asr scheduler": services.scheduler.run(),
+                "voice detector": services.detector.run(),
+                "reloader": self._reload_when(reloading),
+            }
+            if self.alerts is not None:
+                works["alerts"] = self.alerts.run(calls)
+                for webhook in self.settings.alerts.webhooks:
+                    sender = WebhookSender(webhook, self.alerts, self.metrics)
+                    works[f"webhook {webhook.name}"] = sender.run()
+            workers = [tasks.create_task(work, name=name) for name, work in works.items()]
+            if knowledge is not None:
+                await knowledge.start()
+                workers.append(tasks.create_task(knowledge.run(), name="knowledge base"))
+            yield calls
+            if self.alerts is not None and not await self.alerts.flush():
+                _log.error("alerts could not be stored before the end")
+            calls.stop_second_looks()
+            for worker in workers:
+                worker.cancel()
+
+    def _count(self, calls: MemoryCallDirectory) -> None:
+        """Let the metrics ask the directory, from their own thread."""
+        metrics = self.metrics
+        metrics.calls_live.set_function(lambda: float(len(calls)))
+        metrics.lag.set_function(lambda: max((call.lag for call in calls.calls), default=0) / SAMPLE_RATE)
+        waiting = metrics.queue.labels("mailboxes")
+        waiting.set_function(lambda: float(sum(call.backlog for call in calls.calls)))
+
+    async def close(self) -> None:
+        """Close what all calls shared."""
+        for thread in (self.services.emotion_thread, self.services.voice_thread):
+            thread.shutdown(wait=False, cancel_futures=True)
+        await self.services.second_look.close()
+        if self.alerts is not None:
+            self.alerts.close()
+        if self.services.knowledge is not None:
+            await self.services.knowledge.close()
+
+    # ---------------------------------------------------------------- reloading
+
+    @property
+    def reloadables(self) -> tuple[Reloadable, ...]:
+        """Everything that can be read again while calls go on."""
+        services = self.services
+        recogniser = RecogniserReload(self.settings, services.scheduler)
+        tables = () if services.knowledge is None else (services.knowledge,)
+        return (recogniser, services.emotion, services.voices, services.rules, services.phrases, *tables)
+
+    async def _reload_when(self, asked: asyncio.Event) -> None:
+        """Read everything again, whenever asked; what cannot be loaded changes nothing."""
+        while True:
+            await asked.wait()
+            asked.clear()
+            for part in self.reloadables:
+                await self._reload(part)
+
+    async def _reload(self, part: Reloadable) -> None:
+        try:
+            now = await part.reload()
+        except (SettingsError, ModelError) as error:
+            self.metrics.failures.labels("reload").inc()
+            _log.error(f"reload failed, the old {part.name} stays", reason=str(error))
+        except Exception as error:  # noqa: BLE001 (whatever a file holds, live calls go on)
+            self.metrics.failures.labels("reload").inc()
+            _log.error(f"reload failed, the old {part.name} stays", reason=type(error).__name__)
+        else:
+            _log.info(f"{part.name} reloaded", **({"now": now} if now else {}))
+
+
+class RecogniserReload:
+    """The recogniser as something that can be exchanged behind live calls.
+
+    Args:
+        settings: name the model.
+        scheduler: serves it.
+    """
+
+    name = "model"
+
+    def __init__(self, settings: Settings, scheduler: AsrScheduler) -> None:
+        self._settings = settings
+        self._scheduler = scheduler
+
+    async def reload(self) -> str:
+        """Look for the model again and load it; see :class:`pipeline.reloading.Reloadable`."""
+        directory = find_model(self._settings)
+        model = ServedModel(directory.name, directory.languages)
+        await self._scheduler.reload(asr_factory(self._settings, directory), model)
+        return directory.name
+
+
+def _second_look(settings: Settings) -> SecondLook:
+    wanted = settings.diarization.second_look
+    return SecondLookWorker(wanted) if wanted.enabled else NoSecondLook()
+
+
+def _alerts(settings: Settings, metrics: Metrics) -> AlertService | None:
+    """Return what keeps alerts; None where they are turned off.
+
+    Raises:
+        SettingsError: the store cannot be opened.
+    """
+    alerts = settings.alerts
+    if not alerts.enabled:
+        return None
+    store = AlertStore(alerts.store or MEMORY, alerts.max_pending)
+    given_up = store.drop_unknown([webhook.name for webhook in alerts.webhooks])
+    if given_up:
+        _log.warning("deliveries of webhooks that are gone were given up", count=given_up)
+    routes = tuple(route_of(webhook) for webhook in alerts.webhooks)
+    return AlertService(store, routes, metrics, keep_s=alerts.keep_days * 86_400)

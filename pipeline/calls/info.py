@@ -1,0 +1,96 @@
+"""Whose call it is, and how its audio is coded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from diarization import Role
+
+SAMPLE_RATE = 16_000
+"""Samples a second inside the product; positions of a call count them from its first sample."""
+
+
+class Codec(StrEnum):
+    """How audio bytes are coded."""
+
+    MULAW = "mulaw"
+    ALAW = "alaw"
+    L16 = "l16"
+
+
+class PauseReason(StrEnum):
+    """Why audio is held back."""
+
+    UNSPECIFIED = "unspecified"
+    HOLD = "hold"
+    PCI = "pci"
+    IVR = "ivr"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallInfo:
+    """Whose call it is; known from its first moment to its record.
+
+    Attributes:
+        call_id: unique among live calls.
+        tenant: the company that it belongs to; None where one server serves one company.
+        queue: the hotline that it came in on.
+        team: the team of the agent.
+        agent_id: who answers.
+        profile: name of the settings profile.
+        started_at: wall-clock time of its start on the server, s since 1970 UTC; for people and records only.
+        sender: who sends its audio, as the connection says; never from a message.
+    """
+
+    call_id: str
+    tenant: str | None = None
+    queue: str | None = None
+    team: str | None = None
+    agent_id: str | None = None
+    profile: str = "default"
+    started_at: float = 0.0
+    sender: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumePoint:
+    """Where a broken call goes on.
+
+    Attributes:
+        session_id: the secret from Started.
+        last_server_seq: number of the last event that the client has.
+    """
+
+    session_id: str
+    last_server_seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallSpec:
+    """A validated StartCall.
+
+    Attributes:
+        info: whose call it is.
+        codec: of all audio.
+        sample_rate: samples a second and channel, as sent.
+        roles: one for each channel, by index.
+        language: BCP 47 hint, or None.
+        hotwords: likely words.
+        resume: present when an earlier stream broke.
+        earlier_calls: of this customer about the same matter, 0 if not known.
+    """
+
+    info: CallInfo
+    codec: Codec
+    sample_rate: int
+    roles: tuple[Role, ...]
+    language: str | None = None
+    hotwords: tuple[str, ...] = ()
+    resume: ResumePoint | None = None
+    earlier_calls: int = 0
+
+    @property
+    def call_id(self) -> str:
+        """Id of the call."""
+        return self.info.call_id

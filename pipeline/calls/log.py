@@ -1,0 +1,84 @@
+"""The events of one call, for everyone who reads them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipeline.calls.events import CallEvent, EmotionEvent, Envelope, HealthReport, TranscriptEvent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogEntry:
+    """One event for one reader.
+
+    Attributes:
+        envelope: the event, numbered.
+        missed: events before it that are gone, because the reader came too late for them.
+    """
+
+    envelope: Envelope
+    missed: int = 0
+
+
+class CallLog(Protocol):
+    """A bounded log of numbered events; each reader has its own cursor: the number of the last event it has.
+
+    A reader that is behind skips what was replaced meanwhile (see :func:`replaces`) and is told how much of
+    the rest is gone. Nothing else is ever skipped.
+    """
+
+    @property
+    def first_seq(self) -> int:
+        """Number of the oldest event still kept; last_seq + 1 when empty."""
+        ...
+
+    @property
+    def last_seq(self) -> int:
+        """Number of the newest event; 0 when empty."""
+        ...
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more will come."""
+        ...
+
+    def append(self, event: CallEvent, acked: int) -> None:
+        """Append an event; never waits. Ended closes the log, unless it is held open.
+
+        Args:
+            event: what happened.
+            acked: samples of audio taken so far, on the channel that is furthest behind.
+        """
+        ...
+
+    async def read(self, after: int, limit: int = 256) -> tuple[LogEntry, ...]:
+        """Return at most ``limit`` events behind number ``after``, oldest first, without waiting for more."""
+        ...
+
+    def follow(self, after: int) -> AsyncGenerator[LogEntry, None]:
+        """Yield the events behind number ``after``, then each further one; ends when the log is closed."""
+        ...
+
+    def hold_open(self) -> None:
+        """Let more events come behind Ended, until :meth:`close`."""
+        ...
+
+    def close(self) -> None:
+        """Let nothing more come."""
+        ...
+
+
+def replaceable(event: CallEvent) -> str | None:
+    """Return the name of what a newer event of the same name makes void; None for what stands for ever."""
+    if isinstance(event, TranscriptEvent) and not event.final:
+        return event.utterance_id
+    if isinstance(event, EmotionEvent) and event.quality == 0:
+        return f"agitation {event.channel}"  # a point of the curve; the next one says it all
+    return "health" if isinstance(event, HealthReport) else None
+
+
+def replaces(event: CallEvent) -> str | None:
+    """Return the name of what this event makes void; None if nothing."""
+    return event.utterance_id if isinstance(event, TranscriptEvent) else replaceable(event)

@@ -1,0 +1,1 @@
+"""What runs models for all calls: scheduler, voice detector, admission, second looks."""

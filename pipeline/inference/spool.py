@@ -1,0 +1,70 @@
+"""The audio of one call on disk, from its first sample to the end of its second look, and no longer."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+BUFFER = 1 << 18
+PREFIX, SUFFIX = "yuetone-call-", ".s16"
+
+_log = structlog.get_logger(__name__)
+
+
+class CallSpool:
+    """A file of 16-bit mono samples at 16 kHz that only this user can read.
+
+    Args:
+        folder: where; the system's folder for temporary files by default.
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        handle, name = tempfile.mkstemp(prefix=f"{PREFIX}{os.getpid()}-", suffix=SUFFIX, dir=folder)
+        self.path = Path(name)
+        self.samples = 0
+        self.failed = False
+        self._file = os.fdopen(handle, "wb", buffering=BUFFER)
+
+    def write(self, pcm: NDArray[np.float32]) -> None:
+        """Append audio; where the disk is full, remember that and go on."""
+        if self.failed:
+            return
+        try:
+            self._file.write((np.clip(pcm, -1, 1) * 32767).astype("<i2").tobytes())
+        except OSError:
+            self.failed = True
+        self.samples += len(pcm)
+
+    def finish(self) -> None:
+        """Write what is still in memory."""
+        try:
+            self._file.close()
+        except OSError:
+            self.failed = True
+
+    def delete(self) -> None:
+        """Remove the file; safe to call twice."""
+        self.finish()
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError as error:
+            _log.error("a recording could not be deleted", error=type(error).__name__, file=self.path.name)
+
+
+def sweep(folder: Path | None = None) -> None:
+    """Delete recordings in ``folder`` that a process left behind when it died."""
+    for path in Path(folder or tempfile.gettempdir()).glob(f"{PREFIX}*{SUFFIX}"):
+        owner = path.name.removeprefix(PREFIX).split("-")[0]
+        if owner.isdigit() and not Path(f"/proc/{owner}").exists() and Path("/proc").exists():
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:  # another user's, perhaps
+                _log.warning("an old recording could not be deleted", error=type(error).__name__)

@@ -1,0 +1,325 @@
+"""The knowledge base of a server: searched by all calls, following its store, keeping what agents did."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import ParamSpec, TypeVar
+
+import structlog
+
+from cantonese.personal import mask_personal_data
+from pipeline.errors import InvalidRequest, SettingsError, UnknownSuggestion
+from pipeline.metrics import Metrics
+from suggest.base import ArticleHit, SearchResult, SuggestError
+from suggest.dialogue.active import ActiveSuggestion
+from suggest.knowledge import KnowledgeBase
+from suggest.llm.writer import Writer
+from suggest.retrieval.searcher import Search
+from suggest.store.record import ACTIONS, Feedback, Question
+
+UNSAVED = 2_000
+"""Rows that wait for the store. When full, further ones are left out and counted."""
+REMEMBERED = 20_000
+"""Suggestions, also of calls that have ended, that feedback can name; the oldest goes."""
+BUSY = 2
+"""Searches under way from which partials are left out."""
+SAVE_S, LEARN_S, FORGET_S = 1.0, 60.0, 3600.0
+LONGEST_EDIT = 4_000
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownSuggestion:
+    """A suggestion that somebody was told of."""
+
+    tenant: str
+    article: tuple[str, str]
+    language: str
+    utterance_id: str
+    text: str
+    confidence: float
+    done: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnowledgeServiceSettings:
+    """How the service works; see pipeline.sections.suggest."""
+
+    follow_s: float
+    record: bool
+    keep_days: float
+    drafts_per_call: int
+
+
+class KnowledgeService:
+    """The service; for one event loop.
+
+    Args:
+        open_base: opens the knowledge base, with its tables of words and its weights.
+        writer: of drafts; None without a language model.
+        settings: how it works.
+        metrics: where to count.
+    """
+
+    name = "knowledge base tables"
+
+    def __init__(
+        self,
+        open_base: Callable[[], KnowledgeBase],
+        writer: Writer | None,
+        settings: KnowledgeServiceSettings,
+        metrics: Metrics,
+    ) -> None:
+        self._open_base = open_base
+        self.base = open_base()
+        self.writer = writer
+        self._settings = settings
+        self._metrics = metrics
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="suggest")
+        self._store_thread = ThreadPoolExecutor(1, thread_name_prefix="knowledge")
+        self._record_thread = ThreadPoolExecutor(
+            1, thread_name_prefix="feedback"
+        )  # an import may take minutes
+        self._unsaved: list[Feedback | Question] = []  # bounded by UNSAVED
+        self._remembered: dict[tuple[str, str], ShownSuggestion] = {}  # bounded by REMEMBERED
+        self._broken: set[str] = set()
+        self._searching = 0
+        metrics.articles.set_function(lambda: float(len(self.base)))
+
+    # ---------------------------------------------------------------- for calls
+
+    @property
+    def drafts_per_call(self) -> int:
+        """How often the language model may word a suggestion in one call."""
+        return self._settings.drafts_per_call
+
+    @property
+    def busy(self) -> bool:
+        """Whether searches wait already; partials are then left out, finals never."""
+        return self._searching > BUSY
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to suggest."""
+        return not len(self.base)
+
+    async def search(self, wanted: Search, tenant: str = "") -> SearchResult:
+        """Return the hits for a query, best first."""
+        self._searching += 1
+        try:
+            return await self._in(self._thread, self.base.search, wanted, tenant)
+        finally:
+            self._searching -= 1
+
+    async def think(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run other work of a call where searches run."""
+        return await self._in(self._thread, work, *args, **kwargs)
+
+    def remember(self, call_id: str, tenant: str, shown: ActiveSuggestion, question: str) -> None:
+        """Remember a suggestion, so that feedback can name it; without a question, the one before stays."""
+        before = self._remembered.get((call_id, shown.id))
+        self._remembered[call_id, shown.id] = ShownSuggestion(
+            tenant=tenant,
+            article=shown.draft.article,
+            language=shown.draft.language,
+            utterance_id=shown.utterance_id,
+            text=question or (before.text if before else ""),
+            confidence=shown.draft.confidence,
+            done=before.done if before else set(),
+        )
+        while len(self._remembered) > REMEMBERED:
+            self._remembered.pop(next(iter(self._remembered)))
+
+    def unanswered(
+        self,
+        call: tuple[str, str],
+        utterance_id: str,
+        text: str,
+        language: str,
+        nearest: Sequence[ArticleHit],
+    ) -> None:
+        """Keep a question without a good answer, masked.
+
+        Args:
+            call: id and tenant.
+            utterance_id: of the question.
+            text: as it was said.
+            language: of replies at that time.
+            nearest: the best hit, if there was one.
+        """
+        best = nearest[0] if nearest else None
+        self._keep(
+            Question(
+                at=datetime.now(UTC),
+                tenant=call[1],
+                call_id=call[0],
+                utterance_id=utterance_id,
+                text=mask_personal_data(text),
+                language=language,
+                confidence=best.confidence if best else 0.0,
+                nearest=best.article.id if best else "",
+                outcome="unanswered",
+            )
+        )
+
+    # ---------------------------------------------------------------- for agents
+
+    def feedback(
+        self, call_id: str, suggestion_id: str, action: str, text: str, after_ms: int | None
+    ) -> ShownSuggestion:
+        """Take what an agent did with a suggestion.
+
+        Raises:
+            UnknownSuggestion: there is none of that id in that call, or it is too long ago.
+            InvalidRequest: the text is too long.
+        """
+        told = self._remembered.get((call_id, suggestion_id))
+        if told is None:
+            raise UnknownSuggestion("no suggestion of that id was shown in that call")
+        if action not in ACTIONS or len(text) > LONGEST_EDIT or (after_ms is not None and after_ms < 0):
+            raise InvalidRequest(
+                f"action must be known, after_ms not negative, edited_text at most {LONGEST_EDIT} characters"
+            )
+        if action in told.done:
+            return told  # a desktop that asks twice must not count twice
+        told.done.add(action)
+        now = datetime.now(UTC)
+        self._metrics.suggestion_feedback.labels(action).inc()
+        owner, article_id = told.article
+        self._keep(
+            Feedback(
+                at=now,
+                tenant=told.tenant,
+                article_id=article_id,
+                article_tenant=owner,
+                call_id=call_id,
+                suggestion_id=suggestion_id,
+                action=action,
+                language=told.language,
+                after_ms=after_ms,
+                text="".join(char for char in mask_personal_data(text) if char == "\n" or char.isprintable()),
+            )
+        )
+        if action in ("wrong", "dismissed") and told.text:
+            self._keep(
+                Question(
+                    at=now,
+                    tenant=told.tenant,
+                    call_id=call_id,
+                    utterance_id=told.utterance_id,
+                    text=told.text,
+                    language=told.language,
+                    confidence=told.confidence,
+                    nearest=article_id,
+                    outcome=action,
+                )
+            )
+        return told
+
+    def _keep(self, row: Feedback | Question) -> None:
+        if not self._settings.record:
+            return
+        if len(self._unsaved) >= UNSAVED:
+            self._metrics.dropped.labels("suggestion_record").inc()
+            return
+        self._unsaved.append(row)
+
+    # ---------------------------------------------------------------- in the background
+
+    async def start(self) -> None:
+        """Make the index ready before the first call.
+
+        Raises:
+            KnowledgeError: the store or the index cannot be used.
+        """
+        await self._in(self._store_thread, self.base.sync)
+        await self._in(self._store_thread, self.base.learn_from_feedback)
+
+    async def reload(self) -> str:
+        """Read the tables of words and the weights again; an in-memory store, which would be lost, stays.
+
+        Raises:
+            SettingsError: a file cannot be used; the old ones stay.
+        """
+        if self.base.in_memory:
+            return ""
+        try:
+            fresh = await self._in(self._store_thread, self._opened)
+        except SuggestError as error:
+            raise SettingsError(f"suggest: {error}") from error
+        old, self.base = self.base, fresh
+        await self._in(self._thread, lambda: None)  # searches that were under way have ended
+        await self._in(self._record_thread, old.close)
+        return f"{len(fresh)} articles"
+
+    def _opened(self) -> KnowledgeBase:
+        base = self._open_base()
+        base.sync()
+        base.learn_from_feedback()
+        return base
+
+    async def run(self) -> None:
+        """Follow the store and keep what is recorded, until cancelled."""
+        works: dict[str, tuple[float, Callable[[], object]]] = {
+            "follow": (self._settings.follow_s, self._follow),
+            "record": (SAVE_S, self._save),
+            "learn": (LEARN_S, lambda: self.base.learn_from_feedback()),
+            "forget": (FORGET_S, self._forget),
+        }
+        async with asyncio.TaskGroup() as tasks:
+            for name, (seconds, work) in works.items():
+                tasks.create_task(self._every(seconds, name, work), name=f"knowledge {name}")
+
+    async def _every(self, seconds: float, name: str, work: Callable[[], object]) -> None:
+        while True:
+            try:
+                await self._in(self._store_thread if name == "follow" else self._record_thread, work)
+                self._broken.discard(name)
+            except Exception as error:  # noqa: BLE001 (a locked file, a database that is away: tried again)
+                self._metrics.failures.labels("knowledge base").inc()
+                if name not in self._broken:
+                    _log.error("knowledge base failed, trying again", work=name, error=type(error).__name__)
+                self._broken.add(name)
+            await asyncio.sleep(seconds)
+
+    def _follow(self) -> None:
+        if self.base.sync(wait=False):
+            _log.info("knowledge base changed", articles=len(self.base))
+
+    def _save(self) -> None:
+        rows = list(self._unsaved)
+        if rows:
+            given = [row for row in rows if isinstance(row, Feedback)]
+            asked = [row for row in rows if isinstance(row, Question)]
+            lost = self.base.record.add(given, asked)
+            del self._unsaved[: len(rows)]
+            self._metrics.dropped.labels("suggestion_record").inc(lost)
+
+    def _forget(self) -> None:
+        self.base.record.forget(datetime.now(UTC) - timedelta(days=self._settings.keep_days))
+
+    async def close(self) -> None:
+        """Save what is left, and close everything; an index that is being written is given up."""
+        self.base.stop()
+        try:
+            await self._in(self._record_thread, self._save)
+        except Exception as error:  # noqa: BLE001 (nothing more can be done)
+            _log.error("feedback could not be stored before the end", error=type(error).__name__)
+        if self.writer is not None:
+            await self.writer.close()
+        for thread in (self._thread, self._store_thread, self._record_thread):
+            thread.shutdown(wait=True, cancel_futures=True)
+        self.base.close()
+
+    @staticmethod
+    async def _in(thread: ThreadPoolExecutor, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        call = functools.partial(work, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(thread, call)

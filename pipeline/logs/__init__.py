@@ -1,0 +1,1 @@
+"""CallLog and CallDirectory: in the memory of one process."""

@@ -1,0 +1,324 @@
+"""The calls in progress in one process: admission, lookup, commands, and resumption after a broken stream."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+
+from pipeline.calls.commands import Command, CommandMessage
+from pipeline.calls.directory import LiveCall, WatchedCall
+from pipeline.calls.events import CallEvent
+from pipeline.calls.info import CallSpec
+from pipeline.calls.overview import CallFilter, CallOverview, CallPhase, CallRow
+from pipeline.errors import DuplicateCall, InvalidRequest, ShuttingDown, UnknownCall
+from pipeline.logs.memory import MemoryCallLog
+
+COMMAND_S = 5.0
+"""How long a command may wait for the call to come to its place in the stream."""
+
+_log = structlog.get_logger(__name__)
+
+
+class RunningCall(LiveCall, Protocol):
+    """What the directory does with a call of its own process."""
+
+    @property
+    def spec(self) -> CallSpec:
+        """How the call began."""
+        ...
+
+    @property
+    def backlog(self) -> int:
+        """Messages received and not yet taken."""
+        ...
+
+    @property
+    def lag(self) -> int:
+        """Samples of audio that came since the oldest speech whose final is still due."""
+        ...
+
+    @property
+    def reviewed(self) -> bool:
+        """Whether a second look follows the call."""
+        ...
+
+    def greet(self, session_id: str, *, resumed: bool) -> None:
+        """Acknowledge the call to its stream."""
+        ...
+
+    def command(self, message: CommandMessage) -> None:
+        """Put a command into the stream of messages; refuses it where the call is over."""
+        ...
+
+    async def run(self) -> None:
+        """Work until the call has ended; never raises but CancelledError."""
+        ...
+
+    async def look_again(self) -> None:
+        """Run the second look of the finished call."""
+        ...
+
+    def forget(self) -> None:
+        """Delete what was kept for a second look and close the log; safe to call twice."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class _Entry:
+    """One live call.
+
+    Attributes:
+        call: the call.
+        session_id: the secret that lets a new stream take the call over.
+        attached: whether it has a stream.
+        overview: its row.
+        lost: ends the call when the resume window has passed.
+    """
+
+    call: RunningCall
+    session_id: str
+    overview: CallOverview
+    attached: bool = True
+    lost: asyncio.TimerHandle | None = None
+
+
+@dataclass(slots=True)
+class _Follower:
+    """Somebody who follows the rows: ids of the calls that changed since the last message."""
+
+    wanted: CallFilter
+    changed: dict[str, CallRow] = field(default_factory=dict)
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class MemoryCallDirectory:
+    """A :class:`pipeline.calls.directory.CallDirectory`; owns every call's task; for one event loop.
+
+    Args:
+        start: makes a call, given its log; raises InvalidRequest for an unknown profile.
+        admit: raises AtCapacity where one more call than the number given must not come.
+        resume_window_s: how long a broken call waits for a new stream.
+        tasks: runs the calls.
+    """
+
+    def __init__(
+        self,
+        start: Callable[[CallSpec, MemoryCallLog], RunningCall],
+        admit: Callable[[int], None],
+        resume_window_s: float,
+        tasks: asyncio.TaskGroup,
+    ) -> None:
+        self._start = start
+        self._admit = admit
+        self._resume_window_s = resume_window_s
+        self._tasks = tasks
+        self._entries: dict[str, _Entry] = {}
+        self._reviews: dict[asyncio.Task[None], RunningCall] = {}
+        self._followers: list[_Follower] = []
+        self._draining = False
+        self._stopping = False
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def calls(self) -> tuple[RunningCall, ...]:
+        """The live calls; safe to ask for from another thread."""
+        return tuple(entry.call for entry in list(self._entries.values()))
+
+    # ---------------------------------------------------------------- streams
+
+    async def open(self, spec: CallSpec) -> LiveCall:
+        """Admit a call, and attach its stream; see :class:`pipeline.calls.directory.CallDirectory`."""
+        if self._draining:
+            raise ShuttingDown("the server is shutting down; connect to another one")
+        if spec.call_id in self._entries:
+            raise DuplicateCall("a live call has this call_id; use another, or resume with its session_id")
+        self._admit(len(self._entries))
+        overview = CallOverview(CallRow(info=spec.info, phase_since=spec.info.started_at))
+        log = MemoryCallLog(
+            spec.call_id, appended=lambda event, acked: self._happened(overview, event, acked)
+        )
+        entry = _Entry(call=self._start(spec, log), session_id=secrets.token_urlsafe(16), overview=overview)
+        self._entries[spec.call_id] = entry
+        self._empty.clear()
+        self._tasks.create_task(self._run(entry), name=f"call {spec.call_id}")
+        entry.call.greet(entry.session_id, resumed=False)
+        self._tell(overview)
+        return entry.call
+
+    async def resume(self, spec: CallSpec) -> LiveCall:
+        """Hand a broken call to its new stream; see :class:`pipeline.calls.directory.CallDirectory`."""
+        entry = self._entries.get(spec.call_id)
+        if entry is None:
+            raise UnknownCall("no such call to resume; the resume window has passed or it has ended")
+        if spec.resume is None or not secrets.compare_digest(entry.session_id, spec.resume.session_id):
+            raise InvalidRequest("StartCall.resume.session_id is not the one from Started")
+        if entry.attached:
+            raise DuplicateCall("the call still has a stream; close it before resuming")
+        began = entry.call.spec
+        if (spec.codec, spec.sample_rate, len(spec.roles)) != (
+            began.codec,
+            began.sample_rate,
+            len(began.roles),
+        ):
+            raise InvalidRequest("a resumed call must keep its codec, sample rate and channels")
+        if entry.lost is not None:
+            entry.lost.cancel()
+        entry.attached, entry.lost = True, None
+        entry.call.greet(entry.session_id, resumed=True)
+        self._enter(entry, CallPhase.TALKING)
+        return entry.call
+
+    def detach(self, call: LiveCall) -> None:
+        """Keep a call whose stream is gone for a while, then end it."""
+        entry = self._entries.get(call.info.call_id)
+        if entry is None or entry.call is not call or call.log.closed:
+            return
+        entry.attached = False
+        loop = asyncio.get_running_loop()
+        entry.lost = loop.call_later(self._resume_window_s, call.close, "lost")
+        self._enter(entry, CallPhase.LOST)
+
+    # ---------------------------------------------------------------- lookup
+
+    async def find(self, call_id: str) -> WatchedCall:
+        """Return a live call, or one that is being looked at again.
+
+        Raises:
+            UnknownCall: there is none of that id.
+        """
+        entry = self._entries.get(call_id)
+        if entry is not None:
+            return entry.call
+        for call in self._reviews.values():
+            if call.info.call_id == call_id:
+                return call
+        raise UnknownCall("no live call has this call_id")
+
+    async def list(self, wanted: CallFilter) -> tuple[CallRow, ...]:
+        """Return the rows of live calls, the oldest call first."""
+        rows = (entry.overview.row for entry in self._entries.values())
+        return tuple(row for row in rows if wanted.takes(row.info))
+
+    async def follow(
+        self, wanted: CallFilter, interval_s: float
+    ) -> AsyncGenerator[tuple[CallRow, ...], None]:
+        """Yield the rows of all live calls, then those that changed, at most every ``interval_s``."""
+        follower = _Follower(wanted)
+        self._followers.append(follower)
+        try:
+            yield await self.list(wanted)
+            while True:
+                await follower.woken.wait()
+                follower.woken.clear()
+                changed, follower.changed = follower.changed, {}
+                yield tuple(changed.values())
+                await asyncio.sleep(interval_s)
+        finally:
+            self._followers.remove(follower)
+
+    def _happened(self, overview: CallOverview, event: CallEvent, acked: int) -> None:
+        if overview.take(event, acked, time.time()):
+            self._tell(overview)
+
+    def _enter(self, entry: _Entry, phase: CallPhase) -> None:
+        entry.overview.enter(phase, time.time())
+        self._tell(entry.overview)
+
+    def _tell(self, overview: CallOverview) -> None:
+        row = overview.row
+        for follower in self._followers:
+            if follower.wanted.takes(row.info):
+                follower.changed[row.info.call_id] = row  # bounded by calls: one row each
+                follower.woken.set()
+
+    # ---------------------------------------------------------------- commands
+
+    async def send(self, call_id: str, command: Command) -> object:
+        """Put a command into the stream of a live call; return its answer.
+
+        Raises:
+            UnknownCall: there is no live call of that id, or it ended or did not come to it in time.
+        """
+        entry = self._entries.get(call_id)
+        if entry is None:
+            raise UnknownCall("no live call has this call_id")
+        reply: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        entry.call.command(CommandMessage(command=command, reply=reply))
+        try:
+            async with asyncio.timeout(COMMAND_S):
+                return await reply
+        except TimeoutError:
+            raise UnknownCall("the call did not come to the command in time; try again") from None
+
+    # ---------------------------------------------------------------- life of a call
+
+    async def _run(self, entry: _Entry) -> None:
+        call, call_id = entry.call, entry.call.info.call_id
+        _log.info("call started", call=call_id, channels=len(call.spec.roles))
+        try:
+            await call.run()
+        finally:
+            self._entries.pop(call_id, None)
+            if entry.lost is not None:
+                entry.lost.cancel()
+            if not self._entries:
+                self._empty.set()
+            self._begin_second_look(call)
+
+    def _begin_second_look(self, call: RunningCall) -> None:
+        """Let a second look go on behind the call; watchers can still find it."""
+        if not call.reviewed:
+            return
+        if self._stopping:
+            call.forget()
+            return
+        look: Coroutine[None, None, None] = call.look_again()
+        try:
+            task = self._tasks.create_task(look, name=f"second look {call.info.call_id}")
+        except RuntimeError:  # the server is coming down
+            look.close()
+            call.forget()
+            return
+        self._reviews[task] = call  # bounded by the worker, which refuses what it has no room for
+        task.add_done_callback(self._looked)
+
+    def _looked(self, task: asyncio.Task[None]) -> None:
+        call = self._reviews.pop(task, None)
+        if call is not None:
+            call.forget()  # also where the task was cancelled before it began
+
+    # ---------------------------------------------------------------- the end
+
+    def stop_second_looks(self) -> None:
+        """Give up all second looks, and begin no more."""
+        self._stopping = True
+        for task in list(self._reviews):
+            task.cancel()
+
+    def drain(self) -> None:
+        """Take no further calls."""
+        self._draining = True
+
+    def close_all(self, reason: str) -> None:
+        """End every call behind what was received so far."""
+        for call in self.calls:
+            call.close(reason)
+
+    async def wait_empty(self, timeout_s: float) -> bool:
+        """Wait until no call is left; return whether that came true in time."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._empty.wait()
+        except TimeoutError:
+            return False
+        return True

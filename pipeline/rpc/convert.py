@@ -1,0 +1,19 @@
+"""What several messages share: roles and times in their wire form."""
+
+from __future__ import annotations
+
+from diarization import Role
+from pipeline.calls.info import SAMPLE_RATE
+from yuetone.v1 import audio_pb2
+
+ROLES = {
+    audio_pb2.ROLE_UNSPECIFIED: Role.UNKNOWN,
+    audio_pb2.ROLE_CUSTOMER: Role.CUSTOMER,
+    audio_pb2.ROLE_AGENT: Role.AGENT,
+}
+ROLES_OUT = {role: number for number, role in ROLES.items()}
+
+
+def milliseconds(samples: int) -> int:
+    """Return samples at 16 kHz as whole milliseconds."""
+    return samples * 1000 // SAMPLE_RATE

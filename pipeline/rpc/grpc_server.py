@@ -1,0 +1,137 @@
+"""Where the server listens: its services, its TLS, its metrics endpoint."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import grpc
+from grpc_health.v1 import health as health_service
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from prometheus_client import start_http_server
+
+from pipeline.app import App
+from pipeline.calls.directory import CallDirectory
+from pipeline.config import ServerSettings
+from pipeline.errors import SettingsError
+from pipeline.metrics import Metrics
+from pipeline.rpc.overview import OverviewServicer
+from pipeline.rpc.servicer import CallServicer
+from pipeline.rpc.suggestions import SuggestionServicer
+from pipeline.rpc.supervisor import SupervisorServicer
+from yuetone.v1 import (
+    call_service_pb2,
+    call_service_pb2_grpc,
+    overview_service_pb2,
+    overview_service_pb2_grpc,
+    suggestion_service_pb2,
+    suggestion_service_pb2_grpc,
+    supervisor_service_pb2,
+    supervisor_service_pb2_grpc,
+)
+
+CALL_SERVICE = call_service_pb2.DESCRIPTOR.services_by_name["CallService"].full_name
+OVERVIEW_SERVICE = overview_service_pb2.DESCRIPTOR.services_by_name["OverviewService"].full_name
+SUPERVISOR_SERVICE = supervisor_service_pb2.DESCRIPTOR.services_by_name["SupervisorService"].full_name
+SUGGESTION_SERVICE = suggestion_service_pb2.DESCRIPTOR.services_by_name["SuggestionService"].full_name
+HEALTH_SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+KEEPALIVE = (
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+)
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+"""Of gRPC itself; above limits.max_chunk_bytes, so that a chunk too large gets our own clear error."""
+
+
+@asynccontextmanager
+async def listening(
+    app: App, calls: CallDirectory
+) -> AsyncIterator[tuple[grpc.aio.Server, health_service.aio.HealthServicer, int]]:
+    """Listen; on the way out, stop at once (calls have ended by then)."""
+    settings = app.settings
+    server = grpc.aio.server(
+        options=[
+            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.so_reuseport", 0),  # two servers on one port would share the calls unnoticed
+            *KEEPALIVE,
+        ]
+    )
+    services = _add_services(server, app, calls)
+    health = health_service.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    reflection.enable_server_reflection((*services, HEALTH_SERVICE, reflection.SERVICE_NAME), server)
+    port = bind(server, settings.server)
+    with _metrics_endpoint(settings.server, app.metrics):
+        await server.start()
+        for service in ("", *services):
+            await health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        try:
+            yield server, health, port
+        finally:
+            await server.stop(grace=0.5)
+
+
+def _add_services(server: grpc.aio.Server, app: App, calls: CallDirectory) -> list[str]:
+    """Add what this server offers; return the names of the services."""
+    watchers = app.settings.limits.max_watchers
+    call_service_pb2_grpc.add_CallServiceServicer_to_server(CallServicer(calls, app), server)
+    overview = OverviewServicer(calls, watchers)
+    overview_service_pb2_grpc.add_OverviewServiceServicer_to_server(overview, server)
+    services = [CALL_SERVICE, OVERVIEW_SERVICE]
+    if app.alerts is not None:
+        supervisor = SupervisorServicer(app.alerts, watchers)
+        supervisor_service_pb2_grpc.add_SupervisorServiceServicer_to_server(supervisor, server)
+        services.append(SUPERVISOR_SERVICE)
+    if app.services.knowledge is not None:
+        adviser = SuggestionServicer(app.services.knowledge, calls)
+        suggestion_service_pb2_grpc.add_SuggestionServiceServicer_to_server(adviser, server)
+        services.append(SUGGESTION_SERVICE)
+    return services
+
+
+def bind(server: grpc.aio.Server, settings: ServerSettings) -> int:
+    """Let ``server`` listen where the settings say; return the port.
+
+    Raises:
+        SettingsError: it cannot listen there.
+    """
+    address = settings.host if settings.host.startswith("unix:") else f"{settings.host}:{settings.port}"
+    try:
+        if settings.tls_certificate is None or settings.tls_key is None:
+            return server.add_insecure_port(address)
+        authorities = settings.tls_client_ca.read_bytes() if settings.tls_client_ca else None
+        pair = (settings.tls_key.read_bytes(), settings.tls_certificate.read_bytes())
+        credentials = grpc.ssl_server_credentials(
+            [pair], root_certificates=authorities, require_client_auth=authorities is not None
+        )
+        return server.add_secure_port(address, credentials)
+    except (RuntimeError, OSError) as error:
+        raise SettingsError(
+            f"cannot listen on {address}: the port is taken or the address is not this machine's; "
+            "set server.port or server.host"
+        ) from error
+
+
+@contextlib.contextmanager
+def _metrics_endpoint(settings: ServerSettings, metrics: Metrics) -> Iterator[None]:
+    if settings.metrics_port is None:
+        yield
+        return
+    try:
+        endpoint, thread = start_http_server(
+            settings.metrics_port, addr=settings.metrics_host, registry=metrics.registry
+        )
+    except OSError as error:
+        raise SettingsError(
+            f"cannot listen on {settings.metrics_host}:{settings.metrics_port} for metrics; "
+            "set server.metrics_port, or none to do without"
+        ) from error
+    try:
+        yield
+    finally:
+        endpoint.shutdown()
+        endpoint.server_close()
+        thread.join()

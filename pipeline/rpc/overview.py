@@ -1,0 +1,115 @@
+"""OverviewService over gRPC: many calls at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+import grpc
+
+from pipeline.calls.directory import CallDirectory
+from pipeline.calls.events import Severity
+from pipeline.calls.overview import CallFilter, CallPhase, CallRow
+from pipeline.errors import AtCapacity, CallError, InvalidRequest
+from pipeline.rpc.assist import SEVERITIES_OUT
+from pipeline.rpc.convert import milliseconds
+from pipeline.rpc.heartbeat import HEARTBEAT_S, with_heartbeats
+from pipeline.rpc.status import details_of, status_of
+from yuetone.v1 import assist_pb2, overview_service_pb2_grpc
+from yuetone.v1 import overview_service_pb2 as pb
+
+USUAL_MS, LEAST_MS, MOST_MS = 500, 100, 10_000
+_Context = grpc.aio.ServicerContext[Any, Any]
+_PHASES = {
+    CallPhase.TALKING: pb.CallOverview.PHASE_TALKING,
+    CallPhase.HOLD: pb.CallOverview.PHASE_HOLD,
+    CallPhase.LOST: pb.CallOverview.PHASE_LOST,
+    CallPhase.ENDED: pb.CallOverview.PHASE_ENDED,
+}
+
+
+class OverviewServicer(overview_service_pb2_grpc.OverviewServiceServicer):
+    """The service; for one event loop.
+
+    Args:
+        calls: all calls.
+        max_watchers: WatchCalls streams at once.
+    """
+
+    def __init__(self, calls: CallDirectory, max_watchers: int) -> None:
+        self._calls = calls
+        self._max_watchers = max_watchers
+        self._watchers = 0
+
+    async def ListCalls(  # noqa: N802 (gRPC method name)
+        self, request: pb.ListCallsRequest, context: _Context
+    ) -> pb.ListCallsResponse:
+        """List live calls; see overview_service.proto."""
+        rows = await self._calls.list(_wanted(request.scope))
+        return pb.ListCallsResponse(calls=map(_row, rows), at_unix_ms=_now_ms())
+
+    async def WatchCalls(  # noqa: N802 (gRPC method name)
+        self, request: pb.WatchCallsRequest, context: _Context
+    ) -> AsyncIterator[pb.WatchCallsResponse]:
+        """Follow live calls; see overview_service.proto."""
+        try:
+            interval_ms = request.interval_ms if request.HasField("interval_ms") else USUAL_MS
+            if not LEAST_MS <= interval_ms <= MOST_MS:
+                raise InvalidRequest(f"interval_ms must be {LEAST_MS} to {MOST_MS}")
+            if self._watchers >= self._max_watchers:
+                raise AtCapacity("too many watchers (limits.max_watchers)")
+        except CallError as error:
+            await context.abort(status_of(error), details_of(error))
+        self._watchers += 1
+        rows = self._calls.follow(_wanted(request.scope), interval_ms / 1000)
+        try:
+            async with aclosing(with_heartbeats(rows, HEARTBEAT_S)) as messages:
+                snapshot = True
+                async for changed in messages:
+                    yield pb.WatchCallsResponse(
+                        snapshot=snapshot, calls=map(_row, changed or ()), at_unix_ms=_now_ms()
+                    )
+                    snapshot = False
+        finally:
+            self._watchers -= 1
+
+
+def _wanted(scope: pb.CallScope) -> CallFilter:
+    return CallFilter(
+        tenant=scope.tenant if scope.HasField("tenant") else None,
+        queues=frozenset(scope.queues),
+        teams=frozenset(scope.teams),
+        agent_ids=frozenset(scope.agent_ids),
+    )
+
+
+def _row(row: CallRow) -> pb.CallOverview:
+    info = row.info
+    return pb.CallOverview(
+        call_id=info.call_id,
+        tenant=info.tenant,
+        queue=info.queue,
+        agent_id=info.agent_id,
+        team=info.team,
+        profile=info.profile,
+        started_at_unix_ms=int(info.started_at * 1000),
+        phase=_PHASES[row.phase],
+        phase_since_unix_ms=int(row.phase_since * 1000),
+        audio_ms=milliseconds(row.audio),
+        utterances=row.utterances,
+        agitation=row.agitation,
+        open_alerts=row.open_alerts,
+        worst_alert=_severity(row.worst_alert),
+        overloaded=row.overloaded,
+        ended_reason=row.ended_reason,
+    )
+
+
+def _severity(worst: Severity | None) -> assist_pb2.Alert.Severity.ValueType:
+    return assist_pb2.Alert.SEVERITY_UNSPECIFIED if worst is None else SEVERITIES_OUT[worst]
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
