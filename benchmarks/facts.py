@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from client import quantile
 
 RESULTS = Path(__file__).with_name("results")
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,8 +55,8 @@ def spread(values: Sequence[float]) -> dict[str, float | int | None]:
     """Return count, p50, p95, p99 in ms of ``values`` in s; what never came is infinite, shown as None."""
     found: dict[str, float | int | None] = {"n": len(values)}
     for name, share in (("p50_ms", 0.5), ("p95_ms", 0.95), ("p99_ms", 0.99)):
-        value = float(np.quantile(values, share, method="higher")) if len(values) else math.inf
-        found[name] = round(value * 1000, 1) if math.isfinite(value) else None
+        value = quantile(values, share)
+        found[name] = round(value * 1000, 1) if value is not None and math.isfinite(value) else None
     missing = sum(not math.isfinite(value) for value in values)
     return {**found, "never": missing} if missing else found
 

@@ -1,1 +1,58 @@
-"""The Python client library: calls in, events out, over the public API."""
+"""The Python client library of Yuetone: calls in, events out, over the public gRPC API and nothing else.
+
+======================  =====================================================================
+connection              a channel to a server, and typed stubs
+audio                   recordings of every kind as they go over the wire
+call                    CallStream: stream a call, with resume and replay behind a broken line
+pacing                  audio in real time
+watching                calls and alerts, with cursors, reconnect and backoff
+meter                   latencies as a client sees them
+messages                messages as JSON
+======================  =====================================================================
+
+A call in ten lines::
+
+    async with connected("asr.example:50051") as channel:
+        call = CallStream(channel, CallOptions(call_id="a1", roles=("customer", "agent")), MULAW_8K_STEREO)
+        async with call, asyncio.TaskGroup() as tasks:
+            tasks.create_task(feed(call))                   # await call.send_audio(data); await call.end()
+            async for message in call.messages():
+                if message.HasField("transcript"):
+                    show(message.transcript)
+"""
+
+from client.audio import MULAW_8K_STEREO, AudioFormat, CallAudio, read_audio
+from client.call import CallOptions, CallStream, stream_recording
+from client.connection import call_stub, connect, connected, overview_stub, suggestion_stub, supervisor_stub
+from client.errors import ClientError, LineLost, NotReachable
+from client.messages import as_json
+from client.meter import Latencies, LatencyMeter, quantile
+from client.retry import Retry
+from client.watching import watch_alerts, watch_call, watch_calls
+
+__all__ = [
+    "MULAW_8K_STEREO",
+    "AudioFormat",
+    "CallAudio",
+    "CallOptions",
+    "CallStream",
+    "ClientError",
+    "Latencies",
+    "LatencyMeter",
+    "LineLost",
+    "NotReachable",
+    "Retry",
+    "as_json",
+    "call_stub",
+    "connect",
+    "connected",
+    "overview_stub",
+    "quantile",
+    "read_audio",
+    "stream_recording",
+    "suggestion_stub",
+    "supervisor_stub",
+    "watch_alerts",
+    "watch_call",
+    "watch_calls",
+]

@@ -16,7 +16,7 @@ from asr import AsrEngine
 from models import ModelError
 from pipeline.alerts.profile_rules import read_rules
 from pipeline.alerts.service import AlertService, NoAlerts
-from pipeline.alerts.store import MEMORY, AlertStore
+from pipeline.alerts.store import AlertStore
 from pipeline.alerts.webhook import WebhookSender, route_of
 from pipeline.call import Call, CallServices
 from pipeline.calls.info import SAMPLE_RATE, CallSpec
@@ -39,6 +39,7 @@ from pipeline.inference.ticker import BatchTicker
 from pipeline.logs.directory import MemoryCallDirectory
 from pipeline.metrics import Metrics
 from pipeline.reloading import Reloadable, Reloaded
+from pipeline.storage.database import MEMORY
 
 _log = structlog.get_logger(__name__)
 

@@ -146,8 +146,9 @@ class AlertSettings(Section):
     """Alerts for supervisors."""
 
     enabled: bool = Field(True, description="False raises none")
-    store: Path | None = Field(
-        Path("~/.local/share/yuetone/alerts.db"), description="SQLite file; none keeps alerts in memory only"
+    store: str | None = Field(
+        "~/.local/share/yuetone/alerts.db",
+        description="SQLite file, or a URL such as postgresql://host/name; none keeps alerts in memory only",
     )
     keep_days: float = Field(30.0, gt=0, description="days after which closed alerts are deleted")
     max_pending: int = Field(10_000, ge=1, description="undelivered webhook calls kept for each webhook")
@@ -156,7 +157,8 @@ class AlertSettings(Section):
     @field_validator("store", mode="before")
     @classmethod
     def _nowhere(cls, store: object) -> object:
-        return None if store in ("", "null", "none") else store  # TOML and environment have no null
+        store = None if store in ("", "null", "none") else store  # TOML and environment have no null
+        return str(store) if isinstance(store, Path) else store
 
     @field_validator("webhooks")
     @classmethod

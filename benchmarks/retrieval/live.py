@@ -6,10 +6,10 @@ import asyncio
 import tempfile
 from pathlib import Path
 
+import client
 from benchmarks.facts import spread
 from benchmarks.serving.processes import cpu_seconds, resident_mib, yuetone
 from benchmarks.serving.speech import DEMO
-from pipeline.rpc import client
 from suggest.reading.tables import read_table
 from suggest.store.knowledge import KnowledgeStore
 from yuetone.v1 import assist_pb2
@@ -54,7 +54,7 @@ async def _run(
         before = cpu_seconds(process.pid)
         told = await asyncio.gather(*(_call(address, index, meter) for index, meter in enumerate(meters)))
         used, memory = cpu_seconds(process.pid) - before, resident_mib(process.pid)
-    seconds = client.read_recording(DEMO).seconds * len(meters)
+    seconds = client.read_audio(DEMO).seconds * len(meters)
     return told, round(used / seconds, 4), round(memory)
 
 
@@ -64,13 +64,14 @@ async def _call(
     """Return the finals of the customer with the article that stood first for each."""
     await asyncio.sleep(index * STAGGER_S)
     channel = await client.connect(address)
-    options = client.CallOptions(
-        call_id=f"{name}-{index}", roles=("customer", "agent"), speed=0.0 if name == "warm" else 1.0
-    )
+    options = client.CallOptions(call_id=f"{name}-{index}", roles=("customer", "agent"))
+    recording = client.read_audio(DEMO)
+    call = client.CallStream(channel, options, recording.format)
+    speed = 0.0 if name == "warm" else 1.0
     texts: dict[str, str] = {}
     first: dict[str, tuple[str, float]] = {}
     try:
-        async for message in client.stream_call(channel, client.read_recording(DEMO), options, meter):
+        async for message in client.stream_recording(call, recording, speed=speed, meter=meter):
             if (
                 message.HasField("transcript")
                 and message.transcript.is_final

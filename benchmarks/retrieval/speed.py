@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from pipeline.rpc.client import percentile
+from client import quantile
 from scripts.finetune.retrieval.sets import read_set
 from suggest.base import Article
 from suggest.knowledge import KnowledgeBase
@@ -116,7 +116,7 @@ def _search(store: Path) -> dict[str, object]:
         fresh.append(time.perf_counter() - start)
     base.close()
     shares = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
-    latency = {name: round((percentile(times, share) or 0.0) * 1000, 2) for name, share in shares.items()}
+    latency = {name: round((quantile(times, share) or 0.0) * 1000, 2) for name, share in shares.items()}
     return {
         "search": {"n": QUERIES, **latency},
         "open_s": round(opened, 2),

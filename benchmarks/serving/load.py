@@ -9,9 +9,10 @@ from collections.abc import Sequence
 
 import grpc
 
+import client
 from benchmarks.serving.record import StreamRecord, Update
 from benchmarks.serving.speech import RATE, Speech
-from pipeline.rpc import client
+from client.pacing import paced
 from yuetone.v1 import audio_pb2
 from yuetone.v1 import call_service_pb2 as pb
 
@@ -90,20 +91,15 @@ async def _send(
         channels=[audio_pb2.ChannelConfig(index=0, role=audio_pb2.ROLE_CUSTOMER)],
     )
     await call.write(pb.StreamCallRequest(start_call=start))
-    data, step = speech.pcm.tobytes(), RATE * chunk_ms // 1000
-    began = time.monotonic()
-    for sequence, first in enumerate(range(0, len(speech.pcm), step)):
-        last = min(len(speech.pcm), first + step)
-        due = began + last / RATE
-        now = time.monotonic()
-        if now < due:
-            await asyncio.sleep(due - now)
-        else:
-            record.late_s = max(record.late_s, now - due)
+    data = speech.pcm.tobytes()
+    async for chunk in paced(len(speech.pcm), RATE, chunk_ms):
+        record.late_s = max(record.late_s, chunk.late_s)
         audio = audio_pb2.Audio(
-            sequence=sequence, offset_ms=first * 1000 // RATE, data=data[2 * first : 2 * last]
+            sequence=chunk.number,
+            offset_ms=chunk.first * 1000 // RATE,
+            data=data[2 * chunk.first : 2 * chunk.last],
         )
         await call.write(pb.StreamCallRequest(audio=audio))
-        record.sent.append((last * 1000 // RATE, due))  # our own delay counts against the server
+        record.sent.append((chunk.last * 1000 // RATE, chunk.due))  # our own delay counts against the server
     await call.write(pb.StreamCallRequest(end_call=audio_pb2.EndCall()))
     await call.done_writing()

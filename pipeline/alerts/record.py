@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from pipeline.calls.events import AlertEvent, AlertState, Severity
+from pipeline.calls.events import AlertEvent, AlertState
 from pipeline.calls.info import CallInfo
 
 
@@ -33,35 +30,3 @@ class AlertRecord:
     def open(self) -> bool:
         """Whether somebody still has to look."""
         return self.event.state in (AlertState.RAISED, AlertState.ESCALATED)
-
-
-def to_json(event: AlertEvent) -> str:
-    """Return an event as one line of JSON."""
-    return json.dumps(
-        {
-            "alert_id": event.alert_id,
-            "rule": event.rule,
-            "severity": int(event.severity),
-            "state": event.state.value,
-            "channel": event.channel,
-            "start": event.start,
-            "end": event.end,
-            "evidence": event.evidence,
-            "agitation": event.agitation,
-            "curve": event.curve,
-        },
-        ensure_ascii=False,
-    )
-
-
-def from_json(text: str) -> AlertEvent:
-    """Return what :func:`to_json` wrote."""
-    fields: Mapping[str, Any] = json.loads(text)
-    return AlertEvent(
-        **{
-            **fields,
-            "severity": Severity(fields["severity"]),
-            "state": AlertState(fields["state"]),
-            "curve": tuple((at, value) for at, value in fields["curve"]),
-        }
-    )

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import ParamSpec, Protocol, TypeVar
@@ -88,6 +88,9 @@ class AlertService:
         routes: one for each webhook.
         metrics: where to count.
         keep_s: after which closed alerts are deleted.
+
+    Attributes:
+        watchers: how many follow now.
     """
 
     enabled = True
@@ -103,6 +106,7 @@ class AlertService:
         self._closed: asyncio.Queue[AlertRecord] = asyncio.Queue(CLOSED)
         self._last_seq = store.last_seq()
         self._healthy = True
+        self.watchers = 0
 
     async def in_thread(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run ``work`` where the store lives."""
@@ -221,16 +225,20 @@ class AlertService:
             raise InvalidRequest("cursor is not one from WatchAlertsResponse")
         return min(int(seq), self._last_seq) if store == self._store.id else 0
 
-    async def watch(self, after: int) -> AsyncIterator[AlertRecord]:
+    async def watch(self, after: int) -> AsyncGenerator[AlertRecord, None]:
         """Yield the records behind number ``after``, then every further one."""
-        while True:
-            changed = self._changed
-            records = await self.in_thread(self._store.after, after)
-            for record in records:
-                yield record
-                after = record.seq
-            if not records:
-                await changed.wait()
+        self.watchers += 1
+        try:
+            while True:
+                changed = self._changed
+                records = await self.in_thread(self._store.after, after)
+                for record in records:
+                    yield record
+                    after = record.seq
+                if not records:
+                    await changed.wait()
+        finally:
+            self.watchers -= 1
 
     async def acknowledge(self, alert_id: str, *, false_alarm: bool, note: str | None) -> AlertRecord:
         """Take an alert; doing so again changes nothing.

@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import Enum
 from functools import cache
-from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from pipeline.calls import events
-from pipeline.calls.events import Envelope
+from pipeline.calls.events import CallEvent, Envelope
 
 VERSION = 1
 _KINDS: dict[str, type] = {
@@ -39,6 +39,7 @@ _KINDS: dict[str, type] = {
 """Stable names; they are on disks and must not change."""
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _Decode = Callable[[Any], Any]
+E = TypeVar("E")
 
 
 class CodecError(ValueError):
@@ -57,6 +58,24 @@ def encode(envelope: Envelope) -> bytes:
         "event": _plain(event),
     }
     return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def event_to_json(event: CallEvent) -> str:
+    """Return one event's fields as JSON, without its kind and number."""
+    return json.dumps(_plain(event), ensure_ascii=False, separators=(",", ":"))
+
+
+def event_from_json(kind: type[E], text: str) -> E:
+    """Return the event of a known kind that :func:`event_to_json` was given.
+
+    Raises:
+        CodecError: it is none of that kind.
+    """
+    try:
+        event: E = _decoder(cast("Any", kind))(json.loads(text))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CodecError("not an event") from error
+    return event
 
 
 def decode(data: bytes) -> Envelope:

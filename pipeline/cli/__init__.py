@@ -8,6 +8,7 @@ from importlib.metadata import version as installed_version
 
 import typer
 
+from client.errors import ClientError
 from pipeline.cli import alerts, call, config, diarize, emotion, kb, kb_search, kb_write, models, serve
 from pipeline.errors import SettingsError
 
@@ -45,7 +46,7 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")  # file names and terminals may be of any encoding
     try:
         app(standalone_mode=True)
-    except SettingsError as error:
+    except (SettingsError, ClientError) as error:
         typer.secho(f"yuetone: {error}", err=True, fg=typer.colors.RED)
         sys.exit(2)
     except KeyboardInterrupt:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import sys
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +16,7 @@ from rich.console import Console
 from rich.progress import Progress
 from threadpoolctl import threadpool_limits
 
+import client
 from diarization import Role
 from emotion import EmotionModelError
 from pipeline.alerts.profile_rules import read_profile_rules
@@ -26,8 +28,7 @@ from pipeline.cli.emotion import build_tools, two_roles
 from pipeline.cli.serve import ConfigOption
 from pipeline.config import ProfileSettings, load_settings
 from pipeline.errors import SettingsError
-from pipeline.rpc import client
-from yuetone.v1 import assist_pb2, supervisor_service_pb2, supervisor_service_pb2_grpc
+from yuetone.v1 import assist_pb2, supervisor_service_pb2
 
 app = typer.Typer(help="Try, check and follow alerts.", no_args_is_help=True)
 RulesOption = Annotated[Path | None, typer.Option("--rules", help="TOML file; else the profile's rules.")]
@@ -141,6 +142,8 @@ def watch(
 ) -> None:
     """Follow the alerts of all calls of a server, one JSON object a line, until interrupted.
 
+    A server that restarts, or a line that breaks, is waited for; no alert comes twice and none is left out.
+
     Examples:
         yuetone alerts watch --server asr.example:50051 --severity warning
 
@@ -155,7 +158,7 @@ def watch(
         queues=queue or [],
         min_severity=assist_pb2.Alert.Severity.ValueType(names[severity]),
     )
-    sys.exit(asyncio.run(_connected(server, tls_ca, lambda stub: _watch(stub, request))))
+    sys.exit(asyncio.run(_connected(server, tls_ca, lambda channel: _watch(channel, request))))
 
 
 @app.command()
@@ -174,29 +177,32 @@ def ack(
         yuetone alerts ack Zk3b9… --note 'called back'
     """
     request = supervisor_service_pb2.AckAlertRequest(alert_id=alert_id, false_alarm=false_alarm, note=note)
-    sys.exit(asyncio.run(_connected(server, tls_ca, lambda stub: _ack(stub, request))))
+    sys.exit(asyncio.run(_connected(server, tls_ca, lambda channel: _ack(channel, request))))
 
 
-async def _watch(stub: Any, request: supervisor_service_pb2.WatchAlertsRequest) -> None:
-    async for message in stub.WatchAlerts(request):
+async def _watch(channel: grpc.aio.Channel, request: supervisor_service_pb2.WatchAlertsRequest) -> None:
+    def lost(reason: str) -> None:
+        typer.secho(f"yuetone: {reason}; trying again", err=True, fg=typer.colors.YELLOW)
+
+    async for message in client.watch_alerts(channel, request, lost=lost):
         sys.stdout.write(json.dumps(client.as_json(message), ensure_ascii=False) + "\n")
         sys.stdout.flush()
 
 
-async def _ack(stub: Any, request: supervisor_service_pb2.AckAlertRequest) -> None:
-    answer = await stub.AckAlert(request)
+async def _ack(channel: grpc.aio.Channel, request: supervisor_service_pb2.AckAlertRequest) -> None:
+    answer = await client.supervisor_stub(channel).AckAlert(request)
     typer.echo(f"{answer.alert.rule}: {assist_pb2.Alert.State.Name(answer.alert.state)}")
 
 
-async def _connected(server: str, tls_ca: Path | None, work: Any) -> int:
-    if tls_ca and not tls_ca.is_file():
-        raise SettingsError(f"--tls-ca: no file at {tls_ca}")
+async def _connected(
+    server: str, tls_ca: Path | None, work: Callable[[grpc.aio.Channel], Coroutine[Any, Any, None]]
+) -> int:
     task = asyncio.current_task()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, lambda: task.cancel() if task else None)
-    channel = await client.connect(server, tls_ca)
     try:
-        await work(supervisor_service_pb2_grpc.SupervisorServiceStub(channel))
+        async with client.connected(server, tls_ca) as channel:
+            await work(channel)
     except asyncio.CancelledError:
         return 130
     except grpc.aio.AioRpcError as error:
@@ -205,6 +211,4 @@ async def _connected(server: str, tls_ca: Path | None, work: Any) -> int:
             reason = "the server raises no alerts (alerts.enabled)"
         typer.secho(f"yuetone: {reason}", err=True, fg=typer.colors.RED)
         return 1
-    finally:
-        await channel.close()
     return 0

@@ -19,12 +19,13 @@ import grpc
 import typer
 from rich.console import Console
 
+import client
+from client.call import ROLES
 from pipeline.cli.logs import configure_logs
 from pipeline.cli.serve import ConfigOption, flags
 from pipeline.cli.view import CallView, summary
 from pipeline.config import LogSettings, Settings, load_settings
 from pipeline.errors import SettingsError
-from pipeline.rpc import client
 from pipeline.rpc.server import Server, serve
 
 DEMO_CALL = Path(__file__).parents[1] / "demo" / "call.wav"
@@ -39,6 +40,17 @@ class Target:
     address: str | None
     certificate: Path | None
     settings: Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Played:
+    """A recording that is played as a call."""
+
+    recording: client.CallAudio
+    options: client.CallOptions
+    speed: float
+    chunk_ms: int = 60
+    title: str
 
 
 def call_command(
@@ -79,28 +91,26 @@ def call_command(
         yuetone call recording.wav --speed 0 --json | jq -r 'select(.transcript.is_final).transcript.text'
     """
     names = tuple(role.strip() for role in roles.split(",")) if roles else ()
-    if unknown := [name for name in names if name not in client.ROLES]:
+    if unknown := [name for name in names if name not in ROLES]:
         raise SettingsError(
             f"--roles: no role {unknown[0]!r}; use customer, agent or unknown, split by commas"
         )
     if tls_ca and not tls_ca.is_file():
         raise SettingsError(f"--tls-ca: no file at {tls_ca}")
-    recording = client.read_recording(file)
-    names = names or (("customer", "agent") if recording.channels > 1 else ("unknown",))
+    recording = client.read_audio(file)
+    names = names or (("customer", "agent") if recording.format.channels > 1 else ("unknown",))
     options = client.CallOptions(
         call_id=call_id or f"call-{uuid.uuid4().hex[:12]}",
         roles=names,
-        speed=speed,
-        chunk_ms=chunk_ms,
         language=language,
         profile=profile,
         hotwords=hotword or (),
     )
+    title = f"{file.name}, {recording.seconds:.0f} s"
+    played = Played(recording=recording, options=options, speed=speed, chunk_ms=chunk_ms, title=title)
     settings = load_settings(config, flags(asr={"model": model}))
     target = Target(address=server, certificate=tls_ca, settings=settings)
-    sys.exit(
-        _run(target, recording, options, as_json=as_json, title=f"{file.name}, {recording.seconds:.0f} s")
-    )
+    sys.exit(_run(target, played, as_json=as_json))
 
 
 def demo_command(
@@ -118,15 +128,14 @@ def demo_command(
 
         yuetone demo --speed 0
     """
-    recording = client.read_recording(DEMO_CALL)
-    options = client.CallOptions(
-        call_id=f"demo-{uuid.uuid4().hex[:8]}", roles=("customer", "agent"), speed=speed
-    )
+    recording = client.read_audio(DEMO_CALL)
+    options = client.CallOptions(call_id=f"demo-{uuid.uuid4().hex[:8]}", roles=("customer", "agent"))
     title = f"Yuetone demo: a synthetic customer-service call of {recording.seconds:.0f} s, both sides, live"
+    played = Played(recording=recording, options=options, speed=speed, title=title)
     with demo_knowledge() as store:
         settings = load_settings(flags={"suggest": {"store": str(store)}})
         target = Target(address=server, certificate=None, settings=settings)
-        status = _run(target, recording, options, as_json=False, title=title)
+        status = _run(target, played, as_json=False)
     sys.exit(status)
 
 
@@ -144,9 +153,7 @@ def demo_knowledge() -> Iterator[Path]:
         yield path
 
 
-def _run(
-    target: Target, recording: client.Recording, options: client.CallOptions, *, as_json: bool, title: str
-) -> int:
+def _run(target: Target, played: Played, *, as_json: bool) -> int:
     configure_logs(LogSettings(level="warning"))
     # Our own server must not meet another one's ports.
     own = {"port": 0, "metrics_port": None, "host": "127.0.0.1", "tls_certificate": None, "tls_key": None}
@@ -156,30 +163,21 @@ def _run(
     # Nor is what it asks a question of a customer.
     suggest = target.settings.suggest.model_copy(update={"record": False})
     settings = target.settings.model_copy(update={"server": server, "alerts": alerts, "suggest": suggest})
-    return asyncio.run(_call(target, settings, recording, options, as_json=as_json, title=title))
+    return asyncio.run(_call(target, settings, played, as_json=as_json))
 
 
-async def _call(
-    target: Target,
-    settings: Settings,
-    recording: client.Recording,
-    options: client.CallOptions,
-    *,
-    as_json: bool,
-    title: str,
-) -> int:
+async def _call(target: Target, settings: Settings, played: Played, *, as_json: bool) -> int:
     """Run one call to its end; return the exit status."""
     task = asyncio.current_task()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, lambda: task.cancel() if task else None)
     try:
-        async with _server(target, settings) as address:
-            channel = await client.connect(address, target.certificate)
-            try:
-                return await _follow(channel, recording, options, target, as_json=as_json, title=title)
-            finally:
-                await channel.close()
+        async with (
+            _server(target, settings) as address,
+            client.connected(address, target.certificate) as channel,
+        ):
+            return await _follow(channel, played, target, as_json=as_json)
     except asyncio.CancelledError:
         typer.echo("stopped", err=True)
         return 130
@@ -210,17 +208,12 @@ async def _server(target: Target, settings: Settings) -> AsyncIterator[str]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _follow(
-    channel: grpc.aio.Channel,
-    recording: client.Recording,
-    options: client.CallOptions,
-    target: Target,
-    *,
-    as_json: bool,
-    title: str,
-) -> int:
+async def _follow(channel: grpc.aio.Channel, played: Played, target: Target, *, as_json: bool) -> int:
     meter, failed, processor = client.LatencyMeter(), False, time.process_time()
-    messages = client.stream_call(channel, recording, options, meter)
+    call = client.CallStream(channel, played.options, played.recording.format)
+    messages = client.stream_recording(
+        call, played.recording, speed=played.speed, chunk_ms=played.chunk_ms, meter=meter
+    )
     if as_json:
         async for message in messages:
             sys.stdout.write(json.dumps(client.as_json(message), ensure_ascii=False) + "\n")
@@ -228,10 +221,10 @@ async def _follow(
             failed |= message.HasField("error")
         return int(failed)
     console = Console()
-    with CallView(console, title) as view:
+    with CallView(console, played.title) as view:
         async for message in messages:
             view.take(message)
             failed |= message.HasField("error")
     own = time.process_time() - processor if target.address is None else None
-    console.print(summary(view, meter, cpu_seconds=own, paced=options.speed > 0))
+    console.print(summary(view, meter, cpu_seconds=own, paced=played.speed > 0))
     return int(failed)

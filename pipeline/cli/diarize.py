@@ -27,7 +27,7 @@ from pipeline.engines import build_vad, build_voices
 from pipeline.errors import SettingsError
 
 Pcm = NDArray[np.float32]
-SpeakerStage = Callable[[DecodedRecording, Callable[[float], None]], list[SpeakerTurn]]
+Diarize = Callable[[DecodedRecording, Callable[[float], None]], list[SpeakerTurn]]
 
 
 class EngineName(StrEnum):
@@ -107,7 +107,7 @@ def without_echo(channels: Sequence[Pcm]) -> list[Pcm]:
     return [np.concatenate(pieces) for pieces in parts]
 
 
-def _second_look(source: str) -> SpeakerStage:
+def _second_look(source: str) -> Diarize:
     """Return what looks at a recording with a pyannote pipeline.
 
     Raises:
@@ -130,8 +130,8 @@ def _second_look(source: str) -> SpeakerStage:
     return look
 
 
-def _all(files: list[Path], diarize: SpeakerStage) -> tuple[list[tuple[str, list[SpeakerTurn]]], bool]:
-    """SpeakerStage every file; a bad one is told and left out."""
+def _all(files: list[Path], diarize: Diarize) -> tuple[list[tuple[str, list[SpeakerTurn]]], bool]:
+    """Diarize every file; a bad one is told and left out."""
     errors, failed = Console(stderr=True), False
     found: list[tuple[str, list[SpeakerTurn]]] = []
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:

@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from cantonese.reading import reading_form
+from client import LatencyMeter, quantile
 from pipeline.cli.suggestions import SuggestionList
-from pipeline.rpc.client import LatencyMeter, percentile
 from yuetone.v1 import assist_pb2, audio_pb2, speakers_pb2, transcript_pb2
 from yuetone.v1 import call_service_pb2 as pb
 
@@ -290,7 +290,7 @@ def summary(view: CallView, meter: LatencyMeter, *, cpu_seconds: float | None, p
 
 
 def _spread(values: list[float]) -> str:
-    middle, high = percentile(values, 0.5), percentile(values, 0.95)
+    middle, high = quantile(values, 0.5), quantile(values, 0.95)
     if middle is None or high is None:
         return "none measured"
     return f"p50 {middle * 1000:.0f} ms, p95 {high * 1000:.0f} ms (n={len(values)})"

@@ -23,7 +23,7 @@ from pipeline.audio.codecs import BYTES_PER_SAMPLE
 from pipeline.calls.info import CallSpec
 from pipeline.calls.messages import AudioChunk
 from pipeline.config import ServerSettings
-from pipeline.errors import CallError
+from pipeline.errors import YuetoneError
 from pipeline.inference.ticker import BatchTicker
 from pipeline.rpc import mapping
 from pipeline.rpc.grpc_server import KEEPALIVE, MAX_MESSAGE_BYTES, bind
@@ -237,8 +237,8 @@ def main() -> None:
     settings = ServerSettings.model_validate_json(Path(sys.argv[1]).read_text("utf-8"))
     try:
         asyncio.run(run(settings, sys.argv[2]))
-    except CallError as error:
-        sys.exit(str(error))
+    except YuetoneError as error:
+        sys.exit(f"yuetone: {error}")
 
 
 if __name__ == "__main__":

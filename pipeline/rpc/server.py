@@ -14,7 +14,6 @@ from asr import AsrEngine
 from pipeline.app import App
 from pipeline.config import Settings
 from pipeline.logs.directory import MemoryCallDirectory
-from pipeline.metrics import Metrics
 from pipeline.rpc.grpc_server import listening
 from pipeline.rpc.startup_errors import plain
 
@@ -29,6 +28,7 @@ class Server:
 
     Attributes:
         port: it listens on.
+        app: what is behind the wire.
         metrics: what it counts.
         calls: its calls.
     """
@@ -36,14 +36,15 @@ class Server:
     def __init__(
         self,
         port: int,
-        metrics: Metrics,
+        app: App,
         calls: MemoryCallDirectory,
         *,
         stop: Callable[[], None],
         reload: Callable[[], None],
     ) -> None:
         self.port = port
-        self.metrics = metrics
+        self.app = app
+        self.metrics = app.metrics
         self.calls = calls
         self._stop = stop
         self._reload = reload
@@ -91,7 +92,7 @@ async def serve(
                 articles=len(knowledge.base) if knowledge else None,
             )
             if ready:
-                ready(Server(port, app.metrics, calls, stop=stopping.set, reload=reloading.set))
+                ready(Server(port, app, calls, stop=stopping.set, reload=reloading.set))
             await stopping.wait()
             await _drain(server, health, calls, settings.server.shutdown_grace_s)
     except BaseExceptionGroup as group:

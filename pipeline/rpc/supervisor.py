@@ -49,16 +49,20 @@ class SupervisorServicer(supervisor_service_pb2_grpc.SupervisorServiceServicer):
             await context.abort(status_of(error), details_of(error))
         self._watchers += 1
         try:
+            yield self._heartbeat(after)  # whoever loses the line at once knows where to go on
             async with aclosing(with_heartbeats(self._alerts.watch(after), self._heartbeat_s)) as records:
                 async for record in records:
                     if record is None:
-                        yield pb.WatchAlertsResponse(cursor=self._alerts.cursor(after), at_unix_ms=_now_ms())
+                        yield self._heartbeat(after)
                         continue
                     after = record.seq
                     if _wanted(request, record):
                         yield assist.watched(record, self._alerts.cursor(record.seq))
         finally:
             self._watchers -= 1
+
+    def _heartbeat(self, after: int) -> pb.WatchAlertsResponse:
+        return pb.WatchAlertsResponse(cursor=self._alerts.cursor(after), at_unix_ms=int(time.time() * 1000))
 
     async def AckAlert(self, request: pb.AckAlertRequest, context: _Context) -> pb.AckAlertResponse:  # noqa: N802 (gRPC method name)
         """Take an alert; see supervisor_service.proto."""
@@ -80,7 +84,3 @@ def _wanted(request: pb.WatchAlertsRequest, record: AlertRecord) -> bool:
         and (not request.HasField("tenant") or record.call.tenant == request.tenant)
         and (not request.queues or record.call.queue in request.queues)
     )
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)

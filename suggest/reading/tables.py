@@ -16,7 +16,7 @@ from suggest.reading.columns import COLUMNS, CellError, article_of, column_of
 
 TABLES = (".csv", ".tsv", ".xlsx", ".jsonl")
 MOST_PROBLEMS = 200
-"""ShownSuggestion of one file; the rest is counted."""
+"""Findings shown of one file; the rest is counted."""
 Row = tuple[str, dict[str, Any]]
 """Place for people, and cells by the file's headers."""
 

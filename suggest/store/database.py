@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,6 @@ from alembic.util import CommandError
 
 from suggest.base import KnowledgeError
 
-MIGRATIONS = Path(__file__).with_name("migrations")
 BUSY_S = 10.0
 """How long a writer waits for another one."""
 
@@ -42,34 +44,62 @@ def sqlite_file(url: sa.URL) -> Path | None:
     return Path(url.database) if local and url.database else None
 
 
-def open_database(url: sa.URL) -> sa.Engine:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schema:
+    """A set of tables that is brought up to date when its database is opened.
+
+    Attributes:
+        migrations: folder of alembic's scripts.
+        version_table: where alembic notes how far they are; one for each schema: two may share a database.
+        purpose: what the database is, for people: ``a knowledge base``.
+        durable: whether each transaction must survive a power cut (SQLite's synchronous=FULL).
+        error: the exception that is raised.
+    """
+
+    migrations: Path
+    version_table: str
+    purpose: str
+    error: Callable[[str], Exception]
+    durable: bool = False
+
+
+KNOWLEDGE = Schema(
+    migrations=Path(__file__).with_name("migrations"),
+    version_table="kb_migrations",
+    purpose="a knowledge base",
+    error=KnowledgeError,
+)
+
+
+def open_database(url: sa.URL, schema: Schema = KNOWLEDGE) -> sa.Engine:
     """Connect, and bring the tables up to date.
 
     Raises:
-        KnowledgeError: the database cannot be reached or is of a newer release; the message names the fix.
+        KnowledgeError: or ``schema.error``: the database cannot be reached or is of a newer release; the
+            message names the fix.
     """
     shown = url.render_as_string(hide_password=True)
     try:
-        engine = _engine(url)
+        engine = _engine(url, schema)
     except ModuleNotFoundError as error:
-        raise KnowledgeError(
+        raise schema.error(
             f"{shown} needs the package {error.name}; for PostgreSQL: pip install 'yuetone[postgresql]'"
         ) from error
     except (OSError, sa.exc.ArgumentError) as error:
-        raise KnowledgeError(f"{shown} cannot be opened: {error}") from error
+        raise schema.error(f"{shown} cannot be opened: {error}") from error
     try:
-        _migrate(engine)
+        _migrate(engine, schema)
     except CommandError as error:
         engine.dispose()
-        raise KnowledgeError(f"{shown} is of a newer release of Yuetone; update this one") from error
+        raise schema.error(f"{shown} is of a newer release of Yuetone; update this one") from error
     except sa.exc.SQLAlchemyError as error:
         engine.dispose()
         reason = str(getattr(error, "orig", None) or type(error).__name__).strip().splitlines()[0]
-        raise KnowledgeError(f"{shown} cannot be used as a knowledge base: {reason}") from error
+        raise schema.error(f"{shown} cannot be used as {schema.purpose}: {reason}") from error
     return engine
 
 
-def _engine(url: sa.URL) -> sa.Engine:
+def _engine(url: sa.URL, schema: Schema) -> sa.Engine:
     file = sqlite_file(url)
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -79,16 +109,16 @@ def _engine(url: sa.URL) -> sa.Engine:
         return sa.create_engine(url, pool_pre_ping=True)
     in_memory: dict[str, Any] = {"poolclass": sa.StaticPool} if file is None else {}
     engine = sa.create_engine(url, connect_args={"timeout": BUSY_S, "check_same_thread": False}, **in_memory)
-    sa.event.listen(engine, "connect", _sqlite_pragmas)
+    sa.event.listen(engine, "connect", functools.partial(_sqlite_pragmas, schema.durable))
     sa.event.listen(engine, "begin", _sqlite_begin)
     return engine
 
 
-def _sqlite_pragmas(connection: Any, _record: object) -> None:
+def _sqlite_pragmas(durable: bool, connection: Any, _record: object) -> None:
     """Readers and a writer at once; and transactions that really begin, also for CREATE TABLE."""
     connection.isolation_level = None
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
 
 
 def _sqlite_begin(connection: sa.Connection) -> None:
@@ -101,13 +131,14 @@ def writing(engine: sa.Engine) -> AbstractContextManager[sa.Connection]:
     return engine.execution_options(writes=True).begin()
 
 
-def _migrate(engine: sa.Engine) -> None:
+def _migrate(engine: sa.Engine, schema: Schema) -> None:
     config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("script_location", str(schema.migrations))
     config.set_main_option("path_separator", "os")
+    config.attributes["version_table"] = schema.version_table
     head = ScriptDirectory.from_config(config).get_current_head()
     with engine.connect() as connection:
-        if _applied(connection) == head:
+        if _applied(connection, schema) == head:
             return
     with writing(engine) as connection:
         if connection.dialect.name == "postgresql":  # two servers that start at once
@@ -116,8 +147,9 @@ def _migrate(engine: sa.Engine) -> None:
         command.upgrade(config, "head")
 
 
-def _applied(connection: sa.Connection) -> str | None:
-    if not sa.inspect(connection).has_table("kb_migrations"):
+def _applied(connection: sa.Connection, schema: Schema) -> str | None:
+    if not sa.inspect(connection).has_table(schema.version_table):
         return None
-    found = connection.execute(sa.text("SELECT version_num FROM kb_migrations")).scalar()
+    query: sa.Select[Any] = sa.select(sa.column("version_num")).select_from(sa.table(schema.version_table))
+    found = connection.execute(query).scalar()
     return None if found is None else str(found)

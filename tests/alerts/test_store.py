@@ -2,19 +2,21 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from pipeline.alerts.record import from_json, to_json
-from pipeline.alerts.store import MEMORY, AlertStore
-from pipeline.calls.events import AlertState
+from pipeline.alerts.store import AlertStore
+from pipeline.calls.codec import event_from_json, event_to_json
+from pipeline.calls.events import AlertEvent, AlertState
 from pipeline.errors import SettingsError
+from pipeline.storage.database import MEMORY
 from tests.alerts.helpers import alert, record
 
 
 def test_an_event_survives_json() -> None:
-    assert from_json(to_json(alert())) == alert()
+    assert event_from_json(AlertEvent, event_to_json(alert())) == alert()
 
 
 def test_records_and_deliveries_survive_a_restart(tmp_path: Path) -> None:
@@ -106,7 +108,7 @@ def test_an_unusable_file_is_one_clear_error(tmp_path: Path, kind: str) -> None:
     else:
         AlertStore(path).close()
         with sqlite3.connect(path) as database:
-            database.execute("UPDATE meta SET value = '99' WHERE key = 'version'")
+            database.execute("UPDATE yuetone_migrations SET version_num = '9999'")
         database.close()
     with pytest.raises(SettingsError, match=r"alerts\.store"):
         AlertStore(path)
@@ -160,3 +162,74 @@ def test_the_raising_of_an_open_alert_is_never_forgotten() -> None:
     store.add(record(1, AlertState.ESCALATED, at=300), [])
     assert store.forget(200) == 0
     store.close()
+
+
+LEGACY = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE alerts (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, alert_id TEXT NOT NULL, call_id TEXT NOT NULL,
+  tenant TEXT, queue TEXT, agent_id TEXT, event TEXT NOT NULL, expire_s REAL NOT NULL,
+  is_open INTEGER NOT NULL, verdict TEXT, note TEXT);
+CREATE INDEX alerts_by_id ON alerts (alert_id);
+CREATE TABLE deliveries (
+  webhook TEXT NOT NULL, seq INTEGER NOT NULL, attempts INTEGER NOT NULL, next_at REAL NOT NULL,
+  PRIMARY KEY (webhook, seq));
+INSERT INTO meta VALUES ('version', '1'), ('id', 'abcd1234');
+INSERT INTO deliveries VALUES ('desk', 7, 2, 100.0);
+"""
+"""What release 0.1 wrote, before there were migrations."""
+LEGACY_EVENT = (
+    '{"alert_id": "old", "rule": "anger", "severity": 3, "state": "raised", "channel": 0, "start": 16000,'
+    ' "end": 32000, "evidence": "用詞：投訴", "agitation": 0.8, "curve": [[0, 0.1], [16000, 0.8]]}'
+)
+
+
+def legacy(path: Path, version: str = "1") -> Path:
+    with closing(sqlite3.connect(path)) as database, database:
+        database.executescript(LEGACY)
+        database.execute("UPDATE meta SET value = ? WHERE key = 'version'", (version,))
+        database.execute(
+            "INSERT INTO alerts VALUES (7, 99.5, 'old', 'call-1', 'bank', NULL, 'amy', ?, 60, 1, NULL, NULL)",
+            (LEGACY_EVENT,),
+        )
+    return path
+
+
+def test_a_file_of_the_release_before_is_taken_over_with_cursors_and_outbox(tmp_path: Path) -> None:
+    store = AlertStore(legacy(tmp_path / "alerts.db"))
+    assert store.id == "abcd1234", "cursors of supervisors go on"
+    (found,) = store.after(0)
+    assert (found.seq, found.at, found.call.tenant, found.call.agent_id) == (7, 99.5, "bank", "amy")
+    assert found.event.curve == ((0, 0.1), (16_000, 0.8))
+    delivery = store.due("desk", 101.0)
+    assert delivery is not None
+    assert (delivery.attempts, delivery.record) == (2, found)
+    assert [late.event.alert_id for late in store.overdue(1000.0)] == ["old"]
+    stored, _dropped = store.add(record(1), ["desk"])
+    assert stored is not None
+    assert stored.seq == 8
+    store.close()
+    again = AlertStore(tmp_path / "alerts.db")
+    assert [kept.seq for kept in again.after(0)] == [7, 8]
+    again.close()
+
+
+def test_a_number_is_never_given_twice() -> None:
+    """A cursor that stands behind a deleted row must not pass over the next one."""
+    store = AlertStore(MEMORY)
+    store.add(record(1, AlertState.CALMED, at=100), [])
+    assert store.forget(200) == 1
+    stored, _dropped = store.add(record(2), [])
+    assert stored is not None
+    assert stored.seq == 2
+    store.close()
+
+
+def test_a_file_of_an_unknown_release_is_left_alone(tmp_path: Path) -> None:
+    path = legacy(tmp_path / "alerts.db", version="7")
+    with pytest.raises(SettingsError, match=r"alerts\.store.*newer release"):
+        AlertStore(path)
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT value FROM meta WHERE key = 'version'").fetchone() == ("7",)
+        columns = [row[1] for row in database.execute("PRAGMA table_info(alerts)")]
+    assert "team" not in columns

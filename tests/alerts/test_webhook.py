@@ -12,10 +12,10 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from pipeline.alerts.payloads import accepted, body, signed_url
-from pipeline.alerts.store import MEMORY
 from pipeline.alerts.webhook import wait_before
 from pipeline.calls.events import AlertState, Severity
 from pipeline.config import WebhookSettings
+from pipeline.storage.database import MEMORY
 from tests.alerts.helpers import CALL, alert, closed, hook, publish, record, running_hub, until
 from tests.alerts.receiver import receiving
 

@@ -13,8 +13,8 @@ import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
+from client import call_stub
 from pipeline.config import Settings, load_settings
-from pipeline.rpc.client import call_stub
 from pipeline.rpc.server import Server, serve
 from tests.audio import DEMO, demo_call
 from tests.fakes.engines import FakeEngine

@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 import pytest
 
-from pipeline.rpc.client import call_stub
+from client import call_stub
 from tests.fakes.engines import FakeEngine
 from tests.integration.helpers import (
     audio,

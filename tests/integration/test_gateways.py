@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,8 +14,8 @@ from pathlib import Path
 import grpc
 import pytest
 
+from client import call_stub
 from pipeline.errors import SettingsError
-from pipeline.rpc.client import call_stub
 from pipeline.rpc.gateways import serve_behind
 from pipeline.rpc.server import Server
 from tests.fakes.engines import FakeEngine
@@ -133,3 +135,23 @@ async def test_what_is_wrong_with_the_settings_is_one_plain_error(tmp_path: Path
         with pytest.raises(SettingsError):
             await asyncio.wait_for(serve_behind(wrong, signals=False), 60)
     assert gateway_pids() == []
+
+
+async def test_a_gateway_that_cannot_listen_says_so_in_one_line(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen(1)
+        told = tmp_path / "server.json"
+        wanted = settings().server.model_copy(update={"port": taken.getsockname()[1]})
+        told.write_text(wanted.model_dump_json(), "utf-8")
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-W", "ignore", "-m", "pipeline.rpc.gateway", str(told), f"unix:{tmp_path}/core.sock",
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        async with asyncio.timeout(30):
+            _out, err = await process.communicate()
+    lines = [line for line in err.decode().splitlines() if line.startswith("yuetone:")]
+    assert process.returncode == 1
+    assert len(lines) == 1
+    assert "cannot listen on 127.0.0.1" in lines[0]
+    assert "Traceback" not in err.decode()

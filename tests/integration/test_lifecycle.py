@@ -11,9 +11,9 @@ from pathlib import Path
 import grpc
 import pytest
 
+from client import call_stub
 from pipeline.config import load_settings
 from pipeline.errors import SettingsError
-from pipeline.rpc.client import call_stub
 from pipeline.rpc.server import serve
 from tests.audio import DEMO
 from tests.fakes.engines import FakeEngine
