@@ -145,7 +145,7 @@ async def test_a_gateway_that_cannot_listen_says_so_in_one_line(tmp_path: Path) 
         wanted = settings().server.model_copy(update={"port": taken.getsockname()[1]})
         told.write_text(wanted.model_dump_json(), "utf-8")
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-W", "ignore", "-m", "pipeline.rpc.gateway", str(told), f"unix:{tmp_path}/core.sock",
+            sys.executable, "-W", "ignore", "-m", "pipeline.rpc.gateway", str(told), f"unix:{tmp_path}/c",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         async with asyncio.timeout(30):
