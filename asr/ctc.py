@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from models import ModelError
 
 CTC_FILE = "ctc.npz"
-"""Beside ``model.bin``: written by ``python -m scripts.finetune partials``."""
+"""File beside ``model.bin``, written by ``python -m scripts.finetune partials``."""
 CONTEXT = 2
 """States on each side that the head's own layer sees."""
 

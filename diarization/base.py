@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SAMPLE_RATE = 16_000
-"""Of all audio in this package, in Hz."""
+"""Samples a second of all audio in this package."""
 SHORTEST = SAMPLE_RATE // 4
 """Samples from which an embedding can be made; a quarter of a second says little, less says nothing."""
 
@@ -65,7 +65,7 @@ class Embedder(Protocol):
 
     @property
     def name(self) -> str:
-        """Of the model, for people and logs."""
+        """Name of the model, for people and logs."""
         ...
 
     @property
@@ -92,7 +92,7 @@ class SpeakerSegmentation(Protocol):
 
     @property
     def name(self) -> str:
-        """Of the model, for people and logs."""
+        """Name of the model, for people and logs."""
         ...
 
     @property

@@ -41,7 +41,7 @@ _AT_ONCE = SAMPLE_RATE // 50
 MARGIN_DB = 8.0
 """Levels up to this much above the expected echo count as echo."""
 ACTIVE_DB = 20.0
-"""Above a channel's floor, from which it carries speech."""
+"""Level above a channel's floor from which it carries speech."""
 SAME_CORRELATION = 0.98
 _SILENT_DB = -90.0
 

@@ -15,7 +15,7 @@ ONSET = 0.5
 FILL_S, DROP_S = 0.2, 0.1
 """Shorter pauses within a turn are filled, shorter bursts dropped."""
 SOLO_S = 0.6
-"""Of speech with nobody else at the same time; with less, overlapped speech is taken as well."""
+"""Seconds of speech with nobody else at the same time; with less, overlapped speech is taken as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -128,9 +128,9 @@ class _Evidence:
 VOICE_PRIOR = 0.4
 """Weight of 'calm' beside the windows: one window alone moves the mean by less than three do."""
 SUPPORT = 0.12
-"""Of words or behaviour, from which agitation is called supported."""
+"""Share of words or behaviour from which agitation is called supported."""
 WITHHELD = 0.75
-"""Of the voice, when words of thanks are at their strongest."""
+"""Share of the voice's evidence that is withheld when words of thanks are at their strongest."""
 
 
 class AgitationCurve:

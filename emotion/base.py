@@ -13,7 +13,7 @@ from models import ModelError
 
 SAMPLE_RATE = 16_000
 LABELS = ("neutral", "happy", "sad", "angry", "other")
-"""Of the probabilities that everybody outside sees, in this order."""
+"""Labels of the probabilities that everybody outside sees, in this order."""
 
 
 class EmotionModelError(ModelError):

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 READY_S = 5.0
-"""Of judged speech, before the baseline is used."""
+"""Seconds of judged speech before the baseline is used."""
 FULL_S = 10.0
-"""Of speech that count alike; later speech moves the mean only slowly."""
+"""Seconds of speech that count alike; later speech moves the mean only slowly."""
 LATE_SHARE = 0.02
 """Share of a later window in the mean."""
 CALM = 0.5

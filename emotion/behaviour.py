@@ -21,7 +21,7 @@ PACE_RISE = 1.3
 """Times the own pace from which somebody speaks fast."""
 PACE_UTTERANCES = 3
 REPEAT_SHARE = 0.6
-"""Of character pairs in common from which a question is the same one (Dice 1945)."""
+"""Share of character pairs in common from which a question is the same one (Dice 1945)."""
 REPEAT_LENGTH = 5
 REPEAT_WINDOW_S = 180.0
 KEPT = 12

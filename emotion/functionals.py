@@ -42,7 +42,7 @@ NAMES = (
     *(f"{name}.{statistic}" for name in _VOICED + _ACTIVE for statistic in _STATISTICS),
     *_SINGLE,
 )
-"""Of the figures, in the order of :func:`functionals`."""
+"""Names of the figures, in the order of :func:`functionals`."""
 COUNT = len(NAMES)
 
 

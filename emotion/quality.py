@@ -15,7 +15,7 @@ from emotion.spectrum import FLOOR, HIGH_HZ, HOP, LOW_HZ, RATE, Frames, band, me
 
 FULL_ACTIVE_S = 1.5
 LEAST_ACTIVE_S = 0.4
-"""Of active frames; a shout of 0.2 s says nothing about a mood."""
+"""Least seconds of active frames; a shout of 0.2 s says nothing about a mood."""
 FULL_SNR_DB, LEAST_SNR_DB = 15.0, 3.0
 LEAST_VOICED = 0.15
 """Share of active frames with a pitch; breath, clicks and noise have less."""

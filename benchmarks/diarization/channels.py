@@ -26,7 +26,7 @@ from vad.gated import GatedVad
 TURNS = 3
 WRONG_CHARACTERS = 0.1
 GREETED = 0.8
-"""Of the agents begin with a greeting."""
+"""Share of agents who begin with a greeting."""
 _ANY = "的一是不了人我在有他這中大來上個國到說們"
 
 

@@ -30,7 +30,7 @@ class RecordedEngine:
 
     @property
     def wants_states(self) -> bool:
-        """As the other one."""
+        """Do what the wrapped detector does, with what was recorded."""
         return self._engine.wants_states
 
     def stream(self) -> EmotionStream:

@@ -21,9 +21,9 @@ DEMO = Path(__file__).resolve().parents[2] / "pipeline" / "demo" / "call.wav"
 LINE_NOISE_DB = 30.0
 MAX_SENTENCE_S = 9.0
 LEAD_S = 0.6
-"""Of silence before the first word."""
+"""Silence before the first word, s."""
 TAIL_S = 2.5
-"""Of silence behind the last word: long enough for its final."""
+"""Silence behind the last word, s: long enough for its final."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

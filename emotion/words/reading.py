@@ -21,7 +21,7 @@ _NEGATION = re.compile(
     r"have|a|any|going|to|want|wish|here|really|trying| )*$"
 )
 _RHETORICAL = re.compile(r"^.{0,6}(係咩|係咪|㗎咩|架咩|咩[？?！!]?$)")
-"""Behind a negated word about 'you': 你唔係呃人係咩 accuses, it does not deny."""
+"""What may stand behind a negated word about 'you': 你唔係呃人係咩 accuses, it does not deny."""
 _INTENSIFIER = re.compile(
     r"(好|真係|認真|非常|極|勁|咁|太|超|完全|簡直|根本|鬼|撚|十分|一定要|即刻|very|really|so|absolutely|"
     r"totally|completely|extremely|fucking|damn)\s*$"

@@ -24,7 +24,7 @@ from pipeline.calls.events import AlertEvent, AlertState, Severity
 from pipeline.calls.info import SAMPLE_RATE
 
 CURVE_S = 60
-"""Of the curve that goes with an alert, one point a second."""
+"""Seconds of the curve that go with an alert, one point a second."""
 
 
 @dataclass(slots=True)

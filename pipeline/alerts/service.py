@@ -23,7 +23,7 @@ from pipeline.errors import AlertClosed, AlertsUnavailable, CallError, InvalidRe
 from pipeline.metrics import Metrics
 
 SWEEP_S = 5.0
-"""Between looks for alerts that nobody took, and for what is too old to be kept."""
+"""Pause between looks for alerts that nobody took, and for what is too old to be kept, s."""
 UNSAVED = 1000
 """Records that wait for the store. When full, the oldest is lost and counted; its call had it."""
 CLOSED = 1000

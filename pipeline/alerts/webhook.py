@@ -22,9 +22,9 @@ from pipeline.metrics import Metrics
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 300.0
 LONGEST_ASKED_S = 3600.0
-"""Of Retry-After that is obeyed."""
+"""Longest Retry-After that is obeyed, s."""
 LONGEST_QUIET_S = 60.0
-"""Between attempts of any kind at a receiver that is down: how late it is found to be back, at most."""
+"""Longest pause between attempts at a receiver that is down, s: so late is it found to be back."""
 POLL_S = 5.0
 
 _log = structlog.get_logger(__name__)

@@ -25,7 +25,7 @@ Recognise = Callable[[int, int, Pcm], str]
 """Gets channel, first sample and audio of an utterance; returns its text."""
 
 BLOCK = SAMPLE_RATE // 10
-"""Of audio taken from every channel in turn, so that they go forward together."""
+"""Samples taken from every channel in turn, so that channels go forward together."""
 SHORT_S = 15.0
 LENIENT = 0.15
 """Speech probability that begins an utterance in a short recording in which nothing was found otherwise."""

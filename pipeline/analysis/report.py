@@ -10,7 +10,7 @@ from pipeline.calls.events import AlertEvent
 from pipeline.calls.info import SAMPLE_RATE
 
 SPAN_S = 10.0
-"""Of the speaker's windows that one figure for a whole recording is a mean of, at its highest."""
+"""One figure for a whole recording is the highest mean over windows within so many seconds."""
 THRESHOLD = 0.5
 
 

@@ -6,9 +6,9 @@ import ctypes
 import os
 
 VARIABLE = "MALLOC_ARENA_MAX"
-"""By which an operator says otherwise; see mallopt(3)."""
+"""Environment variable with which an operator chooses otherwise; see mallopt(3)."""
 M_ARENA_MAX = -8
-"""Of glibc's malloc.h."""
+"""Number of the option in glibc's malloc.h."""
 
 
 def use_one_arena() -> bool:

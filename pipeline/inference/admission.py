@@ -12,7 +12,7 @@ from collections import deque
 import numpy as np
 
 WINDOW_S = 15.0
-"""Over which finals are looked at."""
+"""Time over which finals are looked at, s."""
 FEWEST = 10
 """Finals from which their spread is worth something."""
 MOST_SCALED = 4.0

@@ -21,7 +21,7 @@ from pipeline.metrics import Metrics
 
 Lane = Literal["final", "partial"]
 LOAD_WINDOW_S = 5.0
-"""Over which the share of busy time is averaged."""
+"""Time over which the share of busy time is averaged, s."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import math
 PULSE_S = 0.04
 """Two messages of 20 ms; adds half of this to every latency, on average."""
 STRETCH_S = 0.001
-"""By which each call that waited at the last beat puts off the next one, up to twice the period."""
+"""Delay of the next beat for each call that waited at the last one, s; in all at most one period."""
 SMOOTHING = 0.05
 """Weight of the newest beat's delay: some twenty beats, about a second."""
 
@@ -34,7 +34,7 @@ class BatchTicker:
 
     @property
     def lag_s(self) -> float:
-        """By how much the event loop is behind: smoothed, so that a single stall weighs little."""
+        """Delay of the event loop, s: smoothed, so that a single stall weighs little."""
         return self._late
 
     async def next(self) -> None:

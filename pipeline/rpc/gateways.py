@@ -21,11 +21,11 @@ from pipeline.rpc.server import Server, serve
 from pipeline.rpc.startup_errors import plain
 
 AGAIN_S = 1.0
-"""Before a gateway that died is started again."""
+"""Pause before a gateway that died is started again, s."""
 PATIENCE = 10
 """Looks at a port that is taken, a quarter of a second apart."""
 LEAVE_S = 10.0
-"""For a gateway to end by itself."""
+"""Time for a gateway to end by itself, s."""
 
 _log = structlog.get_logger(__name__)
 

@@ -43,7 +43,7 @@ KEEPALIVE = (
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
 )
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
-"""Of gRPC itself; above limits.max_chunk_bytes, so that a chunk too large gets our own clear error."""
+"""Largest message of gRPC; above limits.max_chunk_bytes, so that a larger chunk gets our own clear error."""
 
 
 @asynccontextmanager

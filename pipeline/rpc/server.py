@@ -18,7 +18,7 @@ from pipeline.rpc.grpc_server import listening
 from pipeline.rpc.startup_errors import plain
 
 FLUSH_S = 10.0
-"""For the last finals of calls that are closed at the end of the grace period."""
+"""Time for the last finals of calls that are closed at the end of the grace period, s."""
 
 _log = structlog.get_logger(__name__)
 

@@ -28,7 +28,7 @@ FEATURES = (
     "partials", "words", "confidence", "hotwords", "language_spans", "resume", "watch", "finalize",
     "overview",
 )  # fmt: skip
-"""Of every server; emotion and alerts come with the settings."""
+"""Features of every server; emotion and alerts come with the settings."""
 FIRST_MESSAGE_S = 10.0
 """How long a new stream may wait before StartCall."""
 END_OF_STREAM_S = 0.1

@@ -16,7 +16,7 @@ from pipeline.stages.speaker_lookup import SpeakerLookup
 Pcm = NDArray[np.float32]
 
 ECHO_SHARE = 0.7
-"""Of an utterance's loud part, from which it is the other channel's speech."""
+"""Share of an utterance's loud part from which it is the other channel's speech."""
 LOOK_EVERY = 2 * SAMPLE_RATE
 
 

@@ -1,4 +1,4 @@
-"""Beside the third stage: whose voice is heard. Where it fails, transcripts go on without labels."""
+"""Speakers, beside the third stage: whose voice is heard. On failure, transcripts go on without labels."""
 
 from __future__ import annotations
 

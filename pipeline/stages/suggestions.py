@@ -1,4 +1,4 @@
-"""Beside the third stage: what the agent could reply. Where it fails, the call goes on without it."""
+"""Suggestions, beside the third stage: what the agent could reply. Where it fails, the call goes on."""
 
 from __future__ import annotations
 

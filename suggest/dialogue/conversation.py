@@ -17,7 +17,7 @@ from suggest.text.tokens import Analysis
 
 TURNS_KEPT = 6
 SAID_SHARE = 0.6
-"""Of what an answer tells, said by the agent: enough not to suggest it (own choice)."""
+"""Share of an answer that the agent has said from which it is not suggested (own choice)."""
 OWN_MASS, LITTLE_MASS = 1.6, 0.8
 """What a turn must tell to stand without the one before, if it begins with 咁 and the like; and in any case.
 

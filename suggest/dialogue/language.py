@@ -42,7 +42,7 @@ _NEUTRAL = frozenset(
     )
 )
 TO_ENGLISH, TO_CHINESE = 0.6, 0.35
-"""Of the smoothed English share: two thresholds, so that a mixed sentence does not flip it (own choice)."""
+"""Thresholds of the smoothed English share: two, so that no mixed sentence flips it (own choice)."""
 WHOLE_SENTENCE = 4
 """English words without a Chinese character that settle it at once."""
 MEMORY = 0.5

@@ -21,7 +21,7 @@ _PROMISE = re.compile(
     "\\bfree\\b|waiv|guarantee|compensat|upgrade|unlimited|full refund|full amount|bonus|gift|discount"
 )
 LEAST_SHARED = 0.3
-"""Of what a sentence says, in the source that it cites.
+"""Least share of a sentence that must be in the source that it cites.
 
 Honest sentences of the tests have 0.71 to 1, an invented one 0.08.
 """

@@ -76,7 +76,7 @@ class Writer:
 
     @property
     def name(self) -> str:
-        """Of the model."""
+        """Name of the model."""
         return self._settings.model
 
     async def close(self) -> None:

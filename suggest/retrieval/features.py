@@ -37,7 +37,7 @@ FEATURES = (
     "prior",
 )
 ANSWER_CREDIT = 0.8
-"""Of a spot that only the answer covers."""
+"""Credit of a spot that only the answer covers."""
 
 
 def left_out(analysis: Analysis, without: frozenset[str]) -> Analysis:

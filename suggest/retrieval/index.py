@@ -22,7 +22,7 @@ from suggest.text.lexicon import SearchLexicon
 from suggest.text.tokens import Analysis, Tokens
 
 FORMAT = 2
-"""Of tokens and fields; an index of another format is made anew."""
+"""Version of tokens and fields; an index of another format is made anew."""
 WRITER_BYTES = 64_000_000
 FEW, MOST_SEGMENTS = 1_000, 12
 COMMON = 0.3

@@ -14,9 +14,9 @@ from suggest.retrieval.features import FEATURES
 
 BUNDLED = Path(__file__).with_name("weights.json")
 PRIOR_WEIGHT = 1.0
-"""Of what agents did with an article before; set by hand: there was no data of real agents to learn it."""
+"""Weight of what agents did with an article before; set by hand, for want of data of real agents."""
 DENSE_WEIGHT = 2.0
-"""Of an optional encoder; set by hand, for the same reason."""
+"""Weight of an optional encoder; set by hand, for the same reason."""
 CONFIDENCE = ("score", "gap", "mass", *FEATURES)
 """What confidence is made of: the best one's score, how far the next one is, and all its features."""
 WIDEST_GAP = 3.0

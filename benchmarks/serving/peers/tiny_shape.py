@@ -30,7 +30,7 @@ CHECKPOINT = Path(__file__).resolve().parents[3] / "scripts" / "finetune" / "bun
 BUNDLED = Path(__file__).resolve().parents[3] / "asr" / "bundled"
 WIDTH, LAYERS = 384, 4
 VOCABULARY = 51_866
-"""Of the published models since large-v3; ``--trim-vocabulary`` of our fine-tuning leaves some 9,600."""
+"""Tokens of the published models since large-v3; our ``--trim-vocabulary`` leaves some 9,600."""
 NARROW = 192
 HALF = np.float32(0.5)
 _LAST_NORM = "model.decoder.layer_norm."

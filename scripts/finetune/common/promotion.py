@@ -20,7 +20,7 @@ from scripts.finetune.common.folders import no_traceback_when_full, read_json
 from scripts.finetune.common.task import Check
 
 WEIGHTS = ("model.bin", "model.onnx")
-"""Of a recogniser, of an emotion model."""
+"""Files of weights: a recogniser's, an ONNX model's."""
 
 
 def read_report(evaluation: Path, model: Path, current: Path) -> dict[str, Any]:

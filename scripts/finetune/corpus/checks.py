@@ -20,7 +20,7 @@ MIN_RECORDINGS = 500
 IMPLAUSIBLE_CER = 0.8
 NOTHING_PRIVATE = "no HKID, card number, phone number or email address was found"
 NEIGHBOURS = 5
-"""Of the sorted texts that each is compared with (sorted-neighbourhood method, Hernández and Stolfo 1995)."""
+"""Neighbours in sorted order that each text is compared with (Hernández and Stolfo 1995)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,11 +43,11 @@ SINGLE_WORDS = ("speech_commands_v2_test",)
 MEASURED = "ased"
 COPIES = 16
 TEST_SHARE, CALIBRATION_SHARE = 0.35, 0.15
-"""Of the speakers of ordinary speech; the rest is trained on."""
+"""Shares of the speakers of ordinary speech; the rest is trained on."""
 SEED = 20261122
 SENTENCES, SYLLABLES = 600, 8
 FOLD_LENGTH = 0.5
-"""Of the training of networks that are only measured, beside the one that ships."""
+"""Share of the training steps for networks that are only measured, beside the one that ships."""
 
 
 def part(speaker: str) -> str:

@@ -22,7 +22,7 @@ from scripts.finetune.voices.sets import Clip, load
 Array = NDArray[np.float32]
 
 BASELINE_CLIPS = 3
-"""Of the same speaker's ordinary speech: about 6 to 10 s."""
+"""Clips of a speaker's ordinary speech that make the baseline: about 6 to 10 s."""
 OTHER_LINE = 0.3
 """Share of baselines from another line than the window's: a moved handset, a loudspeaker switched on."""
 CROPS_S = (0.0, 0.0, 2.0, 1.3, 3.0)

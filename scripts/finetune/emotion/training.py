@@ -91,7 +91,7 @@ def _weights(examples: Examples, labelled_share: float) -> NDArray[np.float64]:
 
 
 TUNING_RATE = 0.25
-"""Of the usual learning rate, where a trained network goes on: it has more to lose than to gain."""
+"""Share of the usual learning rate where a trained network goes on: it has more to lose than to gain."""
 
 
 def train(

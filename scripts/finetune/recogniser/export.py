@@ -35,9 +35,9 @@ from scripts.finetune.recogniser.trim import trim_ctc, trim_tokenizer, trim_weig
 
 PARITY_UTTERANCES = 50
 MAX_DIFFERENCE = 0.005
-"""Of characters between PyTorch and CTranslate2 in float32: rounding may change a doubtful one."""
+"""Share of characters that may differ between PyTorch and CTranslate2 in float32, by rounding."""
 DOUBTFUL = 0.04
-"""Of utterances that may differ: where two words are equally likely, the last bit decides."""
+"""Share of utterances that may differ: where two words are equally likely, the last bit decides."""
 HF_FOLDER = "huggingface"
 
 

@@ -39,7 +39,7 @@ DEV_UTTERANCES = 300
 MUCH_WORSE = 0.1
 """Character error rate above the decoder's from which a head is not worth its price."""
 LEARNING_PART = 0.5
-"""Of the time at the full rate; then it falls to 0."""
+"""Share of the steps at the full learning rate; then it falls to 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

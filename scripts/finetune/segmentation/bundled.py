@@ -34,7 +34,7 @@ SECONDS = 60.0
 SEED = 78
 WATCHED = 8
 FROZEN_SHARE = 0.6
-"""Of the steps with the embedding's layers as they are; they learn along in the rest, at a lower rate."""
+"""Share of the steps in which the embedding's layers stay; then they learn too, at a lower rate."""
 
 
 @lru_cache(maxsize=1)

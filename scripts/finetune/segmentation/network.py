@@ -22,7 +22,7 @@ from scripts.finetune.speakers.network import FRONT, SpeakerNetwork
 FRAME = 4 * FRONT.shift
 """Samples from one answer to the next: 40 ms."""
 BLOCKS = 3
-"""Of the embedding's residual blocks."""
+"""Residual blocks taken from the embedding."""
 
 
 class Fbank(nn.Module):

@@ -22,7 +22,7 @@ from vad.endpointer import Endpointer, EndpointerSettings, SpeechEnded
 from vad.gated import GatedVad
 
 COLLAR_S = 0.5
-"""Of pyannote.metrics: the whole width around a boundary, 250 ms to each side."""
+"""Collar as pyannote.metrics counts it: the whole width around a boundary, 250 ms to each side."""
 BLOCK = SAMPLE_RATE // 2
 EXPECTED, UNEXPECTED = (0.6, 0.7, 0.8, 0.9, 1.0), (1.3, 1.6, 2.0, 2.5)
 """Factors that are tried."""

@@ -21,14 +21,14 @@ from scripts.finetune.voices.sets import Clip, load, read_sets, share_of
 Mel = NDArray[np.float16]
 
 TEST_SHARE = 0.2
-"""Of the speakers: never trained on."""
+"""Share of the speakers that are never trained on."""
 VOICES = (1.0, 0.88, 1.12)
 """Factors of pitch, formants and pace: each makes a new speaker of every speaker (Yamamoto et al. 2019)."""
 JOIN_S = 3.0
 """Clips of one speaker are joined until they are this long."""
 LONGEST_S = 8.0
 MOST_CLIPS = 40
-"""Of one speaker: one man with five thousand must not outweigh the others."""
+"""Most clips of one speaker: one man with five thousand must not outweigh the others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

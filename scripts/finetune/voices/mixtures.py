@@ -16,7 +16,7 @@ Pcm = NDArray[np.float32]
 SAMPLE_RATE = 16_000
 _HOP = SAMPLE_RATE // 100
 AUDIBLE = 0.012
-"""Of the power of loud speech, 19 dB below it: softer parts drown in a telephone line's noise."""
+"""Share of the power of loud speech (19 dB below it) below which a telephone line's noise drowns speech."""
 PAUSE_S = 0.4
 """A silence of this length within a turn belongs to nobody."""
 
