@@ -48,14 +48,28 @@ async def connect(address: str, certificate: Path | None = None) -> grpc.aio.Cha
         channel = grpc.aio.insecure_channel(address, options=OPTIONS)
     try:
         async with asyncio.timeout(CONNECT_S):
-            await channel.channel_ready()
-    except TimeoutError:
+            await _ready(channel)
+    except (TimeoutError, ConnectionError):
         await channel.close()
         raise NotReachable(f"no server answers at {address}; start one with 'yuetone serve'") from None
     except BaseException:
         await channel.close()
         raise
     return channel
+
+
+async def _ready(channel: grpc.aio.Channel) -> None:
+    """Wait until a channel works.
+
+    Raises:
+        ConnectionError: it was refused; waiting longer would not help who has just typed an address.
+    """
+    state = channel.get_state(try_to_connect=True)
+    while state is not grpc.ChannelConnectivity.READY:
+        if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+            raise ConnectionError
+        await channel.wait_for_state_change(state)
+        state = channel.get_state(try_to_connect=True)
 
 
 @asynccontextmanager

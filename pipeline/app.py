@@ -56,12 +56,14 @@ class App:
         metrics: what it counts.
         services: what calls share.
         alerts: keeps alerts; None where they are turned off.
+        reloads: how often everything was read again.
 
     Raises:
         SettingsError: a model, a file or a store cannot be used; the message names the fix.
     """
 
     def __init__(self, settings: Settings, factory: Callable[[], AsrEngine] | None = None) -> None:
+        self.reloads = 0
         threadpool_limits(1, user_api="blas")  # numpy's products here are tiny; idle BLAS threads spin
         self.settings = settings
         self.metrics = Metrics()
@@ -211,6 +213,7 @@ class App:
             asked.clear()
             for part in self.reloadables:
                 await self._reload(part)
+            self.reloads += 1
 
     async def _reload(self, part: Reloadable) -> None:
         try:

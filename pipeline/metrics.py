@@ -21,7 +21,9 @@ class Metrics:
         self.speech = Counter("yuetone_speech_seconds", "Speech found, over channels", registry=registry)
         self.gaps = Counter("yuetone_gap_seconds", "Missing audio counted as silence", registry=registry)
         self.lag = Gauge(
-            "yuetone_lag_audio_seconds", "Audio received and not yet worked on, worst call", registry=registry
+            "yuetone_lag_audio_seconds",
+            "Audio that came since the oldest speech whose final is still due, worst call",
+            registry=registry,
         )
         self.final_latency = Histogram(
             "yuetone_final_latency_seconds",

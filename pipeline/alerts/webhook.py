@@ -17,6 +17,7 @@ from pipeline.alerts.record import AlertRecord
 from pipeline.alerts.service import AlertService, Route
 from pipeline.alerts.store import WebhookDelivery
 from pipeline.calls.events import Severity
+from pipeline.clock import Clock
 from pipeline.config import WebhookSettings
 from pipeline.metrics import Metrics
 
@@ -59,9 +60,17 @@ class WebhookSender:
         settings: where and how.
         alerts: has the outbox.
         metrics: where to count.
+        clock: of attempts; the real one by default.
     """
 
-    def __init__(self, settings: WebhookSettings, alerts: AlertService, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        settings: WebhookSettings,
+        alerts: AlertService,
+        metrics: Metrics,
+        clock: Clock | None = None,
+    ) -> None:
+        self._clock = clock or Clock()
         self._settings = settings
         self._alerts = alerts
         self._metrics = metrics
@@ -78,7 +87,7 @@ class WebhookSender:
                 except Exception as error:  # noqa: BLE001 (a store that fails now may work in a moment)
                     self._metrics.failures.labels("webhook").inc()
                     _log.error("webhook failed", webhook=self._settings.name, error=type(error).__name__)
-                    self._quiet_until = time.time() + POLL_S
+                    self._quiet_until = self._clock.now() + POLL_S
                     worked = False
                 if not worked:
                     await self._wait(changed)
@@ -89,20 +98,16 @@ class WebhookSender:
             next_at = await self._alerts.in_thread(self._alerts.store.next_due, self._settings.name)
         except Exception:  # noqa: BLE001 (the step before has told)
             next_at = None
-        due = time.time() + POLL_S if next_at is None else max(next_at, self._quiet_until)
-        try:
-            async with asyncio.timeout(min(POLL_S, max(0.02, due - time.time()))):
-                await changed.wait()
-        except TimeoutError:
-            return
+        due = self._clock.now() + POLL_S if next_at is None else max(next_at, self._quiet_until)
+        await self._clock.wait(changed, min(POLL_S, max(0.02, due - self._clock.now())))
 
     async def _step(self, client: httpx2.AsyncClient) -> bool:
         """Try the first delivery that is due; return whether there was one."""
         store, name = self._alerts.store, self._settings.name
-        if time.time() < self._quiet_until:
-            await asyncio.sleep(min(POLL_S, self._quiet_until - time.time()))
+        if self._clock.now() < self._quiet_until:
+            await self._clock.sleep(min(POLL_S, self._quiet_until - self._clock.now()))
             return True
-        delivery = await self._alerts.in_thread(store.due, name, time.time())
+        delivery = await self._alerts.in_thread(store.due, name, self._clock.now())
         if delivery is None:
             return False
         taken, asked = await self._send(client, delivery)
@@ -111,21 +116,21 @@ class WebhookSender:
             self._metrics.webhooks.labels(name, "delivered").inc()
             if self._failures:
                 _log.info("webhook works again", webhook=name)
-                await self._alerts.in_thread(store.hurry, name, time.time())
+                await self._alerts.in_thread(store.hurry, name, self._clock.now())
             self._failures = 0
             return True
         self._metrics.webhooks.labels(name, "failed").inc()
         asked = min(asked, LONGEST_ASKED_S)
         # A receiver that is down is asked seldom, however many deliveries wait for it.
-        self._quiet_until = time.time() + max(asked, min(LONGEST_QUIET_S, wait_before(self._failures)))
+        self._quiet_until = self._clock.now() + max(asked, min(LONGEST_QUIET_S, wait_before(self._failures)))
         self._failures += 1
-        if time.time() - delivery.record.at > self._settings.give_up_h * 3600:
+        if self._clock.now() - delivery.record.at > self._settings.give_up_h * 3600:
             await self._alerts.in_thread(store.give_up, delivery)
             self._metrics.webhooks.labels(name, "given up").inc()
             _log.error("webhook delivery given up", webhook=name, alert=delivery.record.event.alert_id)
             return True
         wait = max(wait_before(delivery.attempts), asked)
-        await self._alerts.in_thread(store.failed, delivery, time.time() + wait)
+        await self._alerts.in_thread(store.failed, delivery, self._clock.now() + wait)
         return True
 
     async def _send(self, client: httpx2.AsyncClient, delivery: WebhookDelivery) -> tuple[bool, float]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import sys
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import grpc
 import typer
@@ -24,6 +22,7 @@ from pipeline.analysis.call import analyse
 from pipeline.analysis.recording import read_audio
 from pipeline.calls.events import AlertEvent
 from pipeline.calls.info import SAMPLE_RATE
+from pipeline.cli.calls import SERVER, ServerOption, TlsOption, connected
 from pipeline.cli.emotion import build_tools, two_roles
 from pipeline.cli.serve import ConfigOption
 from pipeline.config import ProfileSettings, load_settings
@@ -32,9 +31,7 @@ from yuetone.v1 import assist_pb2, supervisor_service_pb2
 
 app = typer.Typer(help="Try, check and follow alerts.", no_args_is_help=True)
 RulesOption = Annotated[Path | None, typer.Option("--rules", help="TOML file; else the profile's rules.")]
-ServerOption = Annotated[str, typer.Option(help="host:port of a running server.")]
-TlsOption = Annotated[Path | None, typer.Option(help="PEM authorities of the server; turns TLS on.")]
-SERVER = "127.0.0.1:50051"
+NO_ALERTS = "the server raises no alerts (alerts.enabled)"
 
 
 def _profile(config: Path | None, name: str, rules: Path | None) -> ProfileSettings:
@@ -158,7 +155,7 @@ def watch(
         queues=queue or [],
         min_severity=assist_pb2.Alert.Severity.ValueType(names[severity]),
     )
-    sys.exit(asyncio.run(_connected(server, tls_ca, lambda channel: _watch(channel, request))))
+    sys.exit(asyncio.run(connected(server, tls_ca, lambda channel: _watch(channel, request), NO_ALERTS)))
 
 
 @app.command()
@@ -177,7 +174,7 @@ def ack(
         yuetone alerts ack Zk3b9… --note 'called back'
     """
     request = supervisor_service_pb2.AckAlertRequest(alert_id=alert_id, false_alarm=false_alarm, note=note)
-    sys.exit(asyncio.run(_connected(server, tls_ca, lambda channel: _ack(channel, request))))
+    sys.exit(asyncio.run(connected(server, tls_ca, lambda channel: _ack(channel, request), NO_ALERTS)))
 
 
 async def _watch(channel: grpc.aio.Channel, request: supervisor_service_pb2.WatchAlertsRequest) -> None:
@@ -192,23 +189,3 @@ async def _watch(channel: grpc.aio.Channel, request: supervisor_service_pb2.Watc
 async def _ack(channel: grpc.aio.Channel, request: supervisor_service_pb2.AckAlertRequest) -> None:
     answer = await client.supervisor_stub(channel).AckAlert(request)
     typer.echo(f"{answer.alert.rule}: {assist_pb2.Alert.State.Name(answer.alert.state)}")
-
-
-async def _connected(
-    server: str, tls_ca: Path | None, work: Callable[[grpc.aio.Channel], Coroutine[Any, Any, None]]
-) -> int:
-    task = asyncio.current_task()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, lambda: task.cancel() if task else None)
-    try:
-        async with client.connected(server, tls_ca) as channel:
-            await work(channel)
-    except asyncio.CancelledError:
-        return 130
-    except grpc.aio.AioRpcError as error:
-        reason = error.details() or error.code().name
-        if error.code() is grpc.StatusCode.UNIMPLEMENTED:
-            reason = "the server raises no alerts (alerts.enabled)"
-        typer.secho(f"yuetone: {reason}", err=True, fg=typer.colors.RED)
-        return 1
-    return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import grpc
 from grpc_health.v1 import health as health_service
@@ -46,10 +47,25 @@ MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 """Largest message of gRPC; above limits.max_chunk_bytes, so that a larger chunk gets our own clear error."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listening:
+    """A server that listens.
+
+    Attributes:
+        server: of gRPC.
+        health: its health service.
+        port: of gRPC.
+        metrics_port: of the Prometheus endpoint; None without one.
+    """
+
+    server: grpc.aio.Server
+    health: health_service.aio.HealthServicer
+    port: int
+    metrics_port: int | None
+
+
 @asynccontextmanager
-async def listening(
-    app: App, calls: CallDirectory
-) -> AsyncIterator[tuple[grpc.aio.Server, health_service.aio.HealthServicer, int]]:
+async def listening(app: App, calls: CallDirectory) -> AsyncIterator[Listening]:
     """Listen; on the way out, stop at once (calls have ended by then)."""
     settings = app.settings
     server = grpc.aio.server(
@@ -64,12 +80,12 @@ async def listening(
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     reflection.enable_server_reflection((*services, HEALTH_SERVICE, reflection.SERVICE_NAME), server)
     port = bind(server, settings.server)
-    with _metrics_endpoint(settings.server, app.metrics):
+    with _metrics_endpoint(settings.server, app.metrics) as metrics_port:
         await server.start()
         for service in ("", *services):
             await health.set(service, health_pb2.HealthCheckResponse.SERVING)
         try:
-            yield server, health, port
+            yield Listening(server=server, health=health, port=port, metrics_port=metrics_port)
         finally:
             await server.stop(grace=0.5)
 
@@ -116,9 +132,10 @@ def bind(server: grpc.aio.Server, settings: ServerSettings) -> int:
 
 
 @contextlib.contextmanager
-def _metrics_endpoint(settings: ServerSettings, metrics: Metrics) -> Iterator[None]:
+def _metrics_endpoint(settings: ServerSettings, metrics: Metrics) -> Iterator[int | None]:
+    """Serve Prometheus; yield the port, None where that is turned off."""
     if settings.metrics_port is None:
-        yield
+        yield None
         return
     try:
         endpoint, thread = start_http_server(
@@ -130,7 +147,7 @@ def _metrics_endpoint(settings: ServerSettings, metrics: Metrics) -> Iterator[No
             "set server.metrics_port, or none to do without"
         ) from error
     try:
-        yield
+        yield int(endpoint.server_port)
     finally:
         endpoint.shutdown()
         endpoint.server_close()

@@ -6,15 +6,13 @@ import asyncio
 import signal
 from collections.abc import Callable
 
-import grpc
 import structlog
-from grpc_health.v1 import health as health_service
 
 from asr import AsrEngine
 from pipeline.app import App
 from pipeline.config import Settings
 from pipeline.logs.directory import MemoryCallDirectory
-from pipeline.rpc.grpc_server import listening
+from pipeline.rpc.grpc_server import Listening, listening
 from pipeline.rpc.startup_errors import plain
 
 FLUSH_S = 10.0
@@ -83,18 +81,19 @@ async def serve(
     inside = settings.server.host.startswith("unix:")
     knowledge = app.services.knowledge
     try:
-        async with app.running(reloading) as calls, listening(app, calls) as (server, health, port):
+        async with app.running(reloading) as calls, listening(app, calls) as wire:
             _log.info(
                 "ready behind gateways" if inside else "serving",
-                port=None if inside else port,
+                port=None if inside else wire.port,
+                metrics_port=wire.metrics_port,
                 model=app.services.scheduler.model.name,
                 tls=settings.server.tls_certificate is not None,
                 articles=len(knowledge.base) if knowledge else None,
             )
             if ready:
-                ready(Server(port, app, calls, stop=stopping.set, reload=reloading.set))
+                ready(Server(wire.port, app, calls, stop=stopping.set, reload=reloading.set))
             await stopping.wait()
-            await _drain(server, health, calls, settings.server.shutdown_grace_s)
+            await _drain(wire, calls, settings.server.shutdown_grace_s)
     except BaseExceptionGroup as group:
         raise plain(group) from group
     finally:
@@ -109,17 +108,12 @@ def _listen_to_signals(stopping: asyncio.Event, reloading: asyncio.Event) -> Non
     loop.add_signal_handler(signal.SIGHUP, reloading.set)
 
 
-async def _drain(
-    server: grpc.aio.Server,
-    health: health_service.aio.HealthServicer,
-    calls: MemoryCallDirectory,
-    grace_s: float,
-) -> None:
+async def _drain(wire: Listening, calls: MemoryCallDirectory, grace_s: float) -> None:
     """Refuse new calls, let live ones finish within the grace period, then close them with their finals."""
     calls.drain()
-    await health.enter_graceful_shutdown()
+    await wire.health.enter_graceful_shutdown()
     _log.info("shutting down", live_calls=len(calls))
     if not await calls.wait_empty(grace_s):
         calls.close_all("shutdown")
         await calls.wait_empty(FLUSH_S)
-    await server.stop(grace=1.0)
+    await wire.server.stop(grace=1.0)

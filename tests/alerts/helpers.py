@@ -15,11 +15,15 @@ from pipeline.alerts.store import AlertStore
 from pipeline.alerts.webhook import WebhookSender, route_of
 from pipeline.calls.events import AlertEvent, AlertState, Severity
 from pipeline.calls.info import CallInfo
+from pipeline.clock import Clock
 from pipeline.config import WebhookSettings
 from pipeline.metrics import Metrics
 from tests.fakes.calls import FakeCalls
 
 CALL = CallInfo(call_id="call-1", tenant="acme", queue="billing", agent_id="a7")
+
+PACE = 10.0
+"""Seconds of the webhooks' clock in one second of a test."""
 
 
 def alert(
@@ -52,7 +56,8 @@ async def running_hub(
     hub = AlertService(store, tuple(route_of(webhook) for webhook in webhooks), metrics, keep_s=3600)
     tasks = [asyncio.create_task(hub.run(FakeCalls()), name="hub")]
     tasks += [
-        asyncio.create_task(WebhookSender(webhook, hub, metrics).run(), name="sender") for webhook in webhooks
+        asyncio.create_task(WebhookSender(webhook, hub, metrics, Clock(PACE)).run(), name="sender")
+        for webhook in webhooks
     ]
     try:
         yield hub
@@ -66,6 +71,11 @@ async def running_hub(
 
 def publish(hub: AlertService, event: AlertEvent) -> None:
     hub.publish(CALL, event, 600)
+
+
+async def pass_s(seconds: float) -> None:
+    """Let time pass on the webhooks' clock."""
+    await asyncio.sleep(seconds / PACE)
 
 
 async def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:

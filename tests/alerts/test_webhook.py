@@ -16,7 +16,7 @@ from pipeline.alerts.webhook import wait_before
 from pipeline.calls.events import AlertState, Severity
 from pipeline.config import WebhookSettings
 from pipeline.storage.database import MEMORY
-from tests.alerts.helpers import CALL, alert, closed, hook, publish, record, running_hub, until
+from tests.alerts.helpers import CALL, alert, closed, hook, pass_s, publish, record, running_hub, until
 from tests.alerts.receiver import receiving
 
 
@@ -59,7 +59,7 @@ async def test_a_receiver_that_is_down_is_asked_seldom_however_much_waits() -> N
         async with running_hub(MEMORY, hook(desk.url)) as hub:
             for number in range(50):
                 publish(hub, alert(number))
-            await asyncio.sleep(2.5)
+            await pass_s(2.5)
             assert 1 <= len(desk.requests) <= 4
 
 
@@ -107,7 +107,7 @@ async def test_nothing_more_is_sent_of_an_alert_that_somebody_took() -> None:
             await until(lambda: len(desk.requests) == 1)
             await hub.acknowledge("alert-1", false_alarm=False, note=None)
             desk.status = 200
-            await asyncio.sleep(3)
+            await pass_s(3)
             assert len(desk.requests) == 1
             assert await hub.in_thread(hub.store.pending) == 0
 
@@ -118,7 +118,7 @@ async def test_a_receiver_that_asks_to_wait_is_obeyed() -> None:
         async with running_hub(MEMORY, hook(desk.url)) as hub:
             publish(hub, alert(1))
             await until(lambda: len(desk.requests) == 1)
-            await asyncio.sleep(2.5)
+            await pass_s(2.5)
             assert len(desk.requests) == 1
 
 
@@ -128,7 +128,7 @@ async def test_nonsense_in_retry_after_does_no_harm(asked: str) -> None:
         desk.status, desk.extra = 503, {"retry-after": asked}
         async with running_hub(MEMORY, hook(desk.url)) as hub:
             publish(hub, alert(1))
-            await asyncio.sleep(1.0)
+            await pass_s(1.0)
             assert 1 <= len(desk.requests) <= 2
 
 
@@ -138,7 +138,7 @@ async def test_giving_up_is_not_hurried(tmp_path: Path) -> None:
         async with running_hub(MEMORY, hook(desk.url, give_up_h=1e-9)) as hub:
             for number in range(30):
                 publish(hub, alert(number))
-            await asyncio.sleep(1.5)
+            await pass_s(1.5)
             assert 1 <= len(desk.requests) <= 3
 
 

@@ -69,6 +69,15 @@ async def running(
         await task
 
 
+async def reloaded(run: Running) -> None:
+    """Let the server read everything again."""
+    before = run.server.app.reloads
+    run.server.reload()
+    async with asyncio.timeout(30):
+        while run.server.app.reloads == before:
+            await asyncio.sleep(0.02)
+
+
 def start(call_id: str = "call-1", **fields: Any) -> pb.StreamCallRequest:
     values: dict[str, Any] = {
         "codec": audio_pb2.CODEC_MULAW,

@@ -24,6 +24,7 @@ from tests.integration.helpers import (
     control,
     demo_bytes,
     end,
+    reloaded,
     rest,
     running,
     settings,
@@ -287,12 +288,10 @@ async def test_a_reload_with_a_wrong_rule_file_keeps_the_old_rules(tmp_path: Pat
     rules.write_text('[[rule]]\nname = "one"\nwhen = "words"\nphrases = ["電話"]\n', "utf-8")
     async with running(settings(profiles={"default": {"alert_rules": rules}}), SayingEngine(ANGRY)) as run:
         rules.write_text("[[rule]\n", "utf-8")
-        run.server.reload()
-        await asyncio.sleep(1.0)
+        await reloaded(run)
         assert {alert.rule for alert in alerts(await talk(run, angry_call("a")))} == {"one"}
         rules.write_text('[[rule]]\nname = "two"\nwhen = "words"\nphrases = ["電話"]\n', "utf-8")
-        run.server.reload()
-        await asyncio.sleep(1.5)
+        await reloaded(run)
         assert {alert.rule for alert in alerts(await talk(run, angry_call("b")))} == {"two"}
 
 
@@ -368,8 +367,7 @@ async def test_a_reload_with_an_impossible_lexicon_keeps_the_server(tmp_path: Pa
     words.write_text('[x]\nterms = ["一"]\n', "utf-8")
     async with running(settings(profiles={"default": {"lexicon": [words]}})) as run:
         words.write_text('[x]\npatterns = ["a{99999999999}"]\n', "utf-8")
-        run.server.reload()
-        await asyncio.sleep(1.0)
+        await reloaded(run)
         assert (await talk(run, [start(), *chunks(silence(1)), end()]))[-1].ended.reason == "client"
 
 

@@ -111,7 +111,7 @@ async def test_shutdown_finishes_a_live_call() -> None:
 async def test_the_command_serves_until_sigterm_and_counts() -> None:
     program = str(Path(sys.executable).with_name("yuetone"))
     process = await asyncio.create_subprocess_exec(
-        program, "serve", "--port", "0", "--metrics-port", "19464",
+        program, "serve", "--port", "0", "--metrics-port", "0",
         stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert process.stderr is not None
@@ -125,7 +125,9 @@ async def test_the_command_serves_until_sigterm_and_counts() -> None:
                 messages = [message async for message in call]
             assert messages[-1].ended.reason == "client"
             text = await asyncio.to_thread(
-                lambda: urllib.request.urlopen("http://127.0.0.1:19464/metrics").read().decode()
+                lambda: urllib.request.urlopen(f"http://127.0.0.1:{line['metrics_port']}/metrics")
+                .read()
+                .decode()
             )
             assert 'yuetone_calls_total{reason="client"} 1.0' in text
             assert "yuetone_final_latency_seconds_bucket" in text
