@@ -94,10 +94,6 @@ class PyannotePipeline:
         return merge_turns(turns)
 
 
-def _duration(overlap: Any, segment: Any) -> float:
-    return float(overlap.crop(segment, mode="intersection").duration())
-
-
 def _from_hub(pipeline: Any, name: str) -> Any:
     """Return a pipeline from the hub, or from what was fetched of it before."""
     try:

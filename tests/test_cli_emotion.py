@@ -106,7 +106,7 @@ def test_a_bad_file_is_told_and_the_others_are_done(tmp_path: Path) -> None:
     [
         (["--roles", "boss,agent"], "boss"),
         (["--roles", "agent"], "two channels"),
-        (["--model", "/nowhere"], "emotion.model: /nowhere"),
+        (["--model", "/nowhere"], "emotion.model: no model directory at /nowhere"),
         (["--model", "promoted"], "promoted"),
         (["--profile", "night"], "default"),
         (["--plot", "/nowhere/x.png"], "/nowhere/x.png"),

@@ -9,10 +9,28 @@ from pathlib import Path
 import pytest
 
 from scripts.generate_proto import drift
-from yuetone.v1 import assist_pb2, audio_pb2, call_service_pb2, supervisor_service_pb2, transcript_pb2
+from yuetone.v1 import (
+    assist_pb2,
+    audio_pb2,
+    call_service_pb2,
+    overview_service_pb2,
+    speakers_pb2,
+    suggestion_service_pb2,
+    supervisor_service_pb2,
+    transcript_pb2,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
-PROTOS = (audio_pb2, transcript_pb2, assist_pb2, call_service_pb2, supervisor_service_pb2)
+PROTOS = (
+    audio_pb2,
+    transcript_pb2,
+    assist_pb2,
+    speakers_pb2,
+    call_service_pb2,
+    overview_service_pb2,
+    suggestion_service_pb2,
+    supervisor_service_pb2,
+)
 
 
 def test_the_committed_stubs_are_what_the_sources_give() -> None:

@@ -78,25 +78,32 @@ class EmotionStage:
 
     async def run(self, inbox: Inbox) -> None:
         """Work until every channel is closed."""
-        left = len(self._streams)
+        left, failed = len(self._streams), False
         try:
             while left:
                 channel, lost, item = await inbox.get()
-                if lost:
-                    self._core.lose(channel, lost)
-                    self._context.output.warn(
-                        "EMOTION_BEHIND", "some speech was not judged, to keep the transcript in time"
-                    )
-                await self._take(channel, item)
                 left -= isinstance(item, Close)
+                if not failed:
+                    failed = not await self._guarded(channel, lost, item)
+                elif isinstance(item, CommandMessage):
+                    self._command(item)
+        finally:
+            self._context.metrics.dropped.labels("emotion").inc(inbox.dropped)
+
+    async def _guarded(self, channel: int, lost: int, item: InboxItem) -> bool:
+        """Take an item; return whether the stage still works."""
+        output = self._context.output
+        try:
+            if lost:
+                self._core.lose(channel, lost)
+                output.warn("EMOTION_BEHIND", "some speech was not judged, to keep the transcript in time")
+            await self._take(channel, item)
         except Exception as error:  # noqa: BLE001 (an assisting stage never breaks the call)
             self._context.metrics.failures.labels("emotion stage").inc()
             _log.error("emotion stage failed", call=self._context.spec.call_id, error=type(error).__name__)
-            self._context.output.warn(
-                "EMOTION_FAILED", "emotion and alerts of this call have stopped; the call goes on"
-            )
-        finally:
-            self._context.metrics.dropped.labels("emotion").inc(inbox.dropped)
+            output.warn("EMOTION_FAILED", "emotion and alerts of this call have stopped; the call goes on")
+            return False
+        return True
 
     async def _take(self, channel: int, item: InboxItem) -> None:
         core = self._core

@@ -59,6 +59,7 @@ async def test_a_receiver_that_is_down_is_asked_seldom_however_much_waits() -> N
         async with running_hub(MEMORY, hook(desk.url)) as hub:
             for number in range(50):
                 publish(hub, alert(number))
+            await until(lambda: bool(desk.requests))
             await pass_s(2.5)
             assert 1 <= len(desk.requests) <= 4
 
@@ -128,6 +129,7 @@ async def test_nonsense_in_retry_after_does_no_harm(asked: str) -> None:
         desk.status, desk.extra = 503, {"retry-after": asked}
         async with running_hub(MEMORY, hook(desk.url)) as hub:
             publish(hub, alert(1))
+            await until(lambda: bool(desk.requests))
             await pass_s(1.0)
             assert 1 <= len(desk.requests) <= 2
 
@@ -138,6 +140,7 @@ async def test_giving_up_is_not_hurried(tmp_path: Path) -> None:
         async with running_hub(MEMORY, hook(desk.url, give_up_h=1e-9)) as hub:
             for number in range(30):
                 publish(hub, alert(number))
+            await until(lambda: bool(desk.requests))
             await pass_s(1.5)
             assert 1 <= len(desk.requests) <= 3
 
