@@ -217,7 +217,8 @@ class WhisperEngine:
         self, states: ctranslate2.StorageView, requests: Sequence[AsrRequest], no_repeat: int = 0
     ) -> list[_Hypothesis]:
         prompts = [self._vocabulary.prompt(self.language(r.language), r.hotwords) for r in requests]
-        cap = guards.token_cap(max(len(request.pcm) for request in requests) / SAMPLE_RATE)
+        caps = [guards.token_cap(len(request.pcm) / SAMPLE_RATE) for request in requests]
+        cap = max(caps)
         results = self._model.generate(
             states,
             prompts,
@@ -229,8 +230,9 @@ class WhisperEngine:
             return_no_speech_prob=True,
         )
         hypotheses = []
-        for result in results:
-            tokens = self._vocabulary.text_tokens(result.sequences_ids[0])
+        for result, own in zip(results, caps, strict=True):
+            # Whom a request shares the batch with must not change its answer.
+            tokens = self._vocabulary.text_tokens(result.sequences_ids[0])[:own]
             score = float(result.scores[0]) if tokens else 0.0
             hypotheses.append(
                 _Hypothesis(tokens=tokens, log_probability=score, no_speech=float(result.no_speech_prob))

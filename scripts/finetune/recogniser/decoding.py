@@ -68,9 +68,15 @@ def transcribe(
         with torch.no_grad():
             rows = greedy(network, batch.features, start, layout.end)
         for index, tokens in zip(indices, rows, strict=True):
-            texts[index] = layout.decode(tokens)
+            texts[index] = layout.decode(tokens[: _longest_answer(manifest, index)])
     network.train(training)
     return texts
+
+
+def _longest_answer(manifest: Manifest, index: int) -> int:
+    """Return the most tokens that serving takes for an utterance, by its own length without padding."""
+    utterance = manifest.utterances[index]
+    return token_cap((utterance.end - utterance.start) / SAMPLE_RATE)
 
 
 def _equal_lengths(manifest: Manifest, *, short_context: bool) -> Iterator[tuple[int, ...]]:
