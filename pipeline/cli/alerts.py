@@ -54,10 +54,10 @@ def check(
 
         yuetone alerts check --config yuetone.toml --profile hotline
     """
-    page = read_profile_rules(_profile(config, profile, rules), profile)
-    for rule in page.rules:
+    found = read_profile_rules(_profile(config, profile, rules), profile)
+    for rule in found.rules:
         typer.echo(f"{rule.name}: {rule.when}, {rule.severity}")
-    typer.echo(f"{len(page.rules)} rules, {len(page.lexicon.categories)} categories of words: all right")
+    typer.echo(f"{len(found.rules)} rules, {len(found.lexicon.categories)} categories of words: all right")
 
 
 @app.command()
@@ -80,8 +80,8 @@ def replay(
     """
     threadpool_limits(1, user_api="blas")
     settings, chosen = load_settings(config), _profile(config, profile, rules)
-    page = read_profile_rules(chosen, profile)
-    tools = build_tools(settings, chosen, page, words=True)
+    found = read_profile_rules(chosen, profile)
+    tools = build_tools(settings, chosen, found, words=True)
     named, errors, bad, hours, raised = two_roles(roles), Console(stderr=True), 0, 0.0, 0
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
         for path in progress.track(files, description="recordings"):

@@ -78,7 +78,7 @@ def emotion_command(
     sys.exit(1 if failed else 0)
 
 
-def build_tools(settings: Settings, profile: ProfileSettings, page: ProfileRules, *, words: bool) -> Tools:
+def build_tools(settings: Settings, profile: ProfileSettings, rules: ProfileRules, *, words: bool) -> Tools:
     """Return what recordings are analysed with; ``words`` loads the recogniser too.
 
     Raises:
@@ -96,9 +96,9 @@ def build_tools(settings: Settings, profile: ProfileSettings, page: ProfileRules
         engine=engine,
         vad=build_vad(settings),
         cuts=profile.vad,
-        lexicon=page.lexicon,
+        lexicon=rules.lexicon,
         agitation=profile.agitation,
-        rules=page.rules,
+        rules=rules.rules,
         recognise=_recogniser(settings, profile.language) if words else None,
     )
 

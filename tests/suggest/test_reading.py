@@ -231,7 +231,7 @@ def pdf(lines: list[tuple[int, str]]) -> bytes:
     objects = [
         "<< /Type /Catalog /Pages 2 0 R >>",
         "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-        "<< /Type /ProfileRules /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R "
+        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R "
         "/Resources << /Font << /F1 5 0 R >> >> >>",
         f"<< /Length {len(body)} >>\nstream\n{body}endstream",
         "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
