@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diarization.base import SAMPLE_RATE, Pcm
+from models.mel import mel_points, to_mel, triangles
 
 Array = NDArray[np.float32]
 
@@ -108,12 +109,6 @@ def window_of(name: str, size: int) -> Array:
 @lru_cache(maxsize=8)
 def mel_filters(bins: int, low_hz: float, high_hz: float) -> Array:
     """Return triangles that are straight in mel (Kaldi), shape (FFT // 2 + 1, bins)."""
-    edges = np.linspace(_mel(low_hz), _mel(high_hz), bins + 2)
-    mel = _mel(np.fft.rfftfreq(FFT, 1 / SAMPLE_RATE))[:, None]
-    left, centre, right = edges[:-2], edges[1:-1], edges[2:]
-    rising, falling = (mel - left) / (centre - left), (right - mel) / (right - centre)
-    return np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
-
-
-def _mel(hertz: float | NDArray[np.floating]) -> NDArray[np.float64]:
-    return np.asarray(1127.0 * np.log1p(np.asarray(hertz) / 700.0))
+    positions = to_mel(np.fft.rfftfreq(FFT, 1 / SAMPLE_RATE))
+    filters = triangles(positions, mel_points(low_hz, high_hz, bins))
+    return np.ascontiguousarray(filters.T, np.float32)

@@ -14,6 +14,7 @@ import soxr
 from numpy.typing import NDArray
 
 from emotion.base import SAMPLE_RATE
+from models.mel import mel_points, to_hertz, triangles
 
 Array = NDArray[np.float32]
 
@@ -62,18 +63,9 @@ def frequencies() -> Array:
 
 @lru_cache(maxsize=8)
 def mel_filters(bands: int, low: float = LOW_HZ, high: float = HIGH_HZ) -> Array:
-    """Return triangular filters, equally spaced in mel (O'Shaughnessy 1987), shape (bands, FFT // 2 + 1)."""
-    mel = np.linspace(_mel(low), _mel(high), bands + 2)
-    edges = 700 * (10 ** (mel / 2595) - 1)
-    hertz = frequencies()[None, :]
-    left, centre, right = (edges[i : i + bands, None] for i in range(3))
-    rising, falling = (hertz - left) / (centre - left), (right - hertz) / (right - centre)
-    filters = np.maximum(0, np.minimum(rising, falling))
+    """Return triangular filters, straight in Hz and of area 1, shape (bands, FFT // 2 + 1)."""
+    filters = triangles(frequencies(), to_hertz(mel_points(low, high, bands)))
     return np.asarray(filters / np.maximum(filters.sum(axis=1, keepdims=True), FLOOR), np.float32)
-
-
-def _mel(hertz: float) -> float:
-    return float(2595 * np.log10(1 + hertz / 700))
 
 
 def band(low: float, high: float) -> slice:

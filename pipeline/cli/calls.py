@@ -7,7 +7,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -90,17 +90,24 @@ def watch(
     request = overview_service_pb2.WatchCallsRequest(scope=_scope(tenant, queue, team))
 
     async def work(channel: grpc.aio.Channel) -> None:
-        rows: dict[str, overview_service_pb2.CallOverview] = {}
-        with Live(_table([], time.time()), console=Console(), auto_refresh=False) as live:
-            async for message in client.watch_calls(channel, request, lost=_lost):
-                if as_json:
-                    sys.stdout.write(json.dumps(client.as_json(message), ensure_ascii=False) + "\n")
-                    sys.stdout.flush()
-                    continue
-                _merge(rows, message)
-                live.update(_table(list(rows.values()), message.at_unix_ms / 1000), refresh=True)
+        messages = client.watch_calls(channel, request, lost=_lost)
+        await (_print(messages) if as_json else _show(messages))
 
     sys.exit(asyncio.run(connected(server, tls_ca, work)))
+
+
+async def _print(messages: AsyncIterator[overview_service_pb2.WatchCallsResponse]) -> None:
+    async for message in messages:
+        sys.stdout.write(json.dumps(client.as_json(message), ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+
+
+async def _show(messages: AsyncIterator[overview_service_pb2.WatchCallsResponse]) -> None:
+    rows: dict[str, overview_service_pb2.CallOverview] = {}
+    with Live(_table([], time.time()), console=Console(), auto_refresh=False) as live:
+        async for message in messages:
+            _merge(rows, message)
+            live.update(_table(list(rows.values()), message.at_unix_ms / 1000), refresh=True)
 
 
 def _merge(
@@ -123,7 +130,7 @@ def _table(rows: list[overview_service_pb2.CallOverview], now: float) -> Table:
         seconds = max(0, int(now - row.started_at_unix_ms / 1000))
         worst = assist_pb2.Alert.Severity.Name(row.worst_alert).removeprefix("SEVERITY_").lower()
         table.add_row(
-            row.call_id,
+            escape(row.call_id),
             f"{seconds // 60}:{seconds % 60:02d}",
             _PHASES.get(row.phase, "") + (" (late)" if row.overloaded else ""),
             *map(escape, (row.queue, row.team, row.agent_id)),

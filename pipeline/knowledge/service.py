@@ -85,9 +85,12 @@ class KnowledgeService:
         self._metrics = metrics
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="suggest")
         self._store_thread = ThreadPoolExecutor(1, thread_name_prefix="knowledge")
-        self._record_thread = ThreadPoolExecutor(
-            1, thread_name_prefix="feedback"
-        )  # an import may take minutes
+        # Two threads, for an import may take minutes; but a database in memory has one connection.
+        self._record_thread = (
+            self._store_thread
+            if self.base.in_memory
+            else ThreadPoolExecutor(1, thread_name_prefix="feedback")
+        )
         self._unsaved: list[Feedback | Question] = []  # bounded by UNSAVED
         self._remembered: dict[tuple[str, str], ShownSuggestion] = {}  # bounded by REMEMBERED
         self._broken: set[str] = set()

@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from suggest.base import KnowledgeError
@@ -72,7 +71,6 @@ def _logistic(value: float) -> float:
     return 1 / (1 + math.exp(-max(-30.0, min(30.0, value))))
 
 
-@lru_cache(maxsize=4)
 def read_ranker(path: Path = BUNDLED) -> Ranker:
     """Return the weights of a file.
 

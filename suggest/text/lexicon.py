@@ -116,13 +116,13 @@ def read_lexicon(extra: Sequence[Path] = ()) -> SearchLexicon:
     Raises:
         KnowledgeError: a file is missing or wrong; the message names it and the place.
     """
-    return _read(tuple(extra))
+    return _built(tuple((path, _text(path)) for path in (*BUNDLED, *extra)))
 
 
-@lru_cache(maxsize=8)
-def _read(extra: tuple[Path, ...]) -> SearchLexicon:
+@lru_cache(maxsize=4)  # by what stands in the files: a reload must see a changed one
+def _built(files: tuple[tuple[Path, str], ...]) -> SearchLexicon:
     background = json.loads(_BACKGROUND.read_text("utf-8"))
-    tables = [_table(path) for path in (*BUNDLED, *extra)]
+    tables = [_table(path, text) for path, text in files]
     concepts: dict[str, set[str]] = {}
     english: dict[str, set[str]] = {}
     for concept in (concept for table in tables for concept in table.concept):
@@ -162,12 +162,17 @@ def _stems(text: str) -> Iterable[str]:
     return (stem(piece) for piece in pieces(key_form(text)))
 
 
-def _table(path: Path) -> _Tables:
+def _text(path: Path) -> str:
     try:
-        content: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
-        return _Tables.model_validate(content)
+        return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise KnowledgeError(f"{path}: cannot be read ({type(error).__name__})") from error
+
+
+def _table(path: Path, text: str) -> _Tables:
+    try:
+        content: dict[str, Any] = tomllib.loads(text)
+        return _Tables.model_validate(content)
     except tomllib.TOMLDecodeError as error:
         raise KnowledgeError(f"{path}: not TOML: {error}") from error
     except ValidationError as error:

@@ -29,6 +29,7 @@ from tests.integration.helpers import (
     end,
     events,
     finals,
+    reloaded,
     rest,
     running,
     settings,
@@ -352,6 +353,23 @@ async def test_a_server_without_suggestions(store: str) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await adviser(run).SearchArticles(sg.SearchArticlesRequest(query="x"))
         assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_new_words_are_taken_up_by_a_reload_and_wrong_ones_are_not(store: str, tmp_path: Path) -> None:
+    words = tmp_path / "words.toml"
+    words.write_text("", "utf-8")
+    query = sg.SearchArticlesRequest(query="星星錢要幾耐呀")
+
+    async def best() -> str:
+        hits = (await adviser(run).SearchArticles(query)).hits
+        return next((hit.source.article_id for hit in hits if hit.confidence > 0.5), "")
+
+    async with running(settings(suggest={"store": store, "tables": [str(words)]})) as run:
+        assert await best() == ""
+        for written in ('[fold]\n"星星錢" = "退款"\n', "[fold"):
+            words.write_text(written, "utf-8")
+            await reloaded(run)
+            assert await best() == "refund"
 
 
 @pytest.mark.parametrize(
