@@ -26,7 +26,7 @@ from benchmarks.diarization.channels import echo_figures, swap_figures
 from benchmarks.diarization.errors import ErrorRates
 from benchmarks.diarization.live import LiveFigures
 from benchmarks.emotion.run import commit
-from benchmarks.facts import environment
+from benchmarks.facts import RESULTS, environment
 from diarization import SpeakerTurn
 from diarization.onnx import OnnxEmbedder, OnnxSegmentation
 from diarization.tracker import VoiceEngines, tracker_settings
@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=120.0, help="of each")
     parser.add_argument("--engines", nargs="*", choices=ENGINES, default=list(ENGINES))
     parser.add_argument("--generated", type=int, default=200, help="generated calls for swapped channels")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/diarization.json"))
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the JSON result")
     arguments = parser.parse_args()
     threadpool_limits(1)
     few = max(2, arguments.calls // 4)
@@ -141,7 +141,10 @@ def main() -> None:
         **environment(),
         "results": results,
     }
-    arguments.out.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / "diarization.json").write_text(
+        json.dumps(told, indent=1, ensure_ascii=False) + "\n", "utf-8"
+    )
 
 
 if __name__ == "__main__":
