@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 
@@ -252,13 +253,90 @@ class SpeakerTracker:
         return changed
 
 
+class Tracker(Protocol):
+    """Follows the voices of one channel; see :class:`SpeakerTracker`."""
+
+    @property
+    def context(self) -> int:
+        """Samples before an utterance that :meth:`utterance` is glad to have."""
+        ...
+
+    def usual(self, voices: int) -> None:
+        """Expect so many voices on this channel from now on."""
+        ...
+
+    def utterance(
+        self, key: int, pcm: Pcm, origin: int, start: int, end: int
+    ) -> dict[int, tuple[SpeakerTurn, ...]]:
+        """Hear an utterance; return the turns of every utterance that is told otherwise than before."""
+        ...
+
+
+class Voices(Protocol):
+    """Tells voices apart; shared by all calls."""
+
+    @property
+    def name(self) -> str:
+        """Name of the model that knows voices."""
+        ...
+
+    @property
+    def enabled(self) -> bool:
+        """Whether voices are told apart at all."""
+        ...
+
+    def tracker(self, prefix: str = "S") -> Tracker:
+        """Return what follows one channel, whose labels begin with ``prefix``."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoiceEngines:
-    """The models behind a tracker and how it follows voices; shared by all calls."""
+    """:class:`Voices` by a segmentation model, a speaker encoder and the settings that fit them."""
 
     segmenter: SpeakerSegmentation
     embedder: Embedder
     settings: TrackerSettings
+
+    @property
+    def name(self) -> str:
+        """Name of the speaker encoder."""
+        return self.embedder.name
+
+    @property
+    def enabled(self) -> bool:
+        """True."""
+        return True
+
+    def tracker(self, prefix: str = "S") -> SpeakerTracker:
+        """Return what follows one channel, whose labels begin with ``prefix``."""
+        return SpeakerTracker(self.segmenter, self.embedder, self.settings, prefix)
+
+
+class NoVoices:
+    """:class:`Voices` where diarization is turned off: nobody is told apart."""
+
+    name = "none"
+    enabled = False
+
+    def tracker(self, prefix: str = "S") -> Tracker:
+        """Return what follows one channel and finds no voice."""
+        return _NoTracker()
+
+
+class _NoTracker:
+    """A :class:`Tracker` of :class:`NoVoices`."""
+
+    context = 0
+
+    def usual(self, voices: int) -> None:
+        """Expect nothing."""
+
+    def utterance(
+        self, key: int, pcm: Pcm, origin: int, start: int, end: int
+    ) -> dict[int, tuple[SpeakerTurn, ...]]:
+        """Find no voice."""
+        return {}
 
 
 def tracker_settings(embedder: Embedder, segmenter: SpeakerSegmentation) -> TrackerSettings:

@@ -6,6 +6,7 @@ from emotion.base import (
     EmotionEngine,
     EmotionModelError,
     EmotionStream,
+    NoEmotion,
     VoiceReading,
     VoiceWindow,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "EmotionModelError",
     "EmotionStream",
     "Level",
+    "NoEmotion",
     "SpeakerEmotion",
     "SpeechCollector",
     "SpeechWindow",

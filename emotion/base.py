@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -57,6 +57,13 @@ class VoiceReading:
     baseline: bool
 
 
+NO_OPINION = VoiceReading(
+    quality=0.0, reason="short", score=0.0, arousal=0.0, valence=0.5,
+    probabilities={label: 1 / len(LABELS) for label in LABELS}, baseline=False,
+)  # fmt: skip
+"""The reading of a window that cannot be judged."""
+
+
 class EmotionStream(Protocol):
     """One speaker of one call: learns the own baseline. Not thread-safe."""
 
@@ -78,6 +85,11 @@ class EmotionEngine(Protocol):
         ...
 
     @property
+    def enabled(self) -> bool:
+        """Whether voices are judged at all."""
+        ...
+
+    @property
     def wants_states(self) -> bool:
         """Whether windows must bring the recogniser's encoder states."""
         ...
@@ -85,3 +97,23 @@ class EmotionEngine(Protocol):
     def stream(self) -> EmotionStream:
         """Return the state for one speaker of one call."""
         ...
+
+
+class NoEmotion:
+    """An :class:`EmotionEngine` where emotion is turned off: it has no opinion on any voice."""
+
+    name = "none"
+    enabled = False
+    wants_states = False
+
+    def stream(self) -> EmotionStream:
+        """Return the state for one speaker, which keeps nothing."""
+        return _NoOpinion()
+
+
+class _NoOpinion:
+    """An :class:`EmotionStream` of :class:`NoEmotion`."""
+
+    def read(self, window: VoiceWindow) -> VoiceReading:
+        """Return a reading of quality 0."""
+        return replace(NO_OPINION, reason="emotion is off")

@@ -9,7 +9,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion.base import LABELS, SAMPLE_RATE, EmotionModelError, EmotionStream, VoiceReading, VoiceWindow
+from emotion.base import (
+    LABELS,
+    NO_OPINION,
+    SAMPLE_RATE,
+    EmotionModelError,
+    EmotionStream,
+    VoiceReading,
+    VoiceWindow,
+)
 from emotion.baseline import SpeakerBaseline
 from emotion.directory import BUNDLED, WEIGHTS, EmotionDirectory, Output, read_emotion_model
 from emotion.features import Features, extract
@@ -18,10 +26,6 @@ from models.onnx import onnx_session
 
 Array = NDArray[np.float32]
 
-NOTHING = VoiceReading(
-    quality=0.0, reason="short", score=0.0, arousal=0.0, valence=0.5,
-    probabilities={label: 1 / len(LABELS) for label in LABELS}, baseline=False,
-)  # fmt: skip
 _INPUTS = {
     "voice": {"figures", "baseline", "has_baseline", "mel"},
     "waveform": 1,
@@ -63,6 +67,11 @@ class OnnxEmotion:
     def name(self) -> str:
         """Name of the model."""
         return self.directory.name
+
+    @property
+    def enabled(self) -> bool:
+        """True."""
+        return True
 
     @property
     def wants_states(self) -> bool:
@@ -146,7 +155,7 @@ class OnnxEmotionStream:
 
 
 def _no_opinion(features: Features | None) -> VoiceReading:
-    return replace(NOTHING, reason=features.quality.reason) if features else NOTHING
+    return replace(NO_OPINION, reason=features.quality.reason) if features else NO_OPINION
 
 
 def interpret(
@@ -169,7 +178,7 @@ def interpret(
         probabilities=(
             {label: value / total for label, value in probabilities.items()}
             if total
-            else dict(NOTHING.probabilities)
+            else dict(NO_OPINION.probabilities)
         ),
         baseline=known,
     )

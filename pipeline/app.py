@@ -36,9 +36,12 @@ from pipeline.inference.detector import VadBatcher
 from pipeline.inference.scheduler import AsrScheduler, ServedModel
 from pipeline.inference.second_look import NoSecondLook, SecondLook, SecondLookWorker
 from pipeline.inference.ticker import BatchTicker
+from pipeline.knowledge.off import NoKnowledge
+from pipeline.knowledge.service import KnowledgeService
 from pipeline.logs.directory import MemoryCallDirectory
 from pipeline.metrics import Metrics
 from pipeline.reloading import Reloadable, Reloaded
+from pipeline.stages.suggestions import KnowledgeSuggestions, Suggestions, SuggestionsOff
 from pipeline.storage.database import MEMORY
 
 _log = structlog.get_logger(__name__)
@@ -55,7 +58,8 @@ class App:
         settings: of the server.
         metrics: what it counts.
         services: what calls share.
-        alerts: keeps alerts; None where they are turned off.
+        alerts: keeps alerts.
+        knowledge: the knowledge base.
         reloads: how often everything was read again.
 
     Raises:
@@ -84,6 +88,7 @@ class App:
         phrases = Reloaded("phrases", functools.partial(build_phrases, settings))
         rules = Reloaded("rules", functools.partial(read_rules, settings.profiles))
         self.alerts = _alerts(settings, metrics)
+        self.knowledge = build_knowledge(settings, metrics)
         return CallServices(
             scheduler=scheduler,
             detector=VadBatcher(build_vad(settings), metrics),
@@ -92,18 +97,18 @@ class App:
             emotion=Reloaded(
                 "emotion model",
                 functools.partial(build_emotion, settings),
-                lambda engine: engine.name if engine else "none",
+                lambda engine: engine.name,
             ),
             emotion_thread=ThreadPoolExecutor(1, thread_name_prefix="emotion"),
             voices=Reloaded(
                 "speaker models",
                 functools.partial(build_voices, settings),
-                lambda voices: voices.embedder.name if voices else "none",
+                lambda voices: voices.name,
             ),
             voice_thread=ThreadPoolExecutor(1, thread_name_prefix="voices"),
             second_look=_second_look(settings),
-            alerts=self.alerts or NoAlerts(),
-            knowledge=build_knowledge(settings, metrics),
+            alerts=self.alerts,
+            suggestions=_suggestions(self.knowledge),
             rules=rules,
             phrases=phrases,
         )
@@ -153,7 +158,7 @@ class App:
         Raises:
             BaseExceptionGroup: of what failed in the background.
         """
-        services, knowledge = self.services, self.services.knowledge
+        services = self.services
         async with asyncio.TaskGroup() as tasks:
             calls = MemoryCallDirectory(self.start, self.admit, self.settings.limits.resume_window_s, tasks)
             self._count(calls)
@@ -161,22 +166,27 @@ class App:
                 "asr scheduler": services.scheduler.run(),
                 "voice detector": services.detector.run(),
                 "reloader": self._reload_when(reloading),
+                "alerts": self.alerts.run(calls),
+                **self._webhooks(),
             }
-            if self.alerts is not None:
-                works["alerts"] = self.alerts.run(calls)
-                for webhook in self.settings.alerts.webhooks:
-                    sender = WebhookSender(webhook, self.alerts, self.metrics)
-                    works[f"webhook {webhook.name}"] = sender.run()
             workers = [tasks.create_task(work, name=name) for name, work in works.items()]
-            if knowledge is not None:
-                await knowledge.start()
-                workers.append(tasks.create_task(knowledge.run(), name="knowledge base"))
+            await self.knowledge.start()
+            workers.append(tasks.create_task(self.knowledge.run(), name="knowledge base"))
             yield calls
-            if self.alerts is not None and not await self.alerts.flush():
+            if not await self.alerts.flush():
                 _log.error("alerts could not be stored before the end")
             calls.stop_second_looks()
             for worker in workers:
                 worker.cancel()
+
+    def _webhooks(self) -> dict[str, Coroutine[Any, Any, None]]:
+        """Return the work of every webhook, by its name."""
+        if not isinstance(self.alerts, AlertService):
+            return {}
+        return {
+            f"webhook {hook.name}": WebhookSender(hook, self.alerts, self.metrics).run()
+            for hook in self.settings.alerts.webhooks
+        }
 
     def _count(self, calls: MemoryCallDirectory) -> None:
         """Let the metrics ask the directory, from their own thread."""
@@ -191,10 +201,8 @@ class App:
         for thread in (self.services.emotion_thread, self.services.voice_thread):
             thread.shutdown(wait=False, cancel_futures=True)
         await self.services.second_look.close()
-        if self.alerts is not None:
-            self.alerts.close()
-        if self.services.knowledge is not None:
-            await self.services.knowledge.close()
+        self.alerts.close()
+        await self.knowledge.close()
 
     # ---------------------------------------------------------------- reloading
 
@@ -203,8 +211,8 @@ class App:
         """Everything that can be read again while calls go on."""
         services = self.services
         recogniser = RecogniserReload(self.settings, services.scheduler)
-        tables = () if services.knowledge is None else (services.knowledge,)
-        return (recogniser, services.emotion, services.voices, services.rules, services.phrases, *tables)
+        models = (recogniser, services.emotion, services.voices)
+        return (*models, services.rules, services.phrases, self.knowledge)
 
     async def _reload_when(self, asked: asyncio.Event) -> None:
         """Read everything again, whenever asked; what cannot be loaded changes nothing."""
@@ -255,15 +263,19 @@ def _second_look(settings: Settings) -> SecondLook:
     return SecondLookWorker(wanted) if wanted.enabled else NoSecondLook()
 
 
-def _alerts(settings: Settings, metrics: Metrics) -> AlertService | None:
-    """Return what keeps alerts; None where they are turned off.
+def _suggestions(knowledge: KnowledgeService | NoKnowledge) -> Suggestions:
+    return KnowledgeSuggestions(knowledge) if isinstance(knowledge, KnowledgeService) else SuggestionsOff()
+
+
+def _alerts(settings: Settings, metrics: Metrics) -> AlertService | NoAlerts:
+    """Return what keeps alerts.
 
     Raises:
         SettingsError: the store cannot be opened.
     """
     alerts = settings.alerts
     if not alerts.enabled:
-        return None
+        return NoAlerts()
     store = AlertStore(alerts.store or MEMORY, alerts.max_pending)
     given_up = store.drop_unknown([webhook.name for webhook in alerts.webhooks])
     if given_up:

@@ -13,7 +13,7 @@ import structlog
 from asr.language import whisper_code
 from diarization import Role
 from diarization.evidence import RolePhrases
-from diarization.tracker import VoiceEngines
+from diarization.tracker import Voices
 from emotion import EmotionEngine
 from pipeline.alerts.profile_rules import ProfileRules
 from pipeline.alerts.service import AlertPublisher
@@ -29,7 +29,6 @@ from pipeline.inference.detector import VadBatcher
 from pipeline.inference.scheduler import AsrScheduler
 from pipeline.inference.second_look import SecondLook
 from pipeline.inference.ticker import BatchTicker
-from pipeline.knowledge.service import KnowledgeService
 from pipeline.metrics import Metrics
 from pipeline.reloading import Reloaded
 from pipeline.stages.context import CallContext
@@ -41,7 +40,7 @@ from pipeline.stages.ingest import Ingest
 from pipeline.stages.mailbox import Mailbox
 from pipeline.stages.speaker_lookup import SpeakerLookup
 from pipeline.stages.speakers import SpeakerStage, SpeakerTools
-from pipeline.stages.suggestions import NoSuggestions, SuggestionStage, SuggestionTools
+from pipeline.stages.suggestions import Suggestions
 from pipeline.stages.transcribe import Transcribe
 from pipeline.stages.transcribe.driver import TranscribeTools
 from pipeline.stages.transcribe.machine import ChannelFacts, UtteranceMachine
@@ -68,13 +67,13 @@ class CallServices:
         detector: the voice detector.
         ticker: when calls look at what has come.
         metrics: where to count.
-        emotion: the emotion model; its value is None where emotion is turned off.
+        emotion: the emotion model.
         emotion_thread: where it runs.
-        voices: tells voices apart; its value is None where that is turned off.
+        voices: tells voices apart.
         voice_thread: where it runs.
         second_look: hears recordings again after the call.
         alerts: keeps alerts.
-        knowledge: the knowledge base; None where nothing is suggested.
+        suggestions: suggest replies.
         rules: rules and words by profile.
         phrases: phrases of agents and customers by profile.
     """
@@ -83,13 +82,13 @@ class CallServices:
     detector: VadBatcher
     ticker: BatchTicker
     metrics: Metrics
-    emotion: Reloaded[EmotionEngine | None]
+    emotion: Reloaded[EmotionEngine]
     emotion_thread: Executor
-    voices: Reloaded[VoiceEngines | None]
+    voices: Reloaded[Voices]
     voice_thread: Executor
     second_look: SecondLook
     alerts: AlertPublisher
-    knowledge: KnowledgeService | None
+    suggestions: Suggestions
     rules: Reloaded[dict[str, ProfileRules]]
     phrases: Reloaded[dict[str, RolePhrases]]
 
@@ -124,12 +123,12 @@ class Call:
         self._echo = self._echo_watch()
         self._ingest = Ingest(self._context, self._echo)
         mixed = spec.roles == (Role.UNKNOWN,)  # one channel, of which nobody said who it is
-        wanted = mixed and profile.diarization.second_look and self._voices is not None
+        wanted = mixed and profile.diarization.second_look and self._voices.enabled
         self._spool = services.second_look.spool() if wanted else None
         self._speakers = SpeakerStage(
             self._context,
             SpeakerTools(
-                engines=self._voices,
+                voices=self._voices,
                 thread=services.voice_thread,
                 phrases=services.phrases.value[spec.info.profile],
                 lookup=self._lookup,
@@ -243,7 +242,7 @@ class Call:
                 rules=self._services.rules.value[self.info.profile],
             ),
         )
-        suggestions = self._suggestion_stage(inboxes.emotion)
+        suggestions = self._services.suggestions.stage(self._context, inboxes.emotion.offer)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(emotion.run(inboxes.emotion), name="emotion")
             tasks.create_task(self._speakers.run(inboxes.speakers), name="speakers")
@@ -266,8 +265,8 @@ class Call:
     def _inboxes(self) -> Inboxes:
         """Return the inboxes of the assisting stages; only those that use the sound are woken by it."""
         emotion, speakers = Inbox(), Inbox(VOICE_S * SAMPLE_RATE)
-        feels = self._emotion is not None or self._services.alerts.enabled
-        knows = self._voices is not None or self._spool is not None
+        feels = self._emotion.enabled or self._services.alerts.enabled
+        knows = self._voices.enabled or self._spool is not None
         listening = tuple(inbox for inbox, wanted in ((emotion, feels), (speakers, knows)) if wanted)
         return Inboxes(emotion=emotion, speakers=speakers, suggestions=TurnInbox(), listening=listening)
 
@@ -283,7 +282,7 @@ class Call:
                 roles=context.roles,
                 echo=self._echo,
                 partials=profile.partials,
-                states=self._emotion is not None and self._emotion.wants_states,
+                states=self._emotion.wants_states,
             )
         )
         transcribe = Transcribe(
@@ -306,12 +305,6 @@ class Call:
         if len(self.spec.roles) != CHANNELS_OF_A_CALL or watched == "off":
             return NoEcho()
         return ChannelWatch(self._context, self._lookup, correct=watched == "correct")
-
-    def _suggestion_stage(self, emotion: Inbox) -> SuggestionStage | NoSuggestions:
-        knowledge = self._services.knowledge
-        if knowledge is None or not self._context.profile.suggestions.enabled:
-            return NoSuggestions(len(self.spec.roles))
-        return SuggestionStage(self._context, SuggestionTools(knowledge=knowledge, outcome=emotion.offer))
 
     def _conclude(self, reason: str) -> None:
         context = self._context

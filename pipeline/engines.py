@@ -15,13 +15,14 @@ from asr.options import WhisperOptions
 from diarization import DiarizationError
 from diarization.directory import BUNDLED_SEGMENTATION, BUNDLED_SPEAKER
 from diarization.evidence import RolePhrases, read_phrases
-from diarization.tracker import VoiceEngines, tracker_settings
-from emotion import EmotionEngine, EmotionModelError
+from diarization.tracker import NoVoices, VoiceEngines, Voices, tracker_settings
+from emotion import EmotionEngine, EmotionModelError, NoEmotion
 from emotion.directory import BUNDLED as EMOTION_BUNDLED
 from models import ModelError
 from models.promotion import chosen_directory
 from pipeline.config import Settings
 from pipeline.errors import SettingsError
+from pipeline.knowledge.off import NoKnowledge
 from pipeline.metrics import Metrics
 from pipeline.sections.suggest import SuggestSettings
 from suggest import SuggestError
@@ -68,14 +69,14 @@ def asr_factory(settings: Settings, directory: ModelDirectory) -> Callable[[], A
     return build
 
 
-def build_emotion(settings: Settings) -> EmotionEngine | None:
-    """Return the judge of voices; None where it is turned off.
+def build_emotion(settings: Settings) -> EmotionEngine:
+    """Return the judge of voices.
 
     Raises:
         SettingsError: its model cannot be used; the message names the fix.
     """
     if not settings.emotion.enabled:
-        return None
+        return NoEmotion()
     from emotion.engine import OnnxEmotion  # noqa: PLC0415 (loads onnxruntime)
 
     try:
@@ -93,14 +94,14 @@ def emotion_directory(settings: Settings) -> Path:
     return chosen_directory(settings.emotion.model, settings.asr.models_dir, "emotion", EMOTION_BUNDLED)
 
 
-def build_voices(settings: Settings) -> VoiceEngines | None:
-    """Return what tells voices apart; None where it is turned off.
+def build_voices(settings: Settings) -> Voices:
+    """Return what tells voices apart.
 
     Raises:
         SettingsError: a model cannot be used; the message names the fix.
     """
     if not settings.diarization.enabled:
-        return None
+        return NoVoices()
     from diarization.onnx import OnnxEmbedder, OnnxSegmentation  # noqa: PLC0415 (loads onnxruntime)
 
     chosen, folder = settings.diarization, settings.asr.models_dir
@@ -134,14 +135,14 @@ def build_phrases(settings: Settings) -> dict[str, RolePhrases]:
     return found
 
 
-def build_knowledge(settings: Settings, metrics: Metrics) -> KnowledgeService | None:
-    """Return the knowledge base; None where suggestions are turned off.
+def build_knowledge(settings: Settings, metrics: Metrics) -> KnowledgeService | NoKnowledge:
+    """Return the knowledge base.
 
     Raises:
         SettingsError: a part cannot be used; the message names the fix.
     """
     if not settings.suggest.enabled:
-        return None
+        return NoKnowledge()
     from pipeline.knowledge.service import KnowledgeService, KnowledgeServiceSettings  # noqa: PLC0415 (slow)
 
     chosen = settings.suggest

@@ -47,6 +47,10 @@ class _Counted:
         return self._engine.name
 
     @property
+    def enabled(self) -> bool:
+        return self._engine.enabled
+
+    @property
     def wants_states(self) -> bool:
         return False
 

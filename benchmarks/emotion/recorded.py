@@ -29,6 +29,11 @@ class RecordedEngine:
         return self._engine.name
 
     @property
+    def enabled(self) -> bool:
+        """Whether voices are judged at all."""
+        return self._engine.enabled
+
+    @property
     def wants_states(self) -> bool:
         """Do what the wrapped detector does, with what was recorded."""
         return self._engine.wants_states

@@ -79,6 +79,16 @@ class NoAlerts:
     def publish(self, call: CallInfo, event: AlertEvent, expire_s: float) -> None:
         """Keep nothing."""
 
+    async def run(self, calls: CallDirectory) -> None:
+        """Return: there is nothing to store."""
+
+    async def flush(self) -> bool:
+        """Return True: nothing waits."""
+        return True
+
+    def close(self) -> None:
+        """Do nothing."""
+
 
 class AlertService:
     """An :class:`AlertPublisher` that keeps alerts; for one event loop, the store in a thread of its own.

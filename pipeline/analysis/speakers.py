@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diarization import SpeakerTurn
-from diarization.tracker import SpeakerTracker, VoiceEngines
+from diarization.tracker import Voices
 from diarization.turns import letter, merge_turns
 from pipeline.calls.info import SAMPLE_RATE
 from vad import VadEngine
@@ -55,7 +55,7 @@ class LiveTurns:
 
 def live_turns(
     pcm: Pcm,
-    engines: VoiceEngines,
+    voices: Voices,
     vad: VadEngine,
     cuts: EndpointerSettings,
     *,
@@ -67,14 +67,14 @@ def live_turns(
 
     Args:
         pcm: float32 mono at 16 kHz, shape (n,).
-        engines: the models.
+        voices: tells them apart.
         vad: the voice detector.
         cuts: how utterances are cut.
         channel: index, for the labels.
         mixed: several people share the channel.
         heard: told how many samples were done, for progress.
     """
-    tracker = SpeakerTracker(engines.segmenter, engines.embedder, engines.settings, letter(channel))
+    tracker = voices.tracker(letter(channel))
     tracker.usual(2 if mixed else 1)
     told: dict[int, tuple[SpeakerTurn, ...]] = {}
     found = LiveTurns()

@@ -77,8 +77,6 @@ def diarize_command(
         raise SettingsError(f"--rttm: no folder {rttm.parent}")
     if engine is EngineName.LIVE:
         voices, vad = build_voices(settings), build_vad(settings)
-        if voices is None:
-            raise SettingsError("diarization.enabled is false")
 
         def listen(recording: DecodedRecording, heard: Callable[[float], None]) -> list[SpeakerTurn]:
             parts = without_echo(recording.channels)

@@ -82,12 +82,10 @@ def build_tools(settings: Settings, profile: ProfileSettings, rules: ProfileRule
     """Return what recordings are analysed with; ``words`` loads the recogniser too.
 
     Raises:
-        SettingsError: a model is missing, emotion is turned off, or its model reads the recogniser's states,
-            which only a live call brings along.
+        SettingsError: a model is missing, or the one for emotion reads the recogniser's states, which only a
+            live call brings along.
     """
     engine = build_emotion(settings)
-    if engine is None:
-        raise SettingsError("emotion.enabled is false")
     if engine.wants_states:
         raise SettingsError(
             f"emotion model {engine.name} reads the recogniser's states: it judges live calls only"

@@ -70,6 +70,7 @@ class KnowledgeService:
     """
 
     name = "knowledge base tables"
+    enabled = True
 
     def __init__(
         self,
@@ -110,9 +111,14 @@ class KnowledgeService:
         return self._searching > BUSY
 
     @property
+    def articles(self) -> int:
+        """How many articles there are."""
+        return len(self.base)
+
+    @property
     def empty(self) -> bool:
         """Whether there is nothing to suggest."""
-        return not len(self.base)
+        return not self.articles
 
     async def search(self, wanted: Search, tenant: str = "") -> SearchResult:
         """Return the hits for a query, best first."""

@@ -13,10 +13,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import start_http_server
 
+from pipeline.alerts.service import AlertService
 from pipeline.app import App
 from pipeline.calls.directory import CallDirectory
 from pipeline.config import ServerSettings
 from pipeline.errors import SettingsError
+from pipeline.knowledge.service import KnowledgeService
 from pipeline.metrics import Metrics
 from pipeline.rpc.overview import OverviewServicer
 from pipeline.rpc.servicer import CallServicer
@@ -97,12 +99,12 @@ def _add_services(server: grpc.aio.Server, app: App, calls: CallDirectory) -> li
     overview = OverviewServicer(calls, watchers)
     overview_service_pb2_grpc.add_OverviewServiceServicer_to_server(overview, server)
     services = [CALL_SERVICE, OVERVIEW_SERVICE]
-    if app.alerts is not None:
+    if isinstance(app.alerts, AlertService):
         supervisor = SupervisorServicer(app.alerts, watchers)
         supervisor_service_pb2_grpc.add_SupervisorServiceServicer_to_server(supervisor, server)
         services.append(SUPERVISOR_SERVICE)
-    if app.services.knowledge is not None:
-        adviser = SuggestionServicer(app.services.knowledge, calls)
+    if isinstance(app.knowledge, KnowledgeService):
+        adviser = SuggestionServicer(app.knowledge, calls)
         suggestion_service_pb2_grpc.add_SuggestionServiceServicer_to_server(adviser, server)
         services.append(SUGGESTION_SERVICE)
     return services

@@ -79,7 +79,6 @@ async def serve(
     if signals:
         _listen_to_signals(stopping, reloading)
     inside = settings.server.host.startswith("unix:")
-    knowledge = app.services.knowledge
     try:
         async with app.running(reloading) as calls, listening(app, calls) as wire:
             _log.info(
@@ -88,7 +87,7 @@ async def serve(
                 metrics_port=wire.metrics_port,
                 model=app.services.scheduler.model.name,
                 tls=settings.server.tls_certificate is not None,
-                articles=len(knowledge.base) if knowledge else None,
+                articles=app.knowledge.articles,
             )
             if ready:
                 ready(Server(wire.port, app, calls, stop=stopping.set, reload=reloading.set))

@@ -199,11 +199,11 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
         """Tell what this server can do."""
         services = self._app.services
         assisting = {
-            "diarization": services.voices.value is not None,
+            "diarization": services.voices.value.enabled,
             "second_look": services.second_look.enabled,
-            "emotion": services.emotion.value is not None,
+            "emotion": services.emotion.value.enabled,
             "alerts": services.alerts.enabled,
-            "suggestions": services.knowledge is not None,
+            "suggestions": self._app.knowledge.enabled,
         }
         return pb.GetCapabilitiesResponse(
             version=version("yuetone"),

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from emotion import EmotionEngine, EmotionStream, SpeechWindow, VoiceReading, VoiceWindow
+from emotion import EmotionEngine, SpeechWindow, VoiceReading, VoiceWindow
 from pipeline.alerts.profile_rules import ProfileRules
 from pipeline.alerts.service import AlertPublisher
 from pipeline.calls.commands import CloseAlert, CommandMessage
@@ -34,13 +34,13 @@ class EmotionTools:
     """What the stage needs from the server.
 
     Attributes:
-        engine: of the voice; None where emotion is turned off.
+        engine: judges voices.
         thread: where it runs.
         alerts: keeps alerts.
         rules: rules and words of the profile.
     """
 
-    engine: EmotionEngine | None
+    engine: EmotionEngine
     thread: Executor
     alerts: AlertPublisher
     rules: ProfileRules
@@ -57,11 +57,11 @@ class EmotionStage:
     def __init__(self, context: CallContext, tools: EmotionTools) -> None:
         self._context = context
         self._tools = tools
-        self._wants_states = tools.engine is not None and tools.engine.wants_states
+        self._wants_states = tools.engine.wants_states
+        self._wants_sound = tools.engine.enabled and not self._wants_states
         channels = len(context.spec.roles)
-        self._streams: list[EmotionStream | None] = [
-            tools.engine.stream() if tools.engine else None for _ in range(channels)
-        ]
+        self._streams = [tools.engine.stream() for _ in range(channels)]
+        self._failed: set[int] = set()  # channels whose voice is no longer judged
         rules = tools.rules.rules if tools.alerts.enabled else ()
         self._expiry = {rule.name: rule.expire_s for rule in rules}
         self._core = CallEmotion(
@@ -128,7 +128,7 @@ class EmotionStage:
 
     async def _judge_sound(self, channel: int, windows: Sequence[SpeechWindow]) -> None:
         """Judge windows by their sound, for a model that reads sound."""
-        if not self._wants_states:
+        if self._wants_sound:
             for window in windows:
                 await self._judge(channel, window, VoiceWindow(pcm=window.pcm), None)
 
@@ -142,15 +142,14 @@ class EmotionStage:
     async def _judge(
         self, channel: int, window: SpeechWindow, voice: VoiceWindow, utterance_id: str | None
     ) -> None:
-        stream = self._streams[channel]
-        if stream is None:
+        if channel in self._failed:
             return
         try:
-            reading = await self._read(stream.read, voice)
+            reading = await self._read(self._streams[channel].read, voice)
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 (a model may raise anything; words and behaviour go on)
-            self._streams[channel] = None
+            self._failed.add(channel)
             self._context.metrics.failures.labels("emotion").inc()
             _log.error("emotion failed", call=self._context.spec.call_id, error=type(error).__name__)
             self._context.output.warn("EMOTION_FAILED", "the voice is no longer judged; the call goes on")

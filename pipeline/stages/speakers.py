@@ -12,7 +12,7 @@ import structlog
 
 from diarization import Role, SpeakerTurn
 from diarization.evidence import RoleEvidence, RolePhrases
-from diarization.tracker import SpeakerTracker, VoiceEngines
+from diarization.tracker import Tracker, Voices
 from diarization.turns import letter
 from pipeline.calls.events import SpeakersEvent
 from pipeline.calls.info import SAMPLE_RATE
@@ -37,7 +37,7 @@ class SpeakerTools:
     """What the stage needs from the server.
 
     Attributes:
-        engines: None where voices are not told apart.
+        voices: tells voices apart.
         thread: where they run.
         phrases: of agents and customers.
         lookup: where the transcribing stage asks who spoke.
@@ -45,7 +45,7 @@ class SpeakerTools:
         spool: where a call of one channel is kept for a second look; None if there is none.
     """
 
-    engines: VoiceEngines | None
+    voices: Voices
     thread: Executor
     phrases: RolePhrases
     lookup: SpeakerLookup
@@ -56,7 +56,7 @@ class SpeakerTools:
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Channel:
     window: AudioWindow
-    tracker: SpeakerTracker | None
+    tracker: Tracker
     open: int | None = None
 
 
@@ -76,23 +76,17 @@ class SpeakerStage:
             context.roles,
             RoleEvidence(tools.phrases, first_voice=0.8 if alone else 0.0),
             correct_swap=profile.swapped_channels == "correct",
-            voices=tools.engines is not None or tools.spool is not None,
+            voices=tools.voices.enabled or tools.spool is not None,
         )
         self._attribution.watch_swap = profile.swapped_channels != "off"
         self._channels = [
-            _Channel(window=AudioWindow(), tracker=self._tracker(index))
+            _Channel(window=AudioWindow(), tracker=tools.voices.tracker(letter(index)))
             for index in range(len(context.spec.roles))
         ]
-        if tools.engines:
+        if tools.voices.enabled:
             tools.lookup.open = True
             unknown = [index for index, role in enumerate(context.spec.roles) if role is Role.UNKNOWN]
             tools.lookup.asked_for.update(unknown)
-
-    def _tracker(self, channel: int) -> SpeakerTracker | None:
-        engines = self._tools.engines
-        if engines is None:
-            return None
-        return SpeakerTracker(engines.segmenter, engines.embedder, engines.settings, letter(channel))
 
     def _one_line(self) -> bool:
         """Tell whether all voices of the call come over one channel."""
@@ -140,7 +134,8 @@ class SpeakerStage:
                 state.open = start
             case SpeechEnded(start=start, end=end):
                 state.open = None
-                await self._listen(channel, start, end)
+                if self._tools.voices.enabled:
+                    await self._listen(channel, start, end)
             case FinalReady(final=final):
                 self._attribution.watch_swap = self._attribution.watch_swap and not self._context.roles.told
                 self._emit(self._attribution.said(final))
@@ -158,8 +153,6 @@ class SpeakerStage:
     async def _listen(self, channel: int, start: int, end: int) -> None:
         """Tell the voices of an utterance apart."""
         state = self._channels[channel]
-        if state.tracker is None:
-            return
         mixed = self._context.roles.of(channel) is Role.UNKNOWN and self._one_line()
         state.tracker.usual(2 if mixed else 1)
         origin = max(0, start - state.tracker.context, state.window.start)

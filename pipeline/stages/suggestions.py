@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import structlog
 
@@ -59,6 +60,16 @@ class _Partial:
     text: str = ""
 
 
+class Suggestions(Protocol):
+    """Gives calls what suggests replies to them."""
+
+    def stage(
+        self, context: CallContext, outcome: Callable[[int, LookupOutcome], None]
+    ) -> SuggestionStage | NoSuggestions:
+        """Return the stage of a call; ``outcome`` is told, by channel, whether a question had an answer."""
+        ...
+
+
 class NoSuggestions:
     """The stage of a call that gets no suggestions: it refuses what is asked of them.
 
@@ -77,6 +88,35 @@ class NoSuggestions:
             left -= isinstance(item, Close)
             if isinstance(item, CommandMessage):
                 item.refuse(InvalidRequest(NO_SUGGESTIONS))
+
+
+class SuggestionsOff:
+    """:class:`Suggestions` where they are turned off."""
+
+    def stage(
+        self, context: CallContext, outcome: Callable[[int, LookupOutcome], None]
+    ) -> SuggestionStage | NoSuggestions:
+        """Return a stage that suggests nothing."""
+        return NoSuggestions(len(context.spec.roles))
+
+
+class KnowledgeSuggestions:
+    """:class:`Suggestions` from a knowledge base, for the profiles that want them.
+
+    Args:
+        knowledge: the knowledge base of the server.
+    """
+
+    def __init__(self, knowledge: KnowledgeService) -> None:
+        self._knowledge = knowledge
+
+    def stage(
+        self, context: CallContext, outcome: Callable[[int, LookupOutcome], None]
+    ) -> SuggestionStage | NoSuggestions:
+        """Return the stage of a call."""
+        if not context.profile.suggestions.enabled:
+            return NoSuggestions(len(context.spec.roles))
+        return SuggestionStage(context, SuggestionTools(knowledge=self._knowledge, outcome=outcome))
 
 
 class SuggestionStage:

@@ -23,7 +23,7 @@ from scripts.finetune.commands import model as _steps  # noqa: F401 (adds the st
 from scripts.finetune.common.errors import FinetuneError
 from scripts.finetune.emotion.calibration import calibrate
 from scripts.finetune.emotion.network import VoiceNetwork
-from scripts.finetune.emotion.scores import auc
+from scripts.finetune.emotion.scores import agitation_figures, auc
 from scripts.finetune.emotion.task import CHECKPOINT, TASK, part
 from scripts.finetune.voices.sets import read_sets
 
@@ -164,3 +164,9 @@ def test_the_threshold_is_set_on_the_hardest_calm_set() -> None:
     slope, offset = calibrate([easy, hard], np.full(10, 2.0))
     assert np.mean(slope * hard + offset > 0) == pytest.approx(0.02, abs=0.011)
     assert slope * 2.0 + offset == pytest.approx(2.0)
+
+
+def test_clips_that_say_nothing_of_agitation_give_figures_without_opinion() -> None:
+    found = agitation_figures(np.zeros(2, np.float32), np.full(2, -1, np.float32), ["a", "b"])
+    assert (found["auc"], found["auc_low"], found["auc_high"]) == (0.5, 0.0, 1.0)
+    assert found["agitated"] == found["calm"] == 0

@@ -15,18 +15,23 @@ Scores = NDArray[np.float64]
 
 
 def auc(scores: Scores, positive: NDArray[np.bool_]) -> float:
-    """Return the area under the ROC curve: the chance that an agitated clip scores above a calm one."""
+    """Return the area under the ROC curve: the chance that an agitated clip scores above a calm one.
+
+    It is 0.5 where there are not both.
+    """
     order = np.argsort(scores, kind="stable")
     ranks = np.empty(len(scores))
     _values, first, count = np.unique(scores[order], return_index=True, return_counts=True)
     ranks[order] = np.repeat(first + (count + 1) / 2, count)
     hits = int(positive.sum())
     rest = len(scores) - hits
-    return float((ranks[positive].sum() - hits * (hits + 1) / 2) / max(1, hits * rest))
+    return float((ranks[positive].sum() - hits * (hits + 1) / 2) / (hits * rest)) if hits * rest else 0.5
 
 
 def interval(scores: Scores, positive: NDArray[np.bool_], groups: Sequence[str]) -> tuple[float, float]:
-    """Return the 95 % interval of the AUC over resampled speakers."""
+    """Return the 95 % interval of the AUC over resampled speakers; (0, 1) where nothing can be said."""
+    if not groups:
+        return 0.0, 1.0
     rng = np.random.default_rng(0)
     names = sorted(set(groups))
     members = {name: np.flatnonzero(np.array(groups) == name) for name in names}
@@ -52,14 +57,14 @@ def agitation_figures(
     judged = agitated >= 0
     own, positive = scores[judged], agitated[judged] == 1
     low, high = interval(own, positive, [s for s, use in zip(speakers, judged, strict=True) if use])
-    recall, false = float(np.mean(own[positive] > THRESHOLD)), float(np.mean(own[~positive] > THRESHOLD))
+    recall, false = flagged(own[positive]), flagged(own[~positive])
     return {
         "auc": round(auc(own, positive), 4),
         "auc_low": round(low, 4),
         "auc_high": round(high, 4),
         "uar": round((recall + 1 - false) / 2, 4),
-        "recall": round(recall, 4),
-        "false_alarms": round(false, 4),
+        "recall": recall,
+        "false_alarms": false,
         "agitated": int(positive.sum()),
         "calm": int((~positive).sum()),
     }
