@@ -15,9 +15,9 @@ from diarization.evidence import RoleEvidence, read_phrases, swapped
 from pipeline.analysis.speakers import utterances
 from pipeline.calls.info import SAMPLE_RATE
 from pipeline.stages.crosstalk import ECHO_SHARE
-from scripts.finetune.bundled.grammar import GRAMMAR_FILE, Grammar
 from scripts.finetune.rehearsal.calls import LOCAL_GRAMMAR
 from scripts.finetune.speakers.examples import clips_of
+from scripts.finetune.tiny.grammar import GRAMMAR_FILE, Grammar
 from scripts.finetune.voices.line import Line
 from scripts.finetune.voices.mixtures import MixtureSpec, Voices, turns_of
 from vad.endpointer import EndpointerSettings

@@ -57,9 +57,9 @@ class Sentence:
 
 def generated(source: str, count: int, seed: int, *, noisy: bool) -> list[Sentence]:
     """Return held-out sentences by held-out voices, over a telephone line or straight."""
-    from scripts.finetune.bundled.evaluate import MIN_CHARACTERS, speak, telephone_line  # noqa: PLC0415
-    from scripts.finetune.bundled.synth import Voice  # noqa: PLC0415 (with the synthesiser)
-    from scripts.finetune.bundled.texts import Texts  # noqa: PLC0415
+    from scripts.finetune.tiny.evaluate import MIN_CHARACTERS, speak, telephone_line  # noqa: PLC0415
+    from scripts.finetune.tiny.synth import Voice  # noqa: PLC0415 (with the synthesiser)
+    from scripts.finetune.tiny.texts import Texts  # noqa: PLC0415
 
     texts, rng = Texts(evaluation=True), random.Random(f"{source}/{seed}")
     noise = np.random.default_rng(seed)

@@ -86,8 +86,8 @@ def generated_speech(seconds: float, talk: float, seed: int) -> Speech:
     Raises:
         ModuleNotFoundError: the synthesiser is not installed (extra ``finetune``).
     """
-    from scripts.finetune.bundled.texts import Texts  # noqa: PLC0415 (with the synthesiser)
     from scripts.finetune.recogniser.line import add_noise, codec_round_trip  # noqa: PLC0415
+    from scripts.finetune.tiny.texts import Texts  # noqa: PLC0415 (with the synthesiser)
 
     texts, rng = Texts(evaluation=True), random.Random(f"serving/{seed}")
     parts: list[NDArray[np.float32]] = [np.zeros(int(LEAD_S * LINE_RATE), np.float32)]
@@ -108,7 +108,7 @@ def generated_speech(seconds: float, talk: float, seed: int) -> Speech:
 
 def _sentence(texts: object, rng: random.Random) -> tuple[str, NDArray[np.float32]]:
     """Draw a sentence; return its text and its sound at 8 kHz, without silence at its ends."""
-    from scripts.finetune.bundled.synth import Voice, synthesiser  # noqa: PLC0415 (needs the library)
+    from scripts.finetune.tiny.synth import Voice, synthesiser  # noqa: PLC0415 (needs the library)
 
     while True:
         text = texts.draw(rng, "service").text  # type: ignore[attr-defined]

@@ -38,8 +38,8 @@ def timed_sentences(count: int, seed: int) -> list[Timed]:
     Raises:
         ModuleNotFoundError: the synthesiser is not installed (extra ``finetune``).
     """
-    from scripts.finetune.bundled.synth import Voice, synthesiser  # noqa: PLC0415 (needs the library)
-    from scripts.finetune.bundled.texts import Texts  # noqa: PLC0415
+    from scripts.finetune.tiny.synth import Voice, synthesiser  # noqa: PLC0415 (needs the library)
+    from scripts.finetune.tiny.texts import Texts  # noqa: PLC0415
 
     texts, rng, own = Texts(evaluation=True), random.Random(f"word times/{seed}"), synthesiser()
     found = []

@@ -17,13 +17,13 @@ from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneratio
 
 from asr.directory import read_recogniser
 from cantonese.characters import is_han
-from scripts.finetune.bundled.export import generation_config
-from scripts.finetune.bundled.model import whisper_config
 from scripts.finetune.recogniser.checkpoint import BUNDLED, open_checkpoint
 from scripts.finetune.recogniser.export import read_run
 from scripts.finetune.recogniser.network import Network, add_lora, encode, merge_lora, trainable_state
 from scripts.finetune.recogniser.task import TASK
 from scripts.finetune.recogniser.trim import trim_ctc, trim_tokenizer, trim_weights
+from scripts.finetune.tiny.export import generation_config
+from scripts.finetune.tiny.model import whisper_config
 from tests.finetune.toy import toy_data
 
 pytestmark = pytest.mark.training

@@ -14,16 +14,16 @@ from asr.finding import BUNDLED_PATH, find_recogniser
 from asr.options import WhisperOptions
 from asr.whisper import WhisperEngine
 from benchmarks.serving.peers.tiny_shape import build
-from scripts.finetune.bundled.general import make_general
 from scripts.finetune.common.errors import FinetuneError
 from scripts.finetune.common.manifest import read_manifest
 from scripts.finetune.recogniser.head import Head, examples, finished, measure, started_head
 from scripts.finetune.recogniser.partials import HeadOptions, add_head, keep_head, train_head
 from scripts.finetune.recogniser.running import load
+from scripts.finetune.tiny.general import make_general
 from tests.audio import speech_16k
 
 pytestmark = pytest.mark.model
-CHECKPOINT = Path("scripts/finetune/bundled/checkpoint")
+CHECKPOINT = Path("scripts/finetune/tiny/checkpoint")
 
 
 @pytest.fixture(scope="module")

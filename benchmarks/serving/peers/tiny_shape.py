@@ -22,11 +22,11 @@ from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneratio
 
 from asr.convert import convert
 from asr.ctc import CtcHead, read_head
-from scripts.finetune.bundled.export import generation_config
-from scripts.finetune.bundled.model import whisper_config
-from scripts.finetune.bundled.tokenizer import token_id
+from scripts.finetune.tiny.export import generation_config
+from scripts.finetune.tiny.model import whisper_config
+from scripts.finetune.tiny.tokenizer import token_id
 
-CHECKPOINT = Path(__file__).resolve().parents[3] / "scripts" / "finetune" / "bundled" / "checkpoint"
+CHECKPOINT = Path(__file__).resolve().parents[3] / "scripts" / "finetune" / "tiny" / "checkpoint"
 BUNDLED = Path(__file__).resolve().parents[3] / "asr" / "bundled"
 WIDTH, LAYERS = 384, 4
 VOCABULARY = 51_866

@@ -194,7 +194,7 @@ def general(
 
         python -m scripts.finetune general --replay 6000 --out work/replay
     """
-    from scripts.finetune.bundled.general import make_general, make_replay  # noqa: PLC0415
+    from scripts.finetune.tiny.general import make_general, make_replay  # noqa: PLC0415
 
     if replay:
         say(f"{make_replay(out, count=replay, seed=seed)} utterances to replay in {out}")

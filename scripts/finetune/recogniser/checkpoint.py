@@ -16,7 +16,7 @@ from transformers.utils import logging as transformers_logging
 
 from scripts.finetune.common.errors import FinetuneError
 
-BUNDLED = Path(__file__).parents[1] / "bundled" / "checkpoint"
+BUNDLED = Path(__file__).parents[1] / "tiny" / "checkpoint"
 HEADS = "ctc_heads.safetensors"
 DECLARATION = "yuetone.toml"
 _HUB_NAME = re.compile(r"^[\w.-]+/[\w.-]+$")

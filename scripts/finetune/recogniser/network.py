@@ -68,6 +68,9 @@ class Network(nn.Module):
         text_tokens: vocabulary entries that are text; the CTC blank is the one behind them.
         ctc_weight: of the CTC loss.
         ctc: weights to start the head from.
+
+    Attributes:
+        ctc_alone: the CTC loss teaches the head and leaves the encoder alone, while the head is new.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class Network(nn.Module):
         super().__init__()
         self.whisper = whisper
         self.ctc_weight = ctc_weight
+        self.ctc_alone = False
         self.ctc_head = nn.Linear(whisper.config.d_model, text_tokens + 1) if ctc_weight > 0 else None
         if self.ctc_head is not None and ctc and ctc["bias"].shape[0] == text_tokens + 1:
             self.ctc_head.load_state_dict(ctc)
@@ -91,7 +95,7 @@ class Network(nn.Module):
         attention, accuracy = self._attention(states, batch)
         out = {"loss": attention, "attention": attention.detach(), "accuracy": accuracy}
         if self.ctc_head is not None:
-            ctc = self._ctc(states, batch)
+            ctc = self._ctc(states.detach() if self.ctc_alone else states, batch)
             out["loss"] = attention + self.ctc_weight * ctc
             out["ctc"] = ctc.detach()
         return out

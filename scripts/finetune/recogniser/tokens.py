@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from tokenizers import Tokenizer
 
 from scripts.finetune.common.errors import FinetuneError
 
 TIMESTAMP_STEP_S = 0.02
 MAX_TARGET = 448
+
+
+def with_all_merges(tokenizer: Tokenizer) -> Tokenizer:
+    """Return a byte-level BPE whose tokens can all be made.
+
+    Published conversions of Whisper's tokenizer lack its first merge, of a space and a t: they cut " the"
+    into two tokens, where the model itself writes one.
+    """
+    data: dict[str, Any] = json.loads(tokenizer.to_str())
+    model = data["model"]
+    if model.get("type") != "BPE" or "Ġt" not in model["vocab"] or ["Ġ", "t"] in model["merges"]:
+        return tokenizer
+    model["merges"] = [["Ġ", "t"], *model["merges"]]
+    return Tokenizer.from_str(json.dumps(data))
 
 
 class TokenLayout:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +46,10 @@ def _byte_table() -> dict[str, int]:
     return table
 
 
+BYTES = _byte_table()
+"""The byte behind each character of a byte-level vocabulary."""
+
+
 def _wanted(char: str) -> bool:
     if is_han(char) or char.isascii():
         return True
@@ -61,8 +66,17 @@ def is_kept(token: str, table: dict[str, int]) -> bool:
     return all(map(_wanted, text))
 
 
-def trim_tokenizer(tokenizer: Tokenizer) -> Trimmed:
-    """Return ``tokenizer`` without the tokens of other scripts.
+Keep = Callable[[str, int], bool]
+"""Tells of a token, byte-level text or special, and its id whether it stays."""
+
+
+def of_kept_scripts(token: str, _index: int) -> bool:
+    """Tell whether a text token is of a kept script; special ones all stay."""
+    return token.startswith("<|") or is_kept(token, BYTES)
+
+
+def trim_tokenizer(tokenizer: Tokenizer, keep: Keep = of_kept_scripts) -> Trimmed:
+    """Return ``tokenizer`` with the tokens that ``keep`` names.
 
     Raises:
         FinetuneError: it is not a byte-level BPE.
@@ -73,10 +87,9 @@ def trim_tokenizer(tokenizer: Tokenizer) -> Trimmed:
         raise FinetuneError(
             "only byte-level BPE vocabularies can be trimmed; export without --trim-vocabulary"
         )
-    table = _byte_table()
-    added = {entry["content"]: entry for entry in data["added_tokens"]}
+    added = {entry["content"]: entry for entry in data["added_tokens"] if keep(entry["content"], entry["id"])}
     merges = [tuple(m) if isinstance(m, list) else tuple(m.split(" ")) for m in model["merges"]]
-    kept = {token for token in model["vocab"] if token in added or is_kept(token, table)}
+    kept = {token for token, index in model["vocab"].items() if token in added or keep(token, index)}
     merges = [(a, b) for a, b in merges if a in kept and b in kept and a + b in kept]
     everything = {**model["vocab"], **{content: entry["id"] for content, entry in added.items()}}
     order = sorted((index, token) for token, index in everything.items() if token in kept or token in added)

@@ -17,8 +17,8 @@ from pathlib import Path
 import pycantonese
 
 from cantonese.characters import is_han
-from scripts.finetune.bundled.synth import HELD_OUT_VARIANTS, TRAINING_VARIANTS, Voice
-from scripts.finetune.bundled.texts import corpus_sentences
+from scripts.finetune.tiny.synth import HELD_OUT_VARIANTS, TRAINING_VARIANTS, Voice
+from scripts.finetune.tiny.texts import corpus_sentences
 
 LOCAL_VARIANTS = (
     "robosoft2", "robosoft3", "robosoft4", "robosoft5", "robosoft6", "robosoft7", "robosoft8", "klatt5",

@@ -25,10 +25,10 @@ from rich.progress import track
 
 from cantonese.reading import reading_form
 from cantonese.spoken import normalize_spoken
-from scripts.finetune.bundled.grammar import GRAMMAR_FILE, Grammar
-from scripts.finetune.bundled.synth import Voice, synthesiser
 from scripts.finetune.recogniser.line import add_noise, shift_voice
 from scripts.finetune.rehearsal.accent import local_voice, with_accent
+from scripts.finetune.tiny.grammar import GRAMMAR_FILE, Grammar
+from scripts.finetune.tiny.synth import Voice, synthesiser
 
 RATE = 8000
 ROLES = ("customer", "agent")

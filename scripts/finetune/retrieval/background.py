@@ -16,7 +16,7 @@ from pathlib import Path
 
 from cantonese.characters import is_han
 from cantonese.keys import key_form, pieces
-from scripts.finetune.bundled.texts import corpus_sentences, hkcancor_sentences
+from scripts.finetune.tiny.texts import corpus_sentences, hkcancor_sentences
 
 LEAST = 20
 

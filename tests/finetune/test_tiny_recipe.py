@@ -16,11 +16,11 @@ from asr.directory import read_recogniser
 from asr.whisper import WhisperEngine
 from cantonese.numerals import spoken_numeral
 from cantonese.spoken import normalize_spoken
-from scripts.finetune.bundled.grammar import Grammar
-from scripts.finetune.bundled.syllables import SyllableVoice, espeak_mnemonics, shorten
-from scripts.finetune.bundled.synth import HELD_OUT_VARIANTS, TRAINING_VARIANTS, Voice, synthesiser
-from scripts.finetune.bundled.texts import Texts, held_out
 from scripts.finetune.recogniser.line import augment, codec_round_trip, shift_voice, telephone
+from scripts.finetune.tiny.grammar import Grammar
+from scripts.finetune.tiny.syllables import SyllableVoice, espeak_mnemonics, shorten
+from scripts.finetune.tiny.synth import HELD_OUT_VARIANTS, TRAINING_VARIANTS, Voice, synthesiser
+from scripts.finetune.tiny.texts import Texts, held_out
 
 pytestmark = pytest.mark.training
 VOICE = Voice(variant="f3", rate=180, pitch=50, pitch_range=50)
@@ -127,7 +127,7 @@ def test_recorded_syllables_speak_sentences(tmp_path: Path) -> None:
 
 def test_train_stop_continue_export_and_recognise(tmp_path: Path) -> None:
     def module(name: str, *arguments: str) -> None:
-        command = [sys.executable, "-W", "ignore", "-m", f"scripts.finetune.bundled.{name}", *arguments]
+        command = [sys.executable, "-W", "ignore", "-m", f"scripts.finetune.tiny.{name}", *arguments]
         subprocess.run(command, check=True, capture_output=True, cwd=Path(__file__).resolve().parents[2])
 
     run = tmp_path / "run"
