@@ -1,34 +1,66 @@
-"""Endless training examples: a sentence, its voice, the telephone line, features and targets."""
+"""Endless training examples: turns, voices, the line, cut edges, English, and sound without speech."""
 
 from __future__ import annotations
 
+import csv
 import random
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import soundfile as sf
 import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from asr.features import LogMel
 from cantonese.spoken import MARKS, normalize_spoken
-from scripts.finetune.bundled.syllables import SyllableVoice, espeak_mnemonics
-from scripts.finetune.bundled.synth import Voice, synthesiser
-from scripts.finetune.bundled.texts import Texts
-from scripts.finetune.bundled.tokenizer import token_id
-from scripts.finetune.recogniser.line import SAMPLE_RATE, augment, noise, shift_voice
+from scripts.finetune.bundled.no_speech import no_speech
+from scripts.finetune.bundled.turns import Piece, Turn, conversations, sentence, written
+from scripts.finetune.bundled.vocoder import Speaker, VocoderVoice
+from scripts.finetune.recogniser.examples import mask, pad
+from scripts.finetune.recogniser.line import (
+    SAMPLE_RATE,
+    add_noise,
+    pad_silence,
+    reverberate,
+    shift_voice,
+    telephone,
+)
+from scripts.finetune.recogniser.network import Batch
+from scripts.finetune.recogniser.tokens import TokenLayout
+from scripts.finetune.tiny.synth import Voice, synthesiser
+from scripts.finetune.tiny.texts import Texts
 
-# Characters of espeak-ng's phoneme mnemonics, one label each; 0 is the CTC blank.
-PHONES = '\0abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@#^*?!-~&%$+=<>[]{}()"./\\`\x7f'
-_PHONE_INDEX = {phone: index for index, phone in enumerate(PHONES)}
-MIN_SECONDS, MAX_SECONDS = 0.3, 10.0
-SYLLABLE_SHARE = 0.2
+Pcm = NDArray[np.float32]
+KINDS = {"conversation": 0.5, "written": 0.16, "espeak": 0.18, "english": 0.11, "nothing": 0.05}
+"""Shares of the examples."""
+CUT_SHARE, BABBLE_SHARE, PROMPT_SHARE, MASK_SHARE = 0.3, 0.12, 0.08, 0.5
+LONGEST_S, SHORTEST_S = 14.0, 0.4
+BUCKET = SAMPLE_RATE // 2
+"""Audio is padded to 0.5 s, as the streaming engine does."""
 ECHOES = 2
-"""How often each batch is used (data echoing, Choi et al. 2019): speaking costs as much as learning."""
-HOTWORD_SHARE, SILENCE_SHARE, JOINED_SHARE = 0.10, 0.015, 0.35
+"""How often an example is used (data echoing, Choi et al. 2019), each time masked otherwise."""
+HELD_OUT = 8
+"""One English speaker in so many is kept for testing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Where examples come from.
+
+    Attributes:
+        voice: speaks syllables.
+        texts: sentences other than conversations.
+        english: recordings and their texts.
+    """
+
+    voice: VocoderVoice
+    texts: Texts
+    english: Sequence[tuple[Path, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,195 +68,241 @@ class Example:
     """One utterance.
 
     Attributes:
-        pcm: float32 mono, 16 kHz, shape (n,).
-        text: verbatim form with marks; empty for silence.
-        phones: phoneme labels as indices into :data:`PHONES`.
-        prompt: hotwords in front of the transcript, or empty.
+        pcm: float32 mono at 16 kHz, shape (n,).
+        text: verbatim form; empty where nothing is said.
+        language: Whisper code that the decoder is started with.
+        prompt: hotwords, or empty.
     """
 
-    pcm: NDArray[np.float32]
+    pcm: Pcm
     text: str
-    phones: tuple[int, ...]
-    prompt: str
+    language: str
+    prompt: str = ""
 
 
-def _line(rng: random.Random, texts: Texts, longest: int) -> str:
-    line = texts.mixed(rng).text
-    while len(line) > longest:
-        line = texts.mixed(rng).text
-    while rng.random() < JOINED_SHARE and len(line) < longest // 2:
-        line = line.rstrip() + ("" if line[-1] in "，。？！,.?!" else "，") + texts.mixed(rng).text
-    return line
+def held_out(speaker: str) -> bool:
+    """Tell whether a speaker of English is kept for testing."""
+    return zlib.crc32(speaker.encode()) % HELD_OUT == 0
 
 
-def _prompt(rng: random.Random, text: str, texts: Texts) -> str:
-    """Return hotwords: a piece of the transcript among words that are not said."""
-    if rng.random() > HOTWORD_SHARE or len(text) < 4:
-        return ""
-    words = [texts.draw(rng, "words").text[: rng.randint(2, 4)] for _ in range(rng.randint(0, 4))]
-    if rng.random() < 0.7:
-        start = rng.randrange(len(text) - 1)
-        words.append("".join(c for c in text[start : start + rng.randint(2, 5)] if c not in MARKS))
-    rng.shuffle(words)
-    return "，".join(word for word in words if word.strip())
+def english_clips(folder: Path | None, *, testing: bool = False) -> list[tuple[Path, str]]:
+    """Return files and texts of English; ``manifest.csv`` has the columns file, speaker, transcript."""
+    if folder is None:
+        return []
+    with (folder / "manifest.csv").open(newline="", encoding="utf-8") as rows:
+        return [
+            (folder / row["file"], _cased(row["transcript"]))
+            for row in csv.DictReader(rows)
+            if row["transcript"] and held_out(row["speaker"]) is testing
+        ]
 
 
-def _synthetic(rng: random.Random, line: str, *, held_out: bool) -> tuple[NDArray[np.float32], str]:
-    """Speak ``line`` with espeak-ng; return 16 kHz audio and phoneme mnemonics."""
-    voice = Voice.random(rng, held_out=held_out)
-    speaker = synthesiser()
-    pcm = speaker.speak(line, voice)
-    shifted = shift_voice(pcm, speaker.sample_rate, rng.uniform(0.88, 1.14))
-    return shifted, speaker.phonemes(line, voice)
+def _cased(text: str) -> str:
+    words = [("I" + word[1:].lower()) if word.split("'")[0] == "I" else word.lower() for word in text.split()]
+    line = " ".join(words)
+    return line[:1].upper() + line[1:] + "."
 
 
-def _recorded(
-    rng: random.Random, line: str, syllables: SyllableVoice
-) -> tuple[NDArray[np.float32], str] | None:
-    """Speak ``line`` with recorded syllables; None if it has something they cannot say."""
-    names = syllables.jyutping(normalize_spoken(line))
-    if not names or not any(names):
-        return None
-    pcm = shift_voice(syllables.speak(names, rng), SAMPLE_RATE, rng.uniform(0.8, 1.35))
-    return pcm, "".join(espeak_mnemonics(name) for name in names if name)
+class ExampleMaker:
+    """Draws examples; the same generator gives the same ones.
 
-
-def make_example(
-    rng: random.Random,
-    texts: Texts,
-    *,
-    held_out_voice: bool,
-    longest: int,
-    syllables: SyllableVoice | None = None,
-) -> Example:
-    """Draw one example; ``longest`` limits lines, in characters."""
-    noise_rng = np.random.default_rng(rng.getrandbits(63))
-    if rng.random() < SILENCE_SHARE:
-        samples = int(SAMPLE_RATE * rng.uniform(0.4, 3.0))
-        pcm = noise(noise_rng, samples) * np.float32(10 ** rng.uniform(-4, -1.5))
-        return Example(pcm=pcm, text="", phones=(), prompt="")
-    while True:
-        line = _line(rng, texts, longest)
-        text = normalize_spoken(line)
-        spoken = None
-        if syllables and rng.random() < SYLLABLE_SHARE:
-            spoken = _recorded(rng, line, syllables)
-        pcm, labels = spoken or _synthetic(rng, line, held_out=held_out_voice)
-        if text and MIN_SECONDS < len(pcm) / SAMPLE_RATE < MAX_SECONDS:
-            break
-    return Example(
-        pcm=augment(noise_rng, pcm),
-        text=text,
-        phones=tuple(_PHONE_INDEX.get(label, _PHONE_INDEX["\x7f"]) for label in labels),
-        prompt=_prompt(rng, text, texts),
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """Padded tensors of equal-length-bucket utterances.
-
-    Attributes:
-        features: log-mel, float32, shape (batch, 80, frames); audio, not features, was padded.
-        phones: int64, shape (batch, phones), 0 beyond ``phone_lengths``.
-        phone_lengths: int64, shape (batch,).
-        tokens: decoder input and target, int64, shape (batch, tokens), -100 beyond the end.
-        target_from: index of the language token, the first to learn (behind the prompt), int64, (batch,).
-        silent: whether there is nothing to transcribe, bool, shape (batch,).
-        ctc: text tokens without marks and prompt, int64, shape (batch, n), 0 beyond ``ctc_lengths``.
-        ctc_lengths: int64, shape (batch,).
+    Args:
+        sources: where they come from.
     """
 
-    features: torch.Tensor
-    phones: torch.Tensor
-    phone_lengths: torch.Tensor
-    tokens: torch.Tensor
-    target_from: torch.Tensor
-    silent: torch.Tensor
-    ctc: torch.Tensor
-    ctc_lengths: torch.Tensor
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._recordings = conversations()
+
+    def draw(self, rng: random.Random) -> Example:
+        """Return one example, line and room included."""
+        while True:
+            kind = rng.choices(list(KINDS), list(KINDS.values()))[0]
+            found = getattr(self, f"_{kind}")(rng)
+            if found is None:
+                continue
+            pcm = distort(np.random.default_rng(rng.getrandbits(63)), found.pcm)
+            if SHORTEST_S <= len(pcm) / SAMPLE_RATE <= LONGEST_S:
+                return Example(pcm=pcm, text=found.text, language=found.language, prompt=found.prompt)
+
+    # ---------------------------------------------------------------- kinds
+
+    def _conversation(self, rng: random.Random) -> Example | None:
+        """Return turns of one recording that follow one another, each speaker in a voice of its own."""
+        recording = rng.choice(self._recordings)
+        start = rng.randrange(len(recording))
+        wanted = rng.choices([6, 14, 30, 60], [0.3, 0.35, 0.25, 0.1])[0]
+        turns: list[Turn] = []
+        for turn in recording[start : start + 12]:
+            if turns and sum(len(t.pieces) for t in turns) + len(turn.pieces) > wanted:
+                break
+            turns.append(turn)
+        return self._spoken(turns, rng)
+
+    def _written(self, rng: random.Random) -> Example | None:
+        """Return a sentence of other sources, spoken by syllables."""
+        source = rng.choices(["service", "corpus", "figures", "words"], [0.4, 0.4, 0.15, 0.05])[0]
+        return self._spoken([sentence(self._sources.texts.draw(rng, source).text)], rng)
+
+    def _spoken(self, turns: Sequence[Turn], rng: random.Random) -> Example | None:
+        speakers: dict[str, Speaker] = {}
+        parts: list[Pcm] = []
+        pieces: list[tuple[Piece, int]] = []  # and the sample behind it
+        at = 0
+        for turn in turns:
+            speaker = speakers.setdefault(turn.speaker, Speaker.random(rng))
+            pcm, ends = self._said(turn, speaker, rng)
+            if pcm is None:
+                return None
+            pieces += [(piece, at + end) for piece, end in zip(turn.pieces, ends, strict=True)]
+            parts += [pcm, np.zeros(int(rng.uniform(0, 0.5) * SAMPLE_RATE), np.float32)]
+            at += len(parts[-2]) + len(parts[-1])
+        pcm, kept = _cut(np.concatenate(parts[:-1]), pieces, rng)
+        text = written([piece for piece, _end in kept])
+        if not text.strip(MARKS):
+            return None
+        return Example(pcm=pcm, text=text, language="yue", prompt=self._hotwords(text, rng))
+
+    def _said(self, turn: Turn, speaker: Speaker, rng: random.Random) -> tuple[Pcm | None, list[int]]:
+        """Return a turn in the voice of ``speaker`` and where its pieces end; None if it cannot be said."""
+        names = [self._known(piece.syllable) for piece in turn.pieces]
+        if None in names or not any(names):
+            return None, []
+        spoken = self._sources.voice.speak([name or "" for name in names], speaker, rng)
+        level = np.float32(rng.uniform(0.3, 1.0) / max(1e-3, float(np.abs(spoken.pcm).max())))
+        return spoken.pcm * level, list(spoken.ends)
+
+    def _known(self, name: str | None) -> str | None:
+        """Return the recorded syllable nearest to ``name``: some exist in other tones only."""
+        if not name or name in self._sources.voice:
+            return name
+        near = (name[:-1] + tone for tone in "632541")
+        return next((other for other in near if other in self._sources.voice), None)
+
+    def _espeak(self, rng: random.Random) -> Example | None:
+        """Return a sentence by espeak-ng, which the tests know and which also says English words."""
+        if rng.random() < 0.5:
+            text = self._mixed(rng)
+        else:
+            text = self._sources.texts.draw(rng, rng.choice(["service", "figures", "corpus"])).text
+        speaker = synthesiser()
+        pcm = speaker.speak(text, Voice.random(rng))
+        if not len(pcm):
+            return None
+        shifted = shift_voice(pcm, speaker.sample_rate, rng.uniform(0.88, 1.14))
+        spoken = normalize_spoken(text)
+        if not spoken:
+            return None
+        return Example(pcm=shifted, text=spoken, language="yue", prompt=self._hotwords(spoken, rng))
+
+    def _mixed(self, rng: random.Random) -> str:
+        """Return a turn of a conversation, one with English words if one is found."""
+        turns = [rng.choice(rng.choice(self._recordings)) for _ in range(8)]
+        return next(
+            (turn.text for turn in turns if any(c.isascii() and c.isalpha() for c in turn.text)),
+            turns[0].text,
+        )
+
+    def _english(self, rng: random.Random) -> Example | None:
+        """Return one or two recorded English sentences, also in the middle of a Cantonese call."""
+        if not self._sources.english:
+            return None
+        count = rng.choice([1, 1, 2])
+        clips = [self._sources.english[rng.randrange(len(self._sources.english))] for _ in range(count)]
+        parts = [sf.read(path, dtype="float32")[0] for path, _text in clips]
+        text = normalize_spoken(" ".join(line for _path, line in clips))
+        language = rng.choice(["en", "yue"])
+        return Example(pcm=np.concatenate(parts), text=text, language=language)
+
+    def _nothing(self, rng: random.Random) -> Example:
+        """Return sound in which nobody speaks."""
+        return Example(pcm=no_speech(rng), text="", language=rng.choice(["yue", "yue", "en"]))
+
+    def _hotwords(self, text: str, rng: random.Random) -> str:
+        """Return hotwords for a share of the examples: a piece of the text among words that are not said."""
+        if rng.random() > PROMPT_SHARE or len(text) < 4:
+            return ""
+        words = [
+            self._sources.texts.draw(rng, "words").text[: rng.randint(2, 4)] for _ in range(rng.randint(0, 4))
+        ]
+        if rng.random() < 0.7:
+            start = rng.randrange(len(text) - 1)
+            words.append("".join(c for c in text[start : start + rng.randint(2, 5)] if c not in MARKS))
+        rng.shuffle(words)
+        return "，".join(word for word in words if word.strip())
 
 
-def _pad(rows: list[list[int]], value: int) -> torch.Tensor:
-    width = max(1, *map(len, rows))
-    return torch.tensor([row + [value] * (width - len(row)) for row in rows])
+def _cut(
+    pcm: Pcm, pieces: Sequence[tuple[Piece, int]], rng: random.Random
+) -> tuple[Pcm, Sequence[tuple[Piece, int]]]:
+    """Cut an utterance anywhere, as partials are; keep the syllables that are mostly heard."""
+    if rng.random() > CUT_SHARE or len(pcm) < 2 * SAMPLE_RATE * SHORTEST_S:
+        return pcm, pieces
+    least = int(SHORTEST_S * SAMPLE_RATE)
+    end = rng.randint(least, len(pcm))
+    start = rng.randint(0, max(0, end - least)) if rng.random() < 0.3 else 0
+    kept: list[tuple[Piece, int]] = []
+    before = 0
+    for piece, behind in pieces:
+        heard = min(behind, end) - max(before, start)
+        if heard > 0.6 * (behind - before) and (piece.syllable or kept):
+            kept.append((piece, behind))
+        before = behind
+    while kept and not kept[-1][0].syllable and kept[-1][1] > end - 800:
+        kept.pop()
+    return pcm[start:end], kept
 
 
-def collate(examples: list[Example], tokenizer: Tokenizer, log_mel: LogMel) -> Batch:
-    """Pad ``examples`` with silence to the longest and compute features and targets."""
-    size = max(len(example.pcm) for example in examples)
-    size += -size % (SAMPLE_RATE // 10)
-    features = [log_mel(np.pad(example.pcm, (0, size - len(example.pcm)))) for example in examples]
-    tokens, starts = zip(*(_tokens(example, tokenizer) for example in examples), strict=True)
-    phones = [list(example.phones) for example in examples]
-    ctc = [tokenizer.encode("".join(c for c in e.text if c not in MARKS)).ids for e in examples]
-    return Batch(
-        features=torch.from_numpy(np.stack(features)),
-        phones=_pad(phones, 0),
-        phone_lengths=torch.tensor([len(row) for row in phones]),
-        tokens=_pad(list(tokens), -100),
-        target_from=torch.tensor(starts),
-        silent=torch.tensor([not example.text for example in examples]),
-        ctc=_pad(ctc, 0),
-        ctc_lengths=torch.tensor([len(row) for row in ctc]),
-    )
-
-
-def _tokens(example: Example, tokenizer: Tokenizer) -> tuple[list[int], int]:
-    """Return the decoder sequence in Whisper's layout and the index of its first target."""
-    special = partial(token_id, tokenizer)
-    prompt = tokenizer.encode(example.prompt).ids if example.prompt else []
-    before = [special("<|startofprev|>"), *prompt] if prompt else []
-    head = [special(t) for t in ("<|startoftranscript|>", "<|yue|>", "<|transcribe|>", "<|notimestamps|>")]
-    body = tokenizer.encode(example.text).ids
-    return [*before, *head, *body, special("<|endoftext|>")], len(before) + 1
+def distort(rng: np.random.Generator, pcm: Pcm) -> Pcm:
+    """Make clean speech sound like a call: margins, level, room, noise and, mostly, a telephone."""
+    pcm = pad_silence(rng, pcm, 0.4) if rng.random() < 0.7 else pcm
+    peak = float(np.max(np.abs(pcm), initial=1e-4))
+    pcm = pcm * np.float32(10 ** (rng.uniform(-24, -1) / 20) / peak)
+    if rng.random() < 0.3:
+        pcm = reverberate(rng, pcm)
+    if rng.random() < 0.7:
+        pcm = add_noise(rng, pcm, rng.uniform(6, 40))
+    if rng.random() < 0.05:
+        pcm = np.clip(pcm * np.float32(rng.uniform(1, 4)), -1, 1)
+    if rng.random() < 0.7:
+        pcm = telephone(rng, np.clip(pcm, -1, 1))
+    return np.clip(pcm, -1, 1).astype(np.float32)
 
 
 class BatchStream(torch.utils.data.IterableDataset[Batch]):
-    """An endless stream of batches; worker ``k`` of a seed always gives the same ones.
+    """An endless stream of batches; a worker of a seed always gives the same ones.
 
     Args:
-        tokenizer: the bundled tokenizer.
-        seconds: audio per batch, padding included.
-        max_seconds: utterances longer than this are left out (short ones first, in training).
+        tokenizer: of the model.
+        sources: where examples come from.
+        ctc_tokens: tokens that the CTC head knows; its rows are numbered in this order.
+        seconds: of audio in a batch, padding included.
         seed: with the worker's number, fixes every draw.
-        syllables: a folder for :class:`SyllableVoice`; None trains on the synthesiser alone.
     """
 
     def __init__(
-        self,
-        tokenizer: Tokenizer,
-        *,
-        seconds: float,
-        max_seconds: float,
-        seed: int,
-        syllables: Path | None = None,
+        self, tokenizer: Tokenizer, sources: Sources, ctc_tokens: Sequence[int], *, seconds: float, seed: int
     ) -> None:
-        self._syllables = SyllableVoice(syllables) if syllables else None
-        self._tokenizer = tokenizer
+        self._layouts = {language: TokenLayout(tokenizer, language) for language in ("yue", "en")}
+        self._rows = {token: row for row, token in enumerate(ctc_tokens)}
+        self._sources = sources
         self._seconds = seconds
-        self._max_seconds = max_seconds
         self._seed = seed
+        self._log_mel = LogMel()
 
     def __iter__(self) -> Iterator[Batch]:
         worker = torch.utils.data.get_worker_info()
         rng = random.Random(f"{self._seed}/{worker.id if worker else 0}")
-        texts, log_mel = Texts(), LogMel()
-        longest = int(self._max_seconds * 5)
+        maker = ExampleMaker(self._sources)
         while True:
-            pool = [
-                make_example(rng, texts, held_out_voice=False, longest=longest, syllables=self._syllables)
-                for _ in range(400)
-            ]
-            pool = [e for e in pool if len(e.pcm) < self._max_seconds * SAMPLE_RATE]
-            pool.sort(key=lambda example: len(example.pcm))
-            batches = [collate(part, self._tokenizer, log_mel) for part in self._cut(pool)]
+            pool = sorted((maker.draw(rng) for _ in range(240)), key=lambda example: len(example.pcm))
+            batches = list(self._batches(pool))
             for _ in range(ECHOES):
                 rng.shuffle(batches)
-                yield from batches
+                for members in batches:
+                    yield self._collate(members, np.random.default_rng(rng.getrandbits(63)))
 
-    def _cut(self, pool: list[Example]) -> Iterator[list[Example]]:
-        """Cut a pool sorted by length into batches of about the wanted duration."""
+    def _batches(self, pool: Sequence[Example]) -> Iterator[list[Example]]:
         batch: list[Example] = []
         for example in pool:
             if batch and (len(batch) + 1) * len(example.pcm) > self._seconds * SAMPLE_RATE:
@@ -233,3 +311,37 @@ class BatchStream(torch.utils.data.IterableDataset[Batch]):
             batch.append(example)
         if batch:
             yield batch
+
+    def _collate(self, members: Sequence[Example], rng: np.random.Generator) -> Batch:
+        size = max(len(example.pcm) for example in members)
+        size += -size % BUCKET
+        features = []
+        for example in members:
+            own = self._log_mel(np.pad(example.pcm, (0, size - len(example.pcm)))).copy()
+            if rng.random() < MASK_SHARE:
+                mask(rng, own, len(example.pcm) // 160)
+            features.append(own)
+        rows = [self._layouts[e.language].sequence(e.text, prompt=e.prompt) for e in members]
+        ctc = [self._ctc(example.text) for example in members]
+        return Batch(
+            torch.from_numpy(np.stack(features)),
+            pad([tokens for tokens, _first in rows], -100),
+            torch.tensor([first for _tokens, first in rows]),
+            pad(ctc, 0),
+            torch.tensor([len(row) for row in ctc]),
+        )
+
+    def _ctc(self, text: str) -> list[int]:
+        bare = "".join(char for char in text if char not in MARKS)
+        return [self._rows[t] for t in self._layouts["yue"].encode(bare) if t in self._rows]
+
+
+@lru_cache(maxsize=1)
+def open_sources(syllables: Path, cache: Path, english: tuple[Path, ...]) -> Sources:
+    """Open everything that examples come from.
+
+    Raises:
+        FileNotFoundError: a folder has no manifest.
+    """
+    clips = [clip for folder in english for clip in english_clips(folder)]
+    return Sources(voice=VocoderVoice(syllables, cache), texts=Texts(), english=clips)

@@ -1,10 +1,10 @@
-"""Train the bundled recogniser from nothing but text and a synthesiser.
+"""Teach Whisper base Cantonese, with voices made of recorded syllables.
 
-    python -m scripts.finetune.bundled.train --out runs/bundled --steps 12000
-    python -m scripts.finetune.bundled.train --out runs/more --init scripts/finetune/bundled/checkpoint
-    python -m scripts.finetune.bundled.train --out /tmp/toy --steps 4 --phone-steps 2 --batch-seconds 6
+    python -m scripts.finetune.bundled.train --out runs/bundled --steps 3000 --start whisper-base-hf \
+        --syllables jyutnet --english speechocean762
 
-Stops at any time; the same command goes on from the last checkpoint.
+``--start`` is a Hugging Face directory (``python -m scripts.finetune unpack`` makes one of served weights).
+Stops at any time; the same command goes on from the last checkpoint. ``train.jsonl`` keeps the curve.
 """
 
 from __future__ import annotations
@@ -12,24 +12,26 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import random
-import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
 
-from cantonese.spoken import normalize_spoken
 from models.files import replacing
-from scripts.finetune.bundled.examples import Batch, BatchStream
-from scripts.finetune.bundled.model import Recogniser, build, load_exported
-from scripts.finetune.bundled.texts import Texts, corpus_sentences, dictionary_words, hkcancor_sentences
-from scripts.finetune.bundled.tokenizer import build_tokenizer
+from scripts.finetune.bundled.examples import BatchStream, Sources, open_sources
+from scripts.finetune.bundled.vocabulary import ctc_tokens, trim
+from scripts.finetune.recogniser.checkpoint import open_checkpoint
+from scripts.finetune.recogniser.network import Batch, Network
 
-CHECKPOINT, TOKENIZER, LOG = "checkpoint.pt", "tokenizer.json", "train.jsonl"
-TOKENIZER_SENTENCES = 30_000  # generated sentences that the vocabulary is taken from
+CHECKPOINT, LOG = "checkpoint.pt", "train.jsonl"
+ENCODER_RATE, HEAD_RATE = 0.3, 10.0
+"""Learning rates of the encoder, which hears real people already, and of the new CTC head, over the peak."""
+
+HEAD_STEPS = 250
+"""Steps in which the CTC head learns alone, on an encoder that does not mind it."""
 
 
 def arguments() -> argparse.Namespace:
@@ -37,140 +39,139 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--start", required=True, help="Whisper to start from: a Hugging Face directory")
+    parser.add_argument("--syllables", type=Path, required=True, help="folder of recorded syllables")
+    parser.add_argument("--english", type=Path, action="append", default=[], help="folder of English speech")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--steps", type=int, default=12_000, help="where the learning rate ends at 0")
-    parser.add_argument("--phone-steps", type=int, default=1500, help="steps of phoneme CTC alone")
-    parser.add_argument("--decay-from", type=float, default=0.7, help="share of steps at full rate")
-    parser.add_argument("--batch-seconds", type=float, default=80.0, help="seconds of audio a batch")
-    parser.add_argument("--rate", type=float, default=1.5e-3, help="peak learning rate")
-    parser.add_argument("--threads", type=int, default=2, help="torch threads")
+    parser.add_argument("--steps", type=int, default=3000, help="where the learning rate ends at 0")
+    parser.add_argument("--decay-from", type=float, default=0.6, help="share of steps at full rate")
+    parser.add_argument("--batch-seconds", type=float, default=40.0, help="seconds of audio a batch")
+    parser.add_argument("--rate", type=float, default=1e-4, help="peak learning rate")
+    parser.add_argument("--ctc", type=float, default=0.3, help="weight of the CTC loss")
+    parser.add_argument("--threads", type=int, default=1, help="torch threads")
     parser.add_argument("--workers", type=int, default=1, help="processes that make examples")
-    parser.add_argument("--syllables", type=Path, help="folder of recorded syllables (a second voice)")
-    parser.add_argument("--init", type=Path, help="exported Hugging Face folder to start from")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
 
-def learning_rate(step: int, *, peak: float, steps: int, decay_from: float, warm_up: int = 300) -> float:
+def learning_rate(step: int, *, peak: float, steps: int, decay_from: float, warm_up: int = 60) -> float:
     """Warm up, stay, then fall to zero (warmup-stable-decay, Hu et al. 2024)."""
     if step < warm_up:
         return peak * (step + 1) / warm_up
     start = decay_from * steps
-    if step < start:
-        return peak
-    return peak * max(0.0, 1 - (step - start) / max(1.0, steps - start))
+    return peak * min(1.0, max(0.0, 1 - (step - start) / max(1.0, steps - start)))
 
 
-def vocabulary(folder: Path, seed: int) -> Tokenizer:
-    """Load the run's tokenizer, or build it on the first start."""
-    path = folder / TOKENIZER
-    if not path.exists():
-        texts, rng = Texts(), random.Random(seed)
-        lines = hkcancor_sentences() + corpus_sentences()
-        lines += [texts.draw(rng, "service").text for _ in range(TOKENIZER_SENTENCES)]
-        build_tokenizer([normalize_spoken(line) for line in lines]).save(str(path))
-    return Tokenizer.from_file(str(path))
+@dataclass(frozen=True, slots=True, eq=False)
+class Pupil:
+    """What is trained.
+
+    Attributes:
+        network: Whisper with the trimmed vocabulary and a CTC head.
+        tokenizer: of it.
+        ctc_tokens: vocabulary id of each row of the head.
+    """
+
+    network: Network
+    tokenizer: Tokenizer
+    ctc_tokens: list[int]
 
 
-def batches(
-    tokenizer: Tokenizer, options: argparse.Namespace, *, seconds: float, step: int
-) -> Iterator[Batch]:
-    """Return an endless iterator over batches of utterances of at most ``seconds``."""
-    hkcancor_sentences(), corpus_sentences(), dictionary_words()  # read once, shared by fork
+def build(start: str, sources: Sources, ctc: float) -> Pupil:
+    """Return Whisper with a trimmed vocabulary and a new CTC head."""
+    checkpoint = open_checkpoint(start)
+    tokenizer = trim(checkpoint.tokenizer, checkpoint.whisper)
+    tokens = ctc_tokens(tokenizer, sources)
+    return Pupil(Network(checkpoint.whisper, text_tokens=len(tokens), ctc_weight=ctc), tokenizer, tokens)
+
+
+def build_optimizer(network: Network) -> torch.optim.Optimizer:
+    """Return AdamW with three groups, the share of the peak rate under ``share``."""
+    encoder = list(network.whisper.model.encoder.parameters())
+    head = list(network.ctc_head.parameters()) if network.ctc_head is not None else []
+    known = {id(parameter) for parameter in (*encoder, *head)}
+    rest = [parameter for parameter in network.parameters() if id(parameter) not in known]
+    groups = [(encoder, ENCODER_RATE), (rest, 1.0), (head, HEAD_RATE)]
+    return torch.optim.AdamW(
+        [{"params": params, "share": share} for params, share in groups if params],
+        lr=1e-4, betas=(0.9, 0.98), weight_decay=0.01,
+    )  # fmt: skip
+
+
+def batches(pupil: Pupil, sources: Sources, options: argparse.Namespace, step: int) -> Iterator[Batch]:
+    """Return an endless iterator over batches; another ``step`` begins with other ones."""
     stream = BatchStream(
-        tokenizer,
-        seconds=options.batch_seconds,
-        max_seconds=seconds,
-        seed=options.seed * 1_000_003 + step,
-        syllables=options.syllables,
-    )
+        pupil.tokenizer, sources, pupil.ctc_tokens,
+        seconds=options.batch_seconds, seed=options.seed * 1_000_003 + step,
+    )  # fmt: skip
     loader = torch.utils.data.DataLoader(
         stream,
         batch_size=None,
         num_workers=options.workers,
-        prefetch_factor=16 if options.workers else None,
+        prefetch_factor=12 if options.workers else None,
     )
     return iter(loader)
 
 
-def longest_utterance(step: int, phone_steps: int) -> float:
-    """Return the curriculum's limit in seconds: short utterances while CTC finds its alignment."""
-    return 4.0 if step < phone_steps else 10.5
-
-
-def losses(model: Recogniser, batch: Batch, *, phones_only: bool) -> dict[str, torch.Tensor]:
-    """Return the weighted total under ``loss`` and its parts."""
+def one_step(
+    network: Network, optimizer: torch.optim.Optimizer, batch: Batch, rate: float
+) -> dict[str, float]:
+    """Take one optimiser step in bfloat16; a batch whose loss is not finite is passed over."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["share"]
     with torch.autocast("cpu", torch.bfloat16):
-        states = model.encode(batch.features)
-        phone = model.phone_loss(states, batch)
-        if phones_only:
-            return {"loss": phone, "phone": phone}
-        text = model.text_ctc_loss(states, batch)
-        attention, accuracy, stray = model.attention_loss(states, batch)
-    total = attention + 0.5 * phone + 0.3 * text + 2.0 * stray
-    return {
-        "loss": total,
-        "phone": phone,
-        "ctc": text,
-        "attention": attention,
-        "accuracy": accuracy,
-        "stray": stray,
-    }
-
-
-def build_optimizers(model: Recogniser, rate: float) -> list[torch.optim.Optimizer]:
-    """Return Muon for the weight matrices of the layers and AdamW for everything else.
-
-    Muon (Jordan et al. 2024), scaled to AdamW's update size (Liu et al. 2025).
-    """
-    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and ".layers." in name]
-    known = {id(parameter) for parameter in matrices}
-    rest = [p for p in model.parameters() if id(p) not in known]
-    return [
-        torch.optim.Muon(matrices, lr=rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True),
-    ]
-
-
-def save(folder: Path, model: Recogniser, optimizers: list[torch.optim.Optimizer], step: int) -> None:
-    """Write the checkpoint so that a kill at any moment leaves the old or the new one."""
-    states = [optimizer.state_dict() for optimizer in optimizers]
-    state = {"model": model.state_dict(), "optimizers": states, "step": step}
-    with replacing(folder / CHECKPOINT) as file:
-        torch.save(state, file)
-
-
-def load(folder: Path, model: Recogniser, optimizers: Sequence[torch.optim.Optimizer] = ()) -> int:
-    """Load the checkpoint if there is one; return the number of steps done."""
-    path = folder / CHECKPOINT
-    if not path.exists():
-        return 0
-    state = torch.load(path, weights_only=True)
-    model.load_state_dict(state["model"])
-    for optimizer, saved in zip(optimizers, state.get("optimizers", ()), strict=False):
-        optimizer.load_state_dict(saved)
-    return int(state["step"])
+        parts = network(batch)
+    optimizer.zero_grad(set_to_none=True)
+    if math.isfinite(parts["loss"].item()):
+        parts["loss"].backward()
+        for group in optimizer.param_groups:  # one by one: a new head must not slow the others down
+            torch.nn.utils.clip_grad_norm_(group["params"], 1.0)
+        optimizer.step()
+    return {name: float(value.detach()) for name, value in parts.items()}
 
 
 class Meter:
     """Means of the losses since the last report."""
 
     def __init__(self) -> None:
-        self._sums: dict[str, list[float]] = {}
+        self._rows: list[dict[str, float]] = []
+        self._seconds = 0.0
         self._since = time.monotonic()
 
-    def add(self, parts: dict[str, torch.Tensor]) -> None:
-        """Count one step."""
-        for name, value in parts.items():
-            self._sums.setdefault(name, []).append(float(value))
+    def add(self, parts: dict[str, float], seconds: float) -> None:
+        """Count one step with ``seconds`` of audio."""
+        self._rows.append(parts)
+        self._seconds += seconds
 
-    def report(self, step: int, rate: float) -> str:
+    def report(self, step: int, rate: float, hours: float) -> str:
         """Return one JSON line and start over."""
-        count = max(map(len, self._sums.values()))
-        row: dict[str, float] = {name: round(sum(v) / len(v), 4) for name, v in self._sums.items()}
-        seconds = round((time.monotonic() - self._since) / count, 3)
-        self._sums, self._since = {}, time.monotonic()
-        return json.dumps({"step": step, "rate": round(rate, 6), **row, "seconds_per_step": seconds})
+        means = {name: sum(row[name] for row in self._rows) / len(self._rows) for name in self._rows[0]}
+        spent = time.monotonic() - self._since
+        row = {name: round(value, 4) for name, value in means.items()}
+        line = {"step": step, "rate": round(rate, 7), "hours_heard": round(hours, 3), **row}
+        line["wall_s_per_audio_s"] = round(spent / max(1e-6, self._seconds), 4)
+        self._rows, self._seconds, self._since = [], 0.0, time.monotonic()
+        return json.dumps(line)
+
+
+def save(
+    folder: Path, network: Network, optimizer: torch.optim.Optimizer, progress: dict[str, float]
+) -> None:
+    """Write the checkpoint so that a kill at any moment leaves the old or the new one."""
+    state = {"model": network.state_dict(), "optimizer": optimizer.state_dict(), "progress": progress}
+    with replacing(folder / CHECKPOINT) as file:
+        torch.save(state, file)
+
+
+def load(folder: Path, network: Network, optimizer: torch.optim.Optimizer | None = None) -> dict[str, float]:
+    """Load the checkpoint if there is one; return how far it is: steps and hours heard."""
+    if not (folder / CHECKPOINT).exists():
+        return {"step": 0, "hours": 0.0}
+    state = torch.load(folder / CHECKPOINT, weights_only=True)
+    network.load_state_dict(state["model"])
+    if optimizer is not None:
+        optimizer.load_state_dict(state["optimizer"])
+    return dict(state["progress"])
 
 
 def train(options: argparse.Namespace) -> None:
@@ -178,57 +179,34 @@ def train(options: argparse.Namespace) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    if options.init and not (options.out / TOKENIZER).exists():
-        shutil.copy(options.init / TOKENIZER, options.out)
-    tokenizer = vocabulary(options.out, options.seed)
-    model = build(tokenizer)
-    optimizers = build_optimizers(model, options.rate)
-    step = load(options.out, model, optimizers)
-    if step == 0 and options.init:
-        load_exported(model, options.init)
-    meter, seconds = Meter(), 0.0
-    stream: Iterator[Batch] = iter(())
+    sources = open_sources(options.syllables, options.out / "syllables.npz", tuple(options.english))
+    pupil = build(options.start, sources, options.ctc)
+    optimizer = build_optimizer(pupil.network)
+    progress = load(options.out, pupil.network, optimizer)
+    step, hours = int(progress["step"]), progress["hours"]
+    meter = Meter()
+    stream = batches(pupil, sources, options, step)
+    pupil.network.train()
     while step < options.steps:
-        wanted = longest_utterance(step, options.phone_steps)
-        if wanted != seconds:
-            seconds, stream = wanted, batches(tokenizer, options, seconds=wanted, step=step)
-        rate = learning_rate(step, peak=options.rate, steps=options.steps, decay_from=options.decay_from)
         try:
-            parts = one_step(model, optimizers, next(stream), rate, step < options.phone_steps)
+            batch = next(stream)
         except RuntimeError as error:
             if "DataLoader worker" not in str(error):
                 raise
-            seconds = 0.0  # a new stream: espeak-ng 1.52 crashes once in about ten thousand sentences
+            stream = batches(pupil, sources, options, step)  # espeak-ng 1.52 crashes once in a long while
             continue
-        meter.add(parts)
-        step += 1
-        if step % 50 == 0 or step == options.steps:
-            line = meter.report(step, rate)
+        pupil.network.ctc_alone = step < HEAD_STEPS
+        rate = learning_rate(step, peak=options.rate, steps=options.steps, decay_from=options.decay_from)
+        seconds = batch.features.shape[0] * batch.features.shape[2] / 100
+        meter.add(one_step(pupil.network, optimizer, batch, rate), seconds)
+        step, hours = step + 1, hours + seconds / 3600
+        if step % 20 == 0 or step == options.steps:
+            line = meter.report(step, rate, hours)
             print(line, flush=True)
             with (options.out / LOG).open("a") as log:
                 log.write(line + "\n")
-        if step % 250 == 0 or step == options.steps:
-            save(options.out, model, optimizers, step)
-
-
-def one_step(
-    model: Recogniser,
-    optimizers: Sequence[torch.optim.Optimizer],
-    batch: Batch,
-    rate: float,
-    phones_only: bool,
-) -> dict[str, torch.Tensor]:
-    """Take one optimiser step; a batch whose loss is not finite is passed over."""
-    for group in (group for optimizer in optimizers for group in optimizer.param_groups):
-        group["lr"] = rate
-    parts = losses(model, batch, phones_only=phones_only)
-    model.zero_grad(set_to_none=True)
-    if math.isfinite(parts["loss"].item()):
-        parts["loss"].backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer in optimizers:
-            optimizer.step()
-    return {name: value.detach() for name, value in parts.items()}
+        if step % 100 == 0 or step == options.steps:
+            save(options.out, pupil.network, optimizer, {"step": step, "hours": hours})
 
 
 if __name__ == "__main__":
