@@ -23,10 +23,11 @@ from tokenizers import Tokenizer
 from models.files import replacing
 from scripts.finetune.bundled.examples import BatchStream, Sources, open_sources
 from scripts.finetune.bundled.vocabulary import ctc_tokens, trim
+from scripts.finetune.common.folders import write_json
 from scripts.finetune.recogniser.checkpoint import open_checkpoint
 from scripts.finetune.recogniser.network import Batch, Network
 
-CHECKPOINT, LOG = "checkpoint.pt", "train.jsonl"
+CHECKPOINT, LOG, SETTINGS = "checkpoint.pt", "train.jsonl", "settings.json"
 ENCODER_RATE, HEAD_RATE = 0.3, 10.0
 """Learning rates of the encoder, which hears real people already, and of the new CTC head, over the peak."""
 
@@ -177,6 +178,8 @@ def load(folder: Path, network: Network, optimizer: torch.optim.Optimizer | None
 def train(options: argparse.Namespace) -> None:
     """Run or continue the training in ``options.out``."""
     options.out.mkdir(parents=True, exist_ok=True)
+    settings = {**vars(options), "syllables": str(options.syllables), "out": options.out.name}
+    write_json(options.out / SETTINGS, {**settings, "english": [str(folder) for folder in options.english]})
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     sources = open_sources(options.syllables, options.out / "syllables.npz", tuple(options.english))

@@ -42,6 +42,9 @@ def with_cantonese(tokenizer: Tokenizer, whisper: WhisperForConditionalGeneratio
     with torch.no_grad():
         weight = whisper.model.decoder.embed_tokens.weight
         weight[new] = weight[old]
+    languages = getattr(whisper.generation_config, "lang_to_id", None) or {}
+    if languages.pop(UNUSED_LANGUAGE, None) is not None:
+        languages["<|yue|>"] = new
     return Tokenizer.from_str(tokenizer.to_str().replace(json.dumps(UNUSED_LANGUAGE), json.dumps("<|yue|>")))
 
 

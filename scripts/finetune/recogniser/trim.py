@@ -133,7 +133,8 @@ def _renumber(holder: Any, new: dict[int, int]) -> None:
             setattr(holder, name, [new[i] for i in getattr(holder, name) if i in new])
     for name in ("lang_to_id", "task_to_id"):
         if getattr(holder, name, None):
-            setattr(holder, name, {token: new[i] for token, i in getattr(holder, name).items()})
+            old = getattr(holder, name)
+            setattr(holder, name, {token: new[index] for token, index in old.items() if index in new})
     if getattr(holder, "forced_decoder_ids", None):
         holder.forced_decoder_ids = None
 
