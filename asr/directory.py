@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from models.declaration import DirectoryKind, read_directory
+from models.files import replace_file
 
 DECLARATION = "yuetone.toml"
 STOCK_CONTEXT_S = 30.0
@@ -51,11 +52,18 @@ KIND = DirectoryKind(
 )
 
 
-def read_recogniser(path: Path, name: str | None = None) -> ModelDirectory:
+def read_recogniser(
+    path: Path, name: str | None = None, *, context_s: float = STOCK_CONTEXT_S
+) -> ModelDirectory:
     """Check ``path`` and read what it declares.
 
     A ``yuetone.toml`` beside the weights may set name, min_context_s, language, languages, hotword_tokens
     and partials; without one, the directory is taken for a stock Whisper.
+
+    Args:
+        path: the folder.
+        name: for people; the declared one otherwise.
+        context_s: shortest input of a model that does not declare its own.
 
     Raises:
         ModelError: the folder or a file in it is missing or unreadable.
@@ -65,7 +73,7 @@ def read_recogniser(path: Path, name: str | None = None) -> ModelDirectory:
         return ModelDirectory(
             path=folder,
             name=name or str(declared.get("name", folder.name)),
-            min_context_s=float(declared.get("min_context_s", STOCK_CONTEXT_S)),
+            min_context_s=float(declared.get("min_context_s", context_s)),
             language=declared.get("language"),
             languages=tuple(declared.get("languages", ())),
             n_mels=_mels(folder),
@@ -74,6 +82,18 @@ def read_recogniser(path: Path, name: str | None = None) -> ModelDirectory:
         )
 
     return read_directory(path, KIND, parse)
+
+
+def declare(path: Path, name: str, value: str | float) -> None:
+    """Set one value of a model directory's declaration; the other ones stay.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    file = path / DECLARATION
+    lines = file.read_text("utf-8").splitlines() if file.is_file() else []
+    kept = [line for line in lines if line.split("=")[0].strip() != name]
+    replace_file(file, "\n".join([*kept, f"{name} = {json.dumps(value, ensure_ascii=False)}"]) + "\n")
 
 
 def _mels(path: Path) -> int:

@@ -10,12 +10,14 @@ from models import ModelError
 from models.promotion import PROMOTED, promoted_directory
 from models.registry import BUNDLED, RegistryEntry, entries
 
-BUNDLED_PATH = Path(__file__).parent / "bundled"
+PACKAGED = Path(__file__).parent
+"""Folder of the models that come with this package."""
+BUNDLED_PATH = PACKAGED / BUNDLED
 
 
 def directory_of(entry: RegistryEntry, models: Path) -> Path:
     """Return where a recogniser known by name lies, or would."""
-    return BUNDLED_PATH if entry.name == BUNDLED else models.expanduser() / entry.name
+    return PACKAGED / entry.name if entry.comes_with_us else models.expanduser() / entry.name
 
 
 def is_installed(entry: RegistryEntry, models: Path) -> bool:
@@ -51,10 +53,5 @@ def find_recogniser(model: str, models: Path) -> ModelDirectory:
 
 
 def _declared(entry: RegistryEntry, models: Path) -> ModelDirectory:
-    directory = read_recogniser(directory_of(entry, models), entry.name)
-    return replace(
-        directory,
-        min_context_s=entry.min_context_s,
-        language=entry.language,
-        languages=entry.languages,
-    )
+    directory = read_recogniser(directory_of(entry, models), entry.name, context_s=entry.min_context_s)
+    return replace(directory, language=entry.language, languages=entry.languages)

@@ -19,7 +19,8 @@ class WhisperOptions:
 
     Attributes:
         device: ``cpu``, ``cuda`` or ``auto``.
-        compute_type: of CTranslate2; ``default`` keeps that of the directory.
+        compute_type: of CTranslate2; ``auto`` takes int8 on a CPU and float16 on a GPU, whatever the file was
+            saved as, ``default`` what the file was saved as.
         threads: CPU threads of one inference; 0 lets CTranslate2 choose.
         beam_size: of finals; partials are greedy.
         partials: ``ctc`` reads partials with the model's CTC head, ``decoder`` with its decoder, ``auto``
@@ -29,7 +30,7 @@ class WhisperOptions:
 
     partials: Literal["auto", "ctc", "decoder"] = "auto"
     device: str = "cpu"
-    compute_type: str = "default"
+    compute_type: str = "auto"
     threads: int = 1
     beam_size: int = BEAM_SIZE
     guards: guards.GuardSettings = field(default_factory=guards.GuardSettings)

@@ -7,6 +7,7 @@ on short inputs (``min_context_s``) are fed as they are, and the others are padd
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -45,6 +46,25 @@ class _Hypothesis:
     no_speech: float
 
 
+ctranslate2.set_log_level(logging.ERROR)  # its warnings go to the terminal; ours go to the log
+
+
+def compute_type(wanted: str, device: str) -> str:
+    """Return the compute type to load a model with.
+
+    Args:
+        wanted: of CTranslate2, or ``auto``: the fastest that the device has, whatever the file was saved as.
+        device: ``cpu``, ``cuda`` or ``auto``.
+    """
+    if wanted != "auto":
+        return wanted
+    gpu = device == "cuda" or (device == "auto" and ctranslate2.get_cuda_device_count() > 0)
+    supported = ctranslate2.get_supported_compute_types("cuda" if gpu else "cpu")
+    return next(
+        kind for kind in (("float16", "float32") if gpu else ("int8", "float32")) if kind in supported
+    )
+
+
 class WhisperEngine:
     """A :class:`asr.base.AsrEngine`; thread-safe, as CTranslate2 is.
 
@@ -66,12 +86,13 @@ class WhisperEngine:
             self._model = ctranslate2.models.Whisper(
                 str(directory.path),
                 device=self._options.device,
-                compute_type=self._options.compute_type,
+                compute_type=compute_type(self._options.compute_type, self._options.device),
                 intra_threads=self._options.threads,
             )
         except (RuntimeError, ValueError) as error:
             raise ModelError(
-                f"CTranslate2 cannot load {directory.path} on {self._options.device}: {error}"
+                f"CTranslate2 cannot load {directory.path} on {self._options.device} in "
+                f"{self._options.compute_type}: {error}"
             ) from error
         head = self._ctc_head()
         self._timer = WordTimer(self._model, self._vocabulary, ForcedAligner(head) if head else None)
@@ -106,6 +127,11 @@ class WhisperEngine:
     def name(self) -> str:
         """Name of the model."""
         return self._directory.name
+
+    @property
+    def compute_type(self) -> str:
+        """What CTranslate2 computes in, such as ``int8_float32``."""
+        return str(self._model.compute_type)
 
     def language(self, hint: str | None) -> str:
         """Return the language code to use for a BCP 47 ``hint`` such as yue-HK, zh-HK or en."""

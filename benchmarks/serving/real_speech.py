@@ -25,9 +25,9 @@ import soxr
 from numpy.typing import NDArray
 
 from asr.base import AsrRequest
+from asr.context import NO_GUARDS, error_rate, runs_away
 from asr.directory import ModelDirectory
 from asr.finding import find_recogniser
-from asr.guards import GuardSettings, compression_ratio
 from asr.options import WhisperOptions
 from asr.whisper import WhisperEngine
 from benchmarks.facts import RESULTS, environment, write_result
@@ -41,9 +41,6 @@ Pcm = NDArray[np.float32]
 RATE = 16_000
 AUDIO = (".wav", ".mp3", ".flac", ".ogg", ".opus")
 _LINE = re.compile(r"^[A-Z][:：﹕]\s*(.*)$")
-LOOP, TOO_FAST = 2.4, 12.0
-"""A text runs away if it compresses better than this, or has more characters a second."""
-NO_GUARDS = GuardSettings(no_speech=2.0, log_probability=-99, compression=1e9, syllables_per_second=1e9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -116,22 +113,6 @@ def read_clips(folder: Path) -> list[Clip]:
     return clips
 
 
-def edit_distance(said: str, written: str) -> int:
-    """Return the Levenshtein distance of two texts."""
-    row = list(range(len(written) + 1))
-    for i, a in enumerate(said, 1):
-        before, row[0] = row[0], i
-        for j, b in enumerate(written, 1):
-            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (a != b))
-    return row[-1]
-
-
-def runs_away(text: str, seconds: float) -> bool:
-    """Tell whether a text is a loop, or more than anybody can say."""
-    long = len(text) > 12
-    return long and (compression_ratio(text) > LOOP or len(text) / seconds > TOO_FAST)
-
-
 def measure(engine: WhisperEngine, bare: WhisperEngine, clip: Clip) -> Figures:
     """Return the figures of one clip.
 
@@ -149,8 +130,8 @@ def measure(engine: WhisperEngine, bare: WhisperEngine, clip: Clip) -> Figures:
     silent = sum(length for length, text in zip(seconds, texts, strict=True) if not text)
     wild = sum(runs_away(text, length) for text, length in zip(free, seconds, strict=True))
     return Figures(
-        cer=round(edit_distance(clip.text, "".join(texts)) / len(clip.text), 4),
-        cer_unguarded=round(edit_distance(clip.text, "".join(free)) / len(clip.text), 4),
+        cer=round(error_rate([clip.text], ["".join(texts)]), 4),
+        cer_unguarded=round(error_rate([clip.text], ["".join(free)]), 4),
         without_text=round(silent / sum(seconds), 4),
         runaway=round(wild / len(requests), 4),
         cpu_s_per_s=round(spent / sum(seconds), 4),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from asr.context import ContextFigures
 from emotion import AgitationSettings
 from pipeline.analysis.report import ChannelReport
 from pipeline.calls.info import SAMPLE_RATE
@@ -60,6 +61,35 @@ def plot(rows: Sequence[tuple[str, ChannelReport]], settings: AgitationSettings,
         ) from error
     finally:
         pyplot.close(figure)
+
+
+def plot_contexts(found: Sequence[ContextFigures], least: float, out: Path) -> None:
+    """Draw error rate, runaway texts and cost over the length of context.
+
+    Raises:
+        SettingsError: matplotlib is missing, or the file cannot be written.
+    """
+    check_target(out)
+    import matplotlib  # noqa: PLC0415 (an extra)
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot  # noqa: PLC0415 (behind the choice of backend)
+
+    figure, axis = pyplot.subplots(figsize=(8, 4))
+    at = [row.context_s for row in found]
+    axis.plot(at, [100 * row.error for row in found], "o-", color="#4477aa", label="error rate, %")
+    axis.plot(at, [100 * row.runaway for row in found], "s--", color="#cc6677", label="runaway texts, %")
+    axis.axvline(least, color="grey", linestyle=":", label=f"least safe: {least:g} s")
+    axis.set_xlabel("context, s (0: the speech's own length)")
+    axis.set_ylim(bottom=0)
+    cost = axis.twinx()
+    cost.plot(at, [row.cpu_s_per_s for row in found], "^-", color="#ddaa33", label="CPU-s a second of speech")
+    cost.set_ylim(bottom=0)
+    lines = [*axis.get_lines(), *cost.get_lines()]
+    axis.legend(lines, [str(line.get_label()) for line in lines], fontsize=8)
+    figure.tight_layout()
+    figure.savefig(out, dpi=120)
+    pyplot.close(figure)
 
 
 def _draw(axis: Any, name: str, report: ChannelReport, settings: AgitationSettings) -> None:

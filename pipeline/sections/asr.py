@@ -20,7 +20,9 @@ class AsrSettings(Section):
         Path("~/.local/share/yuetone/models"), description="where 'yuetone models' keeps models"
     )
     device: Literal["cpu", "cuda", "auto"] = Field("cpu", description="where to run")
-    compute_type: str = Field("default", description="of CTranslate2: int8, float16, float32, default …")
+    compute_type: str = Field(
+        "auto", description="of CTranslate2: int8, float16, float32 …; auto: int8 on a CPU, float16 on a GPU"
+    )
     threads: int = Field(1, ge=0, description="CPU threads of one inference; 0 lets CTranslate2 choose")
     beam_size: int = Field(BEAM_SIZE, ge=1, le=20, description="of finals; partials are greedy")
     partials: Literal["auto", "ctc", "decoder"] = Field(
