@@ -24,8 +24,9 @@ from cantonese.spoken import syllables
 
 LENGTHS = (30.0, 20.0, 15.0, 10.0, 7.0, 5.0, 3.0, 0.0)
 """Contexts in s that are tried; 0 is the speech's own length."""
-TOLERANCE = 0.01
-"""Absolute error rate, and share of runaway texts, that a shorter context may cost."""
+TOLERANCE = 0.02
+"""Absolute error rate, and share of runaway texts, that a shorter context may cost: about two standard errors
+of 120 utterances."""
 LOOP, TOO_FAST = 2.4, 12.0
 """A text runs away if it compresses better than this, or has more syllables a second."""
 NO_GUARDS = GuardSettings(no_speech=2.0, log_probability=-99.0, compression=1e9, syllables_per_second=1e9)

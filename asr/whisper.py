@@ -24,6 +24,7 @@ from asr.features import LogMel
 from asr.forced_alignment import ForcedAligner
 from asr.guards import inaudible
 from asr.language import whisper_code
+from asr.loops import loop_start
 from asr.options import WhisperOptions
 from asr.partials import PartialReader
 from asr.pooling import on_host, own_states, with_states
@@ -35,6 +36,10 @@ from models import ModelError
 BUCKET_SAMPLES = SAMPLE_RATE // 2
 """Lengths are rounded up to 0.5 s: cross-attention is not masked, so a batch needs equal lengths."""
 MAX_SAMPLES = 30 * SAMPLE_RATE
+TEMPERATURE = 0.4
+"""Of the second try; the published fallback takes steps of 0.2 (Radford et al. 2022, section 4.5)."""
+SURE = -0.3
+"""Mean token log-probability from which nobody asks whether the language is one of the model's."""
 DOUBT = -0.5
 """Mean token log-probability below which a text with hotwords is compared with one without."""
 
@@ -94,6 +99,8 @@ class WhisperEngine:
                 f"CTranslate2 cannot load {directory.path} on {self._options.device} in "
                 f"{self._options.compute_type}: {error}"
             ) from error
+        # CTranslate2 tells languages apart for models with the whole vocabulary only.
+        self._tells_languages = bool(directory.languages) and self._model.is_multilingual
         head = self._ctc_head()
         self._timer = WordTimer(self._model, self._vocabulary, ForcedAligner(head) if head else None)
         self._partials = self._partial_reader(head)
@@ -206,17 +213,82 @@ class WhisperEngine:
         results = [
             self._judge(request, hypothesis) for request, hypothesis in zip(requests, hypotheses, strict=True)
         ]
-        if any(result.rejected == "repetition" for result in results) and requests[0].final:
-            retried = self._generate(states, requests, no_repeat=3)
-            hypotheses = [
-                new if result.rejected == "repetition" else old
-                for old, new, result in zip(hypotheses, retried, results, strict=True)
-            ]
-            results = [self._judge(r, h) for r, h in zip(requests, hypotheses, strict=True)]
+        if requests[0].final:
+            hypotheses, results = self._second_try(states, requests, hypotheses, results)
+            results = self._without_foreign(states, requests, hypotheses, results)
         results = with_states(states, requests, results)
         if not requests[0].final:
             return tuple(results)
         return tuple(self._with_words(states, requests, hypotheses, results))
+
+    def _second_try(
+        self,
+        states: ctranslate2.StorageView,
+        requests: Sequence[AsrRequest],
+        hypotheses: list[_Hypothesis],
+        results: list[Transcript],
+    ) -> tuple[list[_Hypothesis], list[Transcript]]:
+        """Generate loops again without repetitions and doubtful texts at a temperature; keep what holds.
+
+        A loop that comes back is cut off where it begins: what was said before it stays.
+        """
+        for reason, change in (
+            ("repetition", {"no_repeat_ngram_size": 3}),
+            ("repetition", {"sampling_temperature": TEMPERATURE, "sampling_topk": 0, "beam_size": 1}),
+            ("log_probability", {"sampling_temperature": TEMPERATURE, "sampling_topk": 0, "beam_size": 1}),
+        ):
+            failed = [index for index, result in enumerate(results) if result.rejected == reason]
+            if not failed:
+                continue
+            fresh = self._generate(states, requests, **change)
+            for index in failed:
+                result = self._judge(requests[index], fresh[index])
+                if not result.rejected:
+                    hypotheses[index], results[index] = fresh[index], result
+        for index, result in enumerate(results):
+            if result.rejected == "repetition":
+                hypotheses[index] = self._cut(hypotheses[index])
+                results[index] = self._judge(requests[index], hypotheses[index])
+        return hypotheses, results
+
+    def _cut(self, hypothesis: _Hypothesis) -> _Hypothesis:
+        """Return a hypothesis up to where it begins to repeat itself."""
+        kept: list[int] = []
+        written = ""
+        start = loop_start(self._vocabulary.decode(hypothesis.tokens))
+        for group in self._vocabulary.groups(hypothesis.tokens) if start is not None else ():
+            written += group.text
+            if len(written) > (start or 0):
+                break
+            kept = hypothesis.tokens[: group.last]
+        return replace(hypothesis, tokens=kept)
+
+    def _without_foreign(
+        self,
+        states: ctranslate2.StorageView,
+        requests: Sequence[AsrRequest],
+        hypotheses: Sequence[_Hypothesis],
+        results: list[Transcript],
+    ) -> list[Transcript]:
+        """Reject texts of speech that is of none of the model's languages; see :func:`asr.guards.foreign`."""
+        doubtful = [
+            bool(r.text) and h.log_probability < SURE for h, r in zip(hypotheses, results, strict=True)
+        ]
+        if not self._tells_languages or not any(doubtful):
+            return results
+        chances = [self._known_language(found) for found in self._model.detect_language(states)]
+        settings = self._options.guards
+        return [
+            replace(result, text="", rejected="other_language")
+            if doubt and guards.foreign(chance, hypothesis.log_probability, settings)
+            else result
+            for doubt, chance, hypothesis, result in zip(doubtful, chances, hypotheses, results, strict=True)
+        ]
+
+    def _known_language(self, found: Sequence[tuple[str, float]]) -> float:
+        """Return the probability of all languages of the model together; Cantonese may pass for Mandarin."""
+        known = {f"<|{code}|>" for code in (*self._directory.languages, "zh", "yue")}
+        return sum(chance for token, chance in found if token in known)
 
     def _encode(self, requests: Sequence[AsrRequest]) -> ctranslate2.StorageView:
         """Return the encoder's states, shape (batch, states, width).
@@ -240,18 +312,18 @@ class WhisperEngine:
         return np.stack(rows)
 
     def _generate(
-        self, states: ctranslate2.StorageView, requests: Sequence[AsrRequest], no_repeat: int = 0
+        self, states: ctranslate2.StorageView, requests: Sequence[AsrRequest], **changed: float
     ) -> list[_Hypothesis]:
+        """Return what the decoder writes; ``changed`` options of CTranslate2 are for a second try."""
         prompts = [self._vocabulary.prompt(self.language(r.language), r.hotwords) for r in requests]
         caps = [guards.token_cap(len(request.pcm) / SAMPLE_RATE) for request in requests]
         cap = max(caps)
         results = self._model.generate(
             states,
             prompts,
-            beam_size=self._options.beam_size if requests[0].final else 1,
+            **{"beam_size": self._options.beam_size if requests[0].final else 1, **changed},
             # CTranslate2 makes at most max_length / 2 new tokens, and no more than fit behind the prompt.
             max_length=min(448, max(2 * cap, cap + len(prompts[0]))),
-            no_repeat_ngram_size=no_repeat,
             return_scores=True,
             return_no_speech_prob=True,
         )

@@ -13,6 +13,7 @@ NAMES = {
     "capacity": ("benchmarks.serving.capacity", "how many live streams one core carries"),
     "stages": ("benchmarks.serving.stages", "cost of each stage against the floor"),
     "accuracy": ("benchmarks.serving.accuracy", "error rates; padded against exact length; partials"),
+    "nothing": ("benchmarks.serving.non_speech", "sound without speech: text that nobody said"),
     "real": ("benchmarks.serving.real_speech", "real people: error rates over lengths of context"),
     "peers": ("benchmarks.serving.peers.run", "WhisperLive and WhisperLiveKit beside Yuetone"),
     "soak": ("benchmarks.serving.soak", "endurance: fails when something keeps growing"),

@@ -159,7 +159,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--clips", type=Path, required=True, help="folder of recordings and transcripts")
     parser.add_argument("--model", nargs="+", default=["bundled"], help="names or CTranslate2 directories")
-    parser.add_argument("--models-dir", type=Path, default=Path("~/.cache/yuetone/models"))
+    parser.add_argument("--models-dir", type=Path, default=Path("~/.local/share/yuetone/models"))
     parser.add_argument("--context", nargs="+", type=float, help="shortest inputs in s; else as declared")
     parser.add_argument("--language", help="Whisper code; the model's own otherwise")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for real.json")

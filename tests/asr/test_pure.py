@@ -4,6 +4,7 @@ import pytest
 
 from asr import guards
 from asr.agreement import LocalAgreement, common_prefix
+from asr.loops import loop_start
 
 SETTINGS = guards.GuardSettings()
 
@@ -29,7 +30,7 @@ def test_what_people_say_passes(text: str) -> None:
 
 
 def test_other_guards() -> None:
-    assert judge("我想查詢", log_probability=-2.0) == "log_probability"
+    assert judge("我想查詢", log_probability=-2.5) == "log_probability"
     assert judge("我想查詢", no_speech=0.9, log_probability=-0.9) == "no_speech"
     assert judge("唔可以" * 20) == "repetition"
     assert judge("我想查詢下我張單點解咁貴", seconds=0.3) == "too_fast"
@@ -44,3 +45,64 @@ def test_agreement_follows_the_shared_prefix() -> None:
     assert agreement.update("我想查詢") == 0.5
     assert agreement.update("我想查詢") == 1.0
     assert agreement.update("") == 0.0
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("茶茶茶茶茶茶茶", "茶"),
+        ("我想問連連連連連連連連", "我想問連"),
+        ("有很多人，有很多人，有很多人，有很多人，有", "有很多人，"),
+        ("其實我哋都係咁嘅我哋都係咁嘅我哋都係咁嘅我", "其實我哋都係咁嘅"),
+        ("買茶的，買茶的，買茶的，買茶的，買茶的", "買茶的，"),
+        ("thank you thank you thank you thank you thank you", "thank you "),
+    ],
+)
+def test_a_loop_is_found_where_it_begins(text: str, kept: str) -> None:
+    start = loop_start(text)
+    assert start is not None
+    assert text[:start] == kept
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "係係係，係呀係呀。",
+        "好好好好，唔該晒。",
+        "我個電話係八八八八八八八八。",
+        "九八九八九八九八",
+        "哈哈哈哈哈哈哈",
+        "no no no no",
+        "一二三四，一二三四",
+        "拜拜，拜拜，拜拜。",
+        "等等，等等，我睇睇先，睇睇先。",
+    ],
+)
+def test_what_people_repeat_is_no_loop(text: str) -> None:
+    assert loop_start(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "多謝大家收睇", "請不吝點贊訂閱轉發打賞支持明鏡與點點欄目", "字幕由 Amara.org 社群提供",
+        "MING PAO CANADA",
+        "Thank you so much for watching!", "See you in the next video", "♪", "作詞李三作曲李三",
+    ],
+)  # fmt: skip
+def test_subtitles_are_not_what_was_said(text: str) -> None:
+    found = guards.rejection(text, seconds=4.0, log_probability=-0.3, no_speech=0.1, settings=SETTINGS)
+    assert found == "boilerplate"
+
+
+@pytest.mark.parametrize("text", ["多謝你", "唔該晒，拜拜", "thank you", "see you", "我想訂閱你哋嘅服務"])
+def test_thanks_and_goodbyes_are_kept(text: str) -> None:
+    found = guards.rejection(text, seconds=2.0, log_probability=-0.3, no_speech=0.1, settings=SETTINGS)
+    assert found is None
+
+
+def test_a_doubtful_text_needs_a_language_that_is_more_sure() -> None:
+    assert guards.foreign(0.05, -0.3, SETTINGS)
+    assert not guards.foreign(0.12, -0.3, SETTINGS)
+    assert guards.foreign(0.12, -1.6, SETTINGS)
+    assert not guards.foreign(0.5, -1.6, SETTINGS)

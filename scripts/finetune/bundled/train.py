@@ -28,11 +28,8 @@ from scripts.finetune.recogniser.checkpoint import open_checkpoint
 from scripts.finetune.recogniser.network import Batch, Network
 
 CHECKPOINT, LOG, SETTINGS = "checkpoint.pt", "train.jsonl", "settings.json"
-ENCODER_RATE, HEAD_RATE = 0.3, 10.0
-"""Learning rates of the encoder, which hears real people already, and of the new CTC head, over the peak."""
-
-HEAD_STEPS = 250
-"""Steps in which the CTC head learns alone, on an encoder that does not mind it."""
+HEAD_RATE = 20.0
+"""Learning rate of the new CTC head, over the peak."""
 
 
 def arguments() -> argparse.Namespace:
@@ -48,6 +45,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--decay-from", type=float, default=0.6, help="share of steps at full rate")
     parser.add_argument("--batch-seconds", type=float, default=40.0, help="seconds of audio a batch")
     parser.add_argument("--rate", type=float, default=1e-4, help="peak learning rate")
+    parser.add_argument(
+        "--encoder-rate",
+        type=float,
+        default=0.0,
+        help="learning rate of the encoder over the peak; as published, it hears real people better",
+    )
     parser.add_argument("--ctc", type=float, default=0.3, help="weight of the CTC loss")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
     parser.add_argument("--workers", type=int, default=1, help="processes that make examples")
@@ -86,13 +89,14 @@ def build(start: str, sources: Sources, ctc: float) -> Pupil:
     return Pupil(Network(checkpoint.whisper, text_tokens=len(tokens), ctc_weight=ctc), tokenizer, tokens)
 
 
-def build_optimizer(network: Network) -> torch.optim.Optimizer:
-    """Return AdamW with three groups, the share of the peak rate under ``share``."""
+def build_optimizer(network: Network, encoder_rate: float) -> torch.optim.Optimizer:
+    """Return AdamW with three groups, the share of the peak rate under ``share``; freezes what has none."""
     encoder = list(network.whisper.model.encoder.parameters())
     head = list(network.ctc_head.parameters()) if network.ctc_head is not None else []
     known = {id(parameter) for parameter in (*encoder, *head)}
     rest = [parameter for parameter in network.parameters() if id(parameter) not in known]
-    groups = [(encoder, ENCODER_RATE), (rest, 1.0), (head, HEAD_RATE)]
+    network.whisper.model.encoder.requires_grad_(encoder_rate > 0)
+    groups = [(encoder if encoder_rate else [], encoder_rate), (rest, 1.0), (head, HEAD_RATE)]
     return torch.optim.AdamW(
         [{"params": params, "share": share} for params, share in groups if params],
         lr=1e-4, betas=(0.9, 0.98), weight_decay=0.01,
@@ -184,12 +188,13 @@ def train(options: argparse.Namespace) -> None:
     torch.manual_seed(options.seed)
     sources = open_sources(options.syllables, options.out / "syllables.npz", tuple(options.english))
     pupil = build(options.start, sources, options.ctc)
-    optimizer = build_optimizer(pupil.network)
+    optimizer = build_optimizer(pupil.network, options.encoder_rate)
     progress = load(options.out, pupil.network, optimizer)
     step, hours = int(progress["step"]), progress["hours"]
     meter = Meter()
     stream = batches(pupil, sources, options, step)
     pupil.network.train()
+    pupil.network.ctc_alone = True  # the encoder stays one that any decoder understands
     while step < options.steps:
         try:
             batch = next(stream)
@@ -198,7 +203,6 @@ def train(options: argparse.Namespace) -> None:
                 raise
             stream = batches(pupil, sources, options, step)  # espeak-ng 1.52 crashes once in a long while
             continue
-        pupil.network.ctc_alone = step < HEAD_STEPS
         rate = learning_rate(step, peak=options.rate, steps=options.steps, decay_from=options.decay_from)
         seconds = batch.features.shape[0] * batch.features.shape[2] / 100
         meter.add(one_step(pupil.network, optimizer, batch, rate), seconds)
