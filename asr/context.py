@@ -29,7 +29,14 @@ TOLERANCE = 0.02
 of 120 utterances."""
 LOOP, TOO_FAST = 2.4, 12.0
 """A text runs away if it compresses better than this, or has more syllables a second."""
-NO_GUARDS = GuardSettings(no_speech=2.0, log_probability=-99.0, compression=1e9, syllables_per_second=1e9)
+NO_GUARDS = GuardSettings(
+    no_speech=2.0,
+    log_probability=-99.0,
+    loops=False,
+    compression=1e9,
+    syllables_per_second=1e9,
+    known_language=0.0,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

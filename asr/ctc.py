@@ -50,14 +50,16 @@ class CtcHead:
     outer: Matrix
 
     def save(self, folder: Path) -> None:
-        """Write :data:`CTC_FILE` in half precision."""
+        """Write :data:`CTC_FILE`: the large matrix in int8, a scale a row, the rest in half precision."""
         halves = {
-            name: getattr(self, name).astype(np.float16)
-            for name in ("weight", "bias", "inner", "inner_bias", "outer")
+            name: getattr(self, name).astype(np.float16) for name in ("bias", "inner", "inner_bias", "outer")
         }
+        scale = np.maximum(np.abs(self.weight).max(axis=1), 1e-12) / 127
         np.savez(
             folder / CTC_FILE,
             tokens=self.tokens.astype(np.int32),
+            weight=np.round(self.weight / scale[:, None]).astype(np.int8),
+            scale=scale.astype(np.float32),
             gate=self.gate.astype(np.float32),
             gate_bias=np.float32(self.gate_bias),
             **halves,
@@ -126,6 +128,9 @@ def read_head(folder: Path, width: int) -> CtcHead | None:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         tokens, gate_bias = arrays.pop("tokens"), float(arrays.pop("gate_bias"))
+        scale = arrays.pop("scale", None)  # files of before have half precision
+        if scale is not None:
+            arrays["weight"] = arrays["weight"] * scale[:, None]
         parts = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
         head = CtcHead(tokens=tokens, gate_bias=gate_bias, **parts)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:

@@ -8,11 +8,14 @@ from pathlib import Path
 from asr.directory import ModelDirectory, read_recogniser
 from models import ModelError
 from models.promotion import PROMOTED, promoted_directory
-from models.registry import BUNDLED, RegistryEntry, entries
+from models.registry import BUNDLED, TINY, RegistryEntry, entries
 
 PACKAGED = Path(__file__).parent
 """Folder of the models that come with this package."""
 BUNDLED_PATH = PACKAGED / BUNDLED
+TINY_PATH = PACKAGED / TINY
+MODELS_DIR = "~/.local/share/yuetone/models"
+"""Where fetched and promoted models lie, unless settings say otherwise."""
 
 
 def directory_of(entry: RegistryEntry, models: Path) -> Path:

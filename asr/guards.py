@@ -42,6 +42,7 @@ class GuardSettings:
     Attributes:
         no_speech: above this, together with a low log-probability, nothing was said.
         log_probability: mean token log-probability below which a text is not believed.
+        loops: reject texts that repeat themselves more often than people do (:mod:`asr.loops`).
         compression: zlib ratio of the text's bytes above which it is a loop.
         syllables_per_second: more than anybody speaks (fast Cantonese has 7 to 8).
         known_language: probability that the model hears one of its own languages, below which its text is not
@@ -52,6 +53,7 @@ class GuardSettings:
 
     no_speech: float = 0.6
     log_probability: float = -2.0
+    loops: bool = True
     compression: float = 2.4
     syllables_per_second: float = 14.0
     known_language: float = 0.08
@@ -108,7 +110,7 @@ def rejection(
     checks = (
         ("no_speech", no_speech > settings.no_speech and log_probability < -1.0),
         ("log_probability", log_probability < settings.log_probability),
-        ("repetition", loop_start(bare) is not None),
+        ("repetition", settings.loops and loop_start(bare) is not None),
         ("repetition", len(bare) > 12 and compression_ratio(bare) > settings.compression),
         ("too_fast", len(bare) > 4 and syllables(bare) / max(seconds, 0.1) > settings.syllables_per_second),
     )

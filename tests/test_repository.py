@@ -71,6 +71,6 @@ def test_the_default_install_needs_no_torch() -> None:
         "import pipeline.rpc.server, pipeline.cli, asr.whisper, vad.gated\n"
         "from pathlib import Path; from asr.finding import find_recogniser\n"
         "from asr.whisper import WhisperEngine\n"
-        "WhisperEngine(find_recogniser('bundled', Path('/nowhere')))"
+        "WhisperEngine(find_recogniser('tiny', Path('/nowhere')))"
     )
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, cwd=ROOT)

@@ -23,7 +23,7 @@ from vad.endpointer import EndpointerSettings
 Pcm = NDArray[np.float32]
 RATE = 16_000
 COMPLAINT = 0.4
-DEMO = Path(__file__).resolve().parents[2] / "pipeline" / "demo" / "call.wav"
+DEMO = Path(__file__).resolve().parents[1] / "speech" / "call.wav"
 
 
 def _milliseconds(work: Callable[[], object], times: int) -> float:

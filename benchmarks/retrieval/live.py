@@ -14,7 +14,7 @@ from suggest.reading.tables import read_table
 from suggest.store.knowledge import KnowledgeStore
 from yuetone.v1 import assist_pb2
 
-KNOWLEDGE = DEMO.with_name("knowledge.csv")
+KNOWLEDGE = Path(__file__).resolve().parents[2] / "pipeline" / "demo" / "knowledge.csv"
 STAGGER_S = 0.37  # calls do not begin at the same moment
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.base import AsrRequest
-from asr.finding import find_recogniser
+from asr.finding import MODELS_DIR, find_recogniser
 from asr.whisper import WhisperEngine
 from benchmarks.facts import RESULTS, environment, write_result
 from benchmarks.serving.real_speech import telephone
@@ -184,7 +184,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", nargs="+", default=["bundled"], help="names or CTranslate2 directories")
-    parser.add_argument("--models-dir", type=Path, default=Path("~/.local/share/yuetone/models"))
+    parser.add_argument("--models-dir", type=Path, default=Path(MODELS_DIR))
     parser.add_argument("--minutes", type=float, default=60.0, help="of made sounds")
     parser.add_argument("--data", type=Path, help="sets of recordings in foreign languages")
     parser.add_argument("--whole", action="store_true", help="leave the voice detector out")

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from asr.base import AsrRequest
 from asr.context import NO_GUARDS, error_rate, runs_away
 from asr.directory import ModelDirectory
-from asr.finding import find_recogniser
+from asr.finding import MODELS_DIR, find_recogniser
 from asr.options import WhisperOptions
 from asr.whisper import WhisperEngine
 from benchmarks.facts import RESULTS, environment, write_result
@@ -159,7 +159,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--clips", type=Path, required=True, help="folder of recordings and transcripts")
     parser.add_argument("--model", nargs="+", default=["bundled"], help="names or CTranslate2 directories")
-    parser.add_argument("--models-dir", type=Path, default=Path("~/.local/share/yuetone/models"))
+    parser.add_argument("--models-dir", type=Path, default=Path(MODELS_DIR))
     parser.add_argument("--context", nargs="+", type=float, help="shortest inputs in s; else as declared")
     parser.add_argument("--language", help="Whisper code; the model's own otherwise")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for real.json")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 RATE = 16_000
 LINE_RATE = 8_000
-DEMO = Path(__file__).resolve().parents[2] / "pipeline" / "demo" / "call.wav"
+DEMO = Path(__file__).resolve().parents[1] / "speech" / "call.wav"
 LINE_NOISE_DB = 30.0
 MAX_SENTENCE_S = 9.0
 LEAD_S = 0.6

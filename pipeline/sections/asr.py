@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from asr.finding import MODELS_DIR
 from asr.guards import GuardSettings
 from asr.options import BEAM_SIZE
 from pipeline.sections.base import Section
@@ -16,9 +17,7 @@ class AsrSettings(Section):
     """Which recogniser, and how to run it."""
 
     model: str = Field("auto", description="registry name, directory, or auto")
-    models_dir: Path = Field(
-        Path("~/.local/share/yuetone/models"), description="where 'yuetone models' keeps models"
-    )
+    models_dir: Path = Field(Path(MODELS_DIR), description="where 'yuetone models' keeps models")
     device: Literal["cpu", "cuda", "auto"] = Field("cpu", description="where to run")
     compute_type: str = Field(
         "auto", description="of CTranslate2: int8, float16, float32 …; auto: int8 on a CPU, float16 on a GPU"

@@ -63,7 +63,7 @@ def test_a_head_is_kept_and_a_damaged_or_foreign_one_is_told(tmp_path: Path) -> 
 
 @pytest.mark.model
 def test_the_bundled_head_writes_what_is_said_with_times() -> None:
-    directory = find_recogniser("bundled", Path("/nowhere"))
+    directory = find_recogniser("tiny", Path("/nowhere"))
     by_head = WhisperEngine(directory, WhisperOptions(partials="ctc"))
     by_decoder = WhisperEngine(directory, WhisperOptions(partials="decoder"))
     request = AsrRequest(pcm=speech_16k(), final=False)
@@ -80,7 +80,7 @@ def test_the_bundled_head_writes_what_is_said_with_times() -> None:
 
 @pytest.mark.model
 def test_a_model_without_a_head_says_how_to_make_one(tmp_path: Path) -> None:
-    source = find_recogniser("bundled", Path("/nowhere")).path
+    source = find_recogniser("tiny", Path("/nowhere")).path
     for file in source.iterdir():
         if file.name != "ctc.npz":
             (tmp_path / file.name).write_bytes(file.read_bytes())

@@ -8,7 +8,7 @@ import pytest
 
 from asr import AsrRequest
 from asr.directory import read_recogniser
-from asr.finding import BUNDLED_PATH, find_recogniser
+from asr.finding import TINY_PATH, find_recogniser
 from asr.options import WhisperOptions
 from asr.whisper import WhisperEngine, silence
 from cantonese.scoring import scoring_form
@@ -22,7 +22,7 @@ NOWHERE = Path("/nowhere")
 
 @pytest.fixture(scope="module")
 def engine() -> WhisperEngine:
-    return WhisperEngine(find_recogniser("bundled", NOWHERE))
+    return WhisperEngine(find_recogniser("tiny", NOWHERE))
 
 
 def test_the_bundled_model_reads_at_the_length_it_is_given(engine: WhisperEngine) -> None:
@@ -82,7 +82,7 @@ def test_hotwords_do_not_break_recognition(engine: WhisperEngine) -> None:
 
 
 def test_a_stock_whisper_directory_is_padded(tmp_path: Path) -> None:
-    for file in BUNDLED_PATH.iterdir():
+    for file in TINY_PATH.iterdir():
         if file.suffix in {".bin", ".json"}:
             (tmp_path / file.name).symlink_to(file)
     directory = read_recogniser(tmp_path)
@@ -100,7 +100,7 @@ def test_problems_name_the_fix(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="yuetone models pull"):
         find_recogniser("whisper-large-v3", NOWHERE)
     with pytest.raises(ModelError, match="cannot load"):
-        WhisperEngine(find_recogniser("bundled", NOWHERE), WhisperOptions(compute_type="nonsense"))
+        WhisperEngine(find_recogniser("tiny", NOWHERE), WhisperOptions(compute_type="nonsense"))
 
 
 def test_every_registered_model_is_described() -> None:

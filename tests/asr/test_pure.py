@@ -31,7 +31,7 @@ def test_what_people_say_passes(text: str) -> None:
 
 def test_other_guards() -> None:
     assert judge("我想查詢", log_probability=-2.5) == "log_probability"
-    assert judge("我想查詢", no_speech=0.9, log_probability=-0.9) == "no_speech"
+    assert judge("我想查詢", no_speech=0.9, log_probability=-1.1) == "no_speech"
     assert judge("唔可以" * 20) == "repetition"
     assert judge("我想查詢下我張單點解咁貴", seconds=0.3) == "too_fast"
     assert judge("我想 upgrade做 Smart Lock，有冇 discount", seconds=2.05) is None, "letters are no syllables"

@@ -93,7 +93,7 @@ def test_what_cannot_be_placed_is_told() -> None:
 
 @pytest.mark.model
 def test_a_text_that_cannot_be_placed_is_warped_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = WhisperEngine(find_recogniser("bundled", Path("/nowhere")))
+    engine = WhisperEngine(find_recogniser("tiny", Path("/nowhere")))
     said = turn_16k(3)
     requests = [AsrRequest(pcm=said, final=True), AsrRequest(pcm=said, final=True)]
     placed, _same = engine.transcribe(requests)
@@ -107,7 +107,7 @@ def test_a_text_that_cannot_be_placed_is_warped_alone(monkeypatch: pytest.Monkey
 
 @pytest.fixture(scope="module", params=["with a head", "without"])
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> WhisperEngine:
-    bundled = find_recogniser("bundled", Path("/nowhere"))
+    bundled = find_recogniser("tiny", Path("/nowhere"))
     if request.param == "with a head":
         return WhisperEngine(bundled)
     folder = tmp_path_factory.mktemp("headless")

@@ -80,7 +80,7 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not() -> None:
         "--out",
         str(out),
     ]
-    process = subprocess.Popen([*command, *TRAINING], cwd=ROOT, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([*command, *TRAINING, "--init", "tiny"], cwd=ROOT, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not (out / "checkpoint.pt").exists():
         assert time.monotonic() < deadline
@@ -90,7 +90,7 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not() -> None:
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (out / "result.json").exists()
-    finetune("train", toy_data() / "split", "--out", out, *TRAINING)
+    finetune("train", toy_data() / "split", "--out", out, *TRAINING, "--init", "tiny")
     whole, resumed = (load_file(folder / "best.safetensors") for folder in (run(), out))
     assert whole.keys() == resumed.keys()
     for name, value in whole.items():
@@ -105,7 +105,7 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not() -> None:
 
 
 def test_training_changes_the_model_and_keeps_books() -> None:
-    start = open_checkpoint("bundled").whisper.state_dict()
+    start = open_checkpoint("tiny").whisper.state_dict()
     best = load_file(run() / "best.safetensors")
     moved = [n for n, v in best.items() if n.startswith("whisper.") and not torch.equal(v, start[n[8:]])]
     assert len(moved) > 50
@@ -125,17 +125,17 @@ def test_training_refuses_to_overwrite_and_to_learn_from_the_test_set(tmp_path: 
         (leaky / name).write_text((data / name).read_text())
     (leaky / "train.jsonl").write_text((data / "test.jsonl").read_text())
     for folder, init, options, message in (
-        (leaky, "bundled", {}, "of the frozen test set"),
-        (tmp_path, "bundled", {}, "make one with 'split'"),
+        (leaky, "tiny", {}, "of the frozen test set"),
+        (tmp_path, "tiny", {}, "make one with 'split'"),
         (data, "/nowhere/at-all", {}, "no checkpoint at"),
         (data, str(tmp_path), {}, "no config.json"),
-        (data, "bundled", {"language": "xx"}, "lacks the language"),
+        (data, "tiny", {"language": "xx"}, "lacks the language"),
     ):
         with pytest.raises(FinetuneError, match=message):
             TASK.train(folder, init, tmp_path / "run", {"threads": 1, **options})
     (tmp_path / "busy").mkdir()
     with alone(tmp_path / "busy"), pytest.raises(FinetuneError, match="another run is working"):
-        TASK.train(data, "bundled", tmp_path / "busy", {"threads": 1})
+        TASK.train(data, "tiny", tmp_path / "busy", {"threads": 1})
     output = finetune("train", data, "--out", tmp_path / "dry", "--dry-run", *TRAINING)
     assert "steps" in output
     assert not (tmp_path / "dry").exists()
@@ -216,7 +216,7 @@ def test_promotion_asks_the_gate_and_the_right_report() -> None:
 
 def test_a_model_trained_on_wrong_transcripts_is_refused(tmp_path: Path) -> None:
     options = {"epochs": 6, "batch_seconds": 20, "dev_utterances": 6, "threads": 1, "rate": 0.002}
-    TASK.train(toy_data() / "split", "bundled", tmp_path / "run", {**options, "shuffle_texts": True})
+    TASK.train(toy_data() / "split", "tiny", tmp_path / "run", {**options, "shuffle_texts": True})
     TASK.export(tmp_path / "run", tmp_path / "bad", {"name": "bad"})
     report()  # for the general set
     measured = {"general": base() / "general", "terms": (), "models": tmp_path / "models"}
@@ -239,7 +239,7 @@ def test_batches_are_a_function_of_seed_and_epoch() -> None:
     padded = plan_epoch(seconds, epoch=0, batch_seconds=90.0, seed=1, padded=True)
     assert max(map(len, padded)) == 3
     manifest = read_manifest(toy_data() / "split" / "train.jsonl")
-    layout = TokenLayout(open_checkpoint("bundled").tokenizer, "yue")
+    layout = TokenLayout(open_checkpoint("tiny").tokenizer, "yue")
     options = ExampleOptions(seed=1, short_context=True, augment=1.0, timestamps=0.5)
     one, two = (Examples(manifest, layout, 80, options)[0, (0, 1, 2)] for _ in range(2))
     assert torch.equal(one.features, two.features)

@@ -17,7 +17,7 @@ from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneratio
 
 from asr.directory import read_recogniser
 from cantonese.characters import is_han
-from scripts.finetune.recogniser.checkpoint import BUNDLED, open_checkpoint
+from scripts.finetune.recogniser.checkpoint import TINY_CHECKPOINT, open_checkpoint
 from scripts.finetune.recogniser.export import read_run
 from scripts.finetune.recogniser.network import Network, add_lora, encode, merge_lora, trainable_state
 from scripts.finetune.recogniser.task import TASK
@@ -33,13 +33,13 @@ pytestmark = pytest.mark.training
 def random_tiny() -> Path:
     """Return a Hugging Face directory: whisper-tiny's layers, random weights, the bundled vocabulary."""
     out = Path(mkdtemp(prefix="yuetone-tiny-"))
-    tokenizer = Tokenizer.from_file(str(BUNDLED / "tokenizer.json"))
+    tokenizer = Tokenizer.from_file(str(TINY_CHECKPOINT / "tokenizer.json"))
     torch.manual_seed(0)
     config = whisper_config(tokenizer, d_model=384, encoder_layers=4, decoder_layers=4)
     whisper = WhisperForConditionalGeneration(config)
     whisper.generation_config = generation_config(tokenizer)
     whisper.save_pretrained(out)
-    shutil.copy(BUNDLED / "tokenizer.json", out)
+    shutil.copy(TINY_CHECKPOINT / "tokenizer.json", out)
     WhisperFeatureExtractor(feature_size=80).save_pretrained(out)
     return out
 

@@ -10,7 +10,7 @@ import pytest
 
 from asr.base import AsrRequest
 from asr.directory import read_recogniser
-from asr.finding import BUNDLED_PATH, find_recogniser
+from asr.finding import TINY_PATH, find_recogniser
 from asr.options import WhisperOptions
 from asr.whisper import WhisperEngine
 from benchmarks.serving.peers.tiny_shape import build
@@ -35,12 +35,12 @@ def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def engine() -> WhisperEngine:
-    return load(read_recogniser(BUNDLED_PATH), beam=1)
+    return load(read_recogniser(TINY_PATH), beam=1)
 
 
 def test_a_head_begins_where_a_training_ended_and_can_be_served(spoken: Path, tmp_path: Path) -> None:
     options = HeadOptions(epochs=1, inner=8, start=CHECKPOINT, threads=1)
-    facts = add_head(find_recogniser("bundled", tmp_path), spoken, spoken, tmp_path / "live", options)
+    facts = add_head(find_recogniser("tiny", tmp_path), spoken, spoken, tmp_path / "live", options)
     assert facts["cer"] < 0.5
     assert facts["cer"] <= facts["before"]["cer"], "the best epoch is kept, the start among them"
     assert 0.02 < facts["open"] < 0.4
@@ -48,9 +48,9 @@ def test_a_head_begins_where_a_training_ended_and_can_be_served(spoken: Path, tm
     served = WhisperEngine(read_recogniser(tmp_path / "live"), WhisperOptions(partials="ctc"))
     (live,) = served.transcribe([AsrRequest(pcm=speech_16k(), final=False)])
     assert live.words
-    assert (tmp_path / "live" / "model.bin").read_bytes() == (BUNDLED_PATH / "model.bin").read_bytes()
+    assert (tmp_path / "live" / "model.bin").read_bytes() == (TINY_PATH / "model.bin").read_bytes()
     with pytest.raises(FinetuneError, match="exists"):
-        add_head(find_recogniser("bundled", tmp_path), spoken, spoken, tmp_path / "live", options)
+        add_head(find_recogniser("tiny", tmp_path), spoken, spoken, tmp_path / "live", options)
 
 
 def test_training_from_nothing_learns(spoken: Path, engine: WhisperEngine) -> None:
@@ -105,6 +105,6 @@ def test_the_bundled_model_at_tinys_shape_writes_the_same(tmp_path: Path) -> Non
     request = AsrRequest(pcm=speech_16k(), final=True)
     live = AsrRequest(pcm=speech_16k(), final=False)
     wide = WhisperEngine(directory, WhisperOptions(partials="ctc"))
-    narrow = WhisperEngine(read_recogniser(BUNDLED_PATH), WhisperOptions(partials="ctc"))
+    narrow = WhisperEngine(read_recogniser(TINY_PATH), WhisperOptions(partials="ctc"))
     assert wide.transcribe([request])[0].text == narrow.transcribe([request])[0].text
     assert wide.transcribe([live])[0].text == narrow.transcribe([live])[0].text

@@ -44,7 +44,17 @@ def test_whole_call_transcripts_become_utterances() -> None:
 
 def test_the_same_folder_gives_the_same_manifest_after_a_kill(tmp_path: Path) -> None:
     out = tmp_path / "prepared"
-    command = [sys.executable, "-m", "scripts.finetune", "prepare", str(toy_calls()), "--out", str(out)]
+    command = [
+        sys.executable,
+        "-m",
+        "scripts.finetune",
+        "prepare",
+        str(toy_calls()),
+        "--out",
+        str(out),
+        "--model",
+        "tiny",
+    ]
     process = subprocess.Popen([*command, "--workers", "1"], cwd=ROOT, stdout=subprocess.DEVNULL)
     items = tmp_path / "prepared.partial" / "items"
     deadline = time.monotonic() + 60
@@ -153,7 +163,19 @@ def test_a_full_disk_is_one_line_and_nothing_looks_finished(tmp_path: Path) -> N
         "import scripts.finetune.__main__ as steps\n"
         "steps.main()\n"
     )
-    command = [sys.executable, "-c", code, "prepare", str(toy_calls()), "--out", str(out), "--workers", "1"]
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        "prepare",
+        str(toy_calls()),
+        "--out",
+        str(out),
+        "--workers",
+        "1",
+        "--model",
+        "tiny",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 2
     assert "no space left" in done.stderr

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import soundfile as sf
 
+from models.registry import TINY
 from scripts.finetune.common.manifest import Utterance
 from scripts.finetune.rehearsal.calls import ROLES, make_call
 
@@ -46,9 +47,16 @@ def toy_data() -> Path:
     return base
 
 
+def on_tiny(*arguments: object) -> tuple[str, ...]:
+    """Return the option that lets a step of the recogniser's use the small model, which two cores carry."""
+    option = {"prepare": "--model", "validate": "--model", "train": "--init"}
+    name = option.get(str(arguments[0]))
+    return () if name is None or name in arguments or "--task" in arguments else (name, TINY)
+
+
 def run_finetune(*arguments: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a step as its user does; return what came of it."""
-    command = [sys.executable, "-m", "scripts.finetune", *map(str, arguments)]
+    """Run a step as its user does, on the small model unless told otherwise; return what came of it."""
+    command = [sys.executable, "-m", "scripts.finetune", *map(str, arguments), *on_tiny(*arguments)]
     environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1", **(env or {})}
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
 

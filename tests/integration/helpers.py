@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from client import call_stub
 from pipeline.config import Settings, load_settings
 from pipeline.rpc.server import Server, serve
-from tests.audio import DEMO, demo_call
+from tests.audio import CALL, demo_call
 from tests.fakes.engines import FakeEngine
 from yuetone.v1 import audio_pb2, call_service_pb2_grpc
 from yuetone.v1 import call_service_pb2 as pb
@@ -104,9 +104,9 @@ def end() -> pb.StreamCallRequest:
 
 def demo_bytes(seconds: float | None = None) -> bytes:
     """Return the bundled call as interleaved µ-law, from its start."""
-    with sf.SoundFile(DEMO / "call.wav") as file:
+    with sf.SoundFile(CALL) as file:
         frames = file.frames if seconds is None else int(seconds * file.samplerate)
-    raw = (DEMO / "call.wav").read_bytes()
+    raw = (CALL).read_bytes()
     data = raw[raw.index(b"data") + 8 :]
     return data[: frames * 2]
 

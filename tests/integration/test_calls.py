@@ -36,7 +36,7 @@ async def test_a_stereo_call_from_start_to_end() -> None:
     async with running() as run:
         messages = await talk(run, [start(), *chunks(demo_bytes(24)), end()])
     assert [message.server_seq for message in messages] == sorted({m.server_seq for m in messages})
-    assert messages[0].started.model == "bundled"
+    assert messages[0].started.model == "tiny"
     assert messages[0].started.limits.max_chunk_bytes == 1_048_576
     said = finals(messages)
     assert {final.role for final in said} == {audio_pb2.ROLE_CUSTOMER, audio_pb2.ROLE_AGENT}

@@ -17,7 +17,7 @@ from pipeline.calls.commands import FinishCall, SwapRoles
 from pipeline.calls.events import AlertEvent, AlertState, Severity
 from pipeline.calls.info import CallInfo
 from pipeline.errors import UnknownCall
-from tests.audio import DEMO
+from tests.audio import CALL
 from tests.fakes.engines import FakeEngine
 from tests.integration.helpers import (
     chunks,
@@ -110,7 +110,7 @@ async def test_a_refusal_is_no_broken_line() -> None:
 
 
 async def test_recordings_of_every_kind_are_read(tmp_path: Path) -> None:
-    kept = client.read_audio(DEMO / "call.wav")
+    kept = client.read_audio(CALL)
     assert (kept.format.codec, kept.format.rate, kept.format.channels) == (audio_pb2.CODEC_MULAW, 8000, 2)
     (tmp_path / "text.wav").write_text("not audio")
     for path, reason in (("text.wav", "not audio"), ("none.wav", "no recording")):

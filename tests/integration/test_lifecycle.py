@@ -151,7 +151,7 @@ async def test_tls(tmp_path: Path) -> None:
         async with grpc.aio.secure_channel(f"localhost:{run.server.port}", credentials) as channel:
             stub = call_stub(channel)
             answer = await stub.GetCapabilities(pb.GetCapabilitiesRequest())
-            assert answer.model == "bundled"
+            assert answer.model == "tiny"
         with pytest.raises(grpc.aio.AioRpcError):
             await run.stub.GetCapabilities(pb.GetCapabilitiesRequest())
 
@@ -197,7 +197,7 @@ async def test_a_model_that_does_not_exist_is_refused_at_start_up() -> None:
 
 async def test_weights_that_cannot_be_loaded_end_the_server_with_the_reason(tmp_path: Path) -> None:
     for name in ("config.json", "tokenizer.json"):
-        (tmp_path / name).write_bytes((DEMO.parents[1] / "asr" / "bundled" / name).read_bytes())
+        (tmp_path / name).write_bytes((DEMO.parents[1] / "asr" / "tiny" / name).read_bytes())
     (tmp_path / "model.bin").write_bytes(b"not weights")
     with pytest.raises(SettingsError, match="cannot load"):
         await serve(settings(asr={"model": str(tmp_path)}), signals=False)
@@ -210,5 +210,6 @@ async def test_a_port_that_is_taken_is_named() -> None:
         await still_works(run)
 
 
-def test_default_settings_are_valid() -> None:
+def test_default_settings_are_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("YUETONE_ASR__MODEL")
     assert load_settings().asr.model == "auto"

@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.model]
 
 
 def with_models(folder: Path) -> Settings:
-    return settings(asr={"models_dir": str(folder)})
+    return settings(asr={"model": "auto", "models_dir": str(folder)})
 
 
 def promoted(models: Path, name: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from asr.finding import BUNDLED_PATH, find_recogniser
+from asr.finding import TINY_PATH, find_recogniser
 from models import ModelError
 from models.promotion import Promotions, promoted_folder, read_promotions, write_promotions
 
@@ -16,11 +16,11 @@ def test_auto_means_the_promoted_model_if_there_is_one(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no model was promoted"):
         find_recogniser("promoted", tmp_path)
     target = promoted_folder(tmp_path) / "ours"
-    shutil.copytree(BUNDLED_PATH, target)
+    shutil.copytree(TINY_PATH, target)
     write_promotions(tmp_path, Promotions(stack=["ours"]))
     assert find_recogniser("auto", tmp_path).path == target
     assert find_recogniser("promoted", tmp_path).path == target
-    assert find_recogniser("bundled", tmp_path).path == BUNDLED_PATH
+    assert find_recogniser("tiny", tmp_path).path == TINY_PATH
 
 
 def test_a_pointer_that_is_wrong_is_an_error_not_another_model(tmp_path: Path) -> None:

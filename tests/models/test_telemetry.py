@@ -18,7 +18,7 @@ PROCESSES = {
     "diarization": "import diarization.onnx as d; d.OnnxEmbedder(); d.OnnxSegmentation()",
     "recogniser": (
         "from pathlib import Path; import asr.finding, asr.whisper\n"
-        "asr.whisper.WhisperEngine(asr.finding.find_recogniser('bundled', Path('/nowhere')))"
+        "asr.whisper.WhisperEngine(asr.finding.find_recogniser('tiny', Path('/nowhere')))"
     ),
     "suggest": "import suggest.retrieval.dense; from models.onnx import onnx_session",
     "server": "import pipeline.rpc.server, vad.gated; vad.gated.GatedVad(1)",

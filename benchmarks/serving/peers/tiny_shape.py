@@ -27,7 +27,7 @@ from scripts.finetune.tiny.model import whisper_config
 from scripts.finetune.tiny.tokenizer import token_id
 
 CHECKPOINT = Path(__file__).resolve().parents[3] / "scripts" / "finetune" / "tiny" / "checkpoint"
-BUNDLED = Path(__file__).resolve().parents[3] / "asr" / "bundled"
+TINY = Path(__file__).resolve().parents[3] / "asr" / "tiny"
 WIDTH, LAYERS = 384, 4
 VOCABULARY = 51_866
 """Tokens of the published models since large-v3; our ``--trim-vocabulary`` leaves some 9,600."""
@@ -107,13 +107,13 @@ def build(out: Path, vocabulary: int = VOCABULARY) -> None:
     WhisperFeatureExtractor(feature_size=80).save_pretrained(hf)
     convert(hf, out, "int8_float32")
     declared = (
-        (BUNDLED / "yuetone.toml")
+        (TINY / "yuetone.toml")
         .read_text("utf-8")
-        .replace('"bundled"', '"tiny-shape"')
+        .replace('"tiny"', '"tiny-shape"')
         .replace('"decoder"', '"ctc"')
     )
     (out / "yuetone.toml").write_text(declared, "utf-8")
-    head = read_head(BUNDLED, NARROW)
+    head = read_head(TINY, NARROW)
     if head is not None:
         wide_head(head).save(out)
 

@@ -38,7 +38,7 @@ from scripts.finetune.tiny.texts import Texts
 Pcm = NDArray[np.float32]
 KINDS = {"conversation": 0.5, "written": 0.16, "espeak": 0.18, "english": 0.11, "nothing": 0.05}
 """Shares of the examples."""
-CUT_SHARE, BABBLE_SHARE, PROMPT_SHARE, MASK_SHARE = 0.3, 0.12, 0.08, 0.5
+CUT_SHARE, PROMPT_SHARE, MASK_SHARE = 0.3, 0.08, 0.2
 LONGEST_S, SHORTEST_S = 14.0, 0.4
 BUCKET = SAMPLE_RATE // 2
 """Audio is padded to 0.5 s, as the streaming engine does."""
@@ -104,7 +104,7 @@ def _cased(text: str) -> str:
 
 
 class ExampleMaker:
-    """Draws examples; the same generator gives the same ones.
+    """Draws examples; the same generator gives the same texts; both synthesisers keep a state of their own.
 
     Args:
         sources: where they come from.
@@ -258,13 +258,13 @@ def distort(rng: np.random.Generator, pcm: Pcm) -> Pcm:
     pcm = pad_silence(rng, pcm, 0.4) if rng.random() < 0.7 else pcm
     peak = float(np.max(np.abs(pcm), initial=1e-4))
     pcm = pcm * np.float32(10 ** (rng.uniform(-24, -1) / 20) / peak)
-    if rng.random() < 0.3:
+    if rng.random() < 0.15:
         pcm = reverberate(rng, pcm)
-    if rng.random() < 0.7:
-        pcm = add_noise(rng, pcm, rng.uniform(6, 40))
-    if rng.random() < 0.05:
+    if rng.random() < 0.5:
+        pcm = add_noise(rng, pcm, rng.uniform(14, 45))
+    if rng.random() < 0.02:
         pcm = np.clip(pcm * np.float32(rng.uniform(1, 4)), -1, 1)
-    if rng.random() < 0.7:
+    if rng.random() < 0.6:
         pcm = telephone(rng, np.clip(pcm, -1, 1))
     return np.clip(pcm, -1, 1).astype(np.float32)
 
@@ -278,16 +278,25 @@ class BatchStream(torch.utils.data.IterableDataset[Batch]):
         ctc_tokens: tokens that the CTC head knows; its rows are numbered in this order.
         seconds: of audio in a batch, padding included.
         seed: with the worker's number, fixes every draw.
+        pool: examples that are drawn at once, to put those of like length together.
     """
 
     def __init__(
-        self, tokenizer: Tokenizer, sources: Sources, ctc_tokens: Sequence[int], *, seconds: float, seed: int
+        self,
+        tokenizer: Tokenizer,
+        sources: Sources,
+        ctc_tokens: Sequence[int],
+        *,
+        seconds: float,
+        seed: int,
+        pool: int,
     ) -> None:
         self._layouts = {language: TokenLayout(tokenizer, language) for language in ("yue", "en")}
         self._rows = {token: row for row, token in enumerate(ctc_tokens)}
         self._sources = sources
         self._seconds = seconds
         self._seed = seed
+        self._pool = pool
         self._log_mel = LogMel()
 
     def __iter__(self) -> Iterator[Batch]:
@@ -295,7 +304,7 @@ class BatchStream(torch.utils.data.IterableDataset[Batch]):
         rng = random.Random(f"{self._seed}/{worker.id if worker else 0}")
         maker = ExampleMaker(self._sources)
         while True:
-            pool = sorted((maker.draw(rng) for _ in range(240)), key=lambda example: len(example.pcm))
+            pool = sorted((maker.draw(rng) for _ in range(self._pool)), key=lambda example: len(example.pcm))
             batches = list(self._batches(pool))
             for _ in range(ECHOES):
                 rng.shuffle(batches)

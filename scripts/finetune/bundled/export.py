@@ -1,6 +1,6 @@
 """Turn a training run into the directory that is served.
 
-    python -m scripts.finetune.bundled.export --run runs/bundled --out asr/bundled
+    python -m scripts.finetune.bundled.export --run runs/a runs/b --blend 0.6 --out asr/bundled
 
 Weights are saved in int8, the rest in float16; the CTC head for live text stands beside them.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import random
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -26,6 +26,7 @@ from scripts.finetune.bundled.train import SETTINGS, Pupil, build, load
 from scripts.finetune.common.folders import read_json
 from scripts.finetune.recogniser.export import round_to_half, save_hf, toml
 from scripts.finetune.recogniser.head import Example, Head, finished, without_pauses
+from scripts.finetune.recogniser.network import Network
 
 DECLARED = {
     "name": "bundled",
@@ -33,13 +34,11 @@ DECLARED = {
     "languages": ["yue", "en"],
     "min_context_s": 0.0,
     "hotword_tokens": 24,
-    "partials": "ctc",
+    "partials": "decoder",
 }
-GATE_EXAMPLES = 200
-"""Utterances from which the head's gate learns which states are blank."""
 
 
-def export(pupil: Pupil, sources: Sources, out: Path, seed: int = 1) -> None:
+def export(pupil: Pupil, sources: Sources, out: Path, gate: int) -> None:
     """Write what is served into the folder ``out``."""
     round_to_half(pupil.network)
     pupil.network.whisper.generation_config.begin_suppress_tokens = []  # an empty text is an answer
@@ -49,15 +48,31 @@ def export(pupil: Pupil, sources: Sources, out: Path, seed: int = 1) -> None:
     replace_file(out / "yuetone.toml", toml(DECLARED))
     (out / "ctc.npz").unlink(missing_ok=True)
     engine = WhisperEngine(read_recogniser(out), WhisperOptions(compute_type="int8"))
-    _head(pupil, engine, gate_examples(engine, pupil.ctc_tokens, sources, seed), out)
+    _head(pupil, engine, gate_examples(engine, pupil.ctc_tokens, sources, gate), out)
 
 
-def gate_examples(engine: WhisperEngine, tokens: Sequence[int], sources: Sources, seed: int) -> list[Example]:
-    """Return states and rows of utterances as training draws them."""
-    maker, rng = ExampleMaker(sources), random.Random(seed)
+def blend(network: Network, before: Mapping[str, torch.Tensor], share: float) -> None:
+    """Go back a part of the way to the weights before training, in place; the CTC head stays as trained.
+
+    What was learned from made voices and forgotten about real ones weighs less (Wortsman et al. 2022).
+    """
+    after = network.state_dict()
+    network.load_state_dict(
+        {
+            name: value if name.startswith("ctc_head") else torch.lerp(before[name], value, share)
+            for name, value in after.items()
+        }
+    )
+
+
+def gate_examples(
+    engine: WhisperEngine, tokens: Sequence[int], sources: Sources, count: int
+) -> list[Example]:
+    """Return states and rows of ``count`` utterances as training draws them."""
+    maker, rng = ExampleMaker(sources), random.Random(1)
     found: list[Example] = []
     row_of = {token: row for row, token in enumerate(tokens)}
-    while len(found) < GATE_EXAMPLES:
+    while len(found) < count:
         example = maker.draw(rng)
         rows = [row_of.get(token, -1) for token in engine.tokens_of(without_pauses(example.text))]
         if rows and min(rows) >= 0:
@@ -75,26 +90,52 @@ def _head(pupil: Pupil, engine: WhisperEngine, data: Sequence[Example], out: Pat
     finished(head, data).save(out)
 
 
+def _trained(run: Path, network: Network) -> dict[str, torch.Tensor]:
+    """Return the weights of a run; ``network`` has its shape.
+
+    Raises:
+        SystemExit: there is no checkpoint.
+    """
+    if not load(run, network)["step"]:
+        raise SystemExit(f"no checkpoint in {run}; train first")
+    return {name: value.clone() for name, value in network.state_dict().items()}
+
+
 def main() -> None:
     """Export one run."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--run", type=Path, required=True, help="folder of the training run")
+    parser.add_argument(
+        "--run", type=Path, nargs="+", required=True, help="folders of training runs; of several, the mean"
+    )
     parser.add_argument("--out", type=Path, required=True, help="CTranslate2 directory to write")
+    parser.add_argument(
+        "--blend",
+        type=float,
+        default=1.0,
+        help="share of the way from the starting weights to the trained ones",
+    )
+    parser.add_argument(
+        "--gate", type=int, default=200, help="utterances that the CTC head's gate learns from"
+    )
     parser.add_argument("--start", help="overrides what the run started from")
     options = parser.parse_args()
     torch.set_grad_enabled(False)
-    settings = read_json(options.run / SETTINGS)
+    first = options.run[0]
+    settings = read_json(first / SETTINGS)
     english = tuple(Path(folder) for folder in settings["english"])
-    sources = open_sources(Path(settings["syllables"]), options.run / "syllables.npz", english)
+    sources = open_sources(Path(settings["syllables"]), first / "syllables.npz", english)
     pupil = build(options.start or settings["start"], sources, settings["ctc"])
-    step = int(load(options.run, pupil.network)["step"])
-    if not step:
-        raise SystemExit(f"no checkpoint in {options.run}; train first")
-    export(pupil, sources, options.out)
+    before = {name: value.clone() for name, value in pupil.network.state_dict().items()}
+    trained = [_trained(run, pupil.network) for run in options.run]
+    mean = {name: torch.stack([state[name] for state in trained]).mean(0) for name in before}
+    heads = {name: value for name, value in trained[0].items() if name.startswith("ctc_head")}
+    pupil.network.load_state_dict({**mean, **heads})
+    blend(pupil.network, before, options.blend)
+    export(pupil, sources, options.out, options.gate)
     size = sum(file.stat().st_size for file in options.out.iterdir()) / 1e6
-    print(f"exported step {step} to {options.out}, {size:.1f} MB")
+    print(f"exported to {options.out}, {size:.1f} MB")
 
 
 if __name__ == "__main__":

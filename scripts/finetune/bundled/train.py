@@ -54,6 +54,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--ctc", type=float, default=0.3, help="weight of the CTC loss")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
     parser.add_argument("--workers", type=int, default=1, help="processes that make examples")
+    parser.add_argument("--pool", type=int, default=240, help="examples drawn at once, sorted by length")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
@@ -107,7 +108,7 @@ def batches(pupil: Pupil, sources: Sources, options: argparse.Namespace, step: i
     """Return an endless iterator over batches; another ``step`` begins with other ones."""
     stream = BatchStream(
         pupil.tokenizer, sources, pupil.ctc_tokens,
-        seconds=options.batch_seconds, seed=options.seed * 1_000_003 + step,
+        seconds=options.batch_seconds, seed=options.seed * 1_000_003 + step, pool=options.pool,
     )  # fmt: skip
     loader = torch.utils.data.DataLoader(
         stream,

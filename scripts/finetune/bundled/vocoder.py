@@ -60,12 +60,12 @@ class Speaker:
         pitch = rng.lognormvariate(np.log(215), 0.16) if woman else rng.lognormvariate(np.log(122), 0.18)
         return cls(
             pitch_hz=min(340.0, max(75.0, pitch)),
-            pitch_range=rng.uniform(0.45, 1.25),
+            pitch_range=rng.uniform(0.6, 1.2),
             tract=rng.gauss(1.15, 0.05) if woman else rng.gauss(1.0, 0.06),
-            seconds=min(0.3, max(0.105, rng.lognormvariate(np.log(0.17), 0.22))),
-            breath=max(0.0, rng.gauss(0.04, 0.08)),
-            slur=rng.uniform(0.3, 3.0),
-            tilt=rng.gauss(0.0, 4.0),
+            seconds=min(0.3, max(0.105, rng.lognormvariate(np.log(0.18), 0.2))),
+            breath=max(0.0, rng.gauss(0.0, 0.05)),
+            slur=rng.uniform(0.3, 1.5),
+            tilt=rng.gauss(0.0, 2.5),
         )
 
 

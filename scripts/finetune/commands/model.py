@@ -30,7 +30,7 @@ def train(
     data: DataArgument,
     out: Annotated[Path, typer.Option("--out", help="Folder of the run; a killed run goes on there.")],
     init: Annotated[
-        str, typer.Option(help="'bundled', a Hugging Face Whisper directory, or owner/name on the hub.")
+        str, typer.Option(help="Registry name, directory of a Whisper, or owner/name on the hub.")
     ] = "bundled",
     epochs: Annotated[float, typer.Option(min=0.01, help="Passes over the training set.")] = 8.0,
     batch_seconds: Annotated[

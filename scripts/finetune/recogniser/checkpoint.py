@@ -1,8 +1,10 @@
-"""Whisper checkpoints to start from: the bundled one, a Hugging Face directory, or a name on the hub."""
+"""Whisper checkpoints to start from: a model known by name, a directory, or a name on the hub."""
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +16,15 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer, WhisperForConditionalGeneration
 from transformers.utils import logging as transformers_logging
 
+from asr.finding import MODELS_DIR, find_recogniser
+from models.files import sha256_of
+from models.registry import TINY, entries
 from scripts.finetune.common.errors import FinetuneError
+from scripts.finetune.recogniser.ct2_weights import unpack
 
-BUNDLED = Path(__file__).parents[1] / "tiny" / "checkpoint"
+TINY_CHECKPOINT = Path(__file__).parents[1] / "tiny" / "checkpoint"
+UNPACKED = Path("~/.cache/yuetone/unpacked")
+"""Where served weights are kept as PyTorch reads them; safe to delete."""
 HEADS = "ctc_heads.safetensors"
 DECLARATION = "yuetone.toml"
 _HUB_NAME = re.compile(r"^[\w.-]+/[\w.-]+$")
@@ -47,17 +55,23 @@ def locate(init: str) -> Path:
     """Return the folder that ``init`` means, fetching a hub name.
 
     Args:
-        init: ``bundled``, a directory, or ``owner/name`` on the hub.
+        init: a registry name such as ``bundled``, a Hugging Face or CTranslate2 directory, or ``owner/name``
+            on the hub.
 
     Raises:
         FinetuneError: there is no such thing, or the hub cannot be reached.
+        ModelError: a model of that name is not installed.
     """
-    if init == "bundled":
-        return BUNDLED
+    if init == TINY:
+        return TINY_CHECKPOINT
+    if init in entries():
+        return unpacked(find_recogniser(init, Path(MODELS_DIR)).path)
     path = Path(init).expanduser()
     if path.is_dir():
+        if (path / "model.bin").is_file():
+            return unpacked(path)
         if not (path / "config.json").is_file():
-            raise FinetuneError(f"{init} is no Hugging Face model directory (no config.json)")
+            raise FinetuneError(f"{init} is no model directory (no config.json)")
         return path
     if not _HUB_NAME.match(init):
         raise FinetuneError(f"no checkpoint at {init}: name a directory, 'bundled', or owner/name on the hub")
@@ -70,6 +84,19 @@ def locate(init: str) -> Path:
             f"cannot fetch {init} from the hub ({type(error).__name__}); check the network, or give a "
             "directory"
         ) from error
+
+
+def unpacked(served: Path) -> Path:
+    """Return served weights as a Hugging Face directory; made once for each file of weights."""
+    folder = UNPACKED.expanduser() / sha256_of(served / "model.bin")[:16]
+    if not (folder / "config.json").is_file():
+        fresh = folder.with_name(f"{folder.name}.{os.getpid()}")
+        unpack(served, fresh)
+        try:
+            fresh.rename(folder)
+        except OSError:  # another process was faster
+            shutil.rmtree(fresh, ignore_errors=True)
+    return folder
 
 
 def open_checkpoint(init: str) -> Checkpoint:

@@ -223,7 +223,8 @@ def measure_parity(hf: Path, ct2: Path, dev: Manifest, texts: list[str]) -> dict
     with tempfile.TemporaryDirectory() as folder:
         exact = Path(folder) / "ct2"
         convert(hf, exact, "float32")
-        written = hear(load(replace(directory, path=exact), beam=1, guarded=False), clips)
+        engine = load(replace(directory, path=exact), beam=1, guarded=False, compute_type="float32")
+        written = hear(engine, clips)
     difference = character_error_rate(texts, written)
     same = sum(scoring_form(a) == scoring_form(b) for a, b in zip(texts, written, strict=True))
     if difference > MAX_DIFFERENCE and len(dev) - same > max(1, DOUBTFUL * len(dev)):

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import track
 
 from asr.base import AsrRequest
+from asr.context import NO_GUARDS
 from asr.directory import ModelDirectory
 from asr.guards import GuardSettings
 from asr.options import BEAM_SIZE, WhisperOptions
@@ -24,7 +25,7 @@ BATCH = 8
 PADDED_S = 30.0
 SPEED_UTTERANCES = 60
 SPEED_ROUNDS = 3
-UNGUARDED = GuardSettings(no_speech=2.0, log_probability=-1e9, compression=1e9, syllables_per_second=1e9)
+UNGUARDED = NO_GUARDS
 
 
 def load(
@@ -34,6 +35,7 @@ def load(
     guarded: bool = True,
     beam: int = BEAM_SIZE,
     device: str = "cpu",
+    compute_type: str = "auto",
 ) -> WhisperEngine:
     """Load a model.
 
@@ -43,6 +45,7 @@ def load(
         guarded: False lets everything through that the guards against invented text would stop.
         beam: of the search; 1 is greedy.
         device: cpu or cuda.
+        compute_type: of CTranslate2; see :class:`asr.options.WhisperOptions`.
 
     Raises:
         FinetuneError: it cannot be loaded.
@@ -52,7 +55,12 @@ def load(
     try:
         return WhisperEngine(
             directory,
-            WhisperOptions(beam_size=beam, device=device, guards=GuardSettings() if guarded else UNGUARDED),
+            WhisperOptions(
+                beam_size=beam,
+                device=device,
+                compute_type=compute_type,
+                guards=GuardSettings() if guarded else UNGUARDED,
+            ),
         )
     except ModelError as error:
         raise FinetuneError(str(error)) from error

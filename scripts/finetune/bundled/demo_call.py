@@ -1,28 +1,44 @@
 """Write the demo: a two-party Cantonese service call, 8 kHz µ-law, customer left, agent right.
 
-    python -m scripts.finetune.tiny.demo_call --out pipeline/demo
+    python -m scripts.finetune.bundled.demo_call --out pipeline/demo --syllables jyutnet
+    python -m scripts.finetune.bundled.demo_call --out benchmarks/speech
 
-Voices are espeak-ng variants that the bundled model was not trained on; the sentences are not from the
-training grammar. ``call.json`` keeps what was said, for measuring.
+Both parties are made of one man's recorded syllables (see :mod:`.vocoder`), she in another voice; English
+words come from espeak-ng. Without syllables both are espeak-ng variants that no model was trained on. The
+sentences are not from the training grammar. ``call.json`` keeps what was said, for measuring.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import random
 from pathlib import Path
 
 import numpy as np
 import soundfile as sf
 import soxr
+from numpy.typing import NDArray
 
+from scripts.finetune.bundled.turns import sentence
+from scripts.finetune.bundled.vocoder import SAMPLE_RATE, Speaker, VocoderVoice
 from scripts.finetune.recogniser.line import add_noise
 from scripts.finetune.tiny.synth import Voice, synthesiser
 
+Pcm = NDArray[np.float32]
 RATE = 8000
-VOICES = {
+SYNTHETIC = {
     "customer": Voice(variant="f4", rate=185, pitch=55, pitch_range=55),
     "agent": Voice(variant="m7", rate=175, pitch=40, pitch_range=50),
+}
+SPEAKERS = {
+    "customer": Speaker(
+        pitch_hz=205.0, pitch_range=0.9, tract=1.13, seconds=0.19, breath=0.02, slur=1.0, tilt=0.0
+    ),
+    "agent": Speaker(
+        pitch_hz=125.0, pitch_range=0.9, tract=0.98, seconds=0.18, breath=0.0, slur=0.8, tilt=0.0
+    ),
 }
 # Speaker, seconds of silence before (negative: talks over the other), text as spoken.
 SCRIPT = (
@@ -47,13 +63,32 @@ SCRIPT = (
 )  # fmt: skip
 
 
-def build() -> tuple[np.ndarray, list[dict[str, object]]]:
+def synthetic(text: str, party: str) -> Pcm:
+    """Return a sentence by espeak-ng, float32 at 8 kHz."""
+    spoken = synthesiser().speak(text, SYNTHETIC[party])
+    return np.asarray(soxr.resample(spoken, synthesiser().sample_rate, RATE, quality="HQ"), np.float32)
+
+
+def recorded(text: str, party: str, voice: VocoderVoice, rng: random.Random) -> Pcm:
+    """Return a sentence made of syllables, float32 at 8 kHz; what they cannot say comes from espeak-ng."""
+    parts = []
+    for speakable, pieces in itertools.groupby(sentence(text).pieces, lambda p: p.syllable is not None):
+        own = list(pieces)
+        if speakable:
+            spoken = voice.speak([piece.syllable or "" for piece in own], SPEAKERS[party], rng)
+            parts.append(soxr.resample(spoken.pcm, SAMPLE_RATE, RATE, quality="HQ"))
+        else:
+            parts.append(synthetic("".join(piece.text for piece in own), party) * 0.8)
+    pcm = np.concatenate(parts)
+    return np.asarray(pcm / np.abs(pcm).max(), np.float32)
+
+
+def build(voice: VocoderVoice | None) -> tuple[Pcm, list[dict[str, object]]]:
     """Return the call, float32 at 8 kHz, shape (samples, 2), and what was said in it."""
-    rng = np.random.default_rng(20)
+    rng, pace = np.random.default_rng(20), random.Random(20)
     pieces, turns, position = [], [], 0
     for speaker, pause, text in SCRIPT:
-        spoken = synthesiser().speak(text, VOICES[speaker])
-        pcm = soxr.resample(spoken, synthesiser().sample_rate, RATE, quality="HQ")
+        pcm = recorded(text, speaker, voice, pace) if voice else synthetic(text, speaker)
         start = position + int(pause * RATE)
         position = start + len(pcm)
         channel = ("customer", "agent").index(speaker)
@@ -81,9 +116,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
-    out = parser.parse_args().out
+    parser.add_argument("--syllables", type=Path, help="folder of recorded syllables; else espeak-ng speaks")
+    parser.add_argument("--cache", type=Path, default=Path("runs/syllables.npz"), help="their analysis")
+    options = parser.parse_args()
+    out = options.out
     out.mkdir(parents=True, exist_ok=True)
-    call, turns = build()
+    call, turns = build(VocoderVoice(options.syllables, options.cache) if options.syllables else None)
     sf.write(out / "call.wav", call, RATE, subtype="ULAW")
     (out / "call.json").write_text(json.dumps(turns, ensure_ascii=False, indent=1) + "\n", "utf-8")
     print(f"{len(call) / RATE:.1f} s, {len(turns)} turns")
