@@ -211,7 +211,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", default="bundled", help="recogniser: name or directory")
+    parser.add_argument("--model", default="tiny", help="recogniser: name or directory")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="where it runs")
     parser.add_argument("--count", type=int, default=100, help="sentences in each set")
     parser.add_argument("--seed", type=int, default=1)

@@ -79,7 +79,7 @@ def driver(address: str, chunk_ms: int, prefix: str) -> Drive:
 def parser_for(doc: str | None, *, seconds: float, talk: float = 0.46) -> argparse.ArgumentParser:
     """Return a parser with the options that all serving benchmarks share."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="bundled", help="recogniser: name or directory")
+    parser.add_argument("--model", default="tiny", help="recogniser: name or directory")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="where it runs")
     parser.add_argument("--seconds", type=float, default=seconds, help="speech in each stream")
     parser.add_argument("--talk", type=float, default=talk, help="share of the time with speech")

@@ -1,9 +1,9 @@
 """Teach Whisper base Cantonese, with voices made of recorded syllables.
 
-    python -m scripts.finetune.bundled.train --out runs/bundled --steps 3000 --start whisper-base-hf \
+    python -m scripts.finetune.bundled.train --out runs/bundled --steps 640 --start whisper-base \
         --syllables jyutnet --english speechocean762
 
-``--start`` is a Hugging Face directory (``python -m scripts.finetune unpack`` makes one of served weights).
+``--start`` is a model known by name (``yuetone models pull whisper-base``) or a directory.
 Stops at any time; the same command goes on from the last checkpoint. ``train.jsonl`` keeps the curve.
 """
 
@@ -37,7 +37,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--start", required=True, help="Whisper to start from: a Hugging Face directory")
+    parser.add_argument("--start", required=True, help="Whisper to start from: a name or a directory")
     parser.add_argument("--syllables", type=Path, required=True, help="folder of recorded syllables")
     parser.add_argument("--english", type=Path, action="append", default=[], help="folder of English speech")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")

@@ -1,1 +1,1 @@
-"""The recipe of the bundled model: text, synthetic speech, training, export."""
+"""The recipe of the small model: text, synthetic speech, training, export."""

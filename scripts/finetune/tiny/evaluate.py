@@ -1,7 +1,7 @@
 """Character error rates of a CTranslate2 directory on held-out sentences and voices.
 
-    python -m scripts.finetune.tiny.evaluate --model asr/bundled --count 200
-    python -m scripts.finetune.tiny.evaluate --model asr/bundled --espeak /usr/bin/espeak-ng
+    python -m scripts.finetune.tiny.evaluate --model asr/tiny --count 200
+    python -m scripts.finetune.tiny.evaluate --model asr/tiny --espeak /usr/bin/espeak-ng
 
 The sets: ``service`` (generated customer service), ``hkcancor`` (real spoken Cantonese), ``figures``
 (dictated numbers, names, addresses), ``corpus`` (other Cantonese sentences); spoken by espeak-ng variants

@@ -184,7 +184,7 @@ class BatchStream(torch.utils.data.IterableDataset[Batch]):
     """An endless stream of batches; worker ``k`` of a seed always gives the same ones.
 
     Args:
-        tokenizer: the bundled tokenizer.
+        tokenizer: the small model's tokenizer.
         seconds: audio per batch, padding included.
         max_seconds: utterances longer than this are left out (short ones first, in training).
         seed: with the worker's number, fixes every draw.

@@ -1,6 +1,6 @@
 """Turn a training run into what ships: a Hugging Face directory and a CTranslate2 int8 one.
 
-    python -m scripts.finetune.tiny.export --run runs/bundled --hf OUT/hf --ct2 OUT/ct2
+    python -m scripts.finetune.tiny.export --run runs/tiny --hf OUT/hf --ct2 OUT/ct2
 
 The Hugging Face directory holds half-precision safetensors, CTC heads included, for fine-tuning.
 """

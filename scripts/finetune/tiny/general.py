@@ -104,7 +104,7 @@ def _all_blocks(jobs: list[_Job]) -> bool:
 
 
 def make_replay(out: Path, *, count: int, seed: int) -> int:
-    """Write a manifest of ``count`` utterances as the bundled model was trained on; return how many.
+    """Write a manifest of ``count`` utterances as the small model was trained on; return how many.
 
     Raises:
         FinetuneError: ``out`` exists.

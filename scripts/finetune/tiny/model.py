@@ -1,4 +1,4 @@
-"""The bundled recogniser: a small Whisper with CTC heads, trained at exact utterance lengths.
+"""The small recogniser: a small Whisper with CTC heads, trained at exact utterance lengths.
 
 Whisper (Radford et al. 2022) with d_model 192 and 4 + 2 layers; the CTC heads follow the hybrid
 CTC/attention recipe (Watanabe et al. 2017): without CTC first, attention never aligns at this size.

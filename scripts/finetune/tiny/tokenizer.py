@@ -1,4 +1,4 @@
-"""Build the bundled model's tokenizer: byte-level BPE, one token per Chinese character.
+"""Build the small model's tokenizer: byte-level BPE, one token per Chinese character.
 
 Layout as in Whisper (Radford et al. 2022, multilingual v3): text tokens, ``<|endoftext|>``,
 ``<|startoftranscript|>``, languages, tasks, control tokens, then 1,501 timestamps. All Whisper special

@@ -1,6 +1,6 @@
-"""Train the bundled recogniser from nothing but text and a synthesiser.
+"""Train the small recogniser from nothing but text and a synthesiser.
 
-    python -m scripts.finetune.tiny.train --out runs/bundled --steps 12000
+    python -m scripts.finetune.tiny.train --out runs/tiny --steps 12000
     python -m scripts.finetune.tiny.train --out runs/more --init scripts/finetune/tiny/checkpoint
     python -m scripts.finetune.tiny.train --out /tmp/toy --steps 4 --phone-steps 2 --batch-seconds 6
 
