@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import structlog
 
 from asr import AsrEngine, AsrRequest
 from asr.directory import ModelDirectory
@@ -28,8 +27,6 @@ from pipeline.metrics import Metrics
 from pipeline.sections.suggest import SuggestSettings
 from suggest import SuggestError
 from vad import VadEngine
-
-_log = structlog.get_logger(__name__)
 
 if TYPE_CHECKING:
     from pipeline.knowledge.service import KnowledgeService
@@ -64,7 +61,6 @@ def asr_factory(settings: Settings, directory: ModelDirectory) -> Callable[[], A
             guards=settings.asr.guards,
         )
         engine = WhisperEngine(directory, options)
-        _log.info("recogniser loaded", model=engine.name, compute_type=engine.compute_type)
         warm = np.zeros(16_000, np.float32)
         engine.transcribe([AsrRequest(pcm=warm, final=True)])
         engine.transcribe([AsrRequest(pcm=warm, final=False)])

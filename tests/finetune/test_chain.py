@@ -200,6 +200,8 @@ def test_promotion_asks_the_gate_and_the_right_report() -> None:
         assert refused.returncode == 1
         assert "FAIL" in refused.stdout
         assert promoted_directory(models) is None
+    else:  # a toy may pass: it knows the synthesiser's voices, the served model does not
+        finetune("rollback", "--models", models, "--reason", "to force it")
     forced = finetune("promote", model(), *options, "--force", "a toy, for the test")
     assert "promoted: " in forced
     target = promoted_directory(models)
@@ -211,7 +213,7 @@ def test_promotion_asks_the_gate_and_the_right_report() -> None:
     assert (stale.returncode, "is served now" in stale.stderr) == (2, True)
     assert "installed model" in finetune("rollback", "--models", models, "--reason", "test")
     assert promoted_directory(models) is None
-    assert [entry["action"] for entry in read_promotions(models).history] == ["promote", "rollback"]
+    assert [entry["action"] for entry in read_promotions(models).history][-2:] == ["promote", "rollback"]
 
 
 def test_a_model_trained_on_wrong_transcripts_is_refused(tmp_path: Path) -> None:

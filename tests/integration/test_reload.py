@@ -120,7 +120,8 @@ async def test_sighup_reloads_a_running_server(tmp_path: Path) -> None:
     program = str(Path(sys.executable).with_name("yuetone"))
     process = await asyncio.create_subprocess_exec(
         program, "serve", "--port", "0", "--metrics-port", "0",
-        env={**os.environ, "YUETONE_ASR__MODELS_DIR": str(tmp_path), "YUETONE_LOG__FORMAT": "json"},
+        env={**os.environ, "YUETONE_ASR__MODELS_DIR": str(tmp_path), "YUETONE_LOG__FORMAT": "json",
+             "YUETONE_ASR__MODEL": "auto"},
         stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert process.stderr is not None
