@@ -37,7 +37,7 @@ BUCKET_SAMPLES = SAMPLE_RATE // 2
 """Lengths are rounded up to 0.5 s: cross-attention is not masked, so a batch needs equal lengths."""
 MAX_SAMPLES = 30 * SAMPLE_RATE
 TEMPERATURE = 0.4
-"""Of the second try; the published fallback takes steps of 0.2 (Radford et al. 2022, section 4.5)."""
+"""Temperature of the second try; published: steps of 0.2 (Radford et al. 2022, section 4.5)."""
 SURE = -0.3
 """Mean token log-probability from which nobody asks whether the language is one of the model's."""
 DOUBT = -0.5

@@ -26,8 +26,11 @@ from scripts.finetune.bundled.vocabulary import ctc_tokens, trim
 from scripts.finetune.common.folders import write_json
 from scripts.finetune.recogniser.checkpoint import open_checkpoint
 from scripts.finetune.recogniser.network import Batch, Network
+from scripts.finetune.tiny.train import learning_rate
 
 CHECKPOINT, LOG, SETTINGS = "checkpoint.pt", "train.jsonl", "settings.json"
+WARM_UP = 60
+"""Steps until the learning rate is reached."""
 HEAD_RATE = 20.0
 """Learning rate of the new CTC head, over the peak."""
 
@@ -57,14 +60,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--pool", type=int, default=240, help="examples drawn at once, sorted by length")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
-
-
-def learning_rate(step: int, *, peak: float, steps: int, decay_from: float, warm_up: int = 60) -> float:
-    """Warm up, stay, then fall to zero (warmup-stable-decay, Hu et al. 2024)."""
-    if step < warm_up:
-        return peak * (step + 1) / warm_up
-    start = decay_from * steps
-    return peak * min(1.0, max(0.0, 1 - (step - start) / max(1.0, steps - start)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -204,7 +199,9 @@ def train(options: argparse.Namespace) -> None:
                 raise
             stream = batches(pupil, sources, options, step)  # espeak-ng 1.52 crashes once in a long while
             continue
-        rate = learning_rate(step, peak=options.rate, steps=options.steps, decay_from=options.decay_from)
+        rate = learning_rate(
+            step, peak=options.rate, steps=options.steps, decay_from=options.decay_from, warm_up=WARM_UP
+        )
         seconds = batch.features.shape[0] * batch.features.shape[2] / 100
         meter.add(one_step(pupil.network, optimizer, batch, rate), seconds)
         step, hours = step + 1, hours + seconds / 3600
