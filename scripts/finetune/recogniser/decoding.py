@@ -6,10 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import torch
-from rapidfuzz.distance import Levenshtein
 
 from asr.guards import token_cap
-from cantonese.scoring import scoring_form
 from scripts.finetune.common.manifest import SAMPLE_RATE, Manifest
 from scripts.finetune.recogniser.examples import BUCKET, WINDOW, ExampleOptions, Examples
 from scripts.finetune.recogniser.network import Network, encode
@@ -87,9 +85,3 @@ def _equal_lengths(manifest: Manifest, *, short_context: bool) -> Iterator[tuple
     for size, members in sorted(buckets.items()):
         count = max(1, int(EVALUATION_BATCH_SECONDS * SAMPLE_RATE / (size * BUCKET)))
         yield from (tuple(members[i : i + count]) for i in range(0, len(members), count))
-
-
-def character_error_rate(references: Sequence[str], hypotheses: Sequence[str]) -> float:
-    """Return pooled edits / reference characters after the shared normaliser."""
-    pairs = [(scoring_form(r), scoring_form(h)) for r, h in zip(references, hypotheses, strict=True)]
-    return sum(Levenshtein.distance(r, h) for r, h in pairs) / max(1, sum(len(r) for r, _ in pairs))

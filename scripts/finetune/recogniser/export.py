@@ -16,7 +16,7 @@ from transformers import WhisperFeatureExtractor
 
 from asr.convert import convert
 from asr.directory import read_recogniser
-from cantonese.scoring import scoring_form
+from cantonese.scoring import character_error_rate, scoring_form
 from models.files import replace_file
 from scripts.finetune.common.errors import FinetuneError
 from scripts.finetune.common.folders import SETTINGS, building, read_json, write_json
@@ -24,7 +24,7 @@ from scripts.finetune.common.manifest import Manifest, read_manifest
 from scripts.finetune.corpus.hearing import hear
 from scripts.finetune.recogniser.card import model_card
 from scripts.finetune.recogniser.checkpoint import HEADS, Checkpoint, open_checkpoint
-from scripts.finetune.recogniser.decoding import character_error_rate, transcribe
+from scripts.finetune.recogniser.decoding import transcribe
 from scripts.finetune.recogniser.network import Network, merge_lora
 from scripts.finetune.recogniser.options import TrainOptions
 from scripts.finetune.recogniser.partials import keep_head

@@ -20,11 +20,11 @@ from torch.nn import functional
 from asr.base import AsrRequest
 from asr.ctc import CONTEXT, CtcHead
 from asr.whisper import WhisperEngine
+from cantonese.scoring import character_error_rate
 from cantonese.spoken import MARKS
 from scripts.finetune.common.errors import FinetuneError
 from scripts.finetune.common.manifest import Manifest
 from scripts.finetune.recogniser.checkpoint import HEADS
-from scripts.finetune.recogniser.decoding import character_error_rate
 
 MISSED = 0.005
 """Share of states with a token that the gate may take for blank."""

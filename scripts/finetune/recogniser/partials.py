@@ -20,10 +20,10 @@ from asr.base import AsrRequest
 from asr.ctc import CtcHead
 from asr.directory import DECLARATION, ModelDirectory
 from asr.whisper import WhisperEngine
+from cantonese.scoring import character_error_rate
 from models.files import replace_file
 from scripts.finetune.common.folders import building, write_json
 from scripts.finetune.common.manifest import Manifest, read_manifest
-from scripts.finetune.recogniser.decoding import character_error_rate
 from scripts.finetune.recogniser.head import (
     Head,
     batches,

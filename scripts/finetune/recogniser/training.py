@@ -14,11 +14,12 @@ import torch
 from accelerate import Accelerator
 from safetensors.torch import save as serialise
 
+from cantonese.scoring import character_error_rate
 from models.files import replace_file
 from scripts.finetune.common.errors import FinetuneError
 from scripts.finetune.common.folders import alone, no_traceback_when_full, same_settings, write_json
 from scripts.finetune.recogniser.checkpoint import Checkpoint, open_checkpoint
-from scripts.finetune.recogniser.decoding import character_error_rate, transcribe
+from scripts.finetune.recogniser.decoding import transcribe
 from scripts.finetune.recogniser.examples import ExampleOptions, Examples
 from scripts.finetune.recogniser.journal import Journal
 from scripts.finetune.recogniser.network import Batch, Network, add_lora, trainable_state

@@ -26,8 +26,7 @@ from asr.base import AsrRequest
 from asr.directory import read_recogniser
 from asr.options import BEAM_SIZE, WhisperOptions
 from asr.whisper import WhisperEngine
-from cantonese.scoring import scoring_form
-from scripts.finetune.recogniser.decoding import character_error_rate
+from cantonese.scoring import character_error_rate, scoring_form
 from scripts.finetune.recogniser.line import add_noise, codec_round_trip
 from scripts.finetune.tiny.synth import Voice, synthesiser
 from scripts.finetune.tiny.texts import Texts

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -57,7 +58,7 @@ def _line(rng: random.Random, texts: Texts, longest: int) -> str:
     return line
 
 
-def _prompt(rng: random.Random, text: str, texts: Texts) -> str:
+def hotword_prompt(rng: random.Random, text: str, texts: Texts) -> str:
     """Return hotwords: a piece of the transcript among words that are not said."""
     if rng.random() > HOTWORD_SHARE or len(text) < 4:
         return ""
@@ -116,7 +117,7 @@ def make_example(
         pcm=augment(noise_rng, pcm),
         text=text,
         phones=tuple(_PHONE_INDEX.get(label, _PHONE_INDEX["\x7f"]) for label in labels),
-        prompt=_prompt(rng, text, texts),
+        prompt=hotword_prompt(rng, text, texts),
     )
 
 
@@ -180,6 +181,26 @@ def _tokens(example: Example, tokenizer: Tokenizer) -> tuple[list[int], int]:
     return [*before, *head, *body, special("<|endoftext|>")], len(before) + 1
 
 
+class _Heard(Protocol):
+    @property
+    def pcm(self) -> NDArray[np.float32]: ...
+
+
+T = TypeVar("T", bound=_Heard)
+
+
+def batches_of(pool: Sequence[T], seconds: float) -> Iterator[list[T]]:
+    """Cut examples, sorted by length, into batches of about ``seconds`` of audio, padding included."""
+    batch: list[T] = []
+    for example in pool:
+        if batch and (len(batch) + 1) * len(example.pcm) > seconds * SAMPLE_RATE:
+            yield batch
+            batch = []
+        batch.append(example)
+    if batch:
+        yield batch
+
+
 class BatchStream(torch.utils.data.IterableDataset[Batch]):
     """An endless stream of batches; worker ``k`` of a seed always gives the same ones.
 
@@ -218,18 +239,7 @@ class BatchStream(torch.utils.data.IterableDataset[Batch]):
             ]
             pool = [e for e in pool if len(e.pcm) < self._max_seconds * SAMPLE_RATE]
             pool.sort(key=lambda example: len(example.pcm))
-            batches = [collate(part, self._tokenizer, log_mel) for part in self._cut(pool)]
+            batches = [collate(part, self._tokenizer, log_mel) for part in batches_of(pool, self._seconds)]
             for _ in range(ECHOES):
                 rng.shuffle(batches)
                 yield from batches
-
-    def _cut(self, pool: list[Example]) -> Iterator[list[Example]]:
-        """Cut a pool sorted by length into batches of about the wanted duration."""
-        batch: list[Example] = []
-        for example in pool:
-            if batch and (len(batch) + 1) * len(example.pcm) > self._seconds * SAMPLE_RATE:
-                yield batch
-                batch = []
-            batch.append(example)
-        if batch:
-            yield batch
