@@ -130,7 +130,7 @@ def demo_command(
     """
     recording = client.read_audio(DEMO_CALL)
     options = client.CallOptions(call_id=f"demo-{uuid.uuid4().hex[:8]}", roles=("customer", "agent"))
-    title = f"Yuetone demo: a customer-service call put together from recorded syllables, {recording.seconds:.0f} s, both sides, live"
+    title = f"Yuetone demo: a call of {recording.seconds:.0f} s, made of recorded syllables, both sides, live"
     played = Played(recording=recording, options=options, speed=speed, title=title)
     with demo_knowledge() as store:
         settings = load_settings(flags={"suggest": {"store": str(store)}})
