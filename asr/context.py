@@ -45,10 +45,12 @@ class Speech:
     Attributes:
         pcm: float32 mono at 16 kHz, shape (n,), at most 30 s.
         text: what was said, None where nobody knows.
+        language: BCP 47 tag, None where nobody knows.
     """
 
     pcm: NDArray[np.float32]
     text: str | None = None
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,64 @@ def runs_away(text: str, seconds: float) -> bool:
     return compression_ratio(form) > LOOP or syllables(text) / max(0.1, seconds) > TOO_FAST
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a model wrote with one length of context.
+
+    Attributes:
+        context_s: the length.
+        texts: one for each stretch of speech.
+        cpu_s: processor seconds that it took.
+    """
+
+    context_s: float
+    texts: tuple[str, ...]
+    cpu_s: float
+
+
+def read_at(
+    directory: ModelDirectory,
+    context_s: float,
+    speech: Sequence[Speech],
+    options: WhisperOptions | None = None,
+    language: str | None = None,
+    heard: Callable[[], None] = lambda: None,
+) -> Reading:
+    """Return what a model writes when speech is padded to ``context_s``, without any guard.
+
+    Args:
+        directory: of the model.
+        context_s: shortest input; 0 is the speech's own length.
+        speech: to listen to.
+        options: how to run the model; guards are turned off.
+        language: BCP 47 tag of speech that has none of its own; None leaves it to the model.
+        heard: told after each stretch of speech, for progress.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+    """
+    bare = replace(options or WhisperOptions(), guards=NO_GUARDS)
+    engine = WhisperEngine(replace(directory, min_context_s=context_s), bare)
+    began, texts = time.process_time(), []
+    for item in speech:
+        tag = item.language or language
+        texts.append(engine.transcribe([AsrRequest(pcm=item.pcm, final=True, language=tag)])[0].text)
+        heard()
+    return Reading(context_s=context_s, texts=tuple(texts), cpu_s=time.process_time() - began)
+
+
+def figures_of(reading: Reading, speech: Sequence[Speech], said: Sequence[str]) -> ContextFigures:
+    """Return the figures of a reading against what was ``said``."""
+    seconds = [len(item.pcm) / SAMPLE_RATE for item in speech]
+    wild = sum(runs_away(text, own) for text, own in zip(reading.texts, seconds, strict=True))
+    return ContextFigures(
+        context_s=reading.context_s,
+        error=round(character_error_rate(said, reading.texts, capped=True), 4),
+        runaway=round(wild / len(speech), 4),
+        cpu_s_per_s=round(reading.cpu_s / sum(seconds), 4),
+    )
+
+
 def measure_contexts(
     directory: ModelDirectory,
     speech: Sequence[Speech],
@@ -91,39 +151,19 @@ def measure_contexts(
         speech: to listen to; with transcripts everywhere, or nowhere.
         lengths: in s; 30 is always measured.
         options: how to run the model; guards are turned off.
-        language: BCP 47 tag of the speech; None leaves it to the model.
+        language: BCP 47 tag of speech that has none of its own; None leaves it to the model.
         heard: told after each stretch of speech, for progress.
 
     Raises:
         ModelError: the model cannot be loaded.
     """
-    bare = replace(options or WhisperOptions(), guards=NO_GUARDS)
-    said: list[str] | None = None
-    if all(item.text is not None for item in speech):
-        said = [item.text or "" for item in speech]
-    found = []
-    for length in sorted({STOCK_CONTEXT_S, *lengths}, reverse=True):
-        engine = WhisperEngine(replace(directory, min_context_s=length), bare)
-        began, texts = time.process_time(), []
-        for item in speech:
-            texts.append(engine.transcribe([AsrRequest(pcm=item.pcm, final=True, language=language)])[0].text)
-            heard()
-        found.append(_figures(length, speech, said or texts, texts, time.process_time() - began))
-        said = said or texts
-    return found
-
-
-def _figures(
-    length: float, speech: Sequence[Speech], said: Sequence[str], texts: Sequence[str], spent: float
-) -> ContextFigures:
-    seconds = [len(item.pcm) / SAMPLE_RATE for item in speech]
-    wild = sum(runs_away(text, own) for text, own in zip(texts, seconds, strict=True))
-    return ContextFigures(
-        context_s=length,
-        error=round(character_error_rate(said, texts, capped=True), 4),
-        runaway=round(wild / len(speech), 4),
-        cpu_s_per_s=round(spent / sum(seconds), 4),
-    )
+    readings = [
+        read_at(directory, length, speech, options, language, heard)
+        for length in sorted({STOCK_CONTEXT_S, *lengths}, reverse=True)
+    ]
+    known = all(item.text is not None for item in speech)
+    said = [item.text or "" for item in speech] if known else readings[0].texts
+    return [figures_of(reading, speech, said) for reading in readings]
 
 
 def least_safe(found: Sequence[ContextFigures], tolerance: float = TOLERANCE) -> float:

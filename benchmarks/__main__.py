@@ -16,6 +16,7 @@ NAMES = {
     "nothing": ("benchmarks.serving.non_speech", "sound without speech: text that nobody said"),
     "real": ("benchmarks.serving.real_speech", "real people: error rates over lengths of context"),
     "peers": ("benchmarks.serving.peers.run", "WhisperLive and WhisperLiveKit beside Yuetone"),
+    "peers-real": ("benchmarks.serving.peers.real", "the same on real people, with stock Whisper base"),
     "soak": ("benchmarks.serving.soak", "endurance: fails when something keeps growing"),
     "report": ("benchmarks.serving.report", "RESULTS.md and its plots from the recorded results"),
     "retrieval": ("benchmarks.retrieval.run", "reply suggestions: quality, size, speed, live latency"),

@@ -29,9 +29,17 @@ def start_s(index: int) -> float:
 
 
 async def run_streams(
-    address: str, speeches: Sequence[Speech], *, chunk_ms: int = 20, prefix: str = "load"
+    address: str, speeches: Sequence[Speech], *, chunk_ms: int = 20, prefix: str = "load", language: str = ""
 ) -> list[StreamRecord]:
-    """Stream every speech at its own pace, all at once; return what each of them saw."""
+    """Stream every speech at its own pace, all at once; return what each of them saw.
+
+    Args:
+        address: of the server.
+        speeches: one for each stream.
+        chunk_ms: audio in one message.
+        prefix: of the calls' names.
+        language: BCP 47 tag of all calls; empty leaves it to the server.
+    """
     channel = await client.connect(address)  # one connection, as a switch has
     gc.collect()
     gc.freeze()  # the load generator's pauses are not the server's
@@ -39,7 +47,7 @@ async def run_streams(
         return list(
             await asyncio.gather(
                 *(
-                    _one(channel, speech, f"{prefix}-{i}", chunk_ms, start_s(i))
+                    _one(channel, speech, f"{prefix}-{i}", chunk_ms, start_s(i), language)
                     for i, speech in enumerate(speeches)
                 )
             )
@@ -50,12 +58,12 @@ async def run_streams(
 
 
 async def _one(
-    channel: grpc.aio.Channel, speech: Speech, call_id: str, chunk_ms: int, delay_s: float
+    channel: grpc.aio.Channel, speech: Speech, call_id: str, chunk_ms: int, delay_s: float, language: str
 ) -> StreamRecord:
     await asyncio.sleep(delay_s)
     record = StreamRecord(said=speech.said)
     call = client.call_stub(channel).StreamCall()
-    sender = asyncio.create_task(_send(call, speech, call_id, chunk_ms, record))
+    sender = asyncio.create_task(_send(call, speech, call_id, chunk_ms, record, language))
     try:
         async for message in call:
             if message.WhichOneof("event") == "transcript":
@@ -83,10 +91,12 @@ async def _send(
     call_id: str,
     chunk_ms: int,
     record: StreamRecord,
+    language: str,
 ) -> None:
     start = audio_pb2.StartCall(
         call_id=call_id,
         codec=audio_pb2.CODEC_L16,
+        language_hint=language or None,
         sample_rate_hz=RATE,
         channels=[audio_pb2.ChannelConfig(index=0, role=audio_pb2.ROLE_CUSTOMER)],
     )

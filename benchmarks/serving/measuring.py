@@ -67,11 +67,12 @@ def _used(before: Usage, after: Usage, stream_s: float, wall_s: float) -> dict[s
     }
 
 
-def driver(address: str, chunk_ms: int, prefix: str) -> Drive:
-    """Return what streams to a Yuetone server."""
+def driver(address: str, chunk_ms: int, prefix: str, language: str = "") -> Drive:
+    """Return what streams to a Yuetone server, in calls of ``language`` (BCP 47) if there is one."""
 
     async def drive(chosen: Sequence[Speech]) -> list[StreamRecord]:
-        return await run_streams(address, chosen, chunk_ms=chunk_ms, prefix=f"{prefix}-{len(chosen)}")
+        name = f"{prefix}-{len(chosen)}"
+        return await run_streams(address, chosen, chunk_ms=chunk_ms, prefix=name, language=language)
 
     return drive
 

@@ -21,11 +21,12 @@ from asr.directory import read_recogniser
 from asr.finding import TINY_PATH
 from asr.whisper import WhisperEngine
 from scripts.finetune.bundled import examples, vocoder
-from scripts.finetune.bundled.examples import Example, ExampleMaker, Sources, english_clips, held_out
+from scripts.finetune.bundled.examples import Example, ExampleMaker, Sources, english_clips
 from scripts.finetune.bundled.no_speech import no_speech
 from scripts.finetune.bundled.turns import Piece, conversations, sentence, written
 from scripts.finetune.bundled.vocoder import Speaker, VocoderVoice
 from scripts.finetune.common.errors import FinetuneError
+from scripts.finetune.common.held_out import held_out
 from scripts.finetune.recogniser.checkpoint import TINY_CHECKPOINT, locate
 from scripts.finetune.recogniser.ct2_weights import read_variables, unpack
 from scripts.finetune.recogniser.tokens import with_all_merges

@@ -1,6 +1,6 @@
 """Paced clients of WhisperLive and WhisperLiveKit; runs in the peers' environment.
 
-    python drive.py SYSTEM PORT SPEECH.npz OUT.json
+    python drive.py SYSTEM PORT SPEECH.npz OUT.json LANGUAGE
 
 SPEECH.npz has one int16 array at 16 kHz for each stream. OUT.json has, for each stream, what was sent and
 when (monotonic clock) and every message's text with its time.
@@ -27,10 +27,10 @@ GOLDEN = 0.618034
 LATEST_S = 12.0
 
 
-def whisperlive_hello() -> str:
+def whisperlive_hello(language: str) -> str:
     """Return the first message of a stream."""
     return json.dumps(
-        {"uid": str(uuid.uuid4()), "language": "yue", "task": "transcribe", "model": "custom",
+        {"uid": str(uuid.uuid4()), "language": language, "task": "transcribe", "model": "custom",
          "use_vad": True, "send_last_n_segments": 1000}
     )  # fmt: skip
 
@@ -64,7 +64,7 @@ def _milliseconds(value: float | str | None) -> int:
     return int(sum(part * 60**power for power, part in enumerate(reversed(parts))) * 1000)
 
 
-async def stream(system: str, port: int, pcm: Any, delay: float) -> dict[str, Any]:
+async def stream(system: str, port: int, pcm: Any, delay: float, language: str) -> dict[str, Any]:
     """Run one stream; return what it saw."""
     await asyncio.sleep(delay)
     record: dict[str, Any] = {"sent": [], "updates": [], "failed": "", "late_s": 0.0}
@@ -74,7 +74,7 @@ async def stream(system: str, port: int, pcm: Any, delay: float) -> dict[str, An
             f"ws://127.0.0.1:{port}{path}", max_size=None, open_timeout=60
         ) as socket:
             if system != "whisperlivekit":
-                await socket.send(whisperlive_hello())
+                await socket.send(whisperlive_hello(language))
                 await socket.recv()
             texts = whisperlivekit_texts if system == "whisperlivekit" else whisperlive_texts
             reader = asyncio.create_task(_read(socket, texts, record))
@@ -118,11 +118,14 @@ async def _send(socket: Any, system: str, pcm: Any, record: dict[str, Any]) -> N
 
 async def main() -> None:
     """Run all streams."""
-    system, port, source, out = sys.argv[1:5]
+    system, port, source, out, language = sys.argv[1:6]
     with np.load(source) as file:
         speeches = [file[name] for name in sorted(file.files, key=int)]
     records = await asyncio.gather(
-        *(stream(system, int(port), pcm, i * GOLDEN % 1.0 * SPREAD_S) for i, pcm in enumerate(speeches))
+        *(
+            stream(system, int(port), pcm, i * GOLDEN % 1.0 * SPREAD_S, language)
+            for i, pcm in enumerate(speeches)
+        )
     )
     Path(out).write_text(json.dumps(records))
 

@@ -19,10 +19,12 @@ import os
 import statistics
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from asr.finding import find_recogniser
+from asr.finding import MODELS_DIR, find_recogniser
 from benchmarks.facts import environment, spread, write_result
 from benchmarks.serving.capacity import NO_REFUSAL, largest
 from benchmarks.serving.figures import Limits
@@ -34,45 +36,62 @@ from benchmarks.serving.record import StreamRecord
 from benchmarks.serving.speech import Speech
 
 LIMITS = Limits()
+CHUNK_MS = 20
 YUETONE = "Yuetone"
 
 
-async def yuetone_capacity(
-    options: argparse.Namespace, pool: list[Speech], cores: set[int]
-) -> dict[str, Any]:
-    """Return Yuetone's streams per core, and its runs."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ground:
+    """What all systems meet.
+
+    Attributes:
+        pool: the speech.
+        language: Whisper code of it.
+        server: core of the server.
+        own: cores of the client.
+        peers: the peers' environment.
+        start: first number of streams for Yuetone.
+    """
+
+    pool: list[Speech]
+    language: str
+    server: set[int]
+    own: set[int]
+    peers: Path
+    start: int
+
+
+async def yuetone_capacity(ground: Ground, model: str, name: str = YUETONE) -> dict[str, Any]:
+    """Return Yuetone's streams per core with a model, and its runs."""
     tried = iter(range(1000))
     async with yuetone(
-        "--model", options.model, cores=cores, settings={**TRANSCRIPTS_ONLY, **NO_REFUSAL}
+        "--model", model, cores=ground.server, settings={**TRANSCRIPTS_ONLY, **NO_REFUSAL}
     ) as (process, address):
-        await driver(address, options.chunk_ms, "warm")(take(pool, 1))
+        await driver(address, CHUNK_MS, "warm", ground.language)(take(ground.pool, 1))
 
         async def attempt(count: int) -> dict[str, Any]:
-            drive_it = driver(address, options.chunk_ms, f"peers-{next(tried)}")
-            told = await measured(process.pid, take(pool, count), drive_it)
-            return {"system": YUETONE, **told, "covered": told["final_latency"]}
+            drive_it = driver(address, CHUNK_MS, f"peers-{next(tried)}", ground.language)
+            told = await measured(process.pid, take(ground.pool, count), drive_it)
+            return {"system": name, **told, "covered": told["final_latency"]}
 
-        good, runs = await largest(options.start, 512, LIMITS, attempt, "covered")
+        good, runs = await largest(ground.start, 512, LIMITS, attempt, "covered")
     return {"streams_per_core": good, "runs": runs}
 
 
-async def peer_capacity(
-    peer: Peer, options: argparse.Namespace, pool: list[Speech], server: set[int], own: set[int]
-) -> dict[str, Any]:
-    """Return a peer's streams per core, and its runs."""
-    model = str(find_recogniser(options.model, Path("~/.local/share/yuetone/models")).path)
-    async with running(peer, options.peers, model, server) as (process, port):
-        warm = await drive(peer, options.peers, port, take(pool, 1), own, 0.0)
-        solo = solo_gap(warm)
+async def peer_capacity(ground: Ground, peer: Peer, model: str) -> dict[str, Any]:
+    """Return a peer's streams per core with a model's directory, and its runs."""
+    async with running(peer, ground.peers, model, ground.server, ground.language) as (process, port):
+        wired = partial(drive, peer, ground.peers, port, cores=ground.own, language=ground.language)
+        solo = solo_gap(await wired(take(ground.pool, 1), solo_s=0.0))
 
         async def attempt(count: int) -> dict[str, Any]:
             kept: list[StreamRecord] = []
 
             async def stream(chosen: Sequence[Speech]) -> list[StreamRecord]:
-                kept.extend(await drive(peer, options.peers, port, chosen, own, solo))
+                kept.extend(await wired(chosen, solo_s=solo))
                 return kept
 
-            told = await measured(process.pid, take(pool, count), stream)
+            told = await measured(process.pid, take(ground.pool, count), stream)
             del told["final_latency"]  # a peer's last word of a stream, not of a sentence
             covered = spread([s for record in kept for s in record.covered_latencies()])
             return {"system": peer.name, **told, "covered": covered}
@@ -81,16 +100,24 @@ async def peer_capacity(
     return {"streams_per_core": good, "update_gap_of_one_stream_s": round(solo, 3), "runs": runs}
 
 
-async def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Measure all systems in turn, as many rounds as asked."""
-    pool = speeches(options)
+def ground_for(options: argparse.Namespace, pool: list[Speech], language: str) -> Ground:
+    """Take the client's cores; return what all systems meet."""
     own, server = split_cores()
     os.sched_setaffinity(0, own)
+    return Ground(
+        pool=pool, language=language, server=server, own=own, peers=options.peers, start=options.start
+    )
+
+
+async def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Measure all systems in turn, as many rounds as asked."""
+    ground = ground_for(options, speeches(options), "yue")
+    model = str(find_recogniser(options.model, Path(MODELS_DIR)).path)
     systems: dict[str, list[dict[str, Any]]] = {name: [] for name in [YUETONE, *(p.name for p in PEERS)]}
     for _ in range(options.rounds):
         for peer in PEERS:
-            systems[peer.name].append(await peer_capacity(peer, options, pool, server, own))
-        systems[YUETONE].append(await yuetone_capacity(options, pool, server))
+            systems[peer.name].append(await peer_capacity(ground, peer, model))
+        systems[YUETONE].append(await yuetone_capacity(ground, options.model))
     return {
         "benchmark": "peers",
         **conditions(options),
@@ -127,7 +154,7 @@ def main() -> None:
     parser.add_argument("--start", type=int, default=16, help="first number of streams for Yuetone")
     parser.add_argument("--name", default="peers", help="of the result")
     options = parser.parse_args()
-    if options.chunk_ms != 20 or options.device != "cpu" or options.everything or options.no_pin:
+    if options.chunk_ms != CHUNK_MS or options.device != "cpu" or options.everything or options.no_pin:
         parser.error("peers compares on one CPU core, at 20 ms, transcripts only")
     if options.set_up:
         set_up(options.set_up)

@@ -55,25 +55,25 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def command(peer: Peer, folder: Path, model: str, port: int) -> list[str]:
+def command(peer: Peer, folder: Path, model: str, port: int, language: str) -> list[str]:
     """Return the peer's command line."""
     python = str(python_of(folder))
     if peer.system == "whisperlive":
         return [python, str(HERE / "serve_whisperlive.py"), model, str(port), *peer.options]
     return [
         python, str(HERE / "serve_whisperlivekit.py"), "--backend", "faster-whisper",
-        "--backend-policy", "localagreement", "--model-path", model, "--lan", "yue", "--pcm-input",
+        "--backend-policy", "localagreement", "--model-path", model, "--lan", language, "--pcm-input",
         "--warmup-file", "", "--host", "127.0.0.1", "--port", str(port),
     ]  # fmt: skip
 
 
 @asynccontextmanager
 async def running(
-    peer: Peer, folder: Path, model: str, cores: set[int] | None
+    peer: Peer, folder: Path, model: str, cores: set[int] | None, language: str
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
     """Run the peer's server; give its process and port once it listens."""
     port = free_port()
-    async with pinned(command(peer, folder, model, port), cores, ONE_THREAD) as process:
+    async with pinned(command(peer, folder, model, port, language), cores, ONE_THREAD) as process:
         drain = asyncio.create_task(_drain(process), name="peer log")
         try:
             await _listening(process, port)
@@ -102,7 +102,13 @@ async def _listening(process: asyncio.subprocess.Process, port: int) -> None:
 
 
 async def drive(
-    peer: Peer, folder: Path, port: int, chosen: Sequence[Speech], cores: set[int] | None, solo_s: float
+    peer: Peer,
+    folder: Path,
+    port: int,
+    chosen: Sequence[Speech],
+    cores: set[int] | None,
+    solo_s: float,
+    language: str,
 ) -> list[StreamRecord]:
     """Stream to a running peer; return what the streams saw.
 
@@ -113,12 +119,13 @@ async def drive(
         chosen: the speech.
         cores: of the client.
         solo_s: time between two updates of a single stream; see :func:`as_record`.
+        language: Whisper code.
     """
     with tempfile.TemporaryDirectory() as scratch:
         source, out = Path(scratch) / "speech.npz", Path(scratch) / "out.json"
         arrays: dict[str, Any] = {str(index): speech.pcm for index, speech in enumerate(chosen)}
         np.savez(source, **arrays)
-        arguments = [peer.system, str(port), str(source), str(out)]
+        arguments = [peer.system, str(port), str(source), str(out), language]
         process = await asyncio.create_subprocess_exec(
             str(python_of(folder)), str(HERE / "drive.py"), *arguments,
             preexec_fn=(lambda: os.sched_setaffinity(0, cores)) if cores else None,

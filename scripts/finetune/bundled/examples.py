@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import random
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +20,7 @@ from cantonese.spoken import MARKS, normalize_spoken
 from scripts.finetune.bundled.no_speech import no_speech
 from scripts.finetune.bundled.turns import Piece, Turn, conversations, sentence, written
 from scripts.finetune.bundled.vocoder import Speaker, VocoderVoice
+from scripts.finetune.common.held_out import held_out
 from scripts.finetune.recogniser.examples import mask, pad
 from scripts.finetune.recogniser.line import (
     SAMPLE_RATE,
@@ -45,8 +45,6 @@ BUCKET = SAMPLE_RATE // 2
 """Audio is padded to 0.5 s, as the streaming engine does."""
 ECHOES = 2
 """How often an example is used (data echoing, Choi et al. 2019), each time masked otherwise."""
-HELD_OUT = 8
-"""One English speaker in so many is kept for testing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +77,6 @@ class Example:
     text: str
     language: str
     prompt: str = ""
-
-
-def held_out(speaker: str) -> bool:
-    """Tell whether a speaker of English is kept for testing."""
-    return zlib.crc32(speaker.encode()) % HELD_OUT == 0
 
 
 def english_clips(folder: Path, *, testing: bool = False) -> list[tuple[Path, str]]:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import torch
+from transformers import WhisperForConditionalGeneration
 
 from asr.guards import token_cap
 from scripts.finetune.common.manifest import SAMPLE_RATE, Manifest
@@ -15,39 +16,50 @@ from scripts.finetune.recogniser.tokens import TokenLayout
 
 FRAMES_PER_SECOND = 100
 EVALUATION_BATCH_SECONDS = 120.0
+MOST_TOKENS = 440
+"""Of Whisper's 448 positions, what the start and a few marks leave."""
 
 
-def greedy(network: Network, features: torch.Tensor, start: Sequence[int], end: int) -> list[list[int]]:
-    """Return the likeliest next token, again and again, until ``end`` or a length no speech has.
+def greedy(
+    whisper: WhisperForConditionalGeneration,
+    states: torch.Tensor,
+    start: Sequence[int],
+    end: int,
+    longest: int,
+) -> tuple[list[list[int]], torch.Tensor]:
+    """Return the likeliest next token, again and again, until ``end``.
 
     Args:
-        network: in evaluation mode.
-        features: log-mel, float32, shape (batch, mels, frames).
+        whisper: in evaluation mode.
+        states: of its encoder, shape (batch, n, d_model).
         start: decoder tokens that every sequence begins with.
         end: token behind which nothing follows.
+        longest: tokens behind ``start``, at most.
 
     Returns:
-        tokens behind ``start``, ``end`` left out.
+        tokens behind ``start``, ``end`` left out; and the decoder's states behind each token from the first
+        on, float32, shape (batch, m, d_model), of which rows that ended early need fewer.
     """
-    states = encode(network.whisper, features)
-    decoder = network.whisper.model.decoder
-    rows: list[list[int]] = [[] for _ in features]
-    running = torch.ones(len(rows), dtype=torch.bool, device=features.device)
-    tokens = torch.tensor([list(start)] * len(rows), device=features.device)
+    decoder = whisper.model.decoder
+    rows: list[list[int]] = [[] for _ in states]
+    running = torch.ones(len(rows), dtype=torch.bool, device=states.device)
+    tokens = torch.tensor([list(start)] * len(rows), device=states.device)
     cache = None
-    for _ in range(min(440, token_cap(features.shape[-1] / FRAMES_PER_SECOND))):
+    seen: list[torch.Tensor] = []
+    for _ in range(min(MOST_TOKENS, longest)):
         output = decoder(
             input_ids=tokens, encoder_hidden_states=states, past_key_values=cache, use_cache=True
         )
         cache = output.past_key_values
-        best = network.whisper.proj_out(output.last_hidden_state[:, -1]).argmax(-1)
+        seen.append(output.last_hidden_state.float())
+        best = whisper.proj_out(output.last_hidden_state[:, -1]).argmax(-1)
         running &= best != end
         if not bool(running.any()):
             break
         for index in running.nonzero().flatten().tolist():
             rows[index].append(int(best[index]))
         tokens = best[:, None]
-    return rows
+    return rows, torch.cat(seen, dim=1)
 
 
 def transcribe(
@@ -64,7 +76,9 @@ def transcribe(
     for indices in _equal_lengths(manifest, short_context=short_context):
         batch = examples[0, indices].to(device)
         with torch.no_grad():
-            rows = greedy(network, batch.features, start, layout.end)
+            states = encode(network.whisper, batch.features)
+            longest = token_cap(batch.features.shape[-1] / FRAMES_PER_SECOND)
+            rows, _states = greedy(network.whisper, states, start, layout.end, longest)
         for index, tokens in zip(indices, rows, strict=True):
             texts[index] = layout.decode(tokens[: _longest_answer(manifest, index)])
     network.train(training)

@@ -7,6 +7,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from scripts.finetune.common.errors import FinetuneError
 from scripts.finetune.common.manifest import Manifest, move_manifest, read_manifest
@@ -153,7 +154,21 @@ def pick_rate(options: TrainOptions, d_model: int) -> float:
     return 5e-4 if d_model < SMALL_MODEL else 1e-5
 
 
-def scheduled_rate(step: int, steps: int, options: TrainOptions, peak: float) -> float:
+class Schedule(Protocol):
+    """Shares of a run in which the learning rate rises, and behind which it falls."""
+
+    @property
+    def warm_up(self) -> float:
+        """Share of all steps in which the rate rises."""
+        ...
+
+    @property
+    def decay_from(self) -> float:
+        """Share of all steps at the full rate, the rise included."""
+        ...
+
+
+def scheduled_rate(step: int, steps: int, options: Schedule, peak: float) -> float:
     """Warm up, stay, fall to zero (warmup-stable-decay, Hu et al. 2024)."""
     warm, start = options.warm_up * steps, options.decay_from * steps
     if step < warm:

@@ -1,0 +1,137 @@
+"""Yuetone and what a user would pick instead on real people, with weights that write well for everyone.
+
+    python -m benchmarks peers --set-up runs/peers
+    python -m benchmarks peers-real --english SENTENCES --clips CLIPS --shortened runs/short
+
+SENTENCES is a folder of recorded English with ``manifest.csv`` (file, speaker, transcript); one speaker of
+eight is used, whom no model here was taught with. CLIPS are conversations (see ``benchmarks real``). Every
+system has the same model, stock Whisper base; Yuetone also the one that ``scripts.finetune shorten`` made of
+it, and the bundled one. Limits are those of ``peers``. ``faster-whisper`` reads whole files with a beam, not
+live: the floor of the error rate. Writes benchmarks/results/peers_real.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from faster_whisper import WhisperModel
+
+from asr.finding import MODELS_DIR, find_recogniser
+from benchmarks.facts import RESULTS, environment, write_result
+from benchmarks.serving.figures import character_errors
+from benchmarks.serving.peers.run import LIMITS, Ground, ground_for, peer_capacity, yuetone_capacity
+from benchmarks.serving.peers.setup import versions
+from benchmarks.serving.peers.systems import PEERS
+from benchmarks.serving.real_calls import conversation, joined_calls
+from benchmarks.serving.real_speech import read_clips
+from benchmarks.serving.record import StreamRecord, Update
+from scripts.finetune.common.held_out import held_out
+
+FLOOR = "faster-whisper, whole files"
+
+
+def floor(ground: Ground, model: str) -> dict[str, Any]:
+    """Return error rate and cost of faster-whisper on whole recordings, with its own defaults."""
+    whisper = WhisperModel(model, device="cpu", compute_type="int8", cpu_threads=1)
+    errors = characters = 0
+    began = time.process_time()
+    for speech in ground.pool:
+        segments, _info = whisper.transcribe(speech.floats, language=ground.language, vad_filter=True)
+        text = "".join(segment.text for segment in segments)
+        record = StreamRecord(said=speech.said)
+        record.updates.append(Update(at=0.0, covers_ms=0, final=True, text=text))
+        wrong, length = character_errors(record)
+        errors, characters = errors + wrong, characters + length
+    spent = time.process_time() - began
+    seconds = sum(speech.seconds for speech in ground.pool)
+    return {"cer": round(errors / characters, 4), "cpu_s_per_stream_s": round(spent / seconds, 4)}
+
+
+async def contest(ground: Ground, model: str, ours: dict[str, str]) -> dict[str, Any]:
+    """Return every system's figures on one ground: peers first, then Yuetone with each of its models."""
+    found: dict[str, Any] = {FLOOR: floor(ground, model)}
+    for peer in PEERS:
+        found[peer.name] = best(await peer_capacity(ground, peer, model))
+    for name, own in ours.items():
+        found[name] = best(await yuetone_capacity(ground, own, name))
+    return found
+
+
+def best(told: dict[str, Any]) -> dict[str, Any]:
+    """Return a system's largest number of streams within the limits, and how it fared with it.
+
+    A system that keeps the limits with no stream is shown with one.
+    """
+    streams = told["streams_per_core"]
+    shown = next(run for run in told["runs"] if run["streams"] == max(1, streams))
+    return {"streams_per_core": streams, **{key: value for key, value in shown.items() if key != "system"}}
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--english", type=Path, help="folder of recorded sentences")
+    parser.add_argument("--clips", type=Path, help="folder of recorded conversations")
+    parser.add_argument("--model", default="whisper-base", help="that every system has")
+    parser.add_argument("--shortened", type=Path, help="directory that 'shorten' made of it")
+    parser.add_argument("--models-dir", type=Path, default=Path(MODELS_DIR))
+    parser.add_argument("--peers", type=Path, default=Path("runs/peers"), help="the peers' environment")
+    parser.add_argument("--seconds", type=float, default=30, help="of an English call")
+    parser.add_argument("--talk", type=float, default=0.86, help="share of an English call with speech")
+    parser.add_argument("--start", type=int, default=4, help="first number of streams for Yuetone")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the JSON result")
+    options = parser.parse_args()
+    if not (options.english or options.clips):
+        parser.error("give --english, --clips, or both")
+    return options
+
+
+async def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Measure all systems in turn on each ground."""
+    model = str(find_recogniser(options.model, options.models_dir).path)
+    ours = {"Yuetone, stock": model}
+    if options.shortened:
+        ours["Yuetone, shortened"] = str(options.shortened)
+    ours["Yuetone, bundled"] = "bundled"
+    grounds: dict[str, Ground] = {}
+    if options.english:
+        calls = joined_calls(options.english, held_out, options.seconds, options.talk)
+        grounds["English sentences"] = ground_for(options, calls, "en")
+    if options.clips:
+        calls = [conversation(clip) for clip in read_clips(options.clips)]
+        grounds["Cantonese conversations"] = ground_for(options, calls, "zh")
+    return {name: await contest(ground, model, ours) for name, ground in grounds.items()}
+
+
+def main() -> None:
+    """Measure, print and write."""
+    options = arguments()
+    try:
+        found = versions(options.peers)
+    except FileNotFoundError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    result = {
+        "benchmark": "peers-real",
+        "model": options.model,
+        "seconds": options.seconds,
+        "talk": options.talk,
+        "limits_ms": {"final_p95": LIMITS.final_s * 1000, "partial_age_p95": LIMITS.partial_s * 1000},
+        "environment": environment(),
+        "peers": found,
+        "grounds": asyncio.run(run(options)),
+    }
+    print(json.dumps(result["grounds"], ensure_ascii=False, indent=1))
+    print(write_result("peers_real", result, options.out))
+
+
+if __name__ == "__main__":
+    main()
