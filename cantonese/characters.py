@@ -13,6 +13,8 @@ from functools import lru_cache
 
 import opencc
 
+from cantonese.homographs import SHARED, exceptions
+
 # Cantonese words whose character s2hk would replace by another: never converted.
 CANTONESE_WORDS = frozenset("郁晒喎咸吓响煲攞嘅咗冚瞓啱嘥冧揸冇乸嚟哋")
 
@@ -60,10 +62,21 @@ def is_simplified(char: str) -> bool:
 
 
 def to_traditional(text: str) -> str:
-    """Return ``text`` in Hong Kong Traditional characters, Cantonese words untouched."""
-    if not any(map(is_simplified, text)):
-        return text
-    converted = _converters()[0].convert(text)
+    """Return ``text`` in Hong Kong Traditional characters, Cantonese words untouched.
+
+    A text without any simplified character keeps its characters, but for those that are Traditional in other
+    words only, such as 系 in 唔系 (see :mod:`cantonese.homographs`).
+    """
+    converted = _converted(text) if any(map(is_simplified, text)) else text
+    shared = "".join(old if old in SHARED else new for old, new in zip(text, converted, strict=True))
+    changed = exceptions(shared)
+    if not changed:
+        return converted
+    return "".join(changed.get(index, char) for index, char in enumerate(converted))
+
+
+def _converted(text: str) -> str:
+    converted: str = _converters()[0].convert(text)
     if len(converted) != len(text):
         return "".join(_converters()[0].convert(c) if is_simplified(c) else c for c in text)
     return "".join(old if old in CANTONESE_WORDS else new for old, new in zip(text, converted, strict=True))
@@ -83,5 +96,5 @@ def fold_width_and_case(text: str) -> str:
 
 
 def fold_variants(text: str) -> str:
-    """Return ``text`` with one spelling per Cantonese word (see :data:`VARIANTS`)."""
-    return text.translate(_VARIANT_TABLE)
+    """Return ``text`` with one spelling per Cantonese word (see :data:`VARIANTS`); 滙豐 keeps its own."""
+    return text.translate(_VARIANT_TABLE).replace("匯豐", "滙豐")

@@ -9,6 +9,8 @@ DIGIT_CHARS = "零〇○一二三四五六七八九"
 """Characters of a number that is read out digit by digit; 兩 counts things and is not among them."""
 NUMERAL_CHARS = DIGIT_CHARS + "兩十百千萬億廿卅卌"
 """Characters of any numeral in Traditional writing."""
+DIGITS_ALOUD = DIGIT_VALUES | {"幺": 1, "洞": 0}
+"""Digits of a number that is read out one by one, with those that only occur there."""
 _UNITS = {"十": 10, "百": 100, "千": 1000}
 _TENS = str.maketrans({"廿": "二十", "卅": "三十", "卌": "四十"})
 _TRADITIONAL = str.maketrans("两万亿", "兩萬億")
@@ -18,17 +20,20 @@ def numeral_value(numeral: str) -> int | None:
     """Return the value of a spoken numeral, or None if it is not a well-formed one.
 
     A digit behind the last unit stands for the unit below, as in speech: 兩千五 is 2,500, 三百五 is 350,
-    兩萬五 is 25,000; 兩千零五 is 2,005. 廿, 卅 and 卌 are 20, 30 and 40.
+    兩萬五 is 25,000; 兩千零五 is 2,005. 廿, 卅 and 卌 are 20, 30 and 40. A numeral that ends in 零 is none:
+    三千零 is "some three thousand". Neither is one that begins with a unit; see :func:`amount_value`.
 
     Args:
         numeral: such as 一萬二千, 廿三 or 三百零五, in either script, without digits read one by one.
     """
     text = numeral.translate(_TRADITIONAL).translate(_TENS)
+    if len(text) > 1 and text.endswith(("零", "兩")):  # some; taels
+        return None
     total = 0
     for mark, factor in (("億", 100_000_000), ("萬", 10_000)):
         if mark in text:
             high, _, text = text.partition(mark)
-            value = _below_myriad(high)
+            value = _below_myriad(high) if high else None
             if value is None or "億" in text:
                 return None
             total += value * factor
@@ -36,6 +41,21 @@ def numeral_value(numeral: str) -> int | None:
                 return total + DIGIT_VALUES[text] * factor // 10
     rest = _below_myriad(text) if text else 0
     return None if rest is None else total + rest
+
+
+def amount_value(numeral: str) -> int | None:
+    """Return the value of an amount of money, where the first 一 may be left out.
+
+    萬二 is 12,000 and 百五 is 150. 百八十 and 千 alone stay vague: about a hundred and eighty, thousands.
+    """
+    text = numeral.translate(_TRADITIONAL)
+    if text[:1] in ("萬", "億") and len(text) > 1:
+        return numeral_value("一" + text)
+    if text[:1] in ("百", "千") and (len(text) == 2 or (text[0] == "千" and text[2:3] == "百")):
+        return numeral_value("一" + text) if text[1] in DIGIT_VALUES and text[1] != "零" else None
+    if text[:1] in ("百", "千") and text[1:2] == "零" and len(text) == 3:
+        return numeral_value("一" + text)
+    return numeral_value(text)
 
 
 def _below_myriad(text: str) -> int | None:
@@ -57,7 +77,7 @@ def _below_myriad(text: str) -> int | None:
 
 def digits_value(text: str) -> str:
     """Return digits that were read out one by one as figures: 九一二三 is 9123."""
-    return "".join(str(DIGIT_VALUES[char]) for char in text)
+    return "".join(str(DIGITS_ALOUD[char]) for char in text)
 
 
 def spoken_numeral(value: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from cantonese.characters import is_han
+from cantonese.characters import fold_variants, is_han
 from cantonese.figures import with_figures
 from cantonese.spoken import MARKS
 
@@ -20,7 +20,7 @@ def reading_form(spoken: str) -> str:
     Returns:
         Figures for spoken numbers, letters that were spelled out joined, one space around Latin words.
     """
-    text = with_figures(spoken)
+    text = with_figures(fold_variants(spoken))
     text = _LETTERS.sub(lambda match: " " + match.group(1).replace(" ", ""), text)
     text = re.sub(r"(?<=[A-Z]) (?=\d)", "", text)
     out = ""

@@ -17,7 +17,8 @@ from cantonese.spoken import normalize_spoken, without_marks
     [
         ("郁手晒士多喎", "郁手晒士多喎"),
         ("电视机坏咗,唔该帮我维修", "電視機壞咗,唔該幫我維修"),
-        ("后生仔嚟到門后面", "后生仔嚟到門后面"),  # nothing simplified-only: left alone
+        ("后生仔嚟到門后面", "後生仔嚟到門後面"),  # shared characters alone, in words that tell
+        ("皇后大道中", "皇后大道中"),
         ("佢郁咗个键", "佢郁咗個鍵"),
         ("香港", "香港"),
     ],
