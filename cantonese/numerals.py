@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 DIGITS = "零一二三四五六七八九"
 """By value."""
 DIGIT_VALUES = {char: value for value, char in enumerate(DIGITS)} | {"〇": 0, "○": 0, "兩": 2}
@@ -12,6 +14,7 @@ NUMERAL_CHARS = DIGIT_CHARS + "兩十百千萬億廿卅卌"
 DIGITS_ALOUD = DIGIT_VALUES | {"幺": 1, "洞": 0}
 """Digits of a number that is read out one by one, with those that only occur there."""
 _UNITS = {"十": 10, "百": 100, "千": 1000}
+_CLIPPED = re.compile("(.*([百千]))([一二三四五六七八九])([一二三四五六七八九])")
 _TENS = str.maketrans({"廿": "二十", "卅": "三十", "卌": "四十"})
 _TRADITIONAL = str.maketrans("两万亿", "兩萬億")
 
@@ -46,7 +49,8 @@ def numeral_value(numeral: str) -> int | None:
 def amount_value(numeral: str) -> int | None:
     """Return the value of an amount of money, where the first 一 may be left out.
 
-    萬二 is 12,000 and 百五 is 150. 百八十 and 千 alone stay vague: about a hundred and eighty, thousands.
+    萬二 is 12,000 and 百五 is 150; units at the end may be, too: 三百九八 is 398, 二千九八 is 2,980.
+    百八十 and 千 alone stay vague: about a hundred and eighty, thousands.
     """
     text = numeral.translate(_TRADITIONAL)
     if text[:1] in ("萬", "億") and len(text) > 1:
@@ -55,7 +59,14 @@ def amount_value(numeral: str) -> int | None:
         return numeral_value("一" + text) if text[1] in DIGIT_VALUES and text[1] != "零" else None
     if text[:1] in ("百", "千") and text[1:2] == "零" and len(text) == 3:
         return numeral_value("一" + text)
-    return numeral_value(text)
+    if text[:1] in ("百", "千"):
+        text = "一" + text
+    clipped = _CLIPPED.fullmatch(text)
+    if clipped and DIGIT_VALUES[clipped[4]] != DIGIT_VALUES[clipped[3]] + 1:  # 三百三四 is vague
+        whole, size = numeral_value(clipped[1]), _UNITS[clipped[2]]
+        tens = 10 * DIGIT_VALUES[clipped[3]] + DIGIT_VALUES[clipped[4]]
+        return None if whole is None else whole + tens * size // 100
+    return numeral_value(numeral)
 
 
 def _below_myriad(text: str) -> int | None:

@@ -67,7 +67,7 @@ RULES: tuple[Rule, ...] = (
     ),
     (re.compile(rf"(?<=[A-Z] )(?P<digits>[{D}]{{2,}})(?![十百千萬億廿卅點])"), _lettered),
     (
-        re.compile(rf"{_STARTS}{_STRING}{_ENDS}(?:[， ](?:{_STRING}){_ENDS})*"),
+        re.compile(rf"{_STARTS}{_STRING}{_ENDS}(?:[， ](?:{_ONE}){{2,}}{_ENDS}(?![日個次位人]))*"),
         _digit_string,
     ),
 )

@@ -22,7 +22,7 @@ _RATES = re.compile(
 )
 """Words behind which 三點二 is a number, not a time."""
 _REST = (
-    f"(?:(?P<half>半)|踏正|踏(?P<toward>{_MINUTE})|(?P<minutes>{N})分(?![鐘之])|(?P<words>{_MINUTE})個字"
+    f"(?:(?P<half>半)|踏正|踏(?P<toward>{_MINUTE})|(?P<minutes>{N})分(?!鐘|之(?![間前後內]))|(?P<words>{_MINUTE})個字"
     f"|(?P<quarters>[一三])個骨|零(?P<odd>[一二三四五六七八九])分?"
     f"|(?P<hand>{_MINUTE})(?![{NUMERAL_CHARS}{_MEASURES}點月號日樓])|(?P<oclock>鐘)|)"
 )
@@ -33,7 +33,7 @@ _BARE = f"(?P<hour>{_HOUR})點(?P<oclock>鐘)?(?!半|[十幾零]|[{D}兩](?![位
 def _date(match: re.Match[str]) -> str | None:
     """Return a year with its month and day as far as they are told, or a month with its day."""
     year, month, day = match["year"], match["month"], match["day"]
-    if year is None and day is None:
+    if year is None and day is None and not match.string.startswith("份", match.end()):
         return None
     if year is not None and len(year) == 2 and month is None:
         return None  # 三四年 are three or four years

@@ -57,6 +57,8 @@ def test_money(spoken: str, expected: str) -> None:
         ("夜晚九點到十一點", "夜晚9點到11點"),
         ("下晝兩點半到四點", "下晝2:30到4點"),
         ("今晚七點六位", "今晚7點六位"),
+        ("九點十分之前", "9:10之前"),
+        ("九月中到十一月尾", "九月中到十一月尾"),
         ("二零二七年四月至六月", "2027年4月至6月"),
         ("一九九五年二月廿八號", "1995年2月28號"),
         ("零三年九月", "03年9月"),
@@ -72,6 +74,7 @@ def test_times_and_dates(spoken: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("spoken", "expected"),
     [
+        ("驗證碼八零四四一七，十分鐘內有效", "驗證碼804417，10分鐘內有效"),
         ("電話六三孖九一二零四", "電話63991204"),
         ("尾數孖六", "尾數66"),
         ("打一八三，二零零四", "打183 2004"),
@@ -159,6 +162,9 @@ def test_a_numeral_is_converted_as_a_whole_or_not_at_all(text: str) -> None:
         ("億二", 120_000_000),
         ("千二百", 1200),
         ("百八", 180),
+        ("百九八", 198),
+        ("三百九八", 398),
+        ("二千九八", 2980),
         ("百零三", 103),
         ("三萬一千", 31_000),
     ],
@@ -167,7 +173,7 @@ def test_amounts_leave_the_first_one_out(numeral: str, value: int) -> None:
     assert amount_value(numeral) == value
 
 
-@pytest.mark.parametrize("numeral", ["百八十", "千", "萬", "三千零", "十兩", "萬零", "一二百"])
+@pytest.mark.parametrize("numeral", ["百八十", "千", "萬", "三千零", "十兩", "萬零", "一二百", "三百三四"])
 def test_vague_numerals_have_no_value(numeral: str) -> None:
     assert amount_value(numeral) is None
     assert numeral_value(numeral) is None
