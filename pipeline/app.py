@@ -175,6 +175,7 @@ class App:
             yield calls
             if not await self.alerts.flush():
                 _log.error("alerts could not be stored before the end")
+            await calls.abandon()  # before what they wait for: the recogniser, the voice detector
             calls.stop_second_looks()
             for worker in workers:
                 worker.cancel()

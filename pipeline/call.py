@@ -155,6 +155,11 @@ class Call:
         return self._context.progress.lag
 
     @property
+    def on_hold(self) -> bool:
+        """Whether a Pause is in force."""
+        return self._context.controls.paused.now
+
+    @property
     def reviewed(self) -> bool:
         """Whether a second look follows the call."""
         return self._spool is not None
@@ -222,7 +227,8 @@ class Call:
             _log.error("call failed", call=self.spec.call_id, error=type(_first_any(group)).__name__)
             self.error = InternalFailure("the call failed inside the server; the log has the reason")
         finally:
-            self._conclude(reason)
+            task = asyncio.current_task()
+            self._conclude("shutdown" if task and task.cancelling() else reason)
 
     async def _graph(self) -> str:
         """Wire the stages of the call; return why it ended.

@@ -18,6 +18,11 @@ from pipeline.errors import CallTooLong, InvalidRequest
 Pcm = NDArray[np.float32]
 TOLERANCE_MS = 60
 """Difference between a stated and the counted position that is taken for rounding or jitter."""
+RESTART = 100
+"""Messages by which a number must fall back to be of a counter that began anew (two seconds of 20 ms each),
+and not of a message that comes late."""
+ROUNDING_MS = 5
+"""The same where a number says that a message is old: only one that goes right on is new."""
 BLOCK_S = 1
 """Silence is made in blocks of this length, so that an hour of hold needs no hour of memory."""
 
@@ -72,14 +77,19 @@ class Timeline:
         """Number of the message that should come next; None when any may."""
         return self._next_sequence
 
-    def place(self, sequence: int, size: int, offset_ms: int | None, count: int = 1) -> Placed:
+    def place(
+        self, sequence: int, size: int, offset_ms: int | None, count: int = 1, longest_gap_s: float = 1e9
+    ) -> Placed:
         """Decide where a chunk of ``size`` samples, ``count`` messages in one, goes; count it as taken.
 
+        A stated offset decides where a chunk goes, whatever its number. Without one, a number that falls far
+        back is that of a counter which began anew (transfers, RTP behind 65,535): the chunk goes on.
+
         Raises:
-            InvalidRequest: the offset lies before the call.
+            InvalidRequest: the offset lies before the call, or the chunk too far ahead.
             CallTooLong: the chunk ends behind the longest call.
         """
-        expected = sequence if self._next_sequence is None else self._next_sequence
+        expected = self._expected(sequence, offset_ms)
         if sequence + count <= expected:
             return Placed(late=True)
         jumped = max(0, sequence - expected)
@@ -89,6 +99,11 @@ class Timeline:
             raise CallTooLong(
                 f"audio passes the longest call of {self._max_samples // self._rate} s (limits.max_call_s)"
             )
+        if missing > longest_gap_s * self._rate:
+            raise InvalidRequest(
+                f"audio jumps {missing // self._rate} s ahead, more than {longest_gap_s:.0f} s; check "
+                "Audio.offset_ms and Audio.sequence, and send Pause for a hold"
+            )
         self._next_sequence = sequence + count
         self._last_size = size // count
         self._received += missing + max(0, size - skip)
@@ -97,6 +112,16 @@ class Timeline:
             return Placed(late=True, jumped=jumped)
         self._exact = False
         return Placed(missing=missing, skip=skip, jumped=jumped)
+
+    def _expected(self, sequence: int, offset_ms: int | None) -> int:
+        """Return the number that should come now: the chunk's own where its counter began anew."""
+        if self._next_sequence is None or sequence >= self._next_sequence:
+            return sequence if self._next_sequence is None else self._next_sequence
+        if offset_ms is None:
+            return sequence if self._next_sequence - sequence > RESTART else self._next_sequence
+        ahead = offset_ms * self._rate // 1000 - self._received
+        new = ahead * 1000 >= -ROUNDING_MS * self._rate
+        return sequence if new and not self._exact else self._next_sequence
 
     def _shift(self, jumped: int, size: int, offset_ms: int | None) -> tuple[int, int]:
         """Return samples missing before the chunk, and samples at its start that were heard already."""
@@ -110,12 +135,13 @@ class Timeline:
         return max(0, ahead), max(0, -ahead)
 
     def audio(self, samples: Pcm, placed: Placed) -> Iterator[Pcm]:
-        """Return 16 kHz audio for a placed chunk, its gap first, in blocks."""
-        yield from self._silence(placed.missing)
+        """Return 16 kHz audio for a placed chunk that came, without its gap."""
         if not placed.late:
             yield self._resampler.accept(samples[placed.skip :])
 
-    def _silence(self, samples: int) -> Iterator[Pcm]:
+    def gap(self, placed: Placed) -> Iterator[Pcm]:
+        """Return 16 kHz silence for what is missing before a placed chunk, in blocks."""
+        samples = placed.missing
         block = BLOCK_S * self._rate
         for start in range(0, samples, block):
             yield self._resampler.accept(np.zeros(min(block, samples - start), np.float32))

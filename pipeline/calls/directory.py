@@ -35,6 +35,11 @@ class LiveCall(WatchedCall, Protocol):
         """Why the call was ended, if something was wrong."""
         ...
 
+    @property
+    def on_hold(self) -> bool:
+        """Whether a Pause is in force: nothing need come for long."""
+        ...
+
     async def put(self, message: CallMessage) -> None:
         """Take the next message; waits while too much audio is waiting to be worked on."""
         ...
@@ -48,10 +53,18 @@ class LiveCall(WatchedCall, Protocol):
         ...
 
 
+class CallStream(Protocol):
+    """A client's stream, as the directory sees it."""
+
+    def replaced(self) -> None:
+        """Another stream has taken the call over: this one ends, and does nothing more to the call."""
+        ...
+
+
 class CallDirectory(Protocol):
     """All calls of a server, or of many servers that share one directory."""
 
-    async def open(self, spec: CallSpec) -> LiveCall:
+    async def open(self, spec: CallSpec, stream: CallStream) -> LiveCall:
         """Admit a call, and attach its stream.
 
         Raises:
@@ -60,18 +73,23 @@ class CallDirectory(Protocol):
         """
         ...
 
-    async def resume(self, spec: CallSpec) -> LiveCall:
-        """Hand a call whose stream broke to its new stream.
+    async def resume(self, spec: CallSpec, stream: CallStream) -> LiveCall:
+        """Hand a call to a new stream, which knows its session id.
+
+        Where the call still has a stream, that one is replaced: a network may die without either end being
+        told.
 
         Raises:
             UnknownCall: there is nothing to resume.
-            DuplicateCall: the call still has a stream.
             InvalidRequest: session id, codec, rate or channels are not the call's.
         """
         ...
 
-    def detach(self, call: LiveCall) -> None:
-        """Note that the stream of a call is gone: it may be resumed for a while, then it is ended."""
+    def detach(self, call: LiveCall, stream: CallStream) -> None:
+        """Note that a stream is gone: its call may be resumed for a while, then it is ended.
+
+        Nothing happens where another stream has taken the call over.
+        """
         ...
 
     async def find(self, call_id: str) -> WatchedCall:

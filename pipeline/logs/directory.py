@@ -12,7 +12,7 @@ from typing import Protocol
 import structlog
 
 from pipeline.calls.commands import Command, CommandMessage
-from pipeline.calls.directory import LiveCall, WatchedCall
+from pipeline.calls.directory import CallStream, LiveCall, WatchedCall
 from pipeline.calls.events import CallEvent
 from pipeline.calls.info import CallSpec
 from pipeline.calls.overview import CallFilter, CallOverview, CallPhase, CallRow
@@ -76,16 +76,18 @@ class _Entry:
     Attributes:
         call: the call.
         session_id: the secret that lets a new stream take the call over.
-        attached: whether it has a stream.
+        stream: that feeds it; None while it has none.
         overview: its row.
         lost: ends the call when the resume window has passed.
+        task: that runs it.
     """
 
     call: RunningCall
     session_id: str
     overview: CallOverview
-    attached: bool = True
+    stream: CallStream | None = None
     lost: asyncio.TimerHandle | None = None
+    task: asyncio.Task[None] | None = None
 
 
 @dataclass(slots=True)
@@ -136,7 +138,7 @@ class MemoryCallDirectory:
 
     # ---------------------------------------------------------------- streams
 
-    async def open(self, spec: CallSpec) -> LiveCall:
+    async def open(self, spec: CallSpec, stream: CallStream) -> LiveCall:
         """Admit a call, and attach its stream; see :class:`pipeline.calls.directory.CallDirectory`."""
         if self._draining:
             raise ShuttingDown("the server is shutting down; connect to another one")
@@ -147,23 +149,26 @@ class MemoryCallDirectory:
         log = MemoryCallLog(
             spec.call_id, appended=lambda event, acked: self._happened(overview, event, acked)
         )
-        entry = _Entry(call=self._start(spec, log), session_id=secrets.token_urlsafe(16), overview=overview)
+        entry = _Entry(
+            call=self._start(spec, log),
+            session_id=secrets.token_urlsafe(16),
+            overview=overview,
+            stream=stream,
+        )
         self._entries[spec.call_id] = entry
         self._empty.clear()
-        self._tasks.create_task(self._run(entry), name=f"call {spec.call_id}")
+        entry.task = self._tasks.create_task(self._run(entry), name=f"call {spec.call_id}")
         entry.call.greet(entry.session_id, resumed=False)
         self._tell(overview)
         return entry.call
 
-    async def resume(self, spec: CallSpec) -> LiveCall:
-        """Hand a broken call to its new stream; see :class:`pipeline.calls.directory.CallDirectory`."""
+    async def resume(self, spec: CallSpec, stream: CallStream) -> LiveCall:
+        """Hand a call to a new stream; see :class:`pipeline.calls.directory.CallDirectory`."""
         entry = self._entries.get(spec.call_id)
         if entry is None:
             raise UnknownCall("no such call to resume; the resume window has passed or it has ended")
         if spec.resume is None or not secrets.compare_digest(entry.session_id, spec.resume.session_id):
             raise InvalidRequest("StartCall.resume.session_id is not the one from Started")
-        if entry.attached:
-            raise DuplicateCall("the call still has a stream; close it before resuming")
         began = entry.call.spec
         if (spec.codec, spec.sample_rate, len(spec.roles)) != (
             began.codec,
@@ -173,17 +178,19 @@ class MemoryCallDirectory:
             raise InvalidRequest("a resumed call must keep its codec, sample rate and channels")
         if entry.lost is not None:
             entry.lost.cancel()
-        entry.attached, entry.lost = True, None
+        if entry.stream is not None:
+            entry.stream.replaced()
+        entry.stream, entry.lost = stream, None
         entry.call.greet(entry.session_id, resumed=True)
         self._enter(entry, CallPhase.TALKING)
         return entry.call
 
-    def detach(self, call: LiveCall) -> None:
+    def detach(self, call: LiveCall, stream: CallStream) -> None:
         """Keep a call whose stream is gone for a while, then end it."""
         entry = self._entries.get(call.info.call_id)
-        if entry is None or entry.call is not call or call.log.closed:
+        if entry is None or entry.stream is not stream or call.log.closed:
             return
-        entry.attached = False
+        entry.stream = None
         loop = asyncio.get_running_loop()
         entry.lost = loop.call_later(self._resume_window_s, call.close, "lost")
         self._enter(entry, CallPhase.LOST)
@@ -313,6 +320,13 @@ class MemoryCallDirectory:
         """End every call behind what was received so far."""
         for call in self.calls:
             call.close(reason)
+
+    async def abandon(self) -> None:
+        """Cancel every call that is left; each tells its client that it has ended."""
+        tasks = [entry.task for entry in self._entries.values() if entry.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def wait_empty(self, timeout_s: float) -> bool:
         """Wait until no call is left; return whether that came true in time."""

@@ -48,5 +48,7 @@ class IdleWatch:
             self._timer = self._loop.call_later(self._wait_s - max(0.0, silent), self._look)
             return
         self._tell(
-            IdleTimeout(f"nothing came for {self._wait_s:.0f} s (limits.idle_timeout_s); send Ping, or Pause")
+            IdleTimeout(
+                f"no audio came for {self._wait_s:.0f} s (limits.idle_timeout_s); send Pause for a hold"
+            )
         )

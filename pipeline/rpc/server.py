@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import threading
 from collections.abc import Callable
 
 import structlog
@@ -15,8 +17,12 @@ from pipeline.logs.directory import MemoryCallDirectory
 from pipeline.rpc.grpc_server import Listening, listening
 from pipeline.rpc.startup_errors import plain
 
-FLUSH_S = 10.0
+FLUSH_S = 6.0
 """Time for the last finals of calls that are closed at the end of the grace period, s."""
+HURRY_S = 1.0
+"""The same when somebody asks a second time."""
+BEYOND_GRACE_S = 9.5
+"""The process ends this long after the grace period, whatever happens, s."""
 
 _log = structlog.get_logger(__name__)
 
@@ -48,7 +54,7 @@ class Server:
         self._reload = reload
 
     def stop(self) -> None:
-        """Begin a graceful shutdown: no new calls, live ones get their grace period."""
+        """Begin a graceful shutdown: no new calls, live ones get their grace period; again: hurry."""
         self._stop()
 
     def reload(self) -> None:
@@ -75,9 +81,9 @@ async def serve(
         SettingsError: the model, a certificate or the address cannot be used.
     """
     app = App(settings, factory)
-    stopping, reloading = asyncio.Event(), asyncio.Event()
+    stopping, reloading = Stopping(), asyncio.Event()
     if signals:
-        _listen_to_signals(stopping, reloading)
+        _listen_to_signals(stopping, reloading, settings.server.shutdown_grace_s + BEYOND_GRACE_S)
     inside = settings.server.host.startswith("unix:")
     try:
         async with app.running(reloading) as calls, listening(app, calls) as wire:
@@ -90,9 +96,9 @@ async def serve(
                 articles=app.knowledge.articles,
             )
             if ready:
-                ready(Server(wire.port, app, calls, stop=stopping.set, reload=reloading.set))
-            await stopping.wait()
-            await _drain(wire, calls, settings.server.shutdown_grace_s)
+                ready(Server(wire.port, app, calls, stop=stopping.ask, reload=reloading.set))
+            await stopping.asked.wait()
+            await _drain(wire, calls, settings.server.shutdown_grace_s, stopping.hurry)
     except BaseExceptionGroup as group:
         raise plain(group) from group
     finally:
@@ -100,19 +106,62 @@ async def serve(
         _log.info("stopped")
 
 
-def _listen_to_signals(stopping: asyncio.Event, reloading: asyncio.Event) -> None:
+class Stopping:
+    """Whether the server has been asked to stop, and whether it was asked twice."""
+
+    def __init__(self) -> None:
+        self.asked, self.hurry = asyncio.Event(), asyncio.Event()
+
+    def ask(self) -> None:
+        """Ask once to stop, twice to hurry."""
+        (self.hurry if self.asked.is_set() else self.asked).set()
+
+
+def _listen_to_signals(stopping: Stopping, reloading: asyncio.Event, longest_s: float) -> None:
+    """Stop on SIGTERM and SIGINT, reload on SIGHUP; the process ends in time though the event loop hang."""
+
+    def asked() -> None:
+        if not stopping.asked.is_set():
+            last = threading.Timer(longest_s, _end_now)
+            last.daemon = True
+            last.start()
+        stopping.ask()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(number, asked)
     loop.add_signal_handler(signal.SIGHUP, reloading.set)
 
 
-async def _drain(wire: Listening, calls: MemoryCallDirectory, grace_s: float) -> None:
-    """Refuse new calls, let live ones finish within the grace period, then close them with their finals."""
+def _end_now() -> None:
+    _log.error("the server did not stop in time and ends now")
+    os._exit(1)
+
+
+async def _drain(wire: Listening, calls: MemoryCallDirectory, grace_s: float, hurry: asyncio.Event) -> None:
+    """Refuse new calls, let live ones finish within the grace period, then close them with their finals.
+
+    What is not done by then is cancelled, so that every client is told that its call has ended.
+    """
     calls.drain()
     await wire.health.enter_graceful_shutdown()
     _log.info("shutting down", live_calls=len(calls))
-    if not await calls.wait_empty(grace_s):
+    if not await _emptied(calls, grace_s, hurry):
         calls.close_all("shutdown")
-        await calls.wait_empty(FLUSH_S)
+        if not await _emptied(calls, FLUSH_S, hurry):
+            await calls.wait_empty(HURRY_S)
+    if len(calls):
+        _log.warning("calls were cut off before their last sentences", calls=len(calls))
+        await calls.abandon()
     await wire.server.stop(grace=1.0)
+
+
+async def _emptied(calls: MemoryCallDirectory, timeout_s: float, hurry: asyncio.Event) -> bool:
+    """Wait until no call is left; return whether that came true in time, before somebody wants it faster."""
+    waits = [asyncio.create_task(calls.wait_empty(timeout_s)), asyncio.create_task(hurry.wait())]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+    return not len(calls)

@@ -13,7 +13,7 @@ import grpc
 import structlog
 
 from pipeline.app import App
-from pipeline.calls.directory import CallDirectory, LiveCall
+from pipeline.calls.directory import CallDirectory, CallStream, LiveCall
 from pipeline.calls.events import Ended
 from pipeline.calls.messages import EndCall, Pause, Resume
 from pipeline.calls.overview import CallFilter
@@ -36,6 +36,25 @@ END_OF_STREAM_S = 0.1
 
 _log = structlog.get_logger(__name__)
 _Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class _Stream:
+    """One client's stream; see :class:`pipeline.calls.directory.CallStream`."""
+
+    def __init__(self) -> None:
+        self.is_replaced = False
+        self.tasks: tuple[asyncio.Task[None], ...] = ()
+
+    def replaced(self) -> None:
+        """End without a further word to the call."""
+        self.is_replaced = True
+        for task in self.tasks:
+            task.cancel()
+
+
+def _is_ping(request: object) -> bool:
+    """Tell whether a message only asks how the server keeps up: it holds no place without audio."""
+    return isinstance(request, pb.StreamCallRequest) and request.control.HasField("ping")
 
 
 class CallServicer(call_service_pb2_grpc.CallServiceServicer):
@@ -68,21 +87,24 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
         self, request_iterator: AsyncIterator[pb.StreamCallRequest], context: _Context
     ) -> None:
         """Serve one stream of a call; see call_service.proto."""
+        stream = _Stream()
         try:
-            call, after = await self._open(context)
+            call, after = await self._open(context, stream)
         except CallError as error:
             self._metrics.refused.labels(error.code).inc()
             _log.info("call refused", code=error.code)
             await self._refuse(context, error)
             return
         try:
-            await self._converse(call, after, context)
+            await self._converse(call, after, context, stream)
         finally:
-            self._calls.detach(call)
+            self._calls.detach(call, stream)
+        if stream.is_replaced:
+            await context.abort(grpc.StatusCode.ABORTED, "another stream has taken this call over")
         if call.error:
             await context.abort(status_of(call.error), details_of(call.error))
 
-    async def _open(self, context: _Context) -> tuple[LiveCall, int]:
+    async def _open(self, context: _Context, stream: CallStream) -> tuple[LiveCall, int]:
         try:
             async with asyncio.timeout(FIRST_MESSAGE_S):
                 first = await context.read()
@@ -92,8 +114,8 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
             raise InvalidRequest("the stream was empty; the first message must be StartCall")
         spec = mapping.call_spec(first, sender=context.peer(), now=time.time())
         if spec.resume:
-            return await self._calls.resume(spec), spec.resume.last_server_seq
-        return await self._calls.open(spec), 0
+            return await self._calls.resume(spec, stream), spec.resume.last_server_seq
+        return await self._calls.open(spec, stream), 0
 
     @staticmethod
     async def _refuse(context: _Context, error: CallError) -> None:
@@ -108,25 +130,33 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
         await context.write(message)
         await context.abort(status_of(error), details_of(error))
 
-    async def _converse(self, call: LiveCall, after: int, context: _Context) -> None:
-        """Read until the client ends and write until the call has ended."""
-        reader = asyncio.create_task(self._read(call, context), name=f"read {call.info.call_id}")
+    async def _converse(self, call: LiveCall, after: int, context: _Context, stream: _Stream) -> None:
+        """Read until the client ends and write until the call has ended, or another stream has it."""
+        name = call.info.call_id
+        reader = asyncio.create_task(self._read(call, context), name=f"read {name}")
+        writer = asyncio.create_task(self._write(call, after, context), name=f"write {name}")
+        stream.tasks = (reader, writer)
         try:
-            await self._write(call, after, context)
-        except SlowConsumer as error:
-            call.fail(error)
+            await asyncio.wait({writer})
         finally:
             reader.cancel()
-            await asyncio.gather(reader, return_exceptions=True)
+            writer.cancel()
+            done = await asyncio.gather(reader, writer, return_exceptions=True)
+        if isinstance(done[1], SlowConsumer) and not stream.is_replaced:
+            call.fail(done[1])
+        elif isinstance(done[1], Exception):
+            raise done[1]
 
     async def _read(self, call: LiveCall, context: _Context) -> None:
         """Feed the call; ends with EndCall, with the client's end of stream, or with an error."""
         limits = self._settings.limits
-        watch = IdleWatch(limits.idle_timeout_s, call.fail)
+        watch = IdleWatch(limits.hold_timeout_s if call.on_hold else limits.idle_timeout_s, call.fail)
         try:
             while True:
                 request = await context.read()
-                watch.heard()
+                keeps = not _is_ping(request)
+                if keeps:
+                    watch.heard()
                 if not isinstance(request, pb.StreamCallRequest):
                     # A broken stream looks the same, but cancels this task in a moment.
                     await asyncio.sleep(END_OF_STREAM_S)
@@ -139,7 +169,8 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
                 if isinstance(message, Pause | Resume):
                     watch.wait(limits.hold_timeout_s if isinstance(message, Pause) else limits.idle_timeout_s)
                 await call.put(message)
-                watch.taken()
+                if keeps:
+                    watch.taken()
         except CallError as error:
             call.fail(error)
         except grpc.aio.UsageError:

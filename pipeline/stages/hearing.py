@@ -6,10 +6,11 @@ channel costs more than what is in a message of 20 ms.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from pipeline.audio.reorder import Reorder
 from pipeline.calls.commands import CommandMessage, FinishCall, SwapRoles
 from pipeline.calls.events import HealthReport
 from pipeline.calls.info import SAMPLE_RATE
@@ -32,7 +33,7 @@ from pipeline.stages.ingest import Ingest, Piece
 from pipeline.stages.items import AudioBlock, ChannelItem, Close
 from pipeline.stages.joining import join_audio
 from pipeline.stages.mailbox import Mailbox
-from vad import VadStream
+from vad import FRAME_SAMPLES, VadStream
 from vad.endpointer import Endpointer
 
 
@@ -94,6 +95,11 @@ class HearingTools:
     command: Callable[[CommandMessage], None]
 
 
+def passed_over(piece: Piece) -> int:
+    """Return how many frames of a piece the voice detector is not shown, because nobody sent them."""
+    return len(piece.pcm) // FRAME_SAMPLES if piece.absent else 0
+
+
 class Hearing:
     """Runs the first stages of one call.
 
@@ -111,6 +117,7 @@ class Hearing:
         self._ingest = ingest
         self._ears = ears
         self._tools = tools
+        self._reorder = Reorder()
         self._next_health = 0
 
     async def run(self, mailbox: Mailbox[CallMessage], failed: Callable[[CallError], None]) -> EndCall:
@@ -129,18 +136,25 @@ class Hearing:
         return end
 
     async def _until_end(self, mailbox: Mailbox[CallMessage]) -> EndCall:
-        ingest, longest = self._ingest, self._context.limits.max_chunk_bytes
+        longest = self._context.limits.max_chunk_bytes
         while True:
             await mailbox.filled()
             if not mailbox.full:
                 await self._tools.ticker.next()
-            for message in join_audio(mailbox.take(), ingest.expected, ingest.length_ms, longest):
+            for message in self._in_order(mailbox.take(), longest):
                 if isinstance(message, AudioChunk):
                     await self._hear(message)
                 elif isinstance(message, EndCall):
                     return message
                 elif (end := self._control(message)) is not None:
                     return end
+
+    def _in_order(self, messages: list[CallMessage], longest: int) -> Iterator[CallMessage]:
+        """Yield messages in the order of their numbers, runs of audio as one."""
+        ingest = self._ingest
+        return join_audio(
+            self._reorder.take(messages, ingest.expected), ingest.expected, ingest.length_ms, longest
+        )
 
     async def _hear(self, chunk: AudioChunk) -> None:
         for pieces in self._ingest.audio(chunk):
@@ -152,12 +166,15 @@ class Hearing:
 
     async def _detect(self, pieces: Sequence[Piece]) -> None:
         """Find speech in the channels' pieces, in one run of the detector."""
-        jobs = [
-            (piece, self._tools.detector.submit(self._ears[piece.channel].stream, piece.pcm))
-            for piece in pieces
+        jobs = [(piece, passed_over(piece)) for piece in pieces]
+        found = [
+            self._tools.detector.submit(
+                self._ears[piece.channel].stream, piece.pcm[skipped * FRAME_SAMPLES :]
+            )
+            for piece, skipped in jobs
         ]
-        for piece, job in jobs:
-            probabilities = await job
+        for (piece, skipped), job in zip(jobs, found, strict=True):
+            probabilities = [0.0] * skipped + await job
             ears = self._ears[piece.channel]
             ears.heard(piece, probabilities)
             await ears.sink.room()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import zip_longest
+from dataclasses import dataclass, replace
+from itertools import chain, zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,16 +19,27 @@ from pipeline.stages.context import CallContext, merged_hotwords
 from pipeline.stages.crosstalk import EchoWatch
 
 Pcm = NDArray[np.float32]
+SETTLED_S = 2.0
+"""Silence of a gap after which every utterance is closed: the rest of the gap is not listened to."""
+LONGEST_GAP_S = 600.0
+"""Audio that may be missing at once, outside a hold: more is a mistake, or an attack, not a bad line."""
 MAX_PIECE = 8192
 """Samples (0.5 s) of one piece: an event follows its audio within this, however large messages are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Piece:
-    """Audio of a channel, float32 at 16 kHz, shape (n,), n <= MAX_PIECE."""
+    """Audio of a channel.
+
+    Attributes:
+        channel: from 0.
+        pcm: float32 at 16 kHz, shape (n,), n <= MAX_PIECE.
+        absent: it was never sent, and all around it is silent: nobody need look for speech in it.
+    """
 
     channel: int
     pcm: Pcm
+    absent: bool = False
 
 
 class Ingest:
@@ -42,6 +53,7 @@ class Ingest:
     def __init__(self, context: CallContext, echo: EchoWatch) -> None:
         self._context = context
         self._echo = echo
+        self._held = False  # a hold was announced, and no audio came since
         longest = int(context.limits.max_call_s * context.spec.sample_rate)
         self._timelines = [Timeline(context.spec.sample_rate, longest) for _ in context.spec.roles]
 
@@ -96,17 +108,19 @@ class Ingest:
             self._place(channel, part, chunk, report=index == 0)
             for index, (channel, part) in enumerate(parts.items())
         ]
+        self._held = self._held and self._context.controls.paused.now
         for row in zip_longest(*placed):
             yield [self._heard(piece) for piece in row if piece is not None]
 
     def _heard(self, piece: Piece) -> Piece:
-        return Piece(channel=piece.channel, pcm=self._echo.hear(piece.channel, piece.pcm))
+        return replace(piece, pcm=self._echo.hear(piece.channel, piece.pcm))
 
     def _place(self, channel: int, samples: Pcm, chunk: AudioChunk, *, report: bool) -> Iterator[Piece]:
         """Put one channel's samples where they belong; ``report`` once for interleaved channels."""
         context, timeline = self._context, self._timelines[channel]
         before = timeline.position
-        placed = timeline.place(chunk.sequence, len(samples), chunk.offset_ms, chunk.count)
+        longest = max(LONGEST_GAP_S, context.limits.hold_timeout_s if self._held else 0.0)
+        placed = timeline.place(chunk.sequence, len(samples), chunk.offset_ms, chunk.count, longest)
         if report:
             self._report(placed, before)
         progress = context.progress.channels[channel]
@@ -114,7 +128,7 @@ class Ingest:
         progress.arrivals.note(timeline.position, chunk.arrived)
         context.metrics.audio.inc((timeline.position - before) / SAMPLE_RATE)
         heard = np.zeros_like(samples) if context.controls.paused.now else samples
-        return _pieces(channel, timeline.audio(heard, placed))
+        return chain(_gap(channel, timeline.gap(placed)), _pieces(channel, timeline.audio(heard, placed)))
 
     def _report(self, placed: Placed, at: int) -> None:
         """Tell the client what is wrong with how its audio came."""
@@ -142,6 +156,7 @@ class Ingest:
         context, at = self._context, self._context.progress.acked
         match message:
             case Pause(reason=reason):
+                self._held = True
                 context.controls.paused.change(at, True)
                 context.output.emit(Mark(kind=MarkKind.PAUSE, at=at, reason=reason))
             case Resume():
@@ -169,6 +184,14 @@ class Ingest:
         """
         if not 0 <= channel < self.channels:
             raise InvalidRequest(f"no channel {channel}; the call has {self.channels}")
+
+
+def _gap(channel: int, blocks: Iterable[Pcm]) -> Iterator[Piece]:
+    """Yield silence that nobody sent; what comes when all has settled need not be listened to."""
+    told = 0
+    for piece in _pieces(channel, blocks):
+        yield replace(piece, absent=told > SETTLED_S * SAMPLE_RATE)
+        told += len(piece.pcm)
 
 
 def _pieces(channel: int, blocks: Iterable[Pcm]) -> Iterator[Piece]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 
 from pipeline.calls.commands import Command
-from pipeline.calls.directory import LiveCall, WatchedCall
+from pipeline.calls.directory import CallStream, LiveCall, WatchedCall
 from pipeline.calls.info import CallSpec
 from pipeline.calls.overview import CallFilter, CallRow
 from pipeline.errors import UnknownCall
@@ -17,13 +17,13 @@ class FakeCalls:
     def __init__(self) -> None:
         self.sent: list[tuple[str, Command]] = []
 
-    async def open(self, spec: CallSpec) -> LiveCall:
+    async def open(self, spec: CallSpec, stream: CallStream) -> LiveCall:
         raise UnknownCall("none here")
 
-    async def resume(self, spec: CallSpec) -> LiveCall:
+    async def resume(self, spec: CallSpec, stream: CallStream) -> LiveCall:
         raise UnknownCall("none here")
 
-    def detach(self, call: LiveCall) -> None:
+    def detach(self, call: LiveCall, stream: CallStream) -> None:
         return
 
     async def find(self, call_id: str) -> WatchedCall:

@@ -5,6 +5,7 @@ import datetime
 import json
 import signal
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from tests.fakes.engines import FakeEngine
 from tests.integration.helpers import (
     audio,
     chunks,
+    control,
     demo_bytes,
     end,
     finals,
@@ -27,6 +29,7 @@ from tests.integration.helpers import (
     rest,
     running,
     settings,
+    silence,
     start,
     still_works,
     take,
@@ -87,6 +90,126 @@ async def test_only_the_owner_of_the_session_resumes() -> None:
         assert "session_id" in details
         run.server.calls.close_all("lost")
         await run.server.calls.wait_empty(5)
+
+
+async def test_whoever_knows_the_session_takes_a_call_over_from_a_dead_stream() -> None:
+    async with running() as run:
+        dead = run.stub.StreamCall()
+        await dead.write(start("mine"))
+        session = (await take(dead)).started.session_id
+        for request in chunks(demo_bytes(2)):
+            await dead.write(request)
+        await asyncio.sleep(0.2)
+        point = audio_pb2.ResumePoint(session_id=session, last_server_seq=1)
+        fresh = run.stub.StreamCall()
+        await fresh.write(start("mine", resume=point))
+        async with asyncio.timeout(5):
+            while not (message := await take(fresh)).HasField("started"):
+                pass
+        assert message.started.resumed
+        with pytest.raises(grpc.aio.AioRpcError, match="taken this call over") as replaced:
+            await rest(dead)
+        assert replaced.value.code() is grpc.StatusCode.ABORTED
+        await fresh.write(end())
+        await fresh.done_writing()
+        assert (await rest(fresh))[-1].ended.reason == "client"
+
+
+async def test_a_hold_keeps_its_patience_over_a_broken_stream() -> None:
+    chosen = settings(limits={"idle_timeout_s": 0.4, "hold_timeout_s": 30.0})
+    async with running(chosen) as run:
+        first = run.stub.StreamCall()
+        await first.write(start("held"))
+        session = (await take(first)).started.session_id
+        await first.write(control(pause=audio_pb2.Pause(reason=audio_pb2.PAUSE_REASON_HOLD)))
+        await asyncio.sleep(0.2)
+        first.cancel()
+        await asyncio.sleep(0.2)
+        second = run.stub.StreamCall()
+        await second.write(start("held", resume=audio_pb2.ResumePoint(session_id=session, last_server_seq=0)))
+        await asyncio.sleep(1.0)
+        await second.write(end())
+        await second.done_writing()
+        assert (await rest(second))[-1].ended.reason == "client"
+
+
+async def test_pings_alone_hold_no_place() -> None:
+    async with running(settings(limits={"idle_timeout_s": 0.5})) as run:
+        call = run.stub.StreamCall()
+        await call.write(start("squatter"))
+        for _ in range(4):
+            await call.write(control(ping=audio_pb2.Ping()))
+            await asyncio.sleep(0.1)
+        async with asyncio.timeout(5):
+            while not (message := await take(call)).HasField("error"):
+                pass
+        assert message.error.code == "IDLE_TIMEOUT"
+        call.cancel()
+
+
+async def test_a_backlog_holds_no_shutdown_up_and_every_call_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.rpc.server.FLUSH_S", 0.4)
+    monkeypatch.setattr("pipeline.rpc.server.HURRY_S", 0.1)
+    engine = FakeEngine(seconds=1.0)  # a final a second: hopeless
+    began = 0.0
+    async with running(settings(server={"shutdown_grace_s": 0.3}), engine) as run:
+        calls = [run.stub.StreamCall() for _ in range(4)]
+        for number, call in enumerate(calls):
+            await call.write(start(f"busy-{number}"))
+            for request in chunks(demo_bytes(20)):
+                await call.write(request)
+        await asyncio.sleep(1.0)
+        readers = [asyncio.create_task(rest(call)) for call in calls]
+        began = time.monotonic()
+        run.server.stop()
+        told = await asyncio.gather(*readers)
+    assert time.monotonic() - began < 6
+    assert [messages[-1].ended.reason for messages in told] == ["shutdown"] * 4
+
+
+async def test_asked_twice_the_server_hurries() -> None:
+    async with running(settings(server={"shutdown_grace_s": 60.0})) as run:
+        call = run.stub.StreamCall()
+        await call.write(start("long"))
+        for request in chunks(demo_bytes(5)):
+            await call.write(request)
+        await take(call)
+        began = time.monotonic()
+        run.server.stop()
+        await asyncio.sleep(0.2)
+        run.server.stop()
+        messages = await rest(call)
+    assert time.monotonic() - began < 10
+    assert messages[-1].ended.reason == "shutdown"
+    assert finals(messages), "its last sentences come out"
+
+
+async def test_a_jump_of_hours_is_the_clients_fault_and_costs_nothing() -> None:
+    async with running() as run:
+        before = time.process_time()
+        jump = [audio(0, silence(0.1), offset_ms=0), audio(1, silence(0.1), offset_ms=14_000_000)]
+        code, details, kinds = await refused(run, [start("jump"), *jump])
+        assert time.process_time() - before < 5
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    assert "audio jumps 13999 s ahead" in details
+    assert kinds[-1] == "ended"
+
+
+async def test_minutes_that_never_came_are_silence_without_being_listened_to() -> None:
+    async with running() as run:
+        before = time.process_time()
+        messages = await talk(
+            run,
+            [
+                start("gap"),
+                audio(0, silence(0.1), offset_ms=0),
+                audio(1, silence(0.1), offset_ms=590_000),
+                end(),
+            ],
+        )
+        assert time.process_time() - before < 5
+    assert messages[-1].ended.audio_ms == 590_100
+    assert messages[-1].ended.gap_ms == pytest.approx(589_900, abs=20)
 
 
 async def test_shutdown_finishes_a_live_call() -> None:

@@ -134,12 +134,47 @@ def test_limits() -> None:
         line.place(0, 160, -5)
 
 
+def test_a_counter_that_begins_anew_goes_on() -> None:
+    line = timeline()
+    for sequence in range(300):
+        line.place(sequence, 160, None)
+    placed = line.place(0, 160, None)
+    assert not placed.late
+    assert placed.missing == 0
+    assert line.place(1, 160, None).missing == 0
+    assert line.position == 302 * 320
+
+
+def test_a_message_that_comes_late_is_no_new_counter() -> None:
+    line = timeline()
+    for sequence in range(300):
+        line.place(sequence, 160, None)
+    assert line.place(290, 160, None).late
+
+
+def test_a_stated_offset_decides_where_a_number_fell_back() -> None:
+    line = timeline()
+    for sequence in range(50):
+        line.place(sequence, 160, sequence * 20)
+    assert not line.place(3, 160, 1000).late, "new audio under an old number"
+    assert line.place(4, 160, 1020).missing == 0
+    assert line.place(2, 160, 40).late, "an old message with its own old offset"
+
+
+def test_a_jump_of_hours_is_refused() -> None:
+    line = timeline()
+    line.place(0, 160, 0)
+    with pytest.raises(InvalidRequest, match="jumps 3599 s ahead, more than 600 s"):
+        line.place(1, 160, 3_600_000, longest_gap_s=600)
+
+
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(1, 400)), max_size=30))
 def test_audio_out_is_as_long_as_time_that_passed(steps: list[tuple[int, int]]) -> None:
     line, sequence, total = timeline(rate=16000), 0, 0
     for skip, size in steps:
         sequence += skip
         placed = line.place(sequence, size, None)
+        total += sum(len(pcm) for pcm in line.gap(placed))
         total += sum(len(pcm) for pcm in line.audio(np.zeros(size, np.float32), placed))
         sequence += 1
     assert total + len(line.flush()) == line.position

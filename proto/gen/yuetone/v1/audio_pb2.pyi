@@ -420,7 +420,7 @@ global___Dtmf = Dtmf
 
 @typing.final
 class Ping(google.protobuf.message.Message):
-    """Keeps the stream alive and asks for a Health message; does not advance time."""
+    """Asks for a Health message; does not advance time. A call without audio ends all the same, unless it is on hold."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -464,7 +464,7 @@ class Control(google.protobuf.message.Message):
 
     @property
     def ping(self) -> global___Ping:
-        """keep alive"""
+        """ask for Health"""
 
     def __init__(
         self,
