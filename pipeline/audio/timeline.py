@@ -115,6 +115,8 @@ class Timeline:
 
     def _expected(self, sequence: int, offset_ms: int | None) -> int:
         """Return the number that should come now: the chunk's own where its counter began anew."""
+        if not self._last_size and sequence > RESTART:
+            return sequence  # a counter need not begin at 0: that of RTP does not
         if self._next_sequence is None or sequence >= self._next_sequence:
             return sequence if self._next_sequence is None else self._next_sequence
         if offset_ms is None:

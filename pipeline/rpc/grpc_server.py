@@ -20,6 +20,7 @@ from pipeline.config import ServerSettings
 from pipeline.errors import SettingsError
 from pipeline.knowledge.service import KnowledgeService
 from pipeline.metrics import Metrics
+from pipeline.rpc.malformed import MalformedGuard
 from pipeline.rpc.overview import OverviewServicer
 from pipeline.rpc.servicer import CallServicer
 from pipeline.rpc.suggestions import SuggestionServicer
@@ -75,7 +76,8 @@ async def listening(app: App, calls: CallDirectory) -> AsyncIterator[Listening]:
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.so_reuseport", 0),  # two servers on one port would share the calls unnoticed
             *KEEPALIVE,
-        ]
+        ],
+        interceptors=[MalformedGuard()],
     )
     services = _add_services(server, app, calls)
     health = health_service.aio.HealthServicer()

@@ -20,6 +20,7 @@ from pipeline.calls.overview import CallFilter
 from pipeline.errors import AtCapacity, CallError, IdleTimeout, InternalFailure, InvalidRequest, SlowConsumer
 from pipeline.rpc import mapping
 from pipeline.rpc.idle import IdleWatch
+from pipeline.rpc.malformed import Malformed
 from pipeline.rpc.status import details_of, status_of
 from yuetone.v1 import call_service_pb2 as pb
 from yuetone.v1 import call_service_pb2_grpc
@@ -52,9 +53,20 @@ class _Stream:
             task.cancel()
 
 
-def _is_ping(request: object) -> bool:
+def _readable(request: object) -> pb.StreamCallRequest | None:
+    """Return what a stream's read gave, None at its end.
+
+    Raises:
+        InvalidRequest: it was no message.
+    """
+    if isinstance(request, Malformed):
+        raise InvalidRequest("a message is no StreamCallRequest (not valid protobuf)")
+    return request if isinstance(request, pb.StreamCallRequest) else None
+
+
+def _is_ping(request: pb.StreamCallRequest | None) -> bool:
     """Tell whether a message only asks how the server keeps up: it holds no place without audio."""
-    return isinstance(request, pb.StreamCallRequest) and request.control.HasField("ping")
+    return request is not None and request.control.HasField("ping")
 
 
 class CallServicer(call_service_pb2_grpc.CallServiceServicer):
@@ -110,7 +122,8 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
                 first = await context.read()
         except TimeoutError:
             raise IdleTimeout(f"no StartCall within {FIRST_MESSAGE_S:.0f} s") from None
-        if not isinstance(first, pb.StreamCallRequest):
+        first = _readable(first)
+        if first is None:
             raise InvalidRequest("the stream was empty; the first message must be StartCall")
         spec = mapping.call_spec(first, sender=context.peer(), now=time.time())
         if spec.resume:
@@ -153,11 +166,11 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
         watch = IdleWatch(limits.hold_timeout_s if call.on_hold else limits.idle_timeout_s, call.fail)
         try:
             while True:
-                request = await context.read()
+                request = _readable(await context.read())
                 keeps = not _is_ping(request)
                 if keeps:
                     watch.heard()
-                if not isinstance(request, pb.StreamCallRequest):
+                if request is None:
                     # A broken stream looks the same, but cancels this task in a moment.
                     await asyncio.sleep(END_OF_STREAM_S)
                     call.close("client")

@@ -177,3 +177,41 @@ async def test_a_client_that_does_not_read_is_ended() -> None:
             call.cancel()
         assert run.server.metrics.registry.get_sample_value("yuetone_calls_total", {"reason": "error"}) == 1
         await still_works(run)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "/yuetone.v1.CallService/GetCapabilities",
+        "/yuetone.v1.CallService/WatchCall",
+        "/yuetone.v1.CallService/StreamCall",
+        "/yuetone.v1.OverviewService/WatchCalls",
+        "/yuetone.v1.SupervisorService/AckAlert",
+        "/yuetone.v1.SuggestionService/SubmitFeedback",
+    ],
+)
+async def test_bytes_that_are_no_message_are_the_clients_fault(
+    method: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with running() as run:
+        call: Any = run.channel.stream_stream(method)(iter([b"\xff\xff\xff garbage"]))  # type: ignore[arg-type]
+        with pytest.raises(grpc.aio.AioRpcError) as told:
+            async for _answer in call:
+                pass
+        assert told.value.code() is grpc.StatusCode.INVALID_ARGUMENT, told.value.details()
+        await still_works(run)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+async def test_garbage_in_the_middle_of_a_call_ends_it_as_the_clients_fault() -> None:
+    async with running() as run:
+        messages = [m.SerializeToString() for m in [start("mid"), *chunks(demo_bytes(3))]]
+        call: Any = run.channel.stream_stream(
+            "/yuetone.v1.CallService/StreamCall", response_deserializer=pb.StreamCallResponse.FromString
+        )(iter([*messages, b"\xff\xff"]))  # type: ignore[arg-type]
+        kinds = []
+        with pytest.raises(grpc.aio.AioRpcError, match="not valid protobuf") as told:
+            async for answer in call:
+                kinds.append(answer.WhichOneof("event"))  # noqa: PERF401 (kept when it raises)
+        assert told.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert kinds[-1] == "ended"

@@ -145,6 +145,13 @@ def test_a_counter_that_begins_anew_goes_on() -> None:
     assert line.position == 302 * 320
 
 
+def test_a_counter_need_not_begin_at_zero() -> None:
+    line = timeline()
+    assert line.place(34_567, 160, None).missing == 0
+    assert line.place(34_568, 160, None).missing == 0
+    assert line.place(34_570, 160, None).missing == 160
+
+
 def test_a_message_that_comes_late_is_no_new_counter() -> None:
     line = timeline()
     for sequence in range(300):

@@ -61,8 +61,10 @@ class Ground:
     start: int
 
 
-async def yuetone_capacity(ground: Ground, model: str, name: str = YUETONE) -> dict[str, Any]:
-    """Return Yuetone's streams per core with a model, and its runs."""
+async def yuetone_capacity(
+    ground: Ground, model: str, name: str = YUETONE, start: int | None = None
+) -> dict[str, Any]:
+    """Return Yuetone's streams per core with a model, and its runs; ``start`` in place of the ground's."""
     tried = iter(range(1000))
     async with yuetone(
         "--model", model, cores=ground.server, settings={**TRANSCRIPTS_ONLY, **NO_REFUSAL}
@@ -74,7 +76,7 @@ async def yuetone_capacity(ground: Ground, model: str, name: str = YUETONE) -> d
             told = await measured(process.pid, take(ground.pool, count), drive_it)
             return {"system": name, **told, "covered": told["final_latency"]}
 
-        good, runs = await largest(ground.start, 512, LIMITS, attempt, "covered")
+        good, runs = await largest(start or ground.start, 512, LIMITS, attempt, "covered")
     return {"streams_per_core": good, "runs": runs}
 
 

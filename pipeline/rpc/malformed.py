@@ -1,0 +1,80 @@
+"""Bytes that are no message: the client is told so, in every method, and no traceback is written."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any
+
+import grpc
+
+NOT_A_MESSAGE = "INVALID_REQUEST: the message is not of this method's type (not valid protobuf)"
+_Details = Any
+_Handler = Any
+
+
+class Malformed:
+    """Stands for a message that could not be read."""
+
+
+class MalformedGuard(grpc.aio.ServerInterceptor):
+    """Refuses unary requests that cannot be read; gives streaming methods a :class:`Malformed` for each."""
+
+    async def intercept_service(
+        self, continuation: Callable[[_Details], Awaitable[_Handler]], handler_call_details: _Details
+    ) -> _Handler:
+        """Return the method's handler, reading requests with care."""
+        handler = await continuation(handler_call_details)
+        return handler if handler is None else _guarded(handler)
+
+
+def _guarded(handler: Any) -> Any:
+    wire = {
+        "request_deserializer": _careful(handler.request_deserializer),
+        "response_serializer": handler.response_serializer,
+    }
+    if handler.request_streaming:
+        if handler.response_streaming:
+            return grpc.stream_stream_rpc_method_handler(handler.stream_stream, **wire)
+        return grpc.stream_unary_rpc_method_handler(handler.stream_unary, **wire)
+    if handler.response_streaming:
+        return grpc.unary_stream_rpc_method_handler(_stream(handler.unary_stream), **wire)
+    return grpc.unary_unary_rpc_method_handler(_unary(handler.unary_unary), **wire)
+
+
+def _careful(read: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
+    if read is None:
+        return None
+
+    def careful(data: bytes) -> Any:
+        try:
+            return read(data)
+        except Exception:  # noqa: BLE001 (protobuf's readers raise different things)
+            return Malformed()
+
+    return careful
+
+
+def _unary(method: Any) -> Any:
+    async def guarded(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        if isinstance(request, Malformed):
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, NOT_A_MESSAGE)
+        return await method(request, context)
+
+    return guarded
+
+
+def _stream(method: Any) -> Any:
+    """Guard a method that answers with many messages: one that yields them, or one that writes them."""
+    if not inspect.isasyncgenfunction(method):
+        return _unary(method)
+
+    async def guarded(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+        if isinstance(request, Malformed):
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, NOT_A_MESSAGE)
+        async with aclosing(method(request, context)) as answers:
+            async for answer in answers:
+                yield answer
+
+    return guarded
