@@ -125,7 +125,11 @@ def read_head(folder: Path, width: int) -> CtcHead | None:
     if not path.is_file():
         return None
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror or type(error).__name__}") from error
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         tokens, gate_bias = arrays.pop("tokens"), float(arrays.pop("gate_bias"))
         scale = arrays.pop("scale", None)  # files of before have half precision
@@ -133,11 +137,13 @@ def read_head(folder: Path, width: int) -> CtcHead | None:
             arrays["weight"] = arrays["weight"] * scale[:, None]
         parts = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
         head = CtcHead(tokens=tokens, gate_bias=gate_bias, **parts)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise ModelError(f"{path} is damaged; make it again with 'partials', or remove it") from error
+    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise ModelError(
+            f"{path} is damaged; make it again with 'partials', or set asr.partials = decoder"
+        ) from error
     rows, inner = len(head.tokens) + 1, len(head.inner)
     shapes = [head.weight.shape, head.bias.shape, head.gate.shape, head.inner.shape, head.outer.shape]
     wanted = [(rows, width), (rows,), (width,), (inner, (2 * CONTEXT + 1) * width), (width, inner)]
     if shapes != wanted or head.inner_bias.shape != (inner,):
-        raise ModelError(f"{path} belongs to another model; make it again with 'partials', or remove it")
+        raise ModelError(f"{path} belongs to another model; make it again with 'partials'")
     return head

@@ -55,7 +55,7 @@ def read_promotions(models: Path, kind: str = RECOGNISER) -> Promotions:
         return Promotions(stack=_names(found["stack"]), history=list(found["history"]))
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(
-            f"{path} is damaged; restore it from a backup, or remove it and promote again"
+            f"{path} is damaged; restore it from a backup, or name a model in asr.model until then"
         ) from error
 
 

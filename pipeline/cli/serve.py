@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pipeline.cli.handles import allow_handles
 from pipeline.cli.logs import configure_logs
 from pipeline.cli.memory import use_one_arena
 from pipeline.config import load_settings
@@ -73,6 +74,7 @@ def serve_command(
         ),
     )
     configure_logs(settings.log)
+    allow_handles(settings.limits.max_calls)
     if settings.server.gateways:
         asyncio.run(serve_behind(settings))
     else:

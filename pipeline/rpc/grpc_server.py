@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -119,6 +120,7 @@ def bind(server: grpc.aio.Server, settings: ServerSettings) -> int:
         SettingsError: it cannot listen there.
     """
     address = settings.host if settings.host.startswith("unix:") else f"{settings.host}:{settings.port}"
+    _check_certificate(settings)
     try:
         if settings.tls_certificate is None or settings.tls_key is None:
             return server.add_insecure_port(address)
@@ -133,6 +135,25 @@ def bind(server: grpc.aio.Server, settings: ServerSettings) -> int:
             f"cannot listen on {address}: the port is taken or the address is not this machine's; "
             "set server.port or server.host"
         ) from error
+
+
+def _check_certificate(settings: ServerSettings) -> None:
+    """Check that certificate and key can be read and belong together; gRPC does not say what is wrong.
+
+    Raises:
+        SettingsError: they do not; the message names the setting.
+    """
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_certificate, settings.tls_key)
+    except ssl.SSLError as error:
+        raise SettingsError(
+            f"server.tls_key {settings.tls_key} does not fit server.tls_certificate "
+            f"{settings.tls_certificate}, or one of them is no PEM file ({error.reason or 'unreadable'})"
+        ) from error
+    except OSError as error:
+        raise SettingsError(f"cannot read {error.filename or 'the TLS files'}: {error.strerror}") from error
 
 
 @contextlib.contextmanager

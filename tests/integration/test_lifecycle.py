@@ -266,6 +266,15 @@ async def test_the_command_serves_until_sigterm_and_counts() -> None:
     assert "stopped" in log
 
 
+async def test_a_wrong_key_is_named(tmp_path: Path) -> None:
+    certificate, _key = self_signed(tmp_path)
+    (tmp_path / "other").mkdir()
+    _other, wrong = self_signed(tmp_path / "other")
+    chosen = settings(server={"tls_certificate": certificate, "tls_key": wrong})
+    with pytest.raises(SettingsError, match=r"server\.tls_key .* does not fit"):
+        await serve(chosen, factory=FakeEngine, signals=False)
+
+
 async def test_tls(tmp_path: Path) -> None:
     certificate, key = self_signed(tmp_path)
     chosen = settings(server={"tls_certificate": certificate, "tls_key": key})
