@@ -35,12 +35,14 @@ def _ms(value: float | None) -> str:
 
 
 def _conditions(result: Result) -> str:
-    where = result["environment"]
+    where = result.get("environment", result)
     versions = ", ".join(f"{name} {number}" for name, number in where["versions"].items())
     talk = f", talk ratio asked for {result['talk']}" if "talk" in result else ""
+    seed = f", seed {result['seed']}" if "seed" in result else ""
+    server = f" ({result['server_cores']} for the server)" if "server_cores" in result else ""
     return (
-        f"{where['date']}, commit {where['commit']}, {where['cpu']}, {where['cores']} cores "
-        f"({result.get('server_cores', 1)} for the server), seed {result['seed']}{talk}; {versions}.\n"
+        f"{where['date']}, commit {where['commit']}, {where['cpu']}, {where['cores']} cores{server}"
+        f"{seed}{talk}; {versions}.\n"
     )
 
 
@@ -161,6 +163,45 @@ def peers(result: Result) -> str:
     )
 
 
+def peers_real(result: Result) -> str:
+    """Return the section of ``peers-real``: a table for each ground."""
+    limits, text = result["limits_ms"], ""
+    head = ["system", "streams per core", "figures at", "sentence covered, ms: p50 / p95 / p99",
+            "partial age, ms", "CPU-s per stream-s", "CER"]  # fmt: skip
+    keys = ("streams_per_core", "streams", "covered", "partial_age", "cpu_s_per_stream_s")
+    for ground, systems in result["grounds"].items():
+        rows: list[list[object]] = [
+            [name, *(told.get(key) for key in keys), f"{told['cer']:.1%}"] for name, told in systems.items()
+        ]
+        text += f"**{ground}**\n\n{table(head, rows)}\n"
+    versions = ", ".join(f"{name} {number}" for name, number in result["peers"].items())
+    return (
+        f"Model {Path(result['model']).name}, but for the two that Yuetone made of it. Limits: a text that "
+        f"covers the sentence within {limits['final_p95']:.0f} ms of its end (for Yuetone its final), "
+        f"partial age within {limits['partial_age_p95']:.0f} ms, both p95. {versions}.\n\n{text}"
+    )
+
+
+def real(result: Result) -> str:
+    """Return the section of ``real``."""
+    rows: list[list[object]] = [
+        [name, *(f"{told['mean'][key]:.1%}" for key in ("cer", "cer_unguarded", "without_text", "runaway")),
+         told["mean"]["cpu_s_per_s"]]
+        for name, told in result["models"].items()
+    ]  # fmt: skip
+    head = ["model, least input", "CER", "CER without guards", "speech without text", "texts that run away",
+            "CPU-s a second of speech"]  # fmt: skip
+    return table(head, rows)
+
+
+def nothing(result: Result) -> str:
+    """Return the section of ``nothing``."""
+    rows: list[list[object]] = [
+        [name, told["minutes"], told["invented_per_minute"]] for name, told in result["models"].items()
+    ]
+    return table(["model", "minutes of made sounds", "characters invented a minute"], rows)
+
+
 def soak(result: Result) -> str:
     """Return the section of ``soak``."""
     rows: list[list[object]] = [
@@ -175,7 +216,10 @@ def soak(result: Result) -> str:
 
 
 SECTIONS: tuple[tuple[str, str, Callable[[Result], str]], ...] = (
-    ("peers", "Beside its peers", peers),
+    ("peers_real", "Beside its peers, on real people", peers_real),
+    ("real", "Real people", real),
+    ("nothing", "Sound without speech", nothing),
+    ("peers", "Beside its peers, on synthetic speech", peers),
     ("peers_tiny", "Beside its peers, at whisper-tiny's shape", peers),
     ("peers_tiny_trimmed", "Beside its peers, at that shape with a trimmed vocabulary", peers),
     ("latency", "Latency", latency),
