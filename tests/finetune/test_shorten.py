@@ -76,6 +76,7 @@ def test_what_comes_out_is_served_at_own_length_and_holds_no_speech(made: Path) 
     assert (directory.name, directory.min_context_s, directory.languages) == ("short", 0.0, ("yue",))
     WhisperEngine(directory, WhisperOptions())
     assert not (made / "work").exists(), "speech is personal data and stays out of a model"
+    assert not list(made.rglob("checkpoint.pt"))
     report = json.loads((made / "report" / "report.json").read_text("utf-8"))
     assert report["test"]["transcribed"] == 0
     assert [row["context_s"] for row in report["contexts"]["tuned"]] == [30.0, 0.0]

@@ -16,6 +16,7 @@ from scripts.finetune.common.folders import building, read_json, write_json
 from scripts.finetune.common.manifest import Manifest, read_manifest, write_manifest
 from scripts.finetune.recogniser.checkpoint import Checkpoint, open_checkpoint
 from scripts.finetune.recogniser.export import HF_FOLDER, round_to_half, save_hf, toml
+from scripts.finetune.recogniser.journal import LOG
 from scripts.finetune.recogniser.network import Network
 from scripts.finetune.shorten.card import model_card
 from scripts.finetune.shorten.measuring import measure
@@ -25,7 +26,7 @@ from scripts.finetune.shorten.teacher import Languages, read_lessons, write_less
 from scripts.finetune.shorten.training import Training
 
 WORK, REPORT, RESULT = "work", "report", "result.json"
-"""WORK holds the speech and what was heard in it; it is removed when the model is made."""
+"""WORK holds the speech, what was heard in it, and checkpoints; it is removed when the model is made."""
 
 
 def shorten(directory: ModelDirectory, out: Path, options: ShortenOptions) -> dict[str, Any]:
@@ -80,8 +81,11 @@ def _teach(
     for name in ("train", "dev"):
         write_lessons(checkpoint, languages, sets[name], work / name, f"hearing {name}")
         lessons[name] = read_lessons(work / name, sets[name], layout)
-    training = Training(checkpoint, layout, lessons["train"], lessons["dev"], sets["train"], folder, options)
+    run = work / "run"
+    run.mkdir(exist_ok=True)
+    training = Training(checkpoint, layout, lessons["train"], lessons["dev"], sets["train"], run, options)
     result = training.run()
+    shutil.copy(run / LOG, folder)
     _export(directory, checkpoint, folder, options)
     heard = {f"{name}_utterances": len(found) for name, found in lessons.items()}
     left = {"left_out": len(sets["train"]) - len(lessons["train"])}

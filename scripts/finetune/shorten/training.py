@@ -35,9 +35,10 @@ START_TOKENS = 4
 
 @dataclass(slots=True)
 class Progress:
-    """Where a run is."""
+    """Where a run is; the best weights are those that diverge least from the teacher on ``dev``."""
 
     step: int = 0
+    best_divergence: float = math.inf
     best_cer: float = math.inf
     best_step: int = 0
 
@@ -114,12 +115,17 @@ class Training:
     def _watch(self) -> float:
         """Return the error rate on ``dev`` against what the teacher wrote; keep the best weights."""
         self._pupil.eval()
-        written = [self._read(index) for index in range(len(self._dev_lessons))]
+        jobs = range(len(self._dev_lessons))
+        written = [self._read(index) for index in jobs]
+        with torch.inference_mode():
+            told = [float(self._pupil(self._dev[0, (index,)])["divergence"]) for index in jobs]
         self._pupil.train()
         said = [self._layout.decode(lesson.tokens.tolist()) for lesson in self._dev_lessons]
         cer = character_error_rate(said, written, capped=True)
-        if cer < self._progress.best_cer:
-            self._progress.best_cer, self._progress.best_step = cer, self._progress.step
+        progress, divergence = self._progress, sum(told) / len(told)
+        if divergence < progress.best_divergence:
+            progress.best_divergence, progress.best_cer = round(divergence, 5), cer
+            progress.best_step = progress.step
             replace_file(self._folder / BEST, serialise(trainable_state(self._pupil)))
         return cer
 
