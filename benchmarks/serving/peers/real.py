@@ -5,9 +5,9 @@
 
 SENTENCES is a folder of recorded English with ``manifest.csv`` (file, speaker, transcript); one speaker of
 eight is used, whom no model here was taught with. CLIPS are conversations (see ``benchmarks real``). Every
-system has the same model, stock Whisper base; Yuetone also the one that ``scripts.finetune shorten`` made of
-it, and the bundled one. Limits are those of ``peers``. ``faster-whisper`` reads whole files with a beam, not
-live: the floor of the error rate. Writes benchmarks/results/peers_real.json.
+system has the same model, stock Whisper base, by its name; Yuetone also the one that ``scripts.finetune
+shorten`` made of it, and the bundled one. Limits are those of ``peers``. ``faster-whisper`` reads a whole call
+with a beam, not live: the floor of the error rate. Writes benchmarks/results/peers_real.json.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import asyncio
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,12 @@ FLOOR = "faster-whisper, whole files"
 
 
 def floor(ground: Ground, model: str) -> dict[str, Any]:
-    """Return error rate and cost of faster-whisper on whole recordings, with its own defaults."""
+    """Return error rate and cost of faster-whisper on the first call as a whole, with its own defaults."""
     whisper = WhisperModel(model, device="cpu", compute_type="int8", cpu_threads=1)
     errors = characters = 0
     began = time.process_time()
-    for speech in ground.pool:
+    calls = ground.pool[:1]
+    for speech in calls:
         segments, _info = whisper.transcribe(speech.floats, language=ground.language, vad_filter=True)
         text = "".join(segment.text for segment in segments)
         record = StreamRecord(said=speech.said)
@@ -50,8 +52,12 @@ def floor(ground: Ground, model: str) -> dict[str, Any]:
         wrong, length = character_errors(record)
         errors, characters = errors + wrong, characters + length
     spent = time.process_time() - began
-    seconds = sum(speech.seconds for speech in ground.pool)
-    return {"cer": round(errors / characters, 4), "cpu_s_per_stream_s": round(spent / seconds, 4)}
+    seconds = sum(speech.seconds for speech in calls)
+    return {
+        "streams": 1,
+        "cer": round(errors / characters, 4),
+        "cpu_s_per_stream_s": round(spent / seconds, 4),
+    }
 
 
 async def contest(ground: Ground, model: str, ours: dict[str, str]) -> dict[str, Any]:
@@ -61,18 +67,22 @@ async def contest(ground: Ground, model: str, ours: dict[str, str]) -> dict[str,
         found[peer.name] = best(await peer_capacity(ground, peer, model))
     for name, own in ours.items():
         start = max(1, ground.start // 4) if name == STOCK else ground.start
-        found[name] = best(await yuetone_capacity(ground, own, name, start))
+        found[name] = best(await yuetone_capacity(ground, own, name, start, one=True))
     return found
 
 
 def best(told: dict[str, Any]) -> dict[str, Any]:
-    """Return a system's largest number of streams within the limits, and how it fared with it.
+    """Return a system's largest number of streams within the limits, and how it fared with it, and with one.
 
-    A system that keeps the limits with no stream is shown with one.
+    A system that keeps the limits with no stream is shown with one. Error rates compare with one stream
+    alone: it is the same call for all.
     """
     streams = told["streams_per_core"]
-    shown = next(run for run in told["runs"] if run["streams"] == max(1, streams))
-    return {"streams_per_core": streams, **{key: value for key, value in shown.items() if key != "system"}}
+    shown, one = (
+        next({k: v for k, v in run.items() if k != "system"} for run in told["runs"] if run["streams"] == n)
+        for n in (max(1, streams), 1)
+    )
+    return {"streams_per_core": streams, **shown, "with_one_stream": one}
 
 
 def arguments() -> argparse.Namespace:
@@ -99,17 +109,18 @@ def arguments() -> argparse.Namespace:
 async def run(options: argparse.Namespace) -> dict[str, Any]:
     """Measure all systems in turn on each ground."""
     model = str(find_recogniser(options.model, options.models_dir).path)
-    ours = {STOCK: model}
+    ours = {STOCK: options.model}  # by name: a directory alone does not say how little context it bears
     if options.shortened:
         ours["Yuetone, shortened"] = str(options.shortened)
     ours["Yuetone, bundled"] = "bundled"
     grounds: dict[str, Ground] = {}
+    stores = {"YUETONE_ASR__MODELS_DIR": str(options.models_dir.expanduser().resolve())}
     if options.english:
         calls = joined_calls(options.english, held_out, options.seconds, options.talk)
-        grounds["English sentences"] = ground_for(options, calls, "en")
+        grounds["English sentences"] = replace(ground_for(options, calls, "en"), settings=stores)
     if options.clips:
         calls = [conversation(clip) for clip in read_clips(options.clips)]
-        grounds["Cantonese conversations"] = ground_for(options, calls, "zh")
+        grounds["Cantonese conversations"] = replace(ground_for(options, calls, "zh"), settings=stores)
     return {name: await contest(ground, model, ours) for name, ground in grounds.items()}
 
 

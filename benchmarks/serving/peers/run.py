@@ -18,8 +18,8 @@ import json
 import os
 import statistics
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,7 @@ class Ground:
         own: cores of the client.
         peers: the peers' environment.
         start: first number of streams for Yuetone.
+        settings: of Yuetone's server, from the environment.
     """
 
     pool: list[Speech]
@@ -59,15 +60,24 @@ class Ground:
     own: set[int]
     peers: Path
     start: int
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 async def yuetone_capacity(
-    ground: Ground, model: str, name: str = YUETONE, start: int | None = None
+    ground: Ground, model: str, name: str = YUETONE, start: int | None = None, one: bool = False
 ) -> dict[str, Any]:
-    """Return Yuetone's streams per core with a model, and its runs; ``start`` in place of the ground's."""
+    """Return Yuetone's streams per core with a model, and its runs.
+
+    Args:
+        ground: what all systems meet.
+        model: name or directory of the recogniser.
+        name: in the result.
+        start: first number of streams, in place of the ground's.
+        one: run a single stream too, if the search did not.
+    """
     tried = iter(range(1000))
     async with yuetone(
-        "--model", model, cores=ground.server, settings={**TRANSCRIPTS_ONLY, **NO_REFUSAL}
+        "--model", model, cores=ground.server, settings={**TRANSCRIPTS_ONLY, **NO_REFUSAL, **ground.settings}
     ) as (process, address):
         await driver(address, CHUNK_MS, "warm", ground.language)(take(ground.pool, 1))
 
@@ -77,6 +87,8 @@ async def yuetone_capacity(
             return {"system": name, **told, "covered": told["final_latency"]}
 
         good, runs = await largest(start or ground.start, 512, LIMITS, attempt, "covered")
+        if one and not any(run["streams"] == 1 for run in runs):
+            runs.append(await attempt(1))
     return {"streams_per_core": good, "runs": runs}
 
 
