@@ -5,9 +5,9 @@
 
 SENTENCES is a folder of recorded English with ``manifest.csv`` (file, speaker, transcript); one speaker of
 eight is used, whom no model here was taught with. CLIPS are conversations (see ``benchmarks real``). Every
-system has the same model, stock Whisper base, by its name; Yuetone also the one that ``scripts.finetune
-shorten`` made of it, and the bundled one. Limits are those of ``peers``. ``faster-whisper`` reads a whole call
-with a beam, not live: the floor of the error rate. Writes benchmarks/results/peers_real.json.
+system has the same model, stock Whisper base, by its name; Yuetone also the one that ``shorten`` made of it,
+and the bundled one. Limits are those of ``peers``. ``faster-whisper`` reads a whole call with a beam, not
+live: the floor of the error rate. Writes benchmarks/results/peers_real.json.
 """
 
 from __future__ import annotations
