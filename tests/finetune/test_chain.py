@@ -222,11 +222,14 @@ def test_a_model_trained_on_wrong_transcripts_is_refused(tmp_path: Path) -> None
     TASK.export(tmp_path / "run", tmp_path / "bad", {"name": "bad"})
     report()  # for the general set
     measured = {"general": base() / "general", "terms": (), "models": tmp_path / "models"}
-    TASK.evaluate(str(tmp_path / "bad"), "auto", toy_data() / "split", tmp_path / "report", measured)
-    folders = ("--report", tmp_path / "report", "--models", tmp_path / "models")
+    judged = TASK.evaluate(str(tmp_path / "bad"), "tiny", toy_data() / "split", tmp_path / "report", measured)
+    failed = [check.name for check in TASK.gate(judged) if not check.passed]
+    assert "CER on the frozen test set" in failed
+    TASK.evaluate(str(tmp_path / "bad"), "auto", toy_data() / "split", tmp_path / "served", measured)
+    folders = ("--report", tmp_path / "served", "--models", tmp_path / "models")
     done = run_finetune("promote", tmp_path / "bad", *folders)
     assert done.returncode == 1
-    assert "FAIL  CER on the frozen test set" in done.stdout
+    assert "not promoted" in done.stdout
     assert promoted_directory(tmp_path / "models") is None
 
 

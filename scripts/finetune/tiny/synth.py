@@ -128,7 +128,10 @@ class Synthesiser:
             return
         if self._library.espeak_SetVoiceByName(voice.name.encode()) != 0:
             raise ValueError(f"espeak-ng has no voice {voice.name}")
-        values = {_RATE: voice.rate, _PITCH: voice.pitch, _RANGE: voice.pitch_range}
+        # The library crashes where this variant's melody falls too low (espeak-ng 1.52).
+        deep = voice.variant == "rob" and voice.pitch < 40
+        widest = 40 if deep else voice.pitch_range
+        values = {_RATE: voice.rate, _PITCH: voice.pitch, _RANGE: min(voice.pitch_range, widest)}
         for parameter, value in values.items():
             self._library.espeak_SetParameter(parameter, value, 0)
         self._voice = voice
