@@ -227,8 +227,7 @@ class Call:
             _log.error("call failed", call=self.spec.call_id, error=type(_first_any(group)).__name__)
             self.error = InternalFailure("the call failed inside the server; the log has the reason")
         finally:
-            task = asyncio.current_task()
-            self._conclude("shutdown" if task and task.cancelling() else reason)
+            self._conclude("shutdown" if (own := asyncio.current_task()) and own.cancelling() else reason)
 
     async def _graph(self) -> str:
         """Wire the stages of the call; return why it ended.

@@ -17,7 +17,7 @@ from scripts.finetune.recogniser.tokens import TokenLayout
 FRAMES_PER_SECOND = 100
 EVALUATION_BATCH_SECONDS = 120.0
 MOST_TOKENS = 440
-"""Of Whisper's 448 positions, what the start and a few marks leave."""
+"""What the start and a few marks leave of Whisper's 448 positions."""
 
 
 def greedy(

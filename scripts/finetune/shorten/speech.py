@@ -27,7 +27,7 @@ from scripts.finetune.shorten.options import ShortenOptions
 
 LIST = "manifest.csv"
 SHARES = {"dev": 0.04, "test": 0.08}
-"""Of the utterances, at most, or one speaker's."""
+"""Shares of the utterances that are set aside, at most; at least those of one speaker."""
 LARGEST = 0.1
 """Share of the utterances from which a group of calls and speakers is kept for training, if others remain."""
 LONGEST = 30 * SAMPLE_RATE
