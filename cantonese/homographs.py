@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
-from functools import lru_cache
+from collections import defaultdict
 from pathlib import Path
 
-_WORDS = Path(__file__).with_name("homographs.toml")
+_FILE = Path(__file__).with_name("homographs.toml")
 _SURNAMES = "于余范姜向党沈岳郁游曲朱谷涂冼洪尹仇种占"
 """Surnames that a converter takes for the simplified form of another character."""
 _TITLES = "先生|小姐|太太|女士|師奶|師傅|醫生|經理|主任|生(?![意產活病日效氣])|太(?!過)"
@@ -24,28 +23,30 @@ _KEPT = re.compile(
 """Words in which a character becomes what OpenCC makes of it, whatever stands beside them."""
 
 
-def _pattern(word: str, typed: str) -> str:
-    """Return a pattern for the one character of ``word`` that changes."""
-    at = next(index for index, char in enumerate(word) if char in typed)
-    before, after = word[:at], word[at + 1 :]
-    return (f"(?<={before})" if before else "") + word[at] + (f"(?={after})" if after else "")
+_Word = tuple[str, str, str]
+"""What stands before a character, what behind it, and what it becomes."""
 
 
-@lru_cache(maxsize=1)
-def _table() -> list[dict[str, str]]:
-    rows: list[dict[str, str]] = tomllib.loads(_WORDS.read_text("utf-8"))["homograph"]
-    return rows
+def _read() -> dict[str, list[_Word]]:
+    """Return the words by the character that changes in them, in the order in which they are tried."""
+    words: dict[str, list[_Word]] = defaultdict(list)
+    for row in tomllib.loads(_FILE.read_text("utf-8"))["homograph"]:
+        for word in row["words"].split():
+            before, after = word.split(row["typed"], 1)
+            words[row["typed"]].insert(0, (before, after, row["becomes"]))
+    return dict(words)
 
 
-def _rules() -> Iterator[tuple[re.Pattern[str], str]]:
-    for row in _table():
-        patterns = (_pattern(word, row["typed"]) for word in row["words"].split())
-        yield re.compile("|".join(patterns)), row["becomes"]
-
-
-_RULES = tuple(_rules())
-SHARED = frozenset("".join(row["typed"] for row in _table()) + _SURNAMES)
+_WORDS = _read()
+SHARED = frozenset(_WORDS) | frozenset(_SURNAMES)
 """Characters that are looked at."""
+
+
+def _becomes(text: str, index: int, char: str) -> str | None:
+    for before, after, becomes in _WORDS.get(char, ()):
+        if text.startswith(after, index + 1) and text.endswith(before, 0, index):
+            return becomes
+    return None
 
 
 def exceptions(text: str) -> dict[int, str]:
@@ -59,7 +60,7 @@ def exceptions(text: str) -> dict[int, str]:
     """
     if SHARED.isdisjoint(text):
         return {}
-    found = {match.start(): target for pattern, target in _RULES for match in pattern.finditer(text)}
+    found = {index: becomes for index, char in enumerate(text) if (becomes := _becomes(text, index, char))}
     for match in _KEPT.finditer(text):
         for index in range(*match.span()):
             found.pop(index, None)

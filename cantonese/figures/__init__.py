@@ -21,6 +21,7 @@ __all__ = ["with_figures"]
 _BEGINS = re.compile(f"[{NUMERAL_CHARS}孖幺洞港A-Z星禮逢週周至到]")
 """Characters that any rule or idiom begins with: everything else is passed over at once."""
 _RULES: tuple[Rule, ...] = (*codes.RULES, *times.DATES, *amounts.RULES, *times.CLOCK, *amounts.COUNTS)
+_BEHIND_FIGURES: tuple[Rule, ...] = (*times.CONTINUED, *_RULES)
 
 
 def with_figures(text: str) -> str:
@@ -30,31 +31,29 @@ def with_figures(text: str) -> str:
     while begins := _BEGINS.search(text, position):
         start = begins.start()
         out += text[position:start]
-        written = _written(text, start, [*times.CONTINUED, *_RULES] if start == written_to else _RULES)
-        if written:
-            figures, position = written
-            apart = start == written_to and out[-1].isdigit() and figures[0].isdigit()
-            out += " " + figures if apart else figures
-            written_to = position
-        else:
-            position = _words_end(text, start)
+        behind = start == written_to
+        figures, position = _next(text, start, _BEHIND_FIGURES if behind else _RULES)
+        if figures is None:
             out += text[start:position]
+            continue
+        apart = behind and out[-1].isdigit() and figures[0].isdigit()
+        out += " " + figures if apart else figures
+        written_to = position
     return out + text[position:]
 
 
-def _written(text: str, position: int, rules: Sequence[Rule]) -> tuple[str, int] | None:
-    """Return the figures for what begins at ``position``, and where it ends; None if it stays words."""
-    if IDIOMS.match(text, position):
-        return None
+def _next(text: str, position: int, rules: Sequence[Rule]) -> tuple[str | None, int]:
+    """Return the figures for what begins at ``position``, and where it ends.
+
+    Without figures, an idiom or a numeral stays words as a whole, any other character by itself.
+    """
+    words = IDIOMS.match(text, position)
+    if words:
+        return None, words.end()
     for pattern, write in rules:
         found = pattern.match(text, position)
         figures = write(found) if found else None
         if found and figures is not None:
             return figures, found.end()
-    return None
-
-
-def _words_end(text: str, position: int) -> int:
-    """Return where the words end that begin at ``position``: a numeral stays words as a whole."""
-    words = IDIOMS.match(text, position) or NUMERAL.match(text, position)
-    return words.end() if words else position + 1
+    numeral = NUMERAL.match(text, position)
+    return None, numeral.end() if numeral else position + 1

@@ -31,10 +31,6 @@ def _lettered(match: re.Match[str]) -> str:
     return digits_value(match["digits"])
 
 
-def _year(match: re.Match[str]) -> str | None:
-    return digits_value(match["year"]) + "年"
-
-
 def _digit_string(match: re.Match[str]) -> str | None:
     """Return groups of digits; two groups or more with a space between them."""
     groups = [_plain(spoken) for spoken in re.split("[， ]", match.group())]
@@ -50,11 +46,10 @@ def _is_code(match: re.Match[str], digits: str) -> bool:
     if len(digits) >= _LONG:
         return True
     spoken = match.group()
-    doubled = spoken != digits
     if "兩" in spoken:
         return False
-    if doubled or any(char in "幺洞" for char in spoken):
-        return re.search(_INTRODUCED, match.string[: match.start()]) is not None and len(digits) > 1
+    if spoken != digits or any(char in "幺洞" for char in spoken):
+        return len(digits) > 1 and re.search(_INTRODUCED, match.string[: match.start()]) is not None
     return len(digits) >= 3
 
 

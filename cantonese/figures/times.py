@@ -95,12 +95,6 @@ def _bare(match: re.Match[str]) -> str | None:
     return None if hour is None or hour > 24 else f"{hour}點{match['oclock'] or ''}"
 
 
-def _range(match: re.Match[str]) -> str | None:
-    """Return two bare hours of which the first stands behind a word for the time of day."""
-    ends = [numeral_value(match[name]) for name in ("hour", "until")]
-    return None if None in ends else f"{ends[0]}點{match['to']}{ends[1]}點"
-
-
 DATES: tuple[Rule, ...] = (
     (
         re.compile(
@@ -111,12 +105,6 @@ DATES: tuple[Rule, ...] = (
 )
 CLOCK: tuple[Rule, ...] = (
     (re.compile(f"{START}{_CLOCK}"), _clock),
-    (
-        re.compile(
-            f"{_AFTER_TIME}(?P<hour>{_HOUR})點(?P<to>{TO})(?P<until>{_HOUR})點(?![半{NUMERAL_CHARS}])"
-        ),
-        _range,
-    ),
     (re.compile(f"{_AFTER_TIME}{_BARE}"), _bare),
 )
 CONTINUED: tuple[Rule, ...] = (
