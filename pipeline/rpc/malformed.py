@@ -10,8 +10,6 @@ from typing import Any
 import grpc
 
 NOT_A_MESSAGE = "INVALID_REQUEST: the message is not of this method's type (not valid protobuf)"
-_Details = Any
-_Handler = Any
 
 
 class Malformed:
@@ -22,8 +20,8 @@ class MalformedGuard(grpc.aio.ServerInterceptor):
     """Refuses unary requests that cannot be read; gives streaming methods a :class:`Malformed` for each."""
 
     async def intercept_service(
-        self, continuation: Callable[[_Details], Awaitable[_Handler]], handler_call_details: _Details
-    ) -> _Handler:
+        self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any
+    ) -> Any:
         """Return the method's handler, reading requests with care."""
         handler = await continuation(handler_call_details)
         return handler if handler is None else _guarded(handler)

@@ -76,9 +76,9 @@ class Journal:
             self._write({"step": self._step, "rate": round(rate, 8), **means, "seconds_per_step": seconds})
             self._sums, self._since = {}, time.monotonic()
 
-    def evaluation(self, step: int, cer: float) -> None:
-        """Write a measurement of the dev set."""
-        self._write({"step": step, "dev_cer": round(cer, 5)})
+    def evaluation(self, step: int, **figures: float) -> None:
+        """Write a measurement of the dev set, its figures by name."""
+        self._write({"step": step, **{name: round(value, 5) for name, value in figures.items()}})
         self._since = time.monotonic()
 
     def _write(self, row: dict[str, Any]) -> None:

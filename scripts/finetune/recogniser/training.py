@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -30,6 +29,7 @@ from scripts.finetune.recogniser.options import (
     scheduled_rate,
     training_sets,
 )
+from scripts.finetune.recogniser.run_state import load_state, save_state
 from scripts.finetune.recogniser.tokens import TokenLayout
 
 CHECKPOINT, BEST, RESULT = "checkpoint.pt", "best.safetensors", "result.json"
@@ -205,26 +205,15 @@ class Trainer:
         else:
             progress.bad += 1
         progress.finished = progress.bad > self._options.patience
-        self._journal.evaluation(progress.step, cer)
+        self._journal.evaluation(progress.step, dev_cer=cer)
 
     def _save(self) -> None:
         if not self._accelerator.is_main_process:
             return
-        state = {
-            "weights": trainable_state(self._network),
-            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
-            "progress": asdict(self._progress),
-        }
-        coded = io.BytesIO()  # torch turns a full disk into an error of its own
-        torch.save(state, coded)
-        replace_file(self._out / CHECKPOINT, coded.getvalue())
+        save_state(self._out / CHECKPOINT, self._network, self._optimizers, asdict(self._progress))
 
     def _load(self) -> None:
-        state = torch.load(self._out / CHECKPOINT, weights_only=True)
-        self._network.load_state_dict(state["weights"], strict=False)
-        for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        self._progress = Progress(**state["progress"])
+        self._progress = Progress(**load_state(self._out / CHECKPOINT, self._network, self._optimizers))
 
     def _finish(self, steps: int) -> dict[str, Any]:
         progress = self._progress

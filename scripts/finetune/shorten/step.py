@@ -12,6 +12,7 @@ import torch
 from asr.convert import convert
 from asr.directory import DECLARATION, ModelDirectory, read_recogniser
 from models.files import replace_file, sha256_of
+from scripts.finetune.common.errors import FinetuneError
 from scripts.finetune.common.folders import building, read_json, write_json
 from scripts.finetune.common.manifest import Manifest, read_manifest, write_manifest
 from scripts.finetune.recogniser.checkpoint import Checkpoint, open_checkpoint
@@ -22,7 +23,7 @@ from scripts.finetune.shorten.card import model_card
 from scripts.finetune.shorten.measuring import measure
 from scripts.finetune.shorten.options import ShortenOptions
 from scripts.finetune.shorten.speech import Sets, cut_recordings, deal
-from scripts.finetune.shorten.teacher import Languages, read_lessons, write_lessons
+from scripts.finetune.shorten.teacher import Languages, read_targets, write_targets
 from scripts.finetune.shorten.training import Training
 
 WORK, REPORT, RESULT = "work", "report", "result.json"
@@ -77,19 +78,21 @@ def _teach(
     checkpoint = open_checkpoint(str(directory.path))
     languages = Languages(checkpoint, options.language, directory.languages)
     layout = languages.layout(languages.codes[0])
-    lessons = {}
+    targets = {}
     for name in ("train", "dev"):
-        write_lessons(checkpoint, languages, sets[name], work / name, f"hearing {name}")
-        lessons[name] = read_lessons(work / name, sets[name], layout)
+        write_targets(checkpoint, languages, sets[name], work / name, f"hearing {name}")
+        targets[name] = read_targets(work / name, sets[name], layout)
+        if not targets[name]:
+            raise FinetuneError(f"the model runs away in all of the {name} set; give it other recordings")
     run = work / "run"
     run.mkdir(exist_ok=True)
-    training = Training(checkpoint, layout, lessons["train"], lessons["dev"], sets["train"], run, options)
+    training = Training(checkpoint, layout, targets["train"], targets["dev"], sets["train"], run, options)
     result = training.run()
     shutil.copy(run / LOG, folder)
     _export(directory, checkpoint, folder, options)
-    heard = {f"{name}_utterances": len(found) for name, found in lessons.items()}
-    left = {"left_out": len(sets["train"]) - len(lessons["train"])}
-    hours = sum(lesson.utterance.seconds for lesson in lessons["train"]) / 3600
+    heard = {f"{name}_utterances": len(found) for name, found in targets.items()}
+    left = {"left_out": len(sets["train"]) - len(targets["train"])}
+    hours = sum(target.utterance.seconds for target in targets["train"]) / 3600
     write_json(folder / RESULT, {**result, **heard, **left, "train_hours": round(hours, 3)})
 
 

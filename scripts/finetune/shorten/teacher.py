@@ -18,20 +18,21 @@ from asr.context import runs_away
 from asr.features import LogMel
 from asr.guards import token_cap
 from models.files import replace_file
+from scripts.finetune.common.errors import FinetuneError
 from scripts.finetune.common.manifest import Manifest, Utterance
 from scripts.finetune.recogniser.checkpoint import Checkpoint
 from scripts.finetune.recogniser.decoding import MOST_TOKENS, greedy
+from scripts.finetune.recogniser.examples import WINDOW
 from scripts.finetune.recogniser.network import encode
 from scripts.finetune.recogniser.tokens import TokenLayout
 from scripts.finetune.shorten.speech import LANGUAGE
 
-WINDOW = 30 * 16_000
 BATCH = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Lesson:
-    """What the pupil is to do with one utterance.
+class Target:
+    """What the student is to do with one utterance.
 
     Attributes:
         utterance: the speech.
@@ -51,6 +52,9 @@ class Languages:
         checkpoint: of the model.
         default: Whisper code for speech that names none; empty lets the model hear it.
         meant: languages that the model is for; empty for all that it knows.
+
+    Raises:
+        FinetuneError: its tokenizer has none of them.
     """
 
     def __init__(self, checkpoint: Checkpoint, default: str, meant: Sequence[str]) -> None:
@@ -59,6 +63,8 @@ class Languages:
         self.default = default
         known = meant or _all_languages(checkpoint.whisper)
         self.codes = [code for code in known if self._tokenizer.token_to_id(f"<|{code}|>") is not None]
+        if not self.codes:
+            raise FinetuneError("the model declares no language that its tokenizer has")
 
     def layout(self, code: str) -> TokenLayout:
         """Return the layout of one language.
@@ -95,7 +101,7 @@ def _all_languages(whisper: WhisperForConditionalGeneration) -> list[str]:
     return [token.strip("<|>") for token in known]
 
 
-def write_lessons(
+def write_targets(
     checkpoint: Checkpoint, languages: Languages, manifest: Manifest, folder: Path, title: str
 ) -> None:
     """Let the teacher hear every utterance; what it heard before a kill is kept.
@@ -104,7 +110,7 @@ def write_lessons(
         checkpoint: the teacher.
         languages: of its tokenizer.
         manifest: what it hears.
-        folder: of the lessons, one file for each batch.
+        folder: of the targets, one file for each batch.
         title: of the progress bar.
 
     Raises:
@@ -159,8 +165,8 @@ def _teach(
     return out
 
 
-def read_lessons(folder: Path, manifest: Manifest, layout: TokenLayout) -> list[Lesson]:
-    """Return the lessons on a manifest's utterances; those with a text that runs away are left out."""
+def read_targets(folder: Path, manifest: Manifest, layout: TokenLayout) -> list[Target]:
+    """Return the targets on a manifest's utterances; those with a text that runs away are left out."""
     known = {utterance.id: utterance for utterance in manifest.utterances}
     found = []
     for file in sorted(folder.glob("*.safetensors")):
@@ -169,5 +175,5 @@ def read_lessons(folder: Path, manifest: Manifest, layout: TokenLayout) -> list[
             utterance = known[name.removesuffix(" tokens")]
             tokens = values[name].long()
             if not runs_away(layout.decode(tokens.tolist()), utterance.seconds):
-                found.append(Lesson(utterance, tokens, values[f"{utterance.id} states"]))
+                found.append(Target(utterance, tokens, values[f"{utterance.id} states"]))
     return found

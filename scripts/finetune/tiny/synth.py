@@ -64,6 +64,11 @@ class Voice:
         return f"{self.language}+{self.variant}" if self.variant else self.language
 
 
+def _widest(voice: Voice) -> int:
+    """Return the widest pitch range that a voice bears: espeak-ng 1.52 crashes where rob falls too low."""
+    return 40 if voice.variant == "rob" and voice.pitch < 40 else 100
+
+
 class _Event(ctypes.Structure):
     """espeak_EVENT of ``speak_lib.h``."""
 
@@ -128,10 +133,7 @@ class Synthesiser:
             return
         if self._library.espeak_SetVoiceByName(voice.name.encode()) != 0:
             raise ValueError(f"espeak-ng has no voice {voice.name}")
-        # The library crashes where this variant's melody falls too low (espeak-ng 1.52).
-        deep = voice.variant == "rob" and voice.pitch < 40
-        widest = 40 if deep else voice.pitch_range
-        values = {_RATE: voice.rate, _PITCH: voice.pitch, _RANGE: min(voice.pitch_range, widest)}
+        values = {_RATE: voice.rate, _PITCH: voice.pitch, _RANGE: min(voice.pitch_range, _widest(voice))}
         for parameter, value in values.items():
             self._library.espeak_SetParameter(parameter, value, 0)
         self._voice = voice

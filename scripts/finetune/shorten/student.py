@@ -15,12 +15,12 @@ from asr.features import LogMel
 from scripts.finetune.common.manifest import Manifest
 from scripts.finetune.recogniser.examples import BUCKET, WINDOW, Job, pad
 from scripts.finetune.recogniser.network import encode
-from scripts.finetune.shorten.teacher import Lesson
+from scripts.finetune.shorten.teacher import Target
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Lessons, padded.
+    """TargetBatches, padded.
 
     Attributes:
         features: log-mel at the longest member's own length, float32, shape (batch, mels, frames).
@@ -35,38 +35,38 @@ class Batch:
     real: torch.Tensor
 
 
-class Lessons(torch.utils.data.Dataset[Batch]):
+class TargetBatches(torch.utils.data.Dataset[Batch]):
     """Gives the batch of a job (epoch, indices).
 
     Args:
-        manifest: that the lessons' audio is read from.
-        lessons: what the teacher heard.
+        manifest: that the targets' audio is read from.
+        targets: what the teacher heard.
         n_mels: rows of the front end.
     """
 
-    def __init__(self, manifest: Manifest, lessons: Sequence[Lesson], n_mels: int) -> None:
+    def __init__(self, manifest: Manifest, targets: Sequence[Target], n_mels: int) -> None:
         self._manifest = manifest
-        self._lessons = lessons
+        self._targets = targets
         self._log_mel = LogMel(n_mels)
 
     def __getitem__(self, job: Job) -> Batch:  # type: ignore[override]
-        members = [self._lessons[index] for index in job[1]]
-        clips = [self._manifest.pcm(lesson.utterance)[:WINDOW] for lesson in members]
+        members = [self._targets[index] for index in job[1]]
+        clips = [self._manifest.pcm(target.utterance)[:WINDOW] for target in members]
         size = max(map(len, clips))
         size = min(WINDOW, size + -size % BUCKET)
         features = np.stack([self._log_mel(np.pad(clip, (0, size - len(clip)))) for clip in clips])
-        states = nn.utils.rnn.pad_sequence([lesson.states.float() for lesson in members], batch_first=True)
-        lengths = torch.tensor([len(lesson.tokens) for lesson in members])
+        states = nn.utils.rnn.pad_sequence([target.states.float() for target in members], batch_first=True)
+        lengths = torch.tensor([len(target.tokens) for target in members])
         return Batch(
             torch.from_numpy(features),
-            pad([lesson.tokens.tolist() for lesson in members], 0),
+            pad([target.tokens.tolist() for target in members], 0),
             states,
             torch.arange(states.shape[1])[None] < lengths[:, None],
         )
 
 
-class Pupil(nn.Module):
-    """Whisper with embeddings that stay, so that teacher and pupil read states alike.
+class Student(nn.Module):
+    """Whisper with embeddings that stay, so that teacher and student read states alike.
 
     Args:
         whisper: the model.
@@ -78,14 +78,18 @@ class Pupil(nn.Module):
         whisper.model.decoder.embed_tokens.requires_grad_(False)
 
     def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
-        """Return ``loss``, the sum of its parts.
+        """Return the :meth:`losses` of a batch."""
+        return self.losses(encode(self.whisper, batch.features), batch)
+
+    def losses(self, states: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
+        """Return ``loss``, the sum of its parts, for encoder states of a batch.
 
         ``divergence`` is of the next token's distribution (Kullback and Leibler, in nats a token), ``states``
         the squared distance of the decoder states over the teacher's mean square.
         """
         hidden = self.whisper.model.decoder(
             input_ids=batch.tokens,
-            encoder_hidden_states=encode(self.whisper, batch.features),
+            encoder_hidden_states=states,
             use_cache=False,
         ).last_hidden_state[batch.real]
         wanted = batch.states[batch.real]
