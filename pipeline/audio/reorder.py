@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from pipeline.audio.timeline import RESTART
 from pipeline.calls.messages import AudioChunk, CallMessage, Reconnect
 
 WINDOW = 4
@@ -44,7 +45,9 @@ class Reorder:
         channel = chunk.channel
         turn = self._next.get(channel, expected)
         if turn is None or chunk.sequence <= turn:
-            self._next[channel] = chunk.sequence + chunk.count
+            behind = chunk.sequence + chunk.count
+            anew = turn is None or turn - chunk.sequence > RESTART
+            self._next[channel] = behind if anew else max(turn or 0, behind)
             yield chunk
             yield from self._ready(channel)
             return

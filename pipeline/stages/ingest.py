@@ -53,7 +53,9 @@ class Ingest:
     def __init__(self, context: CallContext, echo: EchoWatch) -> None:
         self._context = context
         self._echo = echo
-        self._held = False  # a hold was announced, and no audio came since
+        self._held: set[int] = (
+            set()
+        )  # channels that may be silent for long: of them nothing came since a Pause
         longest = int(context.limits.max_call_s * context.spec.sample_rate)
         self._timelines = [Timeline(context.spec.sample_rate, longest) for _ in context.spec.roles]
 
@@ -108,7 +110,6 @@ class Ingest:
             self._place(channel, part, chunk, report=index == 0)
             for index, (channel, part) in enumerate(parts.items())
         ]
-        self._held = self._held and self._context.controls.paused.now
         for row in zip_longest(*placed):
             yield [self._heard(piece) for piece in row if piece is not None]
 
@@ -119,8 +120,12 @@ class Ingest:
         """Put one channel's samples where they belong; ``report`` once for interleaved channels."""
         context, timeline = self._context, self._timelines[channel]
         before = timeline.position
-        longest = max(LONGEST_GAP_S, context.limits.hold_timeout_s if self._held else 0.0)
-        placed = timeline.place(chunk.sequence, len(samples), chunk.offset_ms, chunk.count, longest)
+        longest = context.limits.hold_timeout_s if channel in self._held else 0.0
+        placed = timeline.place(
+            chunk.sequence, len(samples), chunk.offset_ms, chunk.count, max(LONGEST_GAP_S, longest)
+        )
+        if not context.controls.paused.now:
+            self._held.discard(channel)
         if report:
             self._report(placed, before)
         progress = context.progress.channels[channel]
@@ -156,7 +161,7 @@ class Ingest:
         context, at = self._context, self._context.progress.acked
         match message:
             case Pause(reason=reason):
-                self._held = True
+                self._held = set(range(self.channels))
                 context.controls.paused.change(at, True)
                 context.output.emit(Mark(kind=MarkKind.PAUSE, at=at, reason=reason))
             case Resume():

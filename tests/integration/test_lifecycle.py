@@ -195,6 +195,26 @@ async def test_a_jump_of_hours_is_the_clients_fault_and_costs_nothing() -> None:
     assert kinds[-1] == "ended"
 
 
+async def test_behind_a_long_hold_each_channel_goes_on_where_it_is() -> None:
+    """A line each: the second channel must not be refused because the first has come already."""
+    pause = control(pause=audio_pb2.Pause(reason=audio_pb2.PAUSE_REASON_HOLD))
+    half = silence(0.1, channels=1)
+    async with running() as run:
+        messages = await talk(
+            run,
+            [
+                start("hold"),
+                *(audio(0, half, channel=channel, offset_ms=0) for channel in (0, 1)),
+                pause,
+                control(resume=audio_pb2.Resume()),
+                *(audio(1, half, channel=channel, offset_ms=1_200_000) for channel in (0, 1)),
+                end(),
+            ],
+        )
+    assert messages[-1].ended.reason == "client"
+    assert messages[-1].ended.audio_ms == 1_200_100
+
+
 async def test_minutes_that_never_came_are_silence_without_being_listened_to() -> None:
     async with running() as run:
         before = time.process_time()

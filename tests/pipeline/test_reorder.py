@@ -41,7 +41,16 @@ def test_what_is_lost_holds_nothing_up_for_long() -> None:
 
 
 def test_a_late_one_is_passed_on_for_the_time_line_to_judge() -> None:
-    assert ordered([0, 1, 2, 3, 0, 4]) == [0, 1, 2, 3, 0, 4]
+    reorder = Reorder()
+    out = [numbers(list(reorder.take([chunk(n)], lambda _channel: 0))) for n in [0, 1, 2, 3, 0, 4]]
+    assert out == [[0], [1], [2], [3], [0], [4]], "and holds nothing up"
+
+
+def test_a_counter_that_begins_anew_holds_nothing_up() -> None:
+    reorder = Reorder()
+    list(reorder.take(map(chunk, range(300)), lambda _channel: 0))
+    out = [numbers(list(reorder.take([chunk(n)], lambda _channel: 0))) for n in range(5)]
+    assert out == [[n] for n in range(5)]
 
 
 def test_a_control_comes_behind_all_audio_before_it() -> None:
