@@ -40,23 +40,18 @@ FLOOR = "faster-whisper, whole files"
 
 def floor(ground: Ground, model: str) -> dict[str, Any]:
     """Return error rate and cost of faster-whisper on the first call as a whole, with its own defaults."""
-    whisper = WhisperModel(model, device="cpu", compute_type="int8", cpu_threads=1)
-    errors = characters = 0
+    whisper, speech = WhisperModel(model, device="cpu", compute_type="int8", cpu_threads=1), ground.pool[0]
     began = time.process_time()
-    calls = ground.pool[:1]
-    for speech in calls:
-        segments, _info = whisper.transcribe(speech.floats, language=ground.language, vad_filter=True)
-        text = "".join(segment.text for segment in segments)
-        record = StreamRecord(said=speech.said)
-        record.updates.append(Update(at=0.0, covers_ms=0, final=True, text=text))
-        wrong, length = character_errors(record)
-        errors, characters = errors + wrong, characters + length
+    segments, _info = whisper.transcribe(speech.floats, language=ground.language, vad_filter=True)
+    text = "".join(segment.text for segment in segments)
     spent = time.process_time() - began
-    seconds = sum(speech.seconds for speech in calls)
+    record = StreamRecord(said=speech.said)
+    record.updates.append(Update(at=0.0, covers_ms=0, final=True, text=text))
+    errors, characters = character_errors(record)
     return {
         "streams": 1,
         "cer": round(errors / characters, 4),
-        "cpu_s_per_stream_s": round(spent / seconds, 4),
+        "cpu_s_per_stream_s": round(spent / speech.seconds, 4),
     }
 
 
@@ -78,11 +73,17 @@ def best(told: dict[str, Any]) -> dict[str, Any]:
     alone: it is the same call for all.
     """
     streams = told["streams_per_core"]
-    shown, one = (
-        next({k: v for k, v in run.items() if k != "system"} for run in told["runs"] if run["streams"] == n)
-        for n in (max(1, streams), 1)
-    )
-    return {"streams_per_core": streams, **shown, "with_one_stream": one}
+    return {
+        "streams_per_core": streams,
+        **_run_of(told, max(1, streams)),
+        "with_one_stream": _run_of(told, 1),
+    }
+
+
+def _run_of(told: dict[str, Any], streams: int) -> dict[str, Any]:
+    """Return the run with so many streams."""
+    run = next(run for run in told["runs"] if run["streams"] == streams)
+    return {name: value for name, value in run.items() if name != "system"}
 
 
 def arguments() -> argparse.Namespace:
