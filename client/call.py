@@ -14,11 +14,13 @@ import grpc
 from client.audio import AudioFormat, CallAudio
 from client.connection import call_stub
 from client.errors import ClientError, LineLost
-from client.journal import Journal
+from client.in_force import InForce
+from client.journal import KEPT_MS, Journal
 from client.meter import LatencyMeter
 from client.pacing import paced
+from client.quiet import alive
 from client.retry import Retry, is_broken_line
-from yuetone.v1 import audio_pb2
+from yuetone.v1 import audio_pb2, transcript_pb2
 from yuetone.v1 import call_service_pb2 as pb
 
 ROLES = {
@@ -31,8 +33,15 @@ PAUSES = {
     "pci": audio_pb2.PAUSE_REASON_PCI,
     "ivr": audio_pb2.PAUSE_REASON_IVR,
 }
-_STILL_ATTACHED = "DUPLICATE_CALL"
-"""What a server says to a resume while it has not noticed that the old line is gone."""
+_FORGOTTEN = ("UNKNOWN_CALL", "DUPLICATE_CALL")
+"""What a server says that does not know the call any more, or knows another part of it by its name."""
+_LATER = ("AT_CAPACITY", "SLOW_CONSUMER")
+"""What a server says where the same may succeed on a new line, a moment later."""
+_NOT_THE_END = ("shutdown", "lost")
+"""Reasons of Ended by which the server leaves the conversation, not the client."""
+MISSED_HEARTBEATS = 5
+"""Heartbeats that do not come before a line counts as dead; gRPC's keepalive notices most of them earlier."""
+LONGEST_ID = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,16 +72,24 @@ class CallOptions:
 
 
 class CallStream:
-    """One call. Send from one task, read :meth:`messages` in another; a broken line is mended behind both.
+    """One conversation. Send from one task, read :meth:`messages` in another; broken lines are mended.
 
-    A new line goes on where the server has acknowledged audio: nothing is lost, and what the server gets
-    twice it hears once. While the line is down, what is sent is kept (five minutes; then sending waits).
+    What is sent is kept until it is safe: everything said in it is in finals that came (some 11 s; while
+    the line is down up to five minutes, then sending waits). A new line goes on where the server has it;
+    what it gets twice it hears once. A server that has forgotten the call (it died, or another one answers
+    now) gets the conversation from the first sample on that is not safe, as a call of its own: its id is
+    ``call_id`` with ``.2``, ``.3`` …, and its ``continues_call_id`` names the part before. Times in its
+    messages count from :attr:`origin_ms`.
 
     Args:
         channel: to the server; reconnects by itself.
         options: what the call is.
         audio: how its audio is coded.
-        retry: when to try again; given up after ``retry.give_up_s``, or after the server's resume window.
+        retry: when to try again; for five minutes by default.
+
+    Attributes:
+        reconnects: lines that were opened behind the first.
+        parts: calls that the conversation has become, 1 at the beginning.
     """
 
     def __init__(
@@ -85,15 +102,33 @@ class CallStream:
         self._stub = call_stub(channel)
         self._options = options
         self._audio = audio
-        self._retry = retry or Retry(first_s=0.2, longest_s=3.0)
+        self._retry = retry or Retry(first_s=0.1, longest_s=3.0, give_up_s=KEPT_MS / 1000)
         self._journal = Journal()
         self._sequence = 0
         self._changed = asyncio.Event()
         self._session_id = ""
         self._last_seq = 0
-        self._window_s = 0.0
+        self._quiet_s: float | None = None
         self._ready = asyncio.Event()  # the present line may have audio
+        self._refusal = pb.Error()
+        self._ending = False
+        self._before: audio_pb2.StartCall | None = None  # what the present part goes on with
+        self._said_before_ms: tuple[int, ...] = (0,) * audio.channels
+        self._said_until_ms = [0] * audio.channels  # ends of finals, in the conversation
         self.reconnects = 0
+        self.parts = 1
+
+    @property
+    def call_id(self) -> str:
+        """Id of the present part of the conversation."""
+        whole = self._options.call_id
+        suffix = "" if self.parts == 1 else f".{self.parts}"
+        return whole[: LONGEST_ID - len(suffix)] + suffix
+
+    @property
+    def origin_ms(self) -> int:
+        """Ms from the first sample of the conversation to the first of the present part."""
+        return int(self._journal.origin_ms)
 
     async def __aenter__(self) -> Self:
         """Begin; nothing is sent before :meth:`messages` is read."""
@@ -147,6 +182,7 @@ class CallStream:
 
     def end(self) -> None:
         """The call is over; the rest of its messages still comes."""
+        self._ending = True
         self._put(pb.StreamCallRequest(end_call=audio_pb2.EndCall()))
 
     def _put(self, message: pb.StreamCallRequest, end_ms: float | None = None) -> None:
@@ -156,7 +192,7 @@ class CallStream:
     # ---------------------------------------------------------------- receiving
 
     async def messages(self) -> AsyncIterator[pb.StreamCallResponse]:
-        """Yield what the server says, each event once, until the call has ended.
+        """Yield what the server says, each event once, until the conversation has ended; no heartbeats.
 
         Raises:
             grpc.aio.AioRpcError: the server refused the call or ended it with an error.
@@ -167,54 +203,108 @@ class CallStream:
             try:
                 async for message in self._line():
                     failures = 0
-                    yield message
-                    if message.HasField("ended"):
-                        return
+                    if not self._goes_on_behind(message):
+                        yield message
+                        if message.HasField("ended"):
+                            return
                 broken = "the server closed the line"
             except grpc.aio.AioRpcError as error:
                 if not self._may_go_on(error):
                     raise
                 broken = error.details() or error.code().name
+            except TimeoutError:
+                broken = "nothing came any more"
             failures += 1
             down_since = time.monotonic() if failures == 1 else down_since
             await self._wait_for_line(failures, time.monotonic() - down_since, broken)
 
+    def _goes_on_behind(self, message: pb.StreamCallResponse) -> bool:
+        """Take a server's leave from a conversation that is not over; the next line begins a new part."""
+        if not message.HasField("ended") or message.ended.reason not in _NOT_THE_END:
+            return False
+        if self._ending and self._journal.safe:
+            return False
+        self._begin_anew()
+        return True
+
     def _may_go_on(self, error: grpc.aio.AioRpcError) -> bool:
-        """Tell whether a new line may mend it; before the server has accepted the call, nothing does."""
-        attached = (error.details() or "").startswith(_STILL_ATTACHED)
-        return bool(self._session_id) and (is_broken_line(error) or attached)
+        """Tell whether a new line may mend it; before a server has accepted the call, nothing does."""
+        if not self._session_id and self.parts == 1:
+            return False
+        reason = error.details() or ""
+        if reason.startswith(_FORGOTTEN):
+            self._begin_anew()
+            return True
+        return is_broken_line(error) or reason.startswith(_LATER)
+
+    def _repeated_ms(self, channel: int) -> int:
+        """Return the ms at the beginning of the present part whose speech is in finals of those before."""
+        return max(0, self._said_before_ms[channel] - self.origin_ms)
+
+    def _begin_anew(self) -> None:
+        """Let the next line carry what is not safe as a call of its own."""
+        origin = self._journal.origin_ms
+        if self._session_id:  # else the part before never began
+            self._before = audio_pb2.StartCall(continues_call_id=self.call_id)
+        self._journal.begin_anew(self._audio)
+        self._said_before_ms = tuple(self._said_until_ms)
+        if self._before is not None:
+            self._before.continues_at_ms += int(self._journal.origin_ms - origin)
+        self.parts += 1
+        self._session_id, self._last_seq = "", 0
 
     async def _wait_for_line(self, failures: int, down_s: float, broken: str) -> None:
-        limit = self._window_s if self._retry.give_up_s is None else self._retry.give_up_s
-        if not self._session_id or down_s > limit:
-            raise LineLost(f"the line to the server broke and was not mended within {limit:.0f} s ({broken})")
+        limit = self._retry.give_up_s
+        begun = bool(self._session_id) or self.parts > 1
+        if not begun or (limit is not None and down_s > limit):
+            within = "" if limit is None else f" within {limit:.0f} s"
+            raise LineLost(f"the line to the server broke and was not mended{within} ({broken})")
         self.reconnects += 1
-        await asyncio.sleep(self._retry.wait_s(failures))
+        asked_s = self._refusal.retry_after_ms / 1000
+        self._refusal = pb.Error()
+        await asyncio.sleep(max(asked_s, self._retry.wait_s(failures)))
 
     async def _line(self) -> AsyncIterator[pb.StreamCallResponse]:
         """Yield what comes over one line; its sender works beside."""
         call = self._stub.StreamCall()
         self._ready.clear()
-        sender = asyncio.create_task(self._send(call), name=f"send {self._options.call_id}")
+        sender = asyncio.create_task(self._send(call), name=f"send {self.call_id}")
         try:
-            async for message in call:
+            async for message in alive(aiter(call), self._quiet_s):
                 self._note(message)
-                yield message
+                if self._is_news(message):
+                    yield message
         finally:
             sender.cancel()
             await asyncio.gather(sender, return_exceptions=True)
             call.cancel()
 
+    def _is_news(self, message: pb.StreamCallResponse) -> bool:
+        """Tell whether a message is for the caller: no heartbeat, no refusal that a later line may mend."""
+        if message.HasField("heartbeat"):
+            return False
+        refused = message.HasField("error") and not self._ready.is_set()
+        if refused:
+            self._refusal = message.error
+        return not refused or (self.parts == 1 and not self._session_id)
+
     def _note(self, message: pb.StreamCallResponse) -> None:
         self._last_seq = max(self._last_seq, message.server_seq)
         if message.HasField("started"):
             self._session_id = message.started.session_id
-            self._window_s = message.started.limits.resume_window_ms / 1000
+            heartbeat_ms = message.started.limits.heartbeat_ms
+            self._quiet_s = MISSED_HEARTBEATS * heartbeat_ms / 1000 if heartbeat_ms else None
             if message.started.resumed:
-                self._journal.rewind(message.acked_audio_ms)
+                self._journal.resume_at(message.started.received_audio_ms)
             self._ready.set()
+        if message.HasField("transcript") and message.transcript.is_final:
+            self._note_final(message.transcript)
         self._journal.acknowledge(message.acked_audio_ms)
         self._changed.set()
+
+    def _note_final(self, final: transcript_pb2.Transcript) -> None:
+        until = final.end_ms + self.origin_ms
+        self._said_until_ms[final.channel] = max(self._said_until_ms[final.channel], until)
 
     async def _send(self, call: Any) -> None:
         """Send StartCall, then everything that the server does not have, as it comes."""
@@ -232,25 +322,37 @@ class CallStream:
                 return
 
     def _start(self) -> audio_pb2.StartCall:
-        options, audio = self._options, self._audio
+        options, audio, now = self._options, self._audio, self._journal.in_force
         roles = [*options.roles, *["unknown"] * audio.channels][: audio.channels]
+        if now.swapped and self.parts > 1:
+            roles.reverse()
+        anew = now if self.parts > 1 else InForce()
         resume = None
         if self._session_id:
             resume = audio_pb2.ResumePoint(session_id=self._session_id, last_server_seq=self._last_seq)
-        return audio_pb2.StartCall(
-            call_id=options.call_id,
+        start = audio_pb2.StartCall(
+            call_id=self.call_id,
             codec=audio.codec,
             sample_rate_hz=audio.rate,
-            channels=[audio_pb2.ChannelConfig(index=i, role=ROLES[role]) for i, role in enumerate(roles)],
-            language_hint=options.language,
+            channels=[
+                audio_pb2.ChannelConfig(index=i, role=ROLES[role], said_until_ms=self._repeated_ms(i))
+                for i, role in enumerate(roles)
+            ],
+            language_hint=anew.language or options.language,
             profile=options.profile,
-            hotwords=[audio_pb2.Hotword(text=word) for word in options.hotwords],
+            hotwords=[
+                audio_pb2.Hotword(text=word)
+                for word in (options.hotwords if anew.hotwords is None else anew.hotwords)
+            ],
             resume=resume,
             tenant=options.tenant,
             queue=options.queue,
             team=options.team,
             agent_id=options.agent_id,
         )
+        if self._before is not None:
+            start.MergeFrom(self._before)
+        return start
 
 
 async def stream_recording(
@@ -291,7 +393,7 @@ async def stream_recording(
     try:
         async for message in call.messages():
             if meter is not None:
-                meter.received(message)
+                meter.received(message, call.origin_ms)
             yield message
     finally:
         sender.cancel()

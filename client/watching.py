@@ -11,11 +11,14 @@ import grpc
 
 from client.connection import call_stub, overview_stub, supervisor_stub
 from client.errors import LineLost
+from client.quiet import alive
 from client.retry import Retry, is_broken_line
 from yuetone.v1 import call_service_pb2, overview_service_pb2, supervisor_service_pb2
 
 QUIET_S = 35.0
-"""Silence after which a line counts as dead, where the server sends heartbeats (every 10 s)."""
+"""Silence after which a line counts as dead, where the server sends heartbeats every 10 s."""
+CALL_QUIET_S = 5.0
+"""The same for the line of one call, where they come every second."""
 
 T = TypeVar("T")
 Lost = Callable[[str], None]
@@ -112,9 +115,10 @@ async def watch_call(
     def line() -> AsyncIterator[call_service_pb2.WatchCallResponse]:
         return aiter(stub.WatchCall(wanted))
 
-    async for message in _mended(line, retry or Retry(), lost, quiet_s=None, ends=True):
-        wanted.after_server_seq = message.event.server_seq
-        yield message
+    async for message in _mended(line, retry or Retry(), lost, quiet_s=CALL_QUIET_S, ends=True):
+        if not message.event.HasField("heartbeat"):
+            wanted.after_server_seq = message.event.server_seq
+            yield message
 
 
 async def _mended(
@@ -137,7 +141,7 @@ async def _mended(
     failures, down_since = 0, 0.0
     while True:
         try:
-            async for message in _alive(line(), quiet_s):
+            async for message in alive(line(), quiet_s):
                 failures = 0
                 yield message
             if ends:
@@ -155,14 +159,3 @@ async def _mended(
             raise LineLost(f"the line to the server broke and was not mended ({reason})")
         lost(reason)
         await asyncio.sleep(retry.wait_s(failures))
-
-
-async def _alive(messages: AsyncIterator[T], quiet_s: float | None) -> AsyncIterator[T]:
-    """Yield ``messages``; TimeoutError where nothing comes for ``quiet_s``."""
-    while True:
-        async with asyncio.timeout(quiet_s):
-            try:
-                message = await anext(messages)
-            except StopAsyncIteration:
-                return
-        yield message

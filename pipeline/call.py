@@ -155,6 +155,11 @@ class Call:
         return self._context.progress.lag
 
     @property
+    def acked(self) -> int:
+        """Samples of audio that are safe: everything said in them is in finals that were told."""
+        return self._context.progress.acked
+
+    @property
     def on_hold(self) -> bool:
         """Whether a Pause is in force."""
         return self._context.controls.paused.now
@@ -207,6 +212,7 @@ class Call:
                 model=scheduler.model.name,
                 model_ready=scheduler.ready,
                 resumed=resumed,
+                received=self._context.progress.received,
             )
         )
         if scheduler.model.languages and whisper_code(language) not in scheduler.model.languages:
@@ -339,7 +345,7 @@ class Call:
             )
         )
         self._services.metrics.calls.labels(reason).inc()
-        audio_s = round(context.progress.acked / SAMPLE_RATE, 1)
+        audio_s = round(context.progress.received / SAMPLE_RATE, 1)
         utterances = context.progress.totals.utterances
         _log.info("call ended", call=self.spec.call_id, audio_s=audio_s, utterances=utterances)
 

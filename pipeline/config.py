@@ -78,7 +78,11 @@ class LimitSettings(Section):
     """What one server takes."""
 
     max_calls: int = Field(40, ge=1, description="calls at once; further ones are refused")
-    max_watchers: int = Field(200, ge=0, description="WatchCall streams at once")
+    max_connections: int = Field(
+        2000, ge=1, description="network connections at once, with or without a call"
+    )
+    max_watchers: int = Field(200, ge=0, description="streams of each kind that watch at once")
+    max_watchers_per_host: int = Field(100, ge=0, description="the same, from one machine")
     max_chunk_bytes: int = Field(1_048_576, ge=1024, le=8_388_608, description="bytes in one Audio message")
     max_call_s: float = Field(4 * 3600, gt=0, description="s of audio in one call")
     idle_timeout_s: float = Field(30.0, gt=0, description="s without a message before a call is ended")

@@ -6,6 +6,7 @@ import argparse
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,18 @@ Drive = Callable[[Sequence[Speech]], Awaitable[list[StreamRecord]]]
 def speeches(options: argparse.Namespace) -> list[Speech]:
     """Return the test speech: generated, or the bundled call's customer for a smoke run."""
     if options.smoke:
-        demo = demo_speech()
-        end = demo.said[1].end_ms + 1500
-        cut = Speech(pcm=demo.pcm[: end * 16], said=demo.said[:2])
-        return [cut]
+        return [_two_sentences(demo_speech())]
     return [generated_speech(options.seconds, options.talk, options.seed + n) for n in range(DIFFERENT)]
+
+
+def _two_sentences(demo: Speech) -> Speech:
+    """Return the first two sentences of a call with a second before and behind."""
+    first, second = demo.said[:2]
+    begin, end = first.start_ms - 1000, second.end_ms + 1500
+    said = tuple(
+        replace(one, start_ms=one.start_ms - begin, end_ms=one.end_ms - begin) for one in (first, second)
+    )
+    return Speech(pcm=demo.pcm[begin * 16 : end * 16], said=said)
 
 
 def take(pool: Sequence[Speech], count: int) -> list[Speech]:
@@ -90,7 +98,7 @@ def parser_for(doc: str | None, *, seconds: float, talk: float = 0.46) -> argpar
         "--everything", action="store_true", help="with emotion, speakers, suggestions, alerts"
     )
     parser.add_argument("--no-pin", action="store_true", help="let the server use all cores")
-    parser.add_argument("--smoke", action="store_true", help="30 s on the bundled call: does it work at all?")
+    parser.add_argument("--smoke", action="store_true", help="two sentences: does it work at all?")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the JSON result")
     return parser
 

@@ -44,7 +44,7 @@ from benchmarks.serving.measuring import (
 )
 from benchmarks.serving.processes import TRANSCRIPTS_ONLY, cpu_seconds, pinned, yuetone
 from benchmarks.serving.speech import RATE, Speech
-from pipeline.audio.codecs import decode
+from pipeline.audio.codecs import Blocks
 from pipeline.audio.resample import Resampler
 from pipeline.calls.info import Codec
 from vad import FRAME_SAMPLES, VadStream
@@ -90,7 +90,8 @@ def audio_stages(pool: Sequence[Speech], chunk_ms: int) -> dict[str, float]:
         for speech in pool:
             data = speech.pcm.tobytes()
             for start in range(0, len(data), 2 * size):
-                decode(data[start : start + 2 * size], Codec.L16)
+                for _block in Blocks(data[start : start + 2 * size], Codec.L16, 1):
+                    pass
 
     def resample() -> None:
         for pcm in narrow:

@@ -136,13 +136,12 @@ class Timeline:
             return 0, 0
         return max(0, ahead), max(0, -ahead)
 
-    def audio(self, samples: Pcm, placed: Placed) -> Iterator[Pcm]:
-        """Return 16 kHz audio for a placed chunk that came, without its gap."""
-        if not placed.late:
-            yield self._resampler.accept(samples[placed.skip :])
+    def accept(self, samples: Pcm) -> Pcm:
+        """Return 16 kHz audio for the next samples of a placed chunk, those that are not left out."""
+        return self._resampler.accept(samples)
 
     def gap(self, placed: Placed) -> Iterator[Pcm]:
-        """Return 16 kHz silence for what is missing before a placed chunk, in blocks."""
+        """Yield 16 kHz silence for what is missing before a placed chunk, in blocks."""
         samples = placed.missing
         block = BLOCK_S * self._rate
         for start in range(0, samples, block):

@@ -36,6 +36,11 @@ class LiveCall(WatchedCall, Protocol):
         ...
 
     @property
+    def acked(self) -> int:
+        """Samples of audio that are safe: everything said in them is in finals that were told."""
+        ...
+
+    @property
     def on_hold(self) -> bool:
         """Whether a Pause is in force: nothing need come for long."""
         ...

@@ -29,6 +29,21 @@ class PauseReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Continues:
+    """Which call one goes on with: the same conversation, forgotten by the server that had it.
+
+    Attributes:
+        call_id: of the part before.
+        at_ms: ms from the first sample of that part to the first of this one.
+        said_until_ms: by channel, ms of this part up to which speech is in finals of the one before.
+    """
+
+    call_id: str
+    at_ms: int
+    said_until_ms: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallInfo:
     """Whose call it is; known from its first moment to its record.
 
@@ -41,6 +56,7 @@ class CallInfo:
         profile: name of the settings profile.
         started_at: wall-clock time of its start on the server, s since 1970 UTC; for people and records only.
         sender: who sends its audio, as the connection says; never from a message.
+        continues: the part of the same conversation before; None for its first.
     """
 
     call_id: str
@@ -51,6 +67,7 @@ class CallInfo:
     profile: str = "default"
     started_at: float = 0.0
     sender: str = ""
+    continues: Continues | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

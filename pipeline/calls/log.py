@@ -49,7 +49,7 @@ class CallLog(Protocol):
 
         Args:
             event: what happened.
-            acked: samples of audio taken so far, on the channel that is furthest behind.
+            acked: samples of audio that are safe: everything said in them is in finals up to this event.
         """
         ...
 
@@ -59,6 +59,10 @@ class CallLog(Protocol):
 
     def follow(self, after: int) -> AsyncGenerator[LogEntry, None]:
         """Yield the events behind number ``after``, then each further one; ends when the log is closed."""
+        ...
+
+    def follow_alive(self, after: int, heartbeat_s: float | None) -> AsyncGenerator[LogEntry | None, None]:
+        """Yield what :meth:`follow` does, and None whenever nothing came for ``heartbeat_s``."""
         ...
 
     def hold_open(self) -> None:

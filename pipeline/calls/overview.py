@@ -99,12 +99,11 @@ class CallOverview:
     row: CallRow
     alerts: dict[str, Severity] = field(default_factory=dict)
 
-    def take(self, event: CallEvent, acked: int, now: float) -> bool:
+    def take(self, event: CallEvent, now: float) -> bool:
         """Take an event of the call; return whether the row is another one than before.
 
         Args:
             event: what happened.
-            acked: samples of audio taken so far.
             now: s since 1970 UTC.
         """
         before = self.row
@@ -115,8 +114,8 @@ class CallOverview:
                 self._set(agitation=round(point.value, 2))
             case AlertEvent():
                 self._alert(event)
-            case HealthReport(overloaded=overloaded):
-                self._set(overloaded=overloaded, audio=acked)
+            case HealthReport(overloaded=overloaded, received=received):
+                self._set(overloaded=overloaded, audio=received)
             case Mark(kind=kind) if kind in _PHASES:
                 self.enter(CallPhase(_PHASES[kind]), now)
             case Ended(reason=reason, audio=audio):

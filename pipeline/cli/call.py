@@ -223,7 +223,7 @@ async def _follow(channel: grpc.aio.Channel, played: Played, target: Target, *, 
     console = Console()
     with CallView(console, played.title) as view:
         async for message in messages:
-            view.take(message)
+            view.take(message, call.origin_ms)
             failed |= message.HasField("error")
     own = time.process_time() - processor if target.address is None else None
     console.print(summary(view, meter, cpu_seconds=own, paced=played.speed > 0))

@@ -14,15 +14,15 @@ OF_THE_SERVER = 128
 _log = structlog.get_logger(__name__)
 
 
-def allow_handles(calls: int) -> None:
-    """Raise the limit of open files to the hard one; warn where even that is too low for ``calls``."""
+def allow_handles(calls: int, connections: int) -> None:
+    """Raise the limit of open files to the hard one; warn where even that is too low for what may come."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    wanted = OF_THE_SERVER + OF_A_CALL * calls
+    wanted = OF_THE_SERVER + max(OF_A_CALL * calls, connections)
     if hard != resource.RLIM_INFINITY and hard < wanted:
         _log.warning(
-            "the limit of open files is low for so many calls; raise it (ulimit -n, LimitNOFILE)",
+            "the limit of open files is low for limits.max_connections; raise it (ulimit -n, LimitNOFILE)",
             limit=hard,
             wanted=wanted,
         )

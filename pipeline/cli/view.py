@@ -98,6 +98,20 @@ def clock(ms: int) -> str:
     return f"{ms // 60000:02d}:{ms % 60000 / 1000:04.1f}"
 
 
+def _placed(transcript: transcript_pb2.Transcript, origin_ms: int) -> transcript_pb2.Transcript:
+    """Return a transcript with the times of the whole conversation."""
+    if not origin_ms:
+        return transcript
+    placed = transcript_pb2.Transcript()
+    placed.CopyFrom(transcript)
+    placed.start_ms += origin_ms
+    placed.end_ms += origin_ms
+    for word in placed.words:
+        word.start_ms += origin_ms
+        word.end_ms += origin_ms
+    return placed
+
+
 class CallView:
     """Shows one call; on a terminal it redraws in place, elsewhere it prints finals as lines.
 
@@ -111,6 +125,7 @@ class CallView:
         self._title = title
         self._rows: dict[str, transcript_pb2.Transcript] = {}
         self._at_ms = 0
+        self._origin_ms = 0
         self._newest: dict[int, str] = {}  # channel -> its newest utterance
         self._agitation: dict[str, float] = {}  # utterance -> agitation while it was the newest
         self._moods: dict[str, str] = {}  # utterance -> likeliest label of its voice
@@ -132,12 +147,16 @@ class CallView:
             self._live.update(self._table(everything=True), refresh=True)
             self._live.stop()
 
-    def take(self, message: pb.StreamCallResponse) -> None:
-        """Show a server message."""
-        self._at_ms = max(self._at_ms, message.acked_audio_ms)
+    def take(self, message: pb.StreamCallResponse, origin_ms: int = 0) -> None:
+        """Show a server message.
+
+        Args:
+            message: of any kind.
+            origin_ms: where its call begins in the conversation, ms.
+        """
         match message.WhichOneof("event"):
             case "transcript":
-                self._transcript(message.transcript)
+                self._transcript(_placed(message.transcript, origin_ms))
             case "emotion":
                 self._emotion(message.emotion)
             case "alert":
@@ -150,16 +169,28 @@ class CallView:
                 self._attribution(message.attribution)
             case "channel_finding" | "warning" | "error":
                 self._odd(message)
-            case "health" | "ended":
-                self._count(message)
+            case "started" | "health" | "ended":
+                self._follow(message, origin_ms)
         if self._console.is_terminal:
             self._live.update(self._table())
 
-    def _count(self, message: pb.StreamCallResponse) -> None:
-        if message.HasField("ended"):
+    def _started(self, origin_ms: int) -> None:
+        """Keep what was said in the part before, should another server go on with the conversation."""
+        if origin_ms != self._origin_ms:
+            self._rows = {f"{self._origin_ms} {key}": row for key, row in self._rows.items() if row.is_final}
+            self._origin_ms = origin_ms
+            self._note("the server had forgotten the call; it goes on as a new one")
+
+    def _follow(self, message: pb.StreamCallResponse, origin_ms: int) -> None:
+        """Note how far the call is."""
+        if message.HasField("started"):
+            self._started(origin_ms)
+        elif message.HasField("ended"):
             self.totals.ended = message.ended
+            self.totals.ended.audio_ms += origin_ms
         else:
             self.totals.dropped_partials = message.health.dropped_partials
+            self._at_ms = max(self._at_ms, message.health.received_audio_ms + origin_ms)
 
     def _odd(self, message: pb.StreamCallResponse) -> None:
         """Show what should not be."""

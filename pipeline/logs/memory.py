@@ -10,6 +10,7 @@ import asyncio
 import itertools
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from pipeline.calls.events import CallEvent, Ended, Envelope
@@ -45,14 +46,14 @@ class MemoryCallLog:
     Args:
         call_id: goes into every envelope.
         length: events kept.
-        appended: is told every event with the samples taken so far.
+        appended: is told every event.
     """
 
     def __init__(
         self,
         call_id: str,
         length: int = LOG_LENGTH,
-        appended: Callable[[CallEvent, int], None] | None = None,
+        appended: Callable[[CallEvent], None] | None = None,
     ) -> None:
         self._call_id = call_id
         self._length = length
@@ -109,7 +110,7 @@ class MemoryCallLog:
         self._shorten()
         self._closed = isinstance(event, Ended) and not self._held
         if self._appended is not None:
-            self._appended(event, acked)
+            self._appended(event)
         self._wake()
 
     def _forget(self, seq: int) -> None:
@@ -139,14 +140,32 @@ class MemoryCallLog:
 
     async def follow(self, after: int) -> AsyncGenerator[LogEntry, None]:
         """Yield the events behind number ``after``, then each further one, until the log is closed."""
+        async with aclosing(self.follow_alive(after, None)) as entries:
+            async for entry in entries:
+                if entry is not None:
+                    yield entry
+
+    async def follow_alive(
+        self, after: int, heartbeat_s: float | None
+    ) -> AsyncGenerator[LogEntry | None, None]:
+        """Yield what :meth:`follow` does, and None whenever nothing came for ``heartbeat_s``."""
         reader = _Reader(after)
         while True:
             if (entry := self._next(reader)) is not None:
                 yield entry
             elif self._closed:
                 return
-            else:
+            elif not await self._change(heartbeat_s):
+                yield None
+
+    async def _change(self, within_s: float | None) -> bool:
+        """Wait for the next change; tell whether it came in time."""
+        try:
+            async with asyncio.timeout(within_s):
                 await self._changed.wait()
+        except TimeoutError:
+            return False
+        return True
 
     def _next(self, reader: _Reader) -> LogEntry | None:
         """Return the next event for ``reader`` and move it on; None if there is none yet."""

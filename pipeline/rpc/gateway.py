@@ -22,12 +22,14 @@ import grpc
 from pipeline.audio.codecs import BYTES_PER_SAMPLE
 from pipeline.calls.info import CallSpec
 from pipeline.calls.messages import AudioChunk
-from pipeline.config import ServerSettings
+from pipeline.config import LimitSettings, ServerSettings
 from pipeline.errors import YuetoneError
 from pipeline.inference.ticker import BatchTicker
 from pipeline.rpc import mapping
-from pipeline.rpc.grpc_server import KEEPALIVE, MAX_MESSAGE_BYTES, bind
+from pipeline.rpc.grpc_server import bind, most_streams, wire_options
+from pipeline.rpc.peers import FORWARDED
 from pipeline.rpc.servicer import END_OF_STREAM_S
+from pipeline.sections.base import Section
 from pipeline.stages.joining import join_audio
 from yuetone.v1 import audio_pb2
 from yuetone.v1 import call_service_pb2 as pb
@@ -36,8 +38,15 @@ STREAM_CALL = "/yuetone.v1.CallService/StreamCall"
 GATHER_S = 0.06
 """Three messages of 20 ms: what a call may wait for company."""
 UNREACHABLE = "the server behind this gateway does not answer; try again"
-_SIZES = [("grpc.max_receive_message_length", MAX_MESSAGE_BYTES)]
+_FROM_CORE = [("grpc.max_receive_message_length", -1)]
 _Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class GatewaySettings(Section):
+    """What a gateway is told by the server that starts it."""
+
+    server: ServerSettings
+    limits: LimitSettings
 
 
 class Joiner:
@@ -45,9 +54,11 @@ class Joiner:
 
     Args:
         spec: of the call.
+        max_bytes: of one message of audio.
     """
 
-    def __init__(self, spec: CallSpec) -> None:
+    def __init__(self, spec: CallSpec, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
         self._bytes = BYTES_PER_SAMPLE[spec.codec]
         self._rate = spec.sample_rate
         self._channels = len(spec.roles)
@@ -73,7 +84,7 @@ class Joiner:
         """Return what was kept, put together, as messages."""
         waiting, self._waiting = self._waiting, []
         out = []
-        for message in join_audio(waiting, self._next, self._length_ms, MAX_MESSAGE_BYTES):
+        for message in join_audio(waiting, self._next, self._length_ms, self._max_bytes):
             if isinstance(message, AudioChunk):
                 behind = message.sequence + message.count
                 self._expected[message.channel] = max(behind, self._expected.get(message.channel, 0))
@@ -104,10 +115,12 @@ class Forwarder(grpc.GenericRpcHandler):
 
     Args:
         core: channel to it.
+        max_bytes: of one message of audio.
     """
 
-    def __init__(self, core: grpc.aio.Channel) -> None:
+    def __init__(self, core: grpc.aio.Channel, max_bytes: int) -> None:
         self._core = core
+        self._max_bytes = max_bytes
         self._pulse = BatchTicker(GATHER_S)
 
     def service(self, handler_call_details: Any) -> Any:
@@ -117,6 +130,7 @@ class Forwarder(grpc.GenericRpcHandler):
 
     async def _forward(self, method: str, _requests: Any, context: _Context) -> None:
         metadata = [(key, value) for key, value in context.invocation_metadata() or () if _is_ours(key)]
+        metadata.append((FORWARDED, context.peer()))
         call: Any = self._core.stream_stream(method)(metadata=metadata, timeout=context.time_remaining())
         carry = self._carry_call if method == STREAM_CALL else self._carry
         sender = asyncio.create_task(carry(call, context), name=f"forward {method}")
@@ -154,7 +168,7 @@ class Forwarder(grpc.GenericRpcHandler):
             return
         await call.write(first)
         try:
-            joiner = Joiner(mapping.call_spec(pb.StreamCallRequest.FromString(first)))
+            joiner = Joiner(mapping.call_spec(pb.StreamCallRequest.FromString(first)), self._max_bytes)
         except Exception:  # noqa: BLE001 (whatever is wrong with it, the server behind says so)
             await self._carry(call, context)
             return
@@ -202,10 +216,10 @@ def _audio(data: bytes) -> AudioChunk | None:
 
 
 def _is_ours(key: str) -> bool:
-    return not key.startswith((":", "grpc-")) and key not in ("user-agent", "content-type", "te")
+    return not key.startswith((":", "grpc-")) and key not in ("user-agent", "content-type", "te", FORWARDED)
 
 
-async def run(settings: ServerSettings, core: str) -> None:
+async def run(settings: GatewaySettings, core: str) -> None:
     """Forward until standard input ends: then the server behind has let its calls finish, or is gone.
 
     Signals that go to the whole group (Ctrl-C, a service manager) are for the server behind.
@@ -215,10 +229,14 @@ async def run(settings: ServerSettings, core: str) -> None:
     """
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    async with grpc.aio.insecure_channel(core, options=_SIZES) as channel:
-        server = grpc.aio.server(options=[*_SIZES, ("grpc.so_reuseport", 1), *KEEPALIVE])
-        server.add_generic_rpc_handlers((Forwarder(channel),))
-        bind(server, settings)
+    limits = settings.limits
+    async with grpc.aio.insecure_channel(core, options=_FROM_CORE) as channel:
+        server = grpc.aio.server(
+            options=[*wire_options(limits), ("grpc.so_reuseport", 1)],
+            maximum_concurrent_rpcs=most_streams(limits),
+        )
+        server.add_generic_rpc_handlers((Forwarder(channel, limits.max_chunk_bytes),))
+        bind(server, settings.server)
         await server.start()
         print("listening", flush=True)  # noqa: T201 (the process that started it waits for this line)
         await _end_of_input()
@@ -234,7 +252,7 @@ async def _end_of_input() -> None:
 
 def main() -> None:
     """Run one gateway."""
-    settings = ServerSettings.model_validate_json(Path(sys.argv[1]).read_text("utf-8"))
+    settings = GatewaySettings.model_validate_json(Path(sys.argv[1]).read_text("utf-8"))
     try:
         asyncio.run(run(settings, sys.argv[2]))
     except YuetoneError as error:

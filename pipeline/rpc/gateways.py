@@ -17,6 +17,7 @@ import structlog
 from asr import AsrEngine
 from pipeline.config import ServerSettings, Settings
 from pipeline.errors import SettingsError
+from pipeline.rpc.gateway import GatewaySettings
 from pipeline.rpc.server import Server, serve
 from pipeline.rpc.startup_errors import plain
 
@@ -89,7 +90,8 @@ async def serve_behind(
     ):
         core = f"unix:{folder}/core.sock"
         told = Path(folder) / "server.json"
-        told.write_text(outside.model_copy(update={"port": port}).model_dump_json(), "utf-8")
+        front = GatewaySettings(server=outside.model_copy(update={"port": port}), limits=settings.limits)
+        told.write_text(front.model_dump_json(), "utf-8")
         inside = outside.model_copy(
             update={"host": core, "tls_certificate": None, "tls_key": None, "tls_client_ca": None}
         )

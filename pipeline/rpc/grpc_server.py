@@ -17,10 +17,11 @@ from prometheus_client import start_http_server
 from pipeline.alerts.service import AlertService
 from pipeline.app import App
 from pipeline.calls.directory import CallDirectory
-from pipeline.config import ServerSettings
+from pipeline.config import LimitSettings, ServerSettings
 from pipeline.errors import SettingsError
 from pipeline.knowledge.service import KnowledgeService
 from pipeline.metrics import Metrics
+from pipeline.rpc import mapping
 from pipeline.rpc.malformed import MalformedGuard
 from pipeline.rpc.overview import OverviewServicer
 from pipeline.rpc.servicer import CallServicer
@@ -43,12 +44,18 @@ SUPERVISOR_SERVICE = supervisor_service_pb2.DESCRIPTOR.services_by_name["Supervi
 SUGGESTION_SERVICE = suggestion_service_pb2.DESCRIPTOR.services_by_name["SuggestionService"].full_name
 HEALTH_SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 KEEPALIVE = (
-    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_time_ms", 5_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.ping_timeout_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 500),  # clients may ask every second whether we live
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    ("grpc.max_connection_idle_ms", 600_000),
 )
-MAX_MESSAGE_BYTES = 16 * 1024 * 1024
-"""Largest message of gRPC; above limits.max_chunk_bytes, so that a larger chunk gets our own clear error."""
+"""A client that is cut off is noticed in 10 s: before limits.idle_timeout_s, so its call waits."""
+KINDS_OF_WATCHERS = 3
+SPARE_STREAMS = 256
+"""Short requests, and streams that have not said yet what they want."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,10 +81,10 @@ async def listening(app: App, calls: CallDirectory) -> AsyncIterator[Listening]:
     settings = app.settings
     server = grpc.aio.server(
         options=[
-            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-            ("grpc.so_reuseport", 0),  # two servers on one port would share the calls unnoticed
-            *KEEPALIVE,
-        ],
+            *wire_options(settings.limits),
+            ("grpc.so_reuseport", 0),
+        ],  # two would share the calls unnoticed
+        maximum_concurrent_rpcs=most_streams(settings.limits),
         interceptors=[MalformedGuard()],
     )
     services = _add_services(server, app, calls)
@@ -95,15 +102,29 @@ async def listening(app: App, calls: CallDirectory) -> AsyncIterator[Listening]:
             await server.stop(grace=0.5)
 
 
+def wire_options(limits: LimitSettings) -> list[tuple[str, int]]:
+    """Return gRPC's own limits: what a client may make a server hold before any of our code has seen it."""
+    return [
+        ("grpc.max_receive_message_length", limits.max_chunk_bytes + mapping.BESIDE_AUDIO_BYTES),
+        ("grpc.max_allowed_incoming_connections", limits.max_connections),
+        *KEEPALIVE,
+    ]
+
+
+def most_streams(limits: LimitSettings) -> int:
+    """Return the requests under way above which gRPC refuses further ones by itself."""
+    return limits.max_calls + KINDS_OF_WATCHERS * limits.max_watchers + SPARE_STREAMS
+
+
 def _add_services(server: grpc.aio.Server, app: App, calls: CallDirectory) -> list[str]:
     """Add what this server offers; return the names of the services."""
-    watchers = app.settings.limits.max_watchers
+    limits = app.settings.limits
     call_service_pb2_grpc.add_CallServiceServicer_to_server(CallServicer(calls, app), server)
-    overview = OverviewServicer(calls, watchers)
+    overview = OverviewServicer(calls, limits)
     overview_service_pb2_grpc.add_OverviewServiceServicer_to_server(overview, server)
     services = [CALL_SERVICE, OVERVIEW_SERVICE]
     if isinstance(app.alerts, AlertService):
-        supervisor = SupervisorServicer(app.alerts, watchers)
+        supervisor = SupervisorServicer(app.alerts, limits)
         supervisor_service_pb2_grpc.add_SupervisorServiceServicer_to_server(supervisor, server)
         services.append(SUPERVISOR_SERVICE)
     if isinstance(app.knowledge, KnowledgeService):

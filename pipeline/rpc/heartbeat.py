@@ -11,6 +11,9 @@ HEARTBEAT_S = 10.0
 """Silence after which a heartbeat is sent; proxies commonly cut streams after 60 s without a byte (nginx's
 grpc_read_timeout, AWS's idle timeout of load balancers)."""
 
+CALL_HEARTBEAT_S = 1.0
+"""The same on the streams of one call: people speak there, and a dead line must be noticed at once."""
+
 
 async def with_heartbeats(items: AsyncIterator[T], every_s: float) -> AsyncGenerator[T | None, None]:
     """Yield ``items``, and None whenever nothing came for ``every_s``; ends with them."""

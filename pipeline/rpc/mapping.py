@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from diarization import Role
 from pipeline.calls import events as ev
 from pipeline.calls import messages as msg
-from pipeline.calls.info import CallInfo, CallSpec, Codec, PauseReason, ResumePoint
+from pipeline.calls.info import CallInfo, CallSpec, Codec, Continues, PauseReason, ResumePoint
 from pipeline.errors import InvalidRequest, UnsupportedAudio
 from pipeline.rpc import assist, speakers, suggestions
 from pipeline.rpc.convert import ROLES, ROLES_OUT, milliseconds
@@ -18,6 +18,12 @@ from yuetone.v1 import audio_pb2, call_service_pb2, transcript_pb2
 
 RATES_TESTED = (8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000)
 LONGEST_LABEL = 128
+BESIDE_AUDIO_BYTES = 64 * 1024
+"""What a message may hold beside its audio; StartCall and every other request are smaller than this."""
+LATEST_MS = 24 * 3_600_000
+"""A call that goes on with another one does so within a day."""
+LONGEST_REPEATED_MS = 600_000
+"""What one channel may have said behind the oldest open utterance of the other."""
 MAX_JOINED = 64
 MIN_RATE, MAX_RATE, MAX_CHANNELS = 8000, 48000, 2
 _CALL_ID = re.compile(r"[\w\-.:@]{1,128}", re.ASCII)
@@ -43,6 +49,21 @@ _MARKS_OUT = {
 }
 
 # ------------------------------------------------------------------ from the client
+
+
+def cursor(server_seq: int, newest: int) -> int:
+    """Return the number of the last event that a watcher says it has.
+
+    Args:
+        server_seq: of that event.
+        newest: number of the newest event that there is.
+
+    Raises:
+        InvalidRequest: there is no such event.
+    """
+    if not 0 <= server_seq <= newest:
+        raise InvalidRequest(f"after_server_seq must be 0 to {newest}, the newest event of this call")
+    return server_seq
 
 
 def call_spec(request: call_service_pb2.StreamCallRequest, *, sender: str = "", now: float = 0.0) -> CallSpec:
@@ -76,6 +97,7 @@ def call_spec(request: call_service_pb2.StreamCallRequest, *, sender: str = "", 
             profile=start.profile if start.HasField("profile") else "default",
             started_at=now,
             sender=sender,
+            continues=_continues(start),
         ),
         codec=CODECS[start.codec],
         sample_rate=start.sample_rate_hz,
@@ -84,6 +106,23 @@ def call_spec(request: call_service_pb2.StreamCallRequest, *, sender: str = "", 
         hotwords=_hotwords(start.hotwords),
         resume=_resume_point(start.resume) if start.HasField("resume") else None,
         earlier_calls=_earlier_calls(start.earlier_calls),
+    )
+
+
+def _continues(start: audio_pb2.StartCall) -> Continues | None:
+    if not start.HasField("continues_call_id"):
+        return None
+    if not _CALL_ID.fullmatch(start.continues_call_id):
+        raise InvalidRequest("StartCall.continues_call_id must be a call_id")
+    if not 0 <= start.continues_at_ms <= LATEST_MS:
+        raise InvalidRequest("StartCall.continues_at_ms must be 0 or more, and no more than a call's length")
+    said = {channel.index: channel.said_until_ms for channel in start.channels}
+    if any(not 0 <= until <= LONGEST_REPEATED_MS for until in said.values()):
+        raise InvalidRequest(f"ChannelConfig.said_until_ms must be 0 to {LONGEST_REPEATED_MS}")
+    return Continues(
+        call_id=start.continues_call_id,
+        at_ms=start.continues_at_ms,
+        said_until_ms=tuple(said.get(index, 0) for index in range(len(said))),
     )
 
 
@@ -223,6 +262,18 @@ def _put_assisting(event: ev.CallEvent, message: call_service_pb2.StreamCallResp
         message.suggestion.CopyFrom(suggestions.suggestion(event))
 
 
+def heartbeat(call_id: str, acked: int) -> call_service_pb2.StreamCallResponse:
+    """Return what tells that a line is alive.
+
+    Args:
+        call_id: of the call.
+        acked: samples that are safe.
+    """
+    return call_service_pb2.StreamCallResponse(
+        call_id=call_id, acked_audio_ms=milliseconds(acked), heartbeat=call_service_pb2.Heartbeat()
+    )
+
+
 def _started(event: ev.Started, limits: call_service_pb2.Limits) -> call_service_pb2.Started:
     return call_service_pb2.Started(
         session_id=event.session_id,
@@ -232,6 +283,7 @@ def _started(event: ev.Started, limits: call_service_pb2.Limits) -> call_service
         model_ready=event.model_ready,
         limits=limits,
         resumed=event.resumed,
+        received_audio_ms=milliseconds(event.received),
     )
 
 
@@ -283,6 +335,7 @@ def _health(event: ev.HealthReport) -> call_service_pb2.Health:
         load=event.load,
         dropped_partials=event.dropped_partials,
         overloaded=event.overloaded,
+        received_audio_ms=milliseconds(event.received),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
@@ -12,11 +11,12 @@ import grpc
 from pipeline.calls.directory import CallDirectory
 from pipeline.calls.events import Severity
 from pipeline.calls.overview import CallFilter, CallPhase, CallRow
-from pipeline.errors import AtCapacity, CallError, InvalidRequest
+from pipeline.config import LimitSettings
+from pipeline.errors import InvalidRequest
 from pipeline.rpc.assist import SEVERITIES_OUT
 from pipeline.rpc.convert import milliseconds
 from pipeline.rpc.heartbeat import HEARTBEAT_S, with_heartbeats
-from pipeline.rpc.status import details_of, status_of
+from pipeline.rpc.watchers import Watchers
 from yuetone.v1 import assist_pb2, overview_service_pb2_grpc
 from yuetone.v1 import overview_service_pb2 as pb
 
@@ -35,13 +35,12 @@ class OverviewServicer(overview_service_pb2_grpc.OverviewServiceServicer):
 
     Args:
         calls: all calls.
-        max_watchers: WatchCalls streams at once.
+        limits: of the server.
     """
 
-    def __init__(self, calls: CallDirectory, max_watchers: int) -> None:
+    def __init__(self, calls: CallDirectory, limits: LimitSettings) -> None:
         self._calls = calls
-        self._max_watchers = max_watchers
-        self._watchers = 0
+        self._watchers = Watchers(limits)
 
     async def ListCalls(  # noqa: N802 (gRPC method name)
         self, request: pb.ListCallsRequest, context: _Context
@@ -50,30 +49,21 @@ class OverviewServicer(overview_service_pb2_grpc.OverviewServiceServicer):
         rows = await self._calls.list(_wanted(request.scope))
         return pb.ListCallsResponse(calls=map(_row, rows), at_unix_ms=_now_ms())
 
-    async def WatchCalls(  # noqa: N802 (gRPC method name)
+    async def WatchCalls(  # type: ignore[override]  # noqa: N802 (gRPC method name)
         self, request: pb.WatchCallsRequest, context: _Context
-    ) -> AsyncIterator[pb.WatchCallsResponse]:
+    ) -> None:
         """Follow live calls; see overview_service.proto."""
-        try:
+        async with self._watchers.admitted(context) as write:
             interval_ms = request.interval_ms if request.HasField("interval_ms") else USUAL_MS
             if not LEAST_MS <= interval_ms <= MOST_MS:
                 raise InvalidRequest(f"interval_ms must be {LEAST_MS} to {MOST_MS}")
-            if self._watchers >= self._max_watchers:
-                raise AtCapacity("too many watchers (limits.max_watchers)")
-        except CallError as error:
-            await context.abort(status_of(error), details_of(error))
-        self._watchers += 1
-        rows = self._calls.follow(_wanted(request.scope), interval_ms / 1000)
-        try:
+            rows = self._calls.follow(_wanted(request.scope), interval_ms / 1000)
             async with aclosing(with_heartbeats(rows, HEARTBEAT_S)) as messages:
                 snapshot = True
                 async for changed in messages:
-                    yield pb.WatchCallsResponse(
-                        snapshot=snapshot, calls=map(_row, changed or ()), at_unix_ms=_now_ms()
-                    )
+                    rows_of = map(_row, changed or ())
+                    await write(pb.WatchCallsResponse(snapshot=snapshot, calls=rows_of, at_unix_ms=_now_ms()))
                     snapshot = False
-        finally:
-            self._watchers -= 1
 
 
 def _wanted(scope: pb.CallScope) -> CallFilter:
@@ -104,6 +94,7 @@ def _row(row: CallRow) -> pb.CallOverview:
         worst_alert=_severity(row.worst_alert),
         overloaded=row.overloaded,
         ended_reason=row.ended_reason,
+        continues_call_id=info.continues.call_id if info.continues else None,
     )
 
 

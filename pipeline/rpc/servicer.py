@@ -17,11 +17,15 @@ from pipeline.calls.directory import CallDirectory, CallStream, LiveCall
 from pipeline.calls.events import Ended
 from pipeline.calls.messages import EndCall, Pause, Resume
 from pipeline.calls.overview import CallFilter
-from pipeline.errors import AtCapacity, CallError, IdleTimeout, InternalFailure, InvalidRequest, SlowConsumer
+from pipeline.errors import CallError, IdleTimeout, InternalFailure, InvalidRequest, SlowConsumer
 from pipeline.rpc import mapping
+from pipeline.rpc.heartbeat import CALL_HEARTBEAT_S
 from pipeline.rpc.idle import IdleWatch
 from pipeline.rpc.malformed import Malformed
+from pipeline.rpc.peers import peer_of
 from pipeline.rpc.status import details_of, status_of
+from pipeline.rpc.watchers import Watchers
+from pipeline.rpc.writing import reset, write_in_time
 from yuetone.v1 import call_service_pb2 as pb
 from yuetone.v1 import call_service_pb2_grpc
 
@@ -82,7 +86,7 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
         self._app = app
         self._settings = settings = app.settings
         self._metrics = app.metrics
-        self._watchers = 0
+        self._watchers = Watchers(settings.limits)
         self._behind = settings.server.host.startswith("unix:")  # gateways put messages together
         limits = settings.limits
         self._limits = pb.Limits(
@@ -91,6 +95,7 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
             hold_timeout_ms=int(limits.hold_timeout_s * 1000),
             max_call_ms=int(limits.max_call_s * 1000),
             resume_window_ms=int(limits.resume_window_s * 1000),
+            heartbeat_ms=int(CALL_HEARTBEAT_S * 1000),
         )
 
     # ---------------------------------------------------------------- StreamCall
@@ -109,6 +114,8 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
             return
         try:
             await self._converse(call, after, context, stream)
+        except SlowConsumer:
+            raise reset() from None  # the call goes on: whoever reads again may resume it
         finally:
             self._calls.detach(call, stream)
         if stream.is_replaced:
@@ -125,7 +132,9 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
         first = _readable(first)
         if first is None:
             raise InvalidRequest("the stream was empty; the first message must be StartCall")
-        spec = mapping.call_spec(first, sender=context.peer(), now=time.time())
+        if first.ByteSize() > mapping.BESIDE_AUDIO_BYTES:
+            raise InvalidRequest(f"StartCall of over {mapping.BESIDE_AUDIO_BYTES} bytes")
+        spec = mapping.call_spec(first, sender=peer_of(context), now=time.time())
         if spec.resume:
             return await self._calls.resume(spec, stream), spec.resume.last_server_seq
         return await self._calls.open(spec, stream), 0
@@ -155,9 +164,7 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
             reader.cancel()
             writer.cancel()
             done = await asyncio.gather(reader, writer, return_exceptions=True)
-        if isinstance(done[1], SlowConsumer) and not stream.is_replaced:
-            call.fail(done[1])
-        elif isinstance(done[1], Exception):
+        if isinstance(done[1], Exception) and not stream.is_replaced:
             raise done[1]
 
     async def _read(self, call: LiveCall, context: _Context) -> None:
@@ -196,44 +203,39 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
             watch.stop()
 
     async def _write(self, call: LiveCall, after: int, context: _Context) -> None:
-        async with aclosing(call.log.follow(after)) as entries:
+        within_s = self._settings.limits.write_timeout_s
+        async with aclosing(call.log.follow_alive(after, CALL_HEARTBEAT_S)) as entries:
             async for entry in entries:
+                if entry is None:
+                    await write_in_time(context, mapping.heartbeat(call.info.call_id, call.acked), within_s)
+                    continue
                 if entry.missed:
-                    raise SlowConsumer("the client did not read fast enough; its oldest events are gone")
-                message = mapping.response(entry.envelope, self._limits)
-                try:
-                    async with asyncio.timeout(self._settings.limits.write_timeout_s):
-                        await context.write(message)
-                except TimeoutError:
-                    raise SlowConsumer("the client does not read (limits.write_timeout_s)") from None
+                    call.fail(SlowConsumer("the client did not read fast enough; its oldest events are gone"))
+                await write_in_time(context, mapping.response(entry.envelope, self._limits), within_s)
                 if isinstance(entry.envelope.event, Ended):
                     return  # a second look goes on for those who watch
 
     # ---------------------------------------------------------------- the others
 
-    async def WatchCall(
+    async def WatchCall(  # type: ignore[override]
         self, request: pb.WatchCallRequest, context: _Context
-    ) -> AsyncIterator[pb.WatchCallResponse]:
+    ) -> None:
         """Follow a live call; see call_service.proto."""
-        try:
+        async with self._watchers.admitted(context) as write:
             call = await self._calls.find(request.call_id)
-            if self._watchers >= self._settings.limits.max_watchers:
-                raise AtCapacity("too many watchers (limits.max_watchers)")
-        except CallError as error:
-            await context.abort(status_of(error), details_of(error))
-        after = call.log.first_seq - 1
-        if request.HasField("after_server_seq"):
-            after = request.after_server_seq
-        self._watchers += 1
-        try:
-            async with aclosing(call.log.follow(after)) as entries:
+            after = call.log.first_seq - 1
+            if request.HasField("after_server_seq"):
+                after = mapping.cursor(request.after_server_seq, call.log.last_seq)
+            async with aclosing(call.log.follow_alive(after, CALL_HEARTBEAT_S)) as entries:
                 async for entry in entries:
+                    if entry is None:
+                        alive = mapping.heartbeat(request.call_id, 0)
+                        await write(pb.WatchCallResponse(event=alive))
+                        continue
                     event = mapping.response(entry.envelope, self._limits)
                     if event.HasField("started"):
                         event.started.ClearField("session_id")  # whoever has it can take the call over
-                    yield pb.WatchCallResponse(event=event, missed_events=entry.missed)
-        finally:
-            self._watchers -= 1
+                    await write(pb.WatchCallResponse(event=event, missed_events=entry.missed))
 
     async def GetCapabilities(
         self,

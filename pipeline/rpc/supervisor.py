@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
@@ -11,10 +10,12 @@ import grpc
 
 from pipeline.alerts.record import AlertRecord
 from pipeline.alerts.service import AlertService
-from pipeline.errors import AtCapacity, CallError, InvalidRequest
+from pipeline.config import LimitSettings
+from pipeline.errors import CallError, InvalidRequest
 from pipeline.rpc import assist
 from pipeline.rpc.heartbeat import HEARTBEAT_S, with_heartbeats
 from pipeline.rpc.status import details_of, status_of
+from pipeline.rpc.watchers import Watchers
 from yuetone.v1 import supervisor_service_pb2 as pb
 from yuetone.v1 import supervisor_service_pb2_grpc
 
@@ -27,39 +28,30 @@ class SupervisorServicer(supervisor_service_pb2_grpc.SupervisorServiceServicer):
 
     Args:
         alerts: all alerts.
-        max_watchers: WatchAlerts streams at once.
+        limits: of the server.
         heartbeat_s: silence after which a heartbeat is sent.
     """
 
-    def __init__(self, alerts: AlertService, max_watchers: int, heartbeat_s: float = HEARTBEAT_S) -> None:
+    def __init__(self, alerts: AlertService, limits: LimitSettings, heartbeat_s: float = HEARTBEAT_S) -> None:
         self._alerts = alerts
         self._heartbeat_s = heartbeat_s
-        self._max_watchers = max_watchers
-        self._watchers = 0
+        self._watchers = Watchers(limits)
 
-    async def WatchAlerts(  # noqa: N802 (gRPC method name)
+    async def WatchAlerts(  # type: ignore[override]  # noqa: N802 (gRPC method name)
         self, request: pb.WatchAlertsRequest, context: _Context
-    ) -> AsyncIterator[pb.WatchAlertsResponse]:
+    ) -> None:
         """Follow alerts; see supervisor_service.proto."""
-        try:
+        async with self._watchers.admitted(context) as write:
             after = self._alerts.position(request.cursor if request.HasField("cursor") else None)
-            if self._watchers >= self._max_watchers:
-                raise AtCapacity("too many watchers (limits.max_watchers)")
-        except CallError as error:
-            await context.abort(status_of(error), details_of(error))
-        self._watchers += 1
-        try:
-            yield self._heartbeat(after)  # whoever loses the line at once knows where to go on
+            await write(self._heartbeat(after))  # whoever loses the line at once knows where to go on
             async with aclosing(with_heartbeats(self._alerts.watch(after), self._heartbeat_s)) as records:
                 async for record in records:
                     if record is None:
-                        yield self._heartbeat(after)
+                        await write(self._heartbeat(after))
                         continue
                     after = record.seq
                     if _wanted(request, record):
-                        yield assist.watched(record, self._alerts.cursor(record.seq))
-        finally:
-            self._watchers -= 1
+                        await write(assist.watched(record, self._alerts.cursor(record.seq)))
 
     def _heartbeat(self, after: int) -> pb.WatchAlertsResponse:
         return pb.WatchAlertsResponse(cursor=self._alerts.cursor(after), at_unix_ms=int(time.time() * 1000))

@@ -54,12 +54,14 @@ class ChannelProgress:
         received: taken from the client; written by ingest.
         arrivals: when; written by ingest.
         transcribed: worked on by the transcribing stage, which writes it.
+        safe: everything said before is in finals that were told. Written by that stage too.
         due: end of the speech whose final is being waited for; None if none is. Written by that stage too.
     """
 
     received: int = 0
     arrivals: ArrivalClock = field(default_factory=ArrivalClock)
     transcribed: int = 0
+    safe: int = 0
     due: int | None = None
 
     @property
@@ -101,9 +103,14 @@ class CallProgress:
         self.gap_end = 0
 
     @property
-    def acked(self) -> int:
+    def received(self) -> int:
         """Samples at 16 kHz taken on the channel that is furthest behind."""
         return min(channel.received for channel in self.channels)
+
+    @property
+    def acked(self) -> int:
+        """Samples at 16 kHz that a client need not keep: everything said in them is in finals."""
+        return min(channel.safe for channel in self.channels)
 
     @property
     def lag(self) -> int:

@@ -159,9 +159,9 @@ class Hearing:
     async def _hear(self, chunk: AudioChunk) -> None:
         for pieces in self._ingest.audio(chunk):
             await self._detect(pieces)
-        if self._context.progress.acked >= self._next_health:
+        if self._context.progress.received >= self._next_health:
             interval = int(self._context.limits.health_interval_s * SAMPLE_RATE)
-            self._next_health = self._context.progress.acked + interval
+            self._next_health = self._context.progress.received + interval
             self._report_health()
 
     async def _detect(self, pieces: Sequence[Piece]) -> None:
@@ -233,5 +233,6 @@ class Hearing:
                 load=self._tools.load(),
                 dropped_partials=progress.totals.dropped_partials,
                 overloaded=lag > overload_lag(self._context.limits),
+                received=progress.received,
             )
         )

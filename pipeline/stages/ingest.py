@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import chain, zip_longest
+from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.audio.codecs import BYTES_PER_SAMPLE, decode, split_channels
+from pipeline.audio.codecs import BYTES_PER_SAMPLE, Blocks
 from pipeline.audio.timeline import Placed, Timeline
 from pipeline.calls.events import Mark, MarkKind
-from pipeline.calls.info import SAMPLE_RATE
+from pipeline.calls.info import SAMPLE_RATE, CallSpec
 from pipeline.calls.messages import AudioChunk, Dtmf, Pause, Resume, UpdateConfig
 from pipeline.errors import InvalidRequest
 from pipeline.stages.context import CallContext, merged_hotwords
@@ -57,6 +57,7 @@ class Ingest:
             set()
         )  # channels that may be silent for long: of them nothing came since a Pause
         longest = int(context.limits.max_call_s * context.spec.sample_rate)
+        self._repeated = _repeated(context.spec)  # samples still to be silenced, by channel
         self._timelines = [Timeline(context.spec.sample_rate, longest) for _ in context.spec.roles]
 
     @property
@@ -100,29 +101,49 @@ class Ingest:
             InvalidRequest: the client broke the protocol.
             CallTooLong: the longest call was reached.
         """
-        samples = decode(chunk.data, self._context.spec.codec)
-        if chunk.channel is None:
-            parts = dict(enumerate(split_channels(samples, self.channels)))
-        else:
+        if chunk.channel is not None:
             self.check_channel(chunk.channel)
-            parts = {chunk.channel: samples}
+        channels = range(self.channels) if chunk.channel is None else (chunk.channel,)
+        blocks = Blocks(chunk.data, self._context.spec.codec, len(channels))
         placed = [
-            self._place(channel, part, chunk, report=index == 0)
-            for index, (channel, part) in enumerate(parts.items())
+            self._place(channel, blocks.frames, chunk, report=index == 0)
+            for index, channel in enumerate(channels)
         ]
-        for row in zip_longest(*placed):
+        gaps = [
+            _gap(channel, self._timelines[channel].gap(place))
+            for channel, place in zip(channels, placed, strict=True)
+        ]
+        yield from self._side_by_side(gaps)
+        for first, parts in blocks:
+            came = zip(channels, parts, placed, strict=True)
+            yield from self._side_by_side(
+                [self._came(channel, part, first, place) for channel, part, place in came]
+            )
+
+    def _side_by_side(self, channels: list[Iterator[Piece]]) -> Iterator[list[Piece]]:
+        for row in zip_longest(*channels):
             yield [self._heard(piece) for piece in row if piece is not None]
 
     def _heard(self, piece: Piece) -> Piece:
+        if self._repeated[piece.channel]:
+            piece = self._silenced(piece)
         return replace(piece, pcm=self._echo.hear(piece.channel, piece.pcm))
 
-    def _place(self, channel: int, samples: Pcm, chunk: AudioChunk, *, report: bool) -> Iterator[Piece]:
-        """Put one channel's samples where they belong; ``report`` once for interleaved channels."""
+    def _silenced(self, piece: Piece) -> Piece:
+        """Take away what is in finals of the call that this one goes on with."""
+        known = min(self._repeated[piece.channel], len(piece.pcm))
+        self._repeated[piece.channel] -= known
+        pcm = piece.pcm.copy()
+        pcm[:known] = 0
+        return replace(piece, pcm=pcm)
+
+    def _place(self, channel: int, size: int, chunk: AudioChunk, *, report: bool) -> Placed:
+        """Decide where one channel's samples belong; ``report`` once for interleaved channels."""
         context, timeline = self._context, self._timelines[channel]
         before = timeline.position
         longest = context.limits.hold_timeout_s if channel in self._held else 0.0
         placed = timeline.place(
-            chunk.sequence, len(samples), chunk.offset_ms, chunk.count, max(LONGEST_GAP_S, longest)
+            chunk.sequence, size, chunk.offset_ms, chunk.count, max(LONGEST_GAP_S, longest)
         )
         if not context.controls.paused.now:
             self._held.discard(channel)
@@ -132,8 +153,15 @@ class Ingest:
         progress.received = timeline.position
         progress.arrivals.note(timeline.position, chunk.arrived)
         context.metrics.audio.inc((timeline.position - before) / SAMPLE_RATE)
-        heard = np.zeros_like(samples) if context.controls.paused.now else samples
-        return chain(_gap(channel, timeline.gap(placed)), _pieces(channel, timeline.audio(heard, placed)))
+        return placed
+
+    def _came(self, channel: int, samples: Pcm, first: int, placed: Placed) -> Iterator[Piece]:
+        """Yield what is to be heard of a placed message's block, its samples from ``first`` on."""
+        if placed.late:
+            return iter(())
+        new = samples[max(0, placed.skip - first) :]
+        heard = np.zeros_like(new) if self._context.controls.paused.now else new
+        return _pieces(channel, [self._timelines[channel].accept(heard)])
 
     def _report(self, placed: Placed, at: int) -> None:
         """Tell the client what is wrong with how its audio came."""
@@ -158,7 +186,7 @@ class Ingest:
 
     def control(self, message: Pause | Resume | Dtmf | UpdateConfig) -> None:
         """Note a control at the sample from which it is in force."""
-        context, at = self._context, self._context.progress.acked
+        context, at = self._context, self._context.progress.received
         match message:
             case Pause(reason=reason):
                 self._held = set(range(self.channels))
@@ -189,6 +217,11 @@ class Ingest:
         """
         if not 0 <= channel < self.channels:
             raise InvalidRequest(f"no channel {channel}; the call has {self.channels}")
+
+
+def _repeated(spec: CallSpec) -> list[int]:
+    said = spec.info.continues.said_until_ms if spec.info.continues else ()
+    return [*(until * SAMPLE_RATE // 1000 for until in said), *[0] * len(spec.roles)][: len(spec.roles)]
 
 
 def _gap(channel: int, blocks: Iterable[Pcm]) -> Iterator[Piece]:

@@ -169,7 +169,7 @@ class SuggestionStage:
                 await self._partly(channel, item.partial)
         except Exception as error:  # noqa: BLE001 (an assisting stage never breaks the call)
             self._failed = True
-            self._tell(self._active.drop(self._active.articles()), channel, self._context.progress.acked)
+            self._tell(self._active.drop(self._active.articles()), channel, self._context.progress.received)
             self._context.metrics.failures.labels("suggestions").inc()
             _log.error("suggestions failed", call=self._call_id, error=type(error).__name__)
             self._context.output.warn(

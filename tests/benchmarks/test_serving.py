@@ -25,11 +25,16 @@ ROOT = Path(__file__).resolve().parents[2]
 SAID = (Said(start_ms=1000, end_ms=2000, text="我想查詢"),)
 
 
-def run(name: str, out: Path, *more: str) -> dict[str, Any]:
-    """Run ``python -m benchmarks NAME --smoke`` as a tester does; return its result."""
-    command = [sys.executable, "-m", "benchmarks", name, "--smoke", "--out", str(out), *more]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
+def started(name: str, out: Path) -> subprocess.Popen[str]:
+    """Start ``python -m benchmarks NAME --smoke`` as a tester does."""
+    command = [sys.executable, "-m", "benchmarks", name, "--smoke", "--out", str(out)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def ended(name: str, process: subprocess.Popen[str], out: Path) -> dict[str, Any]:
+    """Wait for a benchmark; return its result."""
+    _out, told = process.communicate(timeout=240)
+    assert process.returncode == 0, told[-2000:]
     result = json.loads((out / f"{name}.json").read_text("utf-8"))
     assert result["benchmark"] == name
     assert result["environment"]["versions"]["ctranslate2"]
@@ -46,14 +51,20 @@ def test_the_recorded_command_leaves_out_where_the_result_went() -> None:
     )
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("results")
-
-
 @pytest.mark.model
-def test_latency_smoke(results: Path) -> None:
-    runs = run("latency", results)["runs"]
+def test_smoke_runs_of_what_is_measured_in_real_time(tmp_path: Path) -> None:
+    """All at once: each of them waits for speech nearly all of its time."""
+    running = {name: started(name, tmp_path) for name in JUDGES}
+    try:
+        for name, process in running.items():
+            JUDGES[name](ended(name, process, tmp_path))
+    finally:
+        for process in running.values():
+            process.kill()
+
+
+def judge_latency(result: dict[str, Any]) -> None:
+    runs = result["runs"]
     assert [r["streams"] for r in runs] == [1, 2]
     for told in runs:
         assert told["failed"] == 0
@@ -63,16 +74,12 @@ def test_latency_smoke(results: Path) -> None:
         assert told["cpu_s_per_stream_s"] > 0
 
 
-@pytest.mark.model
-def test_capacity_smoke(results: Path) -> None:
-    result = run("capacity", results)
+def judge_capacity(result: dict[str, Any]) -> None:
     assert {r["streams"] for r in result["runs"]} <= {1, 2}
     assert result["streams_per_core"] in (0, 1, 2)
 
 
-@pytest.mark.model
-def test_stages_smoke(results: Path) -> None:
-    result = run("stages", results)
+def judge_stages(result: dict[str, Any]) -> None:
     assert (
         result["ms_per_speech_second"]["log-mel"] > 0
     )  # the others are differences: two sentences are noise
@@ -83,19 +90,22 @@ def test_stages_smoke(results: Path) -> None:
 
 
 @pytest.mark.model
-def test_accuracy_smoke(results: Path) -> None:
-    result = run("accuracy", results)
+def test_accuracy_smoke(tmp_path: Path) -> None:
+    result = ended("accuracy", started("accuracy", tmp_path), tmp_path)
     assert result["bundled call by role"]["agent"]["cer_raw"] < 0.2
     assert set(result["partials"]) == {"decoder", "ctc"}
     assert result["partials"]["ctc"]["cer_of_the_last_partial"] < 0.4
 
 
-@pytest.mark.model
-def test_soak_smoke(results: Path) -> None:
-    result = run("soak", results)
+def judge_soak(result: dict[str, Any]) -> None:
     assert result["failed"] == 0
     assert len(result["samples"]) >= 5
     assert set(result["slopes"]) == {"resident_mib", "threads", "handles", "final_ms"}
+
+
+JUDGES = {
+    "latency": judge_latency, "capacity": judge_capacity, "stages": judge_stages, "soak": judge_soak,
+}  # fmt: skip
 
 
 def test_the_report_shows_every_recorded_result(tmp_path: Path) -> None:

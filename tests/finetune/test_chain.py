@@ -7,9 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from functools import lru_cache
 from pathlib import Path
-from tempfile import mkdtemp
 
 import numpy as np
 import pytest
@@ -28,7 +26,7 @@ from scripts.finetune.recogniser.examples import ExampleOptions, Examples, plan_
 from scripts.finetune.recogniser.options import TrainOptions, epoch_members, scheduled_rate, training_sets
 from scripts.finetune.recogniser.task import TASK
 from scripts.finetune.recogniser.tokens import TokenLayout
-from tests.finetune.toy import ROOT, finetune, run_finetune, toy_data
+from tests.finetune.toy import ROOT, finetune, made_once, run_finetune, toy_data, toys
 
 pytestmark = pytest.mark.training
 
@@ -38,39 +36,31 @@ TRAINING = (
 )  # fmt: skip
 
 
-@lru_cache(maxsize=1)
-def base() -> Path:
-    return Path(mkdtemp(prefix="yuetone-chain-"))
-
-
-@lru_cache(maxsize=1)
 def run() -> Path:
     """Return a training run that nobody interrupted."""
-    out = base() / "run"
-    finetune("train", toy_data() / "split", "--out", out, *TRAINING)
-    return out
+    return made_once("run", lambda out: finetune("train", toy_data() / "split", "--out", out, *TRAINING))
 
 
-@lru_cache(maxsize=1)
 def model() -> Path:
-    out = base() / "model"
-    finetune("export", run(), "--out", out, "--name", "toy-1")
-    return out
+    return made_once("model", lambda out: finetune("export", run(), "--out", out, "--name", "toy-1"))
 
 
-@lru_cache(maxsize=1)
+def general() -> Path:
+    return made_once("general", lambda out: finetune("general", "--out", out, "--count", "3"))
+
+
 def report() -> Path:
-    out = base() / "report"
-    finetune("general", "--out", base() / "general", "--count", "3")
-    terms = base() / "terms.txt"
-    terms.write_text("HomeHub Pro\n悅通智能門鎖\n")
-    data = ("--data", toy_data() / "split", "--general", base() / "general", "--terms", terms)
-    finetune("evaluate", model(), *data, "--models", base() / "models", "--out", out)
-    return out
+    def evaluate(out: Path) -> None:
+        terms = toys() / "terms.txt"
+        terms.write_text("HomeHub Pro\n悅通智能門鎖\n")
+        data = ("--data", toy_data() / "split", "--general", general(), "--terms", terms)
+        finetune("evaluate", model(), *data, "--models", toys() / "none", "--out", out)
+
+    return made_once("report", evaluate)
 
 
-def test_a_killed_run_ends_with_the_weights_of_one_that_was_not() -> None:
-    out = base() / "killed"
+def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(tmp_path: Path) -> None:
+    out = tmp_path / "killed"
     command = [
         sys.executable,
         "-m",
@@ -141,7 +131,7 @@ def test_training_refuses_to_overwrite_and_to_learn_from_the_test_set(tmp_path: 
     assert not (tmp_path / "dry").exists()
 
 
-def test_an_exported_model_is_whole_and_says_what_it_is() -> None:
+def test_an_exported_model_is_whole_and_says_what_it_is(tmp_path: Path) -> None:
     directory = read_recogniser(model())
     assert (directory.name, directory.min_context_s, directory.language) == ("toy-1", 0.0, "yue")
     assert directory.hotword_tokens == 24, "what the checkpoint declares must travel on"
@@ -158,7 +148,7 @@ def test_an_exported_model_is_whole_and_says_what_it_is() -> None:
     assert again.ctc is not None
     done = run_finetune("export", run(), "--out", model())
     assert (done.returncode, "not overwritten" in done.stderr) == (2, True)
-    done = run_finetune("export", base(), "--out", base() / "x")
+    done = run_finetune("export", tmp_path, "--out", tmp_path / "x")
     assert (done.returncode, "no finished training run" in done.stderr) == (2, True)
 
 
@@ -192,8 +182,8 @@ def test_the_evaluation_compares_what_it_must() -> None:
     assert "This page holds personal data" in page
 
 
-def test_promotion_asks_the_gate_and_the_right_report() -> None:
-    models = base() / "models"
+def test_promotion_asks_the_gate_and_the_right_report(tmp_path: Path) -> None:
+    models = tmp_path / "models"
     options = ("--report", report(), "--models", models)
     refused = run_finetune("promote", model(), *options)
     if refused.returncode:
@@ -220,8 +210,7 @@ def test_a_model_trained_on_wrong_transcripts_is_refused(tmp_path: Path) -> None
     options = {"epochs": 6, "batch_seconds": 20, "dev_utterances": 6, "threads": 1, "rate": 0.002}
     TASK.train(toy_data() / "split", "tiny", tmp_path / "run", {**options, "shuffle_texts": True})
     TASK.export(tmp_path / "run", tmp_path / "bad", {"name": "bad"})
-    report()  # for the general set
-    measured = {"general": base() / "general", "terms": (), "models": tmp_path / "models"}
+    measured = {"general": general(), "terms": (), "models": tmp_path / "models"}
     judged = TASK.evaluate(str(tmp_path / "bad"), "tiny", toy_data() / "split", tmp_path / "report", measured)
     failed = [check.name for check in TASK.gate(judged) if not check.passed]
     assert "CER on the frozen test set" in failed

@@ -45,7 +45,7 @@ def random_tiny() -> Path:
 
 
 def test_loss_falls_adapters_merge_and_faster_whisper_loads_the_export(tmp_path: Path) -> None:
-    options = {"lora": 8, "epochs": 4, "batch_seconds": 8, "dev_utterances": 2, "threads": 1, "workers": 0}
+    options = {"lora": 8, "epochs": 3, "batch_seconds": 8, "dev_utterances": 2, "threads": 1, "workers": 0}
     TASK.train(toy_data() / "split", str(random_tiny()), tmp_path / "run", {**options, "augment": 0.0})
     rows = [json.loads(line) for line in (tmp_path / "run" / "train.jsonl").read_text().splitlines()]
     for name, share in (("loss", 0.6), ("attention", 0.97)):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import gettempdir
 from typing import Any
 
 import numpy as np
@@ -23,9 +26,32 @@ CALLS = 10
 
 
 @lru_cache(maxsize=1)
+def toys() -> Path:
+    """Return a folder that all workers of this test run share."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    folder = Path(gettempdir()) / f"yuetone-toys-{run}"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def made_once(name: str, make: Callable[[Path], object]) -> Path:
+    """Return a folder of :func:`toys`, made by the first test that needs it, whichever worker runs that."""
+    folder, done = toys() / name, toys() / f"{name}.done"
+    with (toys() / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            make(folder)
+            done.touch()
+    return folder
+
+
 def toy_calls() -> Path:
     """Return a folder of calls and their ``transcripts.csv``; read only."""
-    folder = Path(mkdtemp(prefix="yuetone-toy-")) / "calls"
+    return made_once("calls", _make_calls)
+
+
+def _make_calls(folder: Path) -> None:
     folder.mkdir()
     rows = [["recording", "role", "speaker", "text"]]
     for number in range(CALLS):
@@ -35,16 +61,16 @@ def toy_calls() -> Path:
         rows += [[name, role, who, "".join(t)] for role, t, who in zip(ROLES, texts, people, strict=True)]
     with (folder / "transcripts.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows(rows)
-    return folder
 
 
-@lru_cache(maxsize=1)
 def toy_data() -> Path:
     """Return a folder with ``prepared`` and ``split``, made by the command line; read only."""
-    base = toy_calls().parent
+    return made_once("data", _make_data)
+
+
+def _make_data(base: Path) -> None:
     finetune("prepare", toy_calls(), "--out", base / "prepared", "--workers", "1")
     finetune("split", base / "prepared", "--out", base / "split", "--shares", "60,20,20")
-    return base
 
 
 def on_tiny(*arguments: object) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Iterable
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from client import call_stub
 from tests.fakes.engines import FakeEngine
 from tests.integration.helpers import (
+    Running,
     audio,
     chunks,
     control,
@@ -21,6 +23,7 @@ from tests.integration.helpers import (
     events,
     finals,
     refused,
+    rest,
     running,
     settings,
     start,
@@ -60,7 +63,13 @@ THREE = [audio_pb2.ChannelConfig(index=index) for index in range(3)]
             grpc.StatusCode.INVALID_ARGUMENT,
             "whole samples",
         ),
-        ([start(), audio(0, bytes(10_000_000))], grpc.StatusCode.INVALID_ARGUMENT, "max_chunk_bytes"),
+        ([start(), audio(0, bytes(1_050_000))], grpc.StatusCode.INVALID_ARGUMENT, "max_chunk_bytes"),
+        ([start(tenant="b" * 70_000)], grpc.StatusCode.INVALID_ARGUMENT, "over 65536 bytes"),
+        (
+            [start(resume=audio_pb2.ResumePoint(session_id="\u5ee3\u6771\u8a71", last_server_seq=1))],
+            grpc.StatusCode.NOT_FOUND,
+            "resume",
+        ),
         ([start(), audio(0, b"\xff" * 2, offset_ms=10**12)], grpc.StatusCode.OUT_OF_RANGE, "max_call_s"),
         (
             [start(resume=audio_pb2.ResumePoint(session_id="x", last_server_seq=1))],
@@ -160,9 +169,9 @@ async def test_a_model_that_fails_leaves_the_call_alive() -> None:
         await still_works(run)
 
 
-async def test_a_client_that_does_not_read_is_ended() -> None:
-    engine = FakeEngine()
-    async with running(settings(limits={"write_timeout_s": 0.5, "idle_timeout_s": 60}), engine) as run:
+async def test_a_client_that_does_not_read_loses_its_stream_and_then_its_call() -> None:
+    engine, limits = FakeEngine(), {"write_timeout_s": 0.5, "idle_timeout_s": 60, "resume_window_s": 0.3}
+    async with running(settings(limits=limits), engine) as run:
         options = [("grpc.http2.lookahead_bytes", 1024), ("grpc.http2.bdp_probe", 0)]
         async with grpc.aio.insecure_channel(f"127.0.0.1:{run.server.port}", options=options) as channel:
             stub = call_stub(channel)
@@ -175,8 +184,41 @@ async def test_a_client_that_does_not_read_is_ended() -> None:
                 while len(run.server.calls):
                     await asyncio.wait_for(call.write(key), 5)
             call.cancel()
-        assert run.server.metrics.registry.get_sample_value("yuetone_calls_total", {"reason": "error"}) == 1
+        assert run.server.metrics.registry.get_sample_value("yuetone_calls_total", {"reason": "lost"}) == 1
         await still_works(run)
+
+
+async def may_watch(run: Running) -> bool:
+    """Tell whether the server takes another watcher."""
+    other = run.stub.WatchCall(pb.WatchCallRequest(call_id="watched"))
+    with contextlib.suppress(grpc.aio.AioRpcError):
+        await other.read()
+        other.cancel()
+        return True
+    assert await other.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    return False
+
+
+async def test_a_watcher_that_does_not_read_is_ended() -> None:
+    limits = {"write_timeout_s": 0.5, "max_watchers": 1}
+    async with running(settings(limits=limits)) as run:
+        call = run.stub.StreamCall()
+        await call.write(start("watched"))
+        await take(call)
+        options = [("grpc.http2.lookahead_bytes", 1024), ("grpc.http2.bdp_probe", 0)]
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{run.server.port}", options=options) as channel:
+            deaf = call_stub(channel).WatchCall(pb.WatchCallRequest(call_id="watched"))
+            assert isinstance(await deaf.read(), pb.WatchCallResponse)
+            assert not await may_watch(run)
+            key = control(dtmf=audio_pb2.Dtmf(digit="1"))
+            async with asyncio.timeout(30):
+                while not await may_watch(run):
+                    for _ in range(200):
+                        await call.write(key)
+                        await take(call)
+        await call.write(end())
+        await call.done_writing()
+        assert (await rest(call))[-1].ended.reason == "client"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -299,3 +300,53 @@ async def test_ended_says_why() -> None:
         ] is grpc.StatusCode.INVALID_ARGUMENT
         done = await talk(run, [start("short"), *chunks(demo_bytes(2)), end()])
         assert done[-1].ended.reason == "client"
+
+
+# ------------------------------------------------------------------ servers that die
+
+
+async def test_a_conversation_goes_on_with_a_server_that_knows_nothing_of_it() -> None:
+    """Three servers die under a call, one after the other: what was not in finals is said to the next one."""
+    data = demo_bytes(40)
+    async with running() as first, client.connected(f"127.0.0.1:{first.server.port}") as channel:
+        whole = await play(channel, "whole", data)
+    options = [("grpc.initial_reconnect_backoff_ms", 20), ("grpc.max_reconnect_backoff_ms", 50),
+               ("grpc.min_reconnect_backoff_ms", 20)]  # fmt: skip
+    found: list[tuple[str, int, pb.StreamCallResponse]] = []
+    async with line_to(1) as line, AsyncExitStack() as servers:
+        run = await servers.enter_async_context(running())
+        line.target = run.server.port
+        channel = await servers.enter_async_context(
+            grpc.aio.insecure_channel(f"127.0.0.1:{line.port}", options=options)
+        )
+        call = client.CallStream(
+            channel,
+            client.CallOptions(call_id="c", roles=("customer", "agent")),
+            client.MULAW_8K_STEREO,
+            FAST,
+        )
+        recording = client.CallAudio(format=client.MULAW_8K_STEREO, data=data)
+
+        async def listen() -> None:
+            async for message in client.stream_recording(call, recording, speed=SPEED):
+                found.append((call.call_id, call.origin_ms, message))  # noqa: PERF401 (kept when it raises)
+
+        listening = asyncio.create_task(listen(), name="listen")
+        for seconds in (1.1, 1.3, 0.9):
+            await asyncio.sleep(seconds)
+            run = await servers.enter_async_context(running())
+            line.target = run.server.port
+            line.cut()
+        await asyncio.wait_for(listening, 60)
+    assert list(dict.fromkeys(part for part, _origin, _message in found)) == ["c", "c.2", "c.3", "c.4"]
+    assert all(message.call_id == part for part, _origin, message in found)
+    spoken = sorted(
+        (f.channel, f.start_ms + origin, f.end_ms + origin)
+        for _part, origin, message in found
+        for f in finals([message])
+    )
+    expected = sorted((f.channel, f.start_ms, f.end_ms) for f in finals(whole))
+    assert len(spoken) == len(expected), (spoken, expected)
+    for one, other in zip(spoken, expected, strict=True):
+        assert one == pytest.approx(other, abs=120)
+    assert found[-1][2].ended.reason == "client"

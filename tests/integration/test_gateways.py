@@ -16,6 +16,7 @@ import pytest
 
 from client import call_stub
 from pipeline.errors import SettingsError
+from pipeline.rpc.gateway import GatewaySettings
 from pipeline.rpc.gateways import serve_behind
 from pipeline.rpc.server import Server
 from tests.fakes.engines import FakeEngine
@@ -143,7 +144,8 @@ async def test_a_gateway_that_cannot_listen_says_so_in_one_line(tmp_path: Path) 
         taken.listen(1)
         told = tmp_path / "server.json"
         wanted = settings().server.model_copy(update={"port": taken.getsockname()[1]})
-        told.write_text(wanted.model_dump_json(), "utf-8")
+        front = GatewaySettings(server=wanted, limits=settings().limits)
+        told.write_text(front.model_dump_json(), "utf-8")
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-W", "ignore", "-m", "pipeline.rpc.gateway", str(told), f"unix:{tmp_path}/c",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,

@@ -8,7 +8,7 @@ import soundfile as sf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.audio.codecs import decode, split_channels
+from pipeline.audio.codecs import BLOCK_FRAMES, Blocks
 from pipeline.audio.resample import Resampler
 from pipeline.audio.timeline import Timeline
 from pipeline.calls.info import Codec
@@ -21,26 +21,38 @@ def test_g711_is_what_libsndfile_says(codec: Codec, subtype: str) -> None:
     expected, _ = sf.read(
         io.BytesIO(data), samplerate=8000, channels=1, subtype=subtype, format="RAW", dtype="float32"
     )
-    np.testing.assert_array_equal(decode(data, codec), expected)
+    ((first, (samples,)),) = Blocks(data, codec, 1)
+    assert first == 0
+    np.testing.assert_array_equal(samples, expected)
 
 
 @given(st.binary(max_size=400))
 def test_l16_round_trip(data: bytes) -> None:
     if len(data) % 2:
         with pytest.raises(InvalidRequest, match="whole samples"):
-            decode(data, Codec.L16)
+            Blocks(data, Codec.L16, 1)
         return
-    samples = decode(data, Codec.L16)
+    samples = np.concatenate(
+        [np.zeros(0, np.float32), *(part for _first, (part,) in Blocks(data, Codec.L16, 1))]
+    )
     assert ((samples * 32768).astype("<i2").tobytes()) == data
     assert np.all(np.abs(samples) <= 1.0)
 
 
 def test_channels_are_split() -> None:
-    left, right = split_channels(np.arange(6, dtype=np.float32), 2)
-    assert left.tolist() == [0, 2, 4]
-    assert right.tolist() == [1, 3, 5]
+    data = np.arange(6, dtype="<i2").tobytes()
+    ((_first, (left, right)),) = Blocks(data, Codec.L16, 2)
+    assert (left * 32768).tolist() == [0, 2, 4]
+    assert (right * 32768).tolist() == [1, 3, 5]
     with pytest.raises(InvalidRequest, match="2 channels"):
-        split_channels(np.zeros(5, np.float32), 2)
+        Blocks(data[:-2], Codec.L16, 2)
+
+
+def test_a_large_message_is_decoded_block_by_block() -> None:
+    blocks = Blocks(bytes(2 * 40_000), Codec.MULAW, 2)
+    assert blocks.frames == 40_000
+    firsts = [(first, *map(len, parts)) for first, parts in blocks]
+    assert firsts == [(0, BLOCK_FRAMES, BLOCK_FRAMES), (16_384, 16_384, 16_384), (32_768, 7232, 7232)]
 
 
 @given(
@@ -182,6 +194,6 @@ def test_audio_out_is_as_long_as_time_that_passed(steps: list[tuple[int, int]]) 
         sequence += skip
         placed = line.place(sequence, size, None)
         total += sum(len(pcm) for pcm in line.gap(placed))
-        total += sum(len(pcm) for pcm in line.audio(np.zeros(size, np.float32), placed))
+        total += 0 if placed.late else len(line.accept(np.zeros(size, np.float32)[placed.skip :]))
         sequence += 1
     assert total + len(line.flush()) == line.position

@@ -133,7 +133,7 @@ def test_controls_keep_their_order_and_their_number() -> None:
 
 def test_a_row_tells_a_call_at_a_glance_and_nothing_that_was_said() -> None:
     overview = CallOverview(CallRow(info=CallInfo(call_id="c", queue="q"), phase_since=1.0))
-    changed = [overview.take(event, 32_000, 5.0) for event in EVERY]
+    changed = [overview.take(event, 5.0) for event in EVERY]
     row = overview.row
     assert row.agitation == 0.7
     assert (row.open_alerts, row.worst_alert) == (1, ev.Severity.CRITICAL)
@@ -142,7 +142,7 @@ def test_a_row_tells_a_call_at_a_glance_and_nothing_that_was_said() -> None:
     assert not any(part in repr(row) for part in ("你好", "投訴", "五十"))
     assert changed.count(True) < len(EVERY), "not every event makes another row"
     closed = dataclasses.replace(ALERT, state=ev.AlertState.ACKNOWLEDGED)
-    assert overview.take(closed, 0, 6.0)
+    assert overview.take(closed, 6.0)
     assert (overview.row.open_alerts, overview.row.worst_alert) == (0, None)
 
 

@@ -51,16 +51,16 @@ def heard(joiner: Joiner, rounds: list[list[int]], timeline: Timeline) -> tuple[
     ],
 )
 def test_repeated_messages_lose_nothing(rounds: list[list[int]]) -> None:
-    found, gaps = heard(Joiner(spec()), rounds, Timeline(8000, 10**6))
+    found, gaps = heard(Joiner(spec(), 1 << 20), rounds, Timeline(8000, 10**6))
     assert found == sorted({number for numbers in rounds for number in numbers})
     assert gaps == 0
 
 
 def test_a_resumed_call_is_joined_again_and_hears_everything_once() -> None:
     timeline = Timeline(8000, 10**6)
-    heard(Joiner(spec()), [[*range(8)]], timeline)
+    heard(Joiner(spec(), 1 << 20), [[*range(8)]], timeline)
     timeline.reconnect()
-    joiner = Joiner(spec(resumed=True))
+    joiner = Joiner(spec(resumed=True), 1 << 20)
     for number in (8, 9, 10):
         joiner.add(AudioChunk(sequence=number, data=bytes(SIZE)))
     first = joiner.take()

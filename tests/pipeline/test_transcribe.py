@@ -235,3 +235,39 @@ async def test_a_slow_final_holds_the_channel_back_and_loses_nothing() -> None:
         assert progress.due is None
         assert progress.transcribed == 8000 + 25 * 16_000
     assert len(await run.transcripts()) == 1
+
+
+async def test_while_nothing_is_shown_the_next_reading_comes_sooner() -> None:
+    """The first reading is often of too little sound to be believed."""
+    async with stage("") as run:
+        await run.feed(SpeechBegan(start=0))
+        for _ in range(20):
+            run.take(block(0.064))
+            await asyncio.sleep(0.01)
+        partials = [samples for final, samples in run.engine.asked if not final]
+        assert [round(samples / 16_000, 1) for samples in partials[:3]] == [0.6, 1.0, 1.3]
+        run.engine.text = "我"
+        for _ in range(30):
+            run.take(block(0.064))
+            await asyncio.sleep(0.01)
+        shown = [samples for final, samples in run.engine.asked if not final][-2:]
+        assert shown[1] - shown[0] >= 0.6 * 16_000, "with something on the screen there is no hurry"
+        await run.feed(ended(51_200))
+
+
+async def test_audio_is_safe_once_all_that_was_said_in_it_is_in_finals() -> None:
+    async with stage("我想查詢。") as run:
+        safe = run.context.progress
+        await run.feed(block(1.0))
+        assert safe.acked == 0, "speech may still begin in what came last"
+        await run.feed(block(4.0), SpeechBegan(start=3 * 16_000), block(3.0))
+        assert safe.acked == 3 * 16_000, "what is open is not safe"
+        run.engine.gate.clear()
+        run.take(ended(7 * 16_000, start=3 * 16_000))
+        await run.feed(block(5.0))
+        assert safe.acked == 3 * 16_000, "a final that is awaited is not told yet"
+        run.engine.gate.set()
+        while not run.log.last_seq or safe.acked == 3 * 16_000:
+            await asyncio.sleep(0.01)
+        assert safe.acked == 11 * 16_000, "two seconds are kept for speech that is noticed late"
+    assert safe.acked == 13 * 16_000, "at the end of the call all is safe"

@@ -86,7 +86,7 @@ class Envelope:
     Attributes:
         call_id: of the call.
         server_seq: counts from 1.
-        acked: samples of audio taken so far, on the channel that is furthest behind.
+        acked: samples of audio that are safe: everything said in them is in finals up to this event.
         event: what happened.
     """
 

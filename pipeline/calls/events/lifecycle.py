@@ -10,7 +10,7 @@ from pipeline.calls.info import PauseReason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """The call was accepted."""
+    """The call was accepted; ``received`` is the audio that has come so far, in samples."""
 
     session_id: str
     language: str
@@ -18,6 +18,7 @@ class Started:
     model: str
     model_ready: bool
     resumed: bool
+    received: int = 0
 
 
 class MarkKind(StrEnum):
@@ -41,12 +42,13 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthReport:
-    """How the server keeps up; ``lag`` in samples."""
+    """How the server keeps up; ``lag``, and the audio ``received`` so far, in samples."""
 
     lag: int
     load: float
     dropped_partials: int
     overloaded: bool
+    received: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

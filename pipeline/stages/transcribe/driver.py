@@ -110,6 +110,7 @@ class Transcribe:
             case AudioBlock(pcm=pcm):
                 wanted = self._machine.hear(pcm, self._pace)
                 self._progress.transcribed = self._machine.position
+                self._progress.safe = max(self._progress.safe, self._machine.safe)
                 if wanted is not None:
                     self._ask_partial(wanted)
             case SpeechBegan():
@@ -123,6 +124,7 @@ class Transcribe:
                 self._awaiting = True
                 self._tools.tasks.create_task(self._finish_all(item), name=f"final {self._key}")
             case Close():
+                self._progress.safe = self._machine.position
                 self._tools.tell(item)
 
     async def _finish_all(self, ended: SpeechEnded) -> None:
@@ -202,6 +204,7 @@ class Transcribe:
         result = await self._result(ended, request)
         voices = await self._tools.lookup.ask(self._channel, ended.start) if result.text else None
         published = self._machine.finished(ended, result, voices)
+        self._progress.safe = max(self._progress.safe, self._machine.safe)
         if published is not None:
             self._publish(ended, result, published)
         self._progress.due = None

@@ -107,17 +107,21 @@ class ChannelConfig(google.protobuf.message.Message):
 
     INDEX_FIELD_NUMBER: builtins.int
     ROLE_FIELD_NUMBER: builtins.int
+    SAID_UNTIL_MS_FIELD_NUMBER: builtins.int
     index: builtins.int
     """position in interleaved audio, from 0"""
     role: global___Role.ValueType
     """who is heard on it"""
+    said_until_ms: builtins.int
+    """in a call that continues another: what was said before is in finals, and not heard again"""
     def __init__(
         self,
         *,
         index: builtins.int = ...,
         role: global___Role.ValueType = ...,
+        said_until_ms: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["index", b"index", "role", b"role"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["index", b"index", "role", b"role", "said_until_ms", b"said_until_ms"]) -> None: ...
 
 global___ChannelConfig = ChannelConfig
 
@@ -180,6 +184,8 @@ class StartCall(google.protobuf.message.Message):
     AGENT_ID_FIELD_NUMBER: builtins.int
     TEAM_FIELD_NUMBER: builtins.int
     EARLIER_CALLS_FIELD_NUMBER: builtins.int
+    CONTINUES_CALL_ID_FIELD_NUMBER: builtins.int
+    CONTINUES_AT_MS_FIELD_NUMBER: builtins.int
     call_id: builtins.str
     """unique among live calls; 1 to 128 letters, digits, and the marks - _ . : @"""
     codec: global___Codec.ValueType
@@ -200,6 +206,10 @@ class StartCall(google.protobuf.message.Message):
     """the agent's team, if known"""
     earlier_calls: builtins.int
     """calls of this customer about the same matter in the last days, if known"""
+    continues_call_id: builtins.str
+    """this call goes on with one that its server has forgotten"""
+    continues_at_ms: builtins.int
+    """ms from the first sample of that call to the first of this one"""
     @property
     def channels(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ChannelConfig]:
         """one or two"""
@@ -228,11 +238,17 @@ class StartCall(google.protobuf.message.Message):
         agent_id: builtins.str | None = ...,
         team: builtins.str | None = ...,
         earlier_calls: builtins.int | None = ...,
+        continues_call_id: builtins.str | None = ...,
+        continues_at_ms: builtins.int | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_earlier_calls", b"_earlier_calls", "_language_hint", b"_language_hint", "_profile", b"_profile", "_queue", b"_queue", "_resume", b"_resume", "_team", b"_team", "_tenant", b"_tenant", "agent_id", b"agent_id", "earlier_calls", b"earlier_calls", "language_hint", b"language_hint", "profile", b"profile", "queue", b"queue", "resume", b"resume", "team", b"team", "tenant", b"tenant"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_earlier_calls", b"_earlier_calls", "_language_hint", b"_language_hint", "_profile", b"_profile", "_queue", b"_queue", "_resume", b"_resume", "_team", b"_team", "_tenant", b"_tenant", "agent_id", b"agent_id", "call_id", b"call_id", "channels", b"channels", "codec", b"codec", "earlier_calls", b"earlier_calls", "hotwords", b"hotwords", "language_hint", b"language_hint", "profile", b"profile", "queue", b"queue", "resume", b"resume", "sample_rate_hz", b"sample_rate_hz", "team", b"team", "tenant", b"tenant"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_continues_at_ms", b"_continues_at_ms", "_continues_call_id", b"_continues_call_id", "_earlier_calls", b"_earlier_calls", "_language_hint", b"_language_hint", "_profile", b"_profile", "_queue", b"_queue", "_resume", b"_resume", "_team", b"_team", "_tenant", b"_tenant", "agent_id", b"agent_id", "continues_at_ms", b"continues_at_ms", "continues_call_id", b"continues_call_id", "earlier_calls", b"earlier_calls", "language_hint", b"language_hint", "profile", b"profile", "queue", b"queue", "resume", b"resume", "team", b"team", "tenant", b"tenant"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_continues_at_ms", b"_continues_at_ms", "_continues_call_id", b"_continues_call_id", "_earlier_calls", b"_earlier_calls", "_language_hint", b"_language_hint", "_profile", b"_profile", "_queue", b"_queue", "_resume", b"_resume", "_team", b"_team", "_tenant", b"_tenant", "agent_id", b"agent_id", "call_id", b"call_id", "channels", b"channels", "codec", b"codec", "continues_at_ms", b"continues_at_ms", "continues_call_id", b"continues_call_id", "earlier_calls", b"earlier_calls", "hotwords", b"hotwords", "language_hint", b"language_hint", "profile", b"profile", "queue", b"queue", "resume", b"resume", "sample_rate_hz", b"sample_rate_hz", "team", b"team", "tenant", b"tenant"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_agent_id", b"_agent_id"]) -> typing.Literal["agent_id"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_continues_at_ms", b"_continues_at_ms"]) -> typing.Literal["continues_at_ms"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_continues_call_id", b"_continues_call_id"]) -> typing.Literal["continues_call_id"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_earlier_calls", b"_earlier_calls"]) -> typing.Literal["earlier_calls"] | None: ...
     @typing.overload

@@ -28,7 +28,7 @@ from yuetone.v1 import speakers_pb2 as yuetone_dot_v1_dot_speakers__pb2
 from yuetone.v1 import transcript_pb2 as yuetone_dot_v1_dot_transcript__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dyuetone/v1/call_service.proto\x12\nyuetone.v1\x1a\x17yuetone/v1/assist.proto\x1a\x16yuetone/v1/audio.proto\x1a\x19yuetone/v1/speakers.proto\x1a\x1byuetone/v1/transcript.proto\"\xc0\x01\n\x11StreamCallRequest\x12+\n\nstart_call\x18\x01 \x01(\x0b\x32\x15.yuetone.v1.StartCallH\x00\x12\"\n\x05\x61udio\x18\x02 \x01(\x0b\x32\x11.yuetone.v1.AudioH\x00\x12&\n\x07\x63ontrol\x18\x03 \x01(\x0b\x32\x13.yuetone.v1.ControlH\x00\x12\'\n\x08\x65nd_call\x18\x04 \x01(\x0b\x32\x13.yuetone.v1.EndCallH\x00\x42\t\n\x07message\"\x82\x01\n\x06Limits\x12\x17\n\x0fmax_chunk_bytes\x18\x01 \x01(\x05\x12\x17\n\x0fidle_timeout_ms\x18\x02 \x01(\x03\x12\x17\n\x0fhold_timeout_ms\x18\x03 \x01(\x03\x12\x13\n\x0bmax_call_ms\x18\x04 \x01(\x03\x12\x18\n\x10resume_window_ms\x18\x05 \x01(\x03\"\x99\x01\n\x07Started\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x10\n\x08language\x18\x02 \x01(\t\x12\x0f\n\x07profile\x18\x03 \x01(\t\x12\r\n\x05model\x18\x04 \x01(\t\x12\x13\n\x0bmodel_ready\x18\x05 \x01(\x08\x12\"\n\x06limits\x18\x06 \x01(\x0b\x32\x12.yuetone.v1.Limits\x12\x0f\n\x07resumed\x18\x07 \x01(\x08\"\x89\x02\n\x0cTimelineMark\x12+\n\x04kind\x18\x01 \x01(\x0e\x32\x1d.yuetone.v1.TimelineMark.Kind\x12\r\n\x05\x61t_ms\x18\x02 \x01(\x03\x12\x18\n\x0b\x64uration_ms\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12,\n\x06reason\x18\x04 \x01(\x0e\x32\x17.yuetone.v1.PauseReasonH\x01\x88\x01\x01\"Z\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0e\n\nKIND_PAUSE\x10\x01\x12\x0f\n\x0bKIND_RESUME\x10\x02\x12\r\n\tKIND_DTMF\x10\x03\x12\x0c\n\x08KIND_GAP\x10\x04\x42\x0e\n\x0c_duration_msB\t\n\x07_reason\"T\n\x06Health\x12\x0e\n\x06lag_ms\x18\x01 \x01(\x03\x12\x0c\n\x04load\x18\x02 \x01(\x02\x12\x18\n\x10\x64ropped_partials\x18\x03 \x01(\x03\x12\x12\n\noverloaded\x18\x04 \x01(\x08\"(\n\x07Warning\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"i\n\x05\x45rror\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x11\n\tretryable\x18\x03 \x01(\x08\x12\x1b\n\x0eretry_after_ms\x18\x04 \x01(\x03H\x00\x88\x01\x01\x42\x11\n\x0f_retry_after_ms\"u\n\x05\x45nded\x12\x10\n\x08\x61udio_ms\x18\x01 \x01(\x03\x12\x11\n\tspeech_ms\x18\x02 \x01(\x03\x12\x12\n\nutterances\x18\x03 \x01(\x05\x12\x0e\n\x06gap_ms\x18\x04 \x01(\x03\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x13\n\x0bsecond_look\x18\x06 \x01(\x08\"\xd3\x05\n\x12StreamCallResponse\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x12\n\nserver_seq\x18\x02 \x01(\x03\x12\x16\n\x0e\x61\x63ked_audio_ms\x18\x03 \x01(\x03\x12&\n\x07started\x18\x04 \x01(\x0b\x32\x13.yuetone.v1.StartedH\x00\x12)\n\x06speech\x18\x05 \x01(\x0b\x32\x17.yuetone.v1.SpeechEventH\x00\x12,\n\ntranscript\x18\x06 \x01(\x0b\x32\x16.yuetone.v1.TranscriptH\x00\x12&\n\x07\x65motion\x18\x07 \x01(\x0b\x32\x13.yuetone.v1.EmotionH\x00\x12,\n\nsuggestion\x18\x08 \x01(\x0b\x32\x16.yuetone.v1.SuggestionH\x00\x12\"\n\x05\x61lert\x18\t \x01(\x0b\x32\x11.yuetone.v1.AlertH\x00\x12$\n\x06health\x18\n \x01(\x0b\x32\x12.yuetone.v1.HealthH\x00\x12&\n\x07warning\x18\x0b \x01(\x0b\x32\x13.yuetone.v1.WarningH\x00\x12\"\n\x05\x65rror\x18\x0c \x01(\x0b\x32\x11.yuetone.v1.ErrorH\x00\x12\"\n\x05\x65nded\x18\r \x01(\x0b\x32\x11.yuetone.v1.EndedH\x00\x12(\n\x04mark\x18\x0e \x01(\x0b\x32\x18.yuetone.v1.TimelineMarkH\x00\x12.\n\x0b\x61ttribution\x18\x0f \x01(\x0b\x32\x17.yuetone.v1.AttributionH\x00\x12&\n\x07speaker\x18\x10 \x01(\x0b\x32\x13.yuetone.v1.SpeakerH\x00\x12\x35\n\x0f\x63hannel_finding\x18\x11 \x01(\x0b\x32\x1a.yuetone.v1.ChannelFindingH\x00\x12-\n\x0bsecond_look\x18\x12 \x01(\x0b\x32\x16.yuetone.v1.SecondLookH\x00\x42\x07\n\x05\x65vent\"W\n\x10WatchCallRequest\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x1d\n\x10\x61\x66ter_server_seq\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\x13\n\x11_after_server_seq\"Y\n\x11WatchCallResponse\x12-\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1e.yuetone.v1.StreamCallResponse\x12\x15\n\rmissed_events\x18\x02 \x01(\x03\"\x18\n\x16GetCapabilitiesRequest\"\xa2\x02\n\x17GetCapabilitiesResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12!\n\x06\x63odecs\x18\x02 \x03(\x0e\x32\x11.yuetone.v1.Codec\x12\x17\n\x0fsample_rates_hz\x18\x03 \x03(\x05\x12\x14\n\x0cmax_channels\x18\x04 \x01(\x05\x12\x11\n\tlanguages\x18\x05 \x03(\t\x12\r\n\x05model\x18\x06 \x01(\t\x12\x13\n\x0bmodel_ready\x18\x07 \x01(\x08\x12\x10\n\x08\x66\x65\x61tures\x18\x08 \x03(\t\x12\x10\n\x08profiles\x18\t \x03(\t\x12\"\n\x06limits\x18\n \x01(\x0b\x32\x12.yuetone.v1.Limits\x12\x11\n\tmax_calls\x18\x0b \x01(\x05\x12\x12\n\nlive_calls\x18\x0c \x01(\x05\x32\x86\x02\n\x0b\x43\x61llService\x12O\n\nStreamCall\x12\x1d.yuetone.v1.StreamCallRequest\x1a\x1e.yuetone.v1.StreamCallResponse(\x01\x30\x01\x12J\n\tWatchCall\x12\x1c.yuetone.v1.WatchCallRequest\x1a\x1d.yuetone.v1.WatchCallResponse0\x01\x12Z\n\x0fGetCapabilities\x12\".yuetone.v1.GetCapabilitiesRequest\x1a#.yuetone.v1.GetCapabilitiesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dyuetone/v1/call_service.proto\x12\nyuetone.v1\x1a\x17yuetone/v1/assist.proto\x1a\x16yuetone/v1/audio.proto\x1a\x19yuetone/v1/speakers.proto\x1a\x1byuetone/v1/transcript.proto\"\xc0\x01\n\x11StreamCallRequest\x12+\n\nstart_call\x18\x01 \x01(\x0b\x32\x15.yuetone.v1.StartCallH\x00\x12\"\n\x05\x61udio\x18\x02 \x01(\x0b\x32\x11.yuetone.v1.AudioH\x00\x12&\n\x07\x63ontrol\x18\x03 \x01(\x0b\x32\x13.yuetone.v1.ControlH\x00\x12\'\n\x08\x65nd_call\x18\x04 \x01(\x0b\x32\x13.yuetone.v1.EndCallH\x00\x42\t\n\x07message\"\x98\x01\n\x06Limits\x12\x17\n\x0fmax_chunk_bytes\x18\x01 \x01(\x05\x12\x17\n\x0fidle_timeout_ms\x18\x02 \x01(\x03\x12\x17\n\x0fhold_timeout_ms\x18\x03 \x01(\x03\x12\x13\n\x0bmax_call_ms\x18\x04 \x01(\x03\x12\x18\n\x10resume_window_ms\x18\x05 \x01(\x03\x12\x14\n\x0cheartbeat_ms\x18\x06 \x01(\x03\"\xb4\x01\n\x07Started\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x10\n\x08language\x18\x02 \x01(\t\x12\x0f\n\x07profile\x18\x03 \x01(\t\x12\r\n\x05model\x18\x04 \x01(\t\x12\x13\n\x0bmodel_ready\x18\x05 \x01(\x08\x12\"\n\x06limits\x18\x06 \x01(\x0b\x32\x12.yuetone.v1.Limits\x12\x0f\n\x07resumed\x18\x07 \x01(\x08\x12\x19\n\x11received_audio_ms\x18\x08 \x01(\x03\"\x89\x02\n\x0cTimelineMark\x12+\n\x04kind\x18\x01 \x01(\x0e\x32\x1d.yuetone.v1.TimelineMark.Kind\x12\r\n\x05\x61t_ms\x18\x02 \x01(\x03\x12\x18\n\x0b\x64uration_ms\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12,\n\x06reason\x18\x04 \x01(\x0e\x32\x17.yuetone.v1.PauseReasonH\x01\x88\x01\x01\"Z\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0e\n\nKIND_PAUSE\x10\x01\x12\x0f\n\x0bKIND_RESUME\x10\x02\x12\r\n\tKIND_DTMF\x10\x03\x12\x0c\n\x08KIND_GAP\x10\x04\x42\x0e\n\x0c_duration_msB\t\n\x07_reason\"o\n\x06Health\x12\x0e\n\x06lag_ms\x18\x01 \x01(\x03\x12\x0c\n\x04load\x18\x02 \x01(\x02\x12\x18\n\x10\x64ropped_partials\x18\x03 \x01(\x03\x12\x12\n\noverloaded\x18\x04 \x01(\x08\x12\x19\n\x11received_audio_ms\x18\x05 \x01(\x03\"\x0b\n\tHeartbeat\"(\n\x07Warning\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"i\n\x05\x45rror\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x11\n\tretryable\x18\x03 \x01(\x08\x12\x1b\n\x0eretry_after_ms\x18\x04 \x01(\x03H\x00\x88\x01\x01\x42\x11\n\x0f_retry_after_ms\"u\n\x05\x45nded\x12\x10\n\x08\x61udio_ms\x18\x01 \x01(\x03\x12\x11\n\tspeech_ms\x18\x02 \x01(\x03\x12\x12\n\nutterances\x18\x03 \x01(\x05\x12\x0e\n\x06gap_ms\x18\x04 \x01(\x03\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x13\n\x0bsecond_look\x18\x06 \x01(\x08\"\xff\x05\n\x12StreamCallResponse\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x12\n\nserver_seq\x18\x02 \x01(\x03\x12\x16\n\x0e\x61\x63ked_audio_ms\x18\x03 \x01(\x03\x12&\n\x07started\x18\x04 \x01(\x0b\x32\x13.yuetone.v1.StartedH\x00\x12)\n\x06speech\x18\x05 \x01(\x0b\x32\x17.yuetone.v1.SpeechEventH\x00\x12,\n\ntranscript\x18\x06 \x01(\x0b\x32\x16.yuetone.v1.TranscriptH\x00\x12&\n\x07\x65motion\x18\x07 \x01(\x0b\x32\x13.yuetone.v1.EmotionH\x00\x12,\n\nsuggestion\x18\x08 \x01(\x0b\x32\x16.yuetone.v1.SuggestionH\x00\x12\"\n\x05\x61lert\x18\t \x01(\x0b\x32\x11.yuetone.v1.AlertH\x00\x12$\n\x06health\x18\n \x01(\x0b\x32\x12.yuetone.v1.HealthH\x00\x12&\n\x07warning\x18\x0b \x01(\x0b\x32\x13.yuetone.v1.WarningH\x00\x12\"\n\x05\x65rror\x18\x0c \x01(\x0b\x32\x11.yuetone.v1.ErrorH\x00\x12\"\n\x05\x65nded\x18\r \x01(\x0b\x32\x11.yuetone.v1.EndedH\x00\x12(\n\x04mark\x18\x0e \x01(\x0b\x32\x18.yuetone.v1.TimelineMarkH\x00\x12.\n\x0b\x61ttribution\x18\x0f \x01(\x0b\x32\x17.yuetone.v1.AttributionH\x00\x12&\n\x07speaker\x18\x10 \x01(\x0b\x32\x13.yuetone.v1.SpeakerH\x00\x12\x35\n\x0f\x63hannel_finding\x18\x11 \x01(\x0b\x32\x1a.yuetone.v1.ChannelFindingH\x00\x12-\n\x0bsecond_look\x18\x12 \x01(\x0b\x32\x16.yuetone.v1.SecondLookH\x00\x12*\n\theartbeat\x18\x13 \x01(\x0b\x32\x15.yuetone.v1.HeartbeatH\x00\x42\x07\n\x05\x65vent\"W\n\x10WatchCallRequest\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x1d\n\x10\x61\x66ter_server_seq\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\x13\n\x11_after_server_seq\"Y\n\x11WatchCallResponse\x12-\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1e.yuetone.v1.StreamCallResponse\x12\x15\n\rmissed_events\x18\x02 \x01(\x03\"\x18\n\x16GetCapabilitiesRequest\"\xa2\x02\n\x17GetCapabilitiesResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12!\n\x06\x63odecs\x18\x02 \x03(\x0e\x32\x11.yuetone.v1.Codec\x12\x17\n\x0fsample_rates_hz\x18\x03 \x03(\x05\x12\x14\n\x0cmax_channels\x18\x04 \x01(\x05\x12\x11\n\tlanguages\x18\x05 \x03(\t\x12\r\n\x05model\x18\x06 \x01(\t\x12\x13\n\x0bmodel_ready\x18\x07 \x01(\x08\x12\x10\n\x08\x66\x65\x61tures\x18\x08 \x03(\t\x12\x10\n\x08profiles\x18\t \x03(\t\x12\"\n\x06limits\x18\n \x01(\x0b\x32\x12.yuetone.v1.Limits\x12\x11\n\tmax_calls\x18\x0b \x01(\x05\x12\x12\n\nlive_calls\x18\x0c \x01(\x05\x32\x86\x02\n\x0b\x43\x61llService\x12O\n\nStreamCall\x12\x1d.yuetone.v1.StreamCallRequest\x1a\x1e.yuetone.v1.StreamCallResponse(\x01\x30\x01\x12J\n\tWatchCall\x12\x1c.yuetone.v1.WatchCallRequest\x1a\x1d.yuetone.v1.WatchCallResponse0\x01\x12Z\n\x0fGetCapabilities\x12\".yuetone.v1.GetCapabilitiesRequest\x1a#.yuetone.v1.GetCapabilitiesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,31 +38,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STREAMCALLREQUEST']._serialized_start=151
   _globals['_STREAMCALLREQUEST']._serialized_end=343
   _globals['_LIMITS']._serialized_start=346
-  _globals['_LIMITS']._serialized_end=476
-  _globals['_STARTED']._serialized_start=479
-  _globals['_STARTED']._serialized_end=632
-  _globals['_TIMELINEMARK']._serialized_start=635
-  _globals['_TIMELINEMARK']._serialized_end=900
-  _globals['_TIMELINEMARK_KIND']._serialized_start=783
-  _globals['_TIMELINEMARK_KIND']._serialized_end=873
-  _globals['_HEALTH']._serialized_start=902
-  _globals['_HEALTH']._serialized_end=986
-  _globals['_WARNING']._serialized_start=988
-  _globals['_WARNING']._serialized_end=1028
-  _globals['_ERROR']._serialized_start=1030
-  _globals['_ERROR']._serialized_end=1135
-  _globals['_ENDED']._serialized_start=1137
-  _globals['_ENDED']._serialized_end=1254
-  _globals['_STREAMCALLRESPONSE']._serialized_start=1257
-  _globals['_STREAMCALLRESPONSE']._serialized_end=1980
-  _globals['_WATCHCALLREQUEST']._serialized_start=1982
-  _globals['_WATCHCALLREQUEST']._serialized_end=2069
-  _globals['_WATCHCALLRESPONSE']._serialized_start=2071
-  _globals['_WATCHCALLRESPONSE']._serialized_end=2160
-  _globals['_GETCAPABILITIESREQUEST']._serialized_start=2162
-  _globals['_GETCAPABILITIESREQUEST']._serialized_end=2186
-  _globals['_GETCAPABILITIESRESPONSE']._serialized_start=2189
-  _globals['_GETCAPABILITIESRESPONSE']._serialized_end=2479
-  _globals['_CALLSERVICE']._serialized_start=2482
-  _globals['_CALLSERVICE']._serialized_end=2744
+  _globals['_LIMITS']._serialized_end=498
+  _globals['_STARTED']._serialized_start=501
+  _globals['_STARTED']._serialized_end=681
+  _globals['_TIMELINEMARK']._serialized_start=684
+  _globals['_TIMELINEMARK']._serialized_end=949
+  _globals['_TIMELINEMARK_KIND']._serialized_start=832
+  _globals['_TIMELINEMARK_KIND']._serialized_end=922
+  _globals['_HEALTH']._serialized_start=951
+  _globals['_HEALTH']._serialized_end=1062
+  _globals['_HEARTBEAT']._serialized_start=1064
+  _globals['_HEARTBEAT']._serialized_end=1075
+  _globals['_WARNING']._serialized_start=1077
+  _globals['_WARNING']._serialized_end=1117
+  _globals['_ERROR']._serialized_start=1119
+  _globals['_ERROR']._serialized_end=1224
+  _globals['_ENDED']._serialized_start=1226
+  _globals['_ENDED']._serialized_end=1343
+  _globals['_STREAMCALLRESPONSE']._serialized_start=1346
+  _globals['_STREAMCALLRESPONSE']._serialized_end=2113
+  _globals['_WATCHCALLREQUEST']._serialized_start=2115
+  _globals['_WATCHCALLREQUEST']._serialized_end=2202
+  _globals['_WATCHCALLRESPONSE']._serialized_start=2204
+  _globals['_WATCHCALLRESPONSE']._serialized_end=2293
+  _globals['_GETCAPABILITIESREQUEST']._serialized_start=2295
+  _globals['_GETCAPABILITIESREQUEST']._serialized_end=2319
+  _globals['_GETCAPABILITIESRESPONSE']._serialized_start=2322
+  _globals['_GETCAPABILITIESRESPONSE']._serialized_end=2612
+  _globals['_CALLSERVICE']._serialized_start=2615
+  _globals['_CALLSERVICE']._serialized_end=2877
 # @@protoc_insertion_point(module_scope)

@@ -74,6 +74,7 @@ class Limits(google.protobuf.message.Message):
     HOLD_TIMEOUT_MS_FIELD_NUMBER: builtins.int
     MAX_CALL_MS_FIELD_NUMBER: builtins.int
     RESUME_WINDOW_MS_FIELD_NUMBER: builtins.int
+    HEARTBEAT_MS_FIELD_NUMBER: builtins.int
     max_chunk_bytes: builtins.int
     """bytes in one Audio message"""
     idle_timeout_ms: builtins.int
@@ -84,6 +85,8 @@ class Limits(google.protobuf.message.Message):
     """ms of audio in one call"""
     resume_window_ms: builtins.int
     """ms for which a broken call can be resumed"""
+    heartbeat_ms: builtins.int
+    """ms of silence behind which a Heartbeat comes on StreamCall and WatchCall"""
     def __init__(
         self,
         *,
@@ -92,8 +95,9 @@ class Limits(google.protobuf.message.Message):
         hold_timeout_ms: builtins.int = ...,
         max_call_ms: builtins.int = ...,
         resume_window_ms: builtins.int = ...,
+        heartbeat_ms: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["hold_timeout_ms", b"hold_timeout_ms", "idle_timeout_ms", b"idle_timeout_ms", "max_call_ms", b"max_call_ms", "max_chunk_bytes", b"max_chunk_bytes", "resume_window_ms", b"resume_window_ms"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["heartbeat_ms", b"heartbeat_ms", "hold_timeout_ms", b"hold_timeout_ms", "idle_timeout_ms", b"idle_timeout_ms", "max_call_ms", b"max_call_ms", "max_chunk_bytes", b"max_chunk_bytes", "resume_window_ms", b"resume_window_ms"]) -> None: ...
 
 global___Limits = Limits
 
@@ -110,6 +114,7 @@ class Started(google.protobuf.message.Message):
     MODEL_READY_FIELD_NUMBER: builtins.int
     LIMITS_FIELD_NUMBER: builtins.int
     RESUMED_FIELD_NUMBER: builtins.int
+    RECEIVED_AUDIO_MS_FIELD_NUMBER: builtins.int
     session_id: builtins.str
     """for ResumePoint; empty for those who only watch"""
     language: builtins.str
@@ -122,6 +127,8 @@ class Started(google.protobuf.message.Message):
     """false while it still warms; audio is kept meanwhile"""
     resumed: builtins.bool
     """this stream continues an earlier one"""
+    received_audio_ms: builtins.int
+    """audio up to here has been received: send on from here"""
     @property
     def limits(self) -> global___Limits:
         """of this server"""
@@ -136,9 +143,10 @@ class Started(google.protobuf.message.Message):
         model_ready: builtins.bool = ...,
         limits: global___Limits | None = ...,
         resumed: builtins.bool = ...,
+        received_audio_ms: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["limits", b"limits"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["language", b"language", "limits", b"limits", "model", b"model", "model_ready", b"model_ready", "profile", b"profile", "resumed", b"resumed", "session_id", b"session_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["language", b"language", "limits", b"limits", "model", b"model", "model_ready", b"model_ready", "profile", b"profile", "received_audio_ms", b"received_audio_ms", "resumed", b"resumed", "session_id", b"session_id"]) -> None: ...
 
 global___Started = Started
 
@@ -218,6 +226,7 @@ class Health(google.protobuf.message.Message):
     LOAD_FIELD_NUMBER: builtins.int
     DROPPED_PARTIALS_FIELD_NUMBER: builtins.int
     OVERLOADED_FIELD_NUMBER: builtins.int
+    RECEIVED_AUDIO_MS_FIELD_NUMBER: builtins.int
     lag_ms: builtins.int
     """ms of audio that came since the oldest speech whose final is still due; 0 when none is"""
     load: builtins.float
@@ -226,6 +235,8 @@ class Health(google.protobuf.message.Message):
     """partials left out so far, to keep finals in time"""
     overloaded: builtins.bool
     """finals are late"""
+    received_audio_ms: builtins.int
+    """audio up to here has been received"""
     def __init__(
         self,
         *,
@@ -233,10 +244,23 @@ class Health(google.protobuf.message.Message):
         load: builtins.float = ...,
         dropped_partials: builtins.int = ...,
         overloaded: builtins.bool = ...,
+        received_audio_ms: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["dropped_partials", b"dropped_partials", "lag_ms", b"lag_ms", "load", b"load", "overloaded", b"overloaded"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["dropped_partials", b"dropped_partials", "lag_ms", b"lag_ms", "load", b"load", "overloaded", b"overloaded", "received_audio_ms", b"received_audio_ms"]) -> None: ...
 
 global___Health = Health
+
+@typing.final
+class Heartbeat(google.protobuf.message.Message):
+    """Nothing happened, and the line is alive. It has no server_seq of its own, but a newer acked_audio_ms."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+global___Heartbeat = Heartbeat
 
 @typing.final
 class Warning(google.protobuf.message.Message):
@@ -354,12 +378,13 @@ class StreamCallResponse(google.protobuf.message.Message):
     SPEAKER_FIELD_NUMBER: builtins.int
     CHANNEL_FINDING_FIELD_NUMBER: builtins.int
     SECOND_LOOK_FIELD_NUMBER: builtins.int
+    HEARTBEAT_FIELD_NUMBER: builtins.int
     call_id: builtins.str
     """of the call"""
     server_seq: builtins.int
-    """counts messages of the call from 1"""
+    """counts messages of the call from 1; 0 in a Heartbeat"""
     acked_audio_ms: builtins.int
-    """audio up to here was taken and need not be sent again"""
+    """audio up to here is safe: its finals came before or come with this. Keep what follows"""
     @property
     def started(self) -> global___Started:
         """first"""
@@ -420,6 +445,10 @@ class StreamCallResponse(google.protobuf.message.Message):
     def second_look(self) -> yuetone.v1.speakers_pb2.SecondLook:
         """behind Ended, for WatchCall only"""
 
+    @property
+    def heartbeat(self) -> global___Heartbeat:
+        """nothing happened"""
+
     def __init__(
         self,
         *,
@@ -441,10 +470,11 @@ class StreamCallResponse(google.protobuf.message.Message):
         speaker: yuetone.v1.speakers_pb2.Speaker | None = ...,
         channel_finding: yuetone.v1.speakers_pb2.ChannelFinding | None = ...,
         second_look: yuetone.v1.speakers_pb2.SecondLook | None = ...,
+        heartbeat: global___Heartbeat | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["alert", b"alert", "attribution", b"attribution", "channel_finding", b"channel_finding", "emotion", b"emotion", "ended", b"ended", "error", b"error", "event", b"event", "health", b"health", "mark", b"mark", "second_look", b"second_look", "speaker", b"speaker", "speech", b"speech", "started", b"started", "suggestion", b"suggestion", "transcript", b"transcript", "warning", b"warning"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["acked_audio_ms", b"acked_audio_ms", "alert", b"alert", "attribution", b"attribution", "call_id", b"call_id", "channel_finding", b"channel_finding", "emotion", b"emotion", "ended", b"ended", "error", b"error", "event", b"event", "health", b"health", "mark", b"mark", "second_look", b"second_look", "server_seq", b"server_seq", "speaker", b"speaker", "speech", b"speech", "started", b"started", "suggestion", b"suggestion", "transcript", b"transcript", "warning", b"warning"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["started", "speech", "transcript", "emotion", "suggestion", "alert", "health", "warning", "error", "ended", "mark", "attribution", "speaker", "channel_finding", "second_look"] | None: ...
+    def HasField(self, field_name: typing.Literal["alert", b"alert", "attribution", b"attribution", "channel_finding", b"channel_finding", "emotion", b"emotion", "ended", b"ended", "error", b"error", "event", b"event", "health", b"health", "heartbeat", b"heartbeat", "mark", b"mark", "second_look", b"second_look", "speaker", b"speaker", "speech", b"speech", "started", b"started", "suggestion", b"suggestion", "transcript", b"transcript", "warning", b"warning"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["acked_audio_ms", b"acked_audio_ms", "alert", b"alert", "attribution", b"attribution", "call_id", b"call_id", "channel_finding", b"channel_finding", "emotion", b"emotion", "ended", b"ended", "error", b"error", "event", b"event", "health", b"health", "heartbeat", b"heartbeat", "mark", b"mark", "second_look", b"second_look", "server_seq", b"server_seq", "speaker", b"speaker", "speech", b"speech", "started", b"started", "suggestion", b"suggestion", "transcript", b"transcript", "warning", b"warning"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["started", "speech", "transcript", "emotion", "suggestion", "alert", "health", "warning", "error", "ended", "mark", "attribution", "speaker", "channel_finding", "second_look", "heartbeat"] | None: ...
 
 global___StreamCallResponse = StreamCallResponse
 

@@ -111,6 +111,7 @@ class CallOverview(google.protobuf.message.Message):
     WORST_ALERT_FIELD_NUMBER: builtins.int
     OVERLOADED_FIELD_NUMBER: builtins.int
     ENDED_REASON_FIELD_NUMBER: builtins.int
+    CONTINUES_CALL_ID_FIELD_NUMBER: builtins.int
     call_id: builtins.str
     """of the call"""
     tenant: builtins.str
@@ -143,6 +144,8 @@ class CallOverview(google.protobuf.message.Message):
     """finals of this call are late"""
     ended_reason: builtins.str
     """as in Ended; absent while the call lives"""
+    continues_call_id: builtins.str
+    """the same conversation before: from StartCall"""
     def __init__(
         self,
         *,
@@ -162,13 +165,16 @@ class CallOverview(google.protobuf.message.Message):
         worst_alert: yuetone.v1.assist_pb2.Alert.Severity.ValueType = ...,
         overloaded: builtins.bool = ...,
         ended_reason: builtins.str | None = ...,
+        continues_call_id: builtins.str | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_agitation", b"_agitation", "_ended_reason", b"_ended_reason", "_queue", b"_queue", "_team", b"_team", "_tenant", b"_tenant", "agent_id", b"agent_id", "agitation", b"agitation", "ended_reason", b"ended_reason", "queue", b"queue", "team", b"team", "tenant", b"tenant"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_agitation", b"_agitation", "_ended_reason", b"_ended_reason", "_queue", b"_queue", "_team", b"_team", "_tenant", b"_tenant", "agent_id", b"agent_id", "agitation", b"agitation", "audio_ms", b"audio_ms", "call_id", b"call_id", "ended_reason", b"ended_reason", "open_alerts", b"open_alerts", "overloaded", b"overloaded", "phase", b"phase", "phase_since_unix_ms", b"phase_since_unix_ms", "profile", b"profile", "queue", b"queue", "started_at_unix_ms", b"started_at_unix_ms", "team", b"team", "tenant", b"tenant", "utterances", b"utterances", "worst_alert", b"worst_alert"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_agitation", b"_agitation", "_continues_call_id", b"_continues_call_id", "_ended_reason", b"_ended_reason", "_queue", b"_queue", "_team", b"_team", "_tenant", b"_tenant", "agent_id", b"agent_id", "agitation", b"agitation", "continues_call_id", b"continues_call_id", "ended_reason", b"ended_reason", "queue", b"queue", "team", b"team", "tenant", b"tenant"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_agitation", b"_agitation", "_continues_call_id", b"_continues_call_id", "_ended_reason", b"_ended_reason", "_queue", b"_queue", "_team", b"_team", "_tenant", b"_tenant", "agent_id", b"agent_id", "agitation", b"agitation", "audio_ms", b"audio_ms", "call_id", b"call_id", "continues_call_id", b"continues_call_id", "ended_reason", b"ended_reason", "open_alerts", b"open_alerts", "overloaded", b"overloaded", "phase", b"phase", "phase_since_unix_ms", b"phase_since_unix_ms", "profile", b"profile", "queue", b"queue", "started_at_unix_ms", b"started_at_unix_ms", "team", b"team", "tenant", b"tenant", "utterances", b"utterances", "worst_alert", b"worst_alert"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_agent_id", b"_agent_id"]) -> typing.Literal["agent_id"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_agitation", b"_agitation"]) -> typing.Literal["agitation"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_continues_call_id", b"_continues_call_id"]) -> typing.Literal["continues_call_id"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_ended_reason", b"_ended_reason"]) -> typing.Literal["ended_reason"] | None: ...
     @typing.overload
