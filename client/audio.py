@@ -8,12 +8,11 @@ from pathlib import Path
 
 import soundfile as sf
 
-from client.errors import BadAudio
+from client.decoding import RawFormat, decode_file
 from yuetone.v1 import audio_pb2
 
-_SUBTYPES = {"ULAW": audio_pb2.CODEC_MULAW, "ALAW": audio_pb2.CODEC_ALAW}
+_CODECS = {"ulaw": audio_pb2.CODEC_MULAW, "alaw": audio_pb2.CODEC_ALAW}
 _SAMPLE_BYTES = {audio_pb2.CODEC_MULAW: 1, audio_pb2.CODEC_ALAW: 1, audio_pb2.CODEC_L16: 2}
-MOST_CHANNELS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +50,12 @@ class CallAudio:
     Attributes:
         format: how it is coded.
         data: all bytes, whole frames.
+        remarks: what was odd about the file, for people.
     """
 
     format: AudioFormat
     data: bytes
+    remarks: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -62,31 +63,24 @@ class CallAudio:
         return self.format.milliseconds(len(self.data)) / 1000
 
 
-def read_audio(path: Path) -> CallAudio:
+def read_audio(path: Path, raw: RawFormat | None = None) -> CallAudio:
     """Read a recording of one or two channels; µ-law and A-law stay as they are, the rest becomes L16.
 
-    Whatever libsndfile reads is taken: WAV (PCM, float, µ-law, A-law, GSM 6.10), FLAC, OGG, MP3, AIFF, AU.
+    Args:
+        path: of any kind that :mod:`client.decoding` reads.
+        raw: how a file without a header is coded.
 
     Raises:
-        BadAudio: no such file, not audio, empty, or more than two channels.
+        BadAudio: no such file, not audio, empty, too long, or more than two channels.
     """
-    if not path.is_file():
-        raise BadAudio(f"no recording at {path}")
-    try:
-        with sf.SoundFile(path) as file:
-            subtype, rate, channels = file.subtype, file.samplerate, file.channels
-            samples = file.read(dtype="int16", always_2d=True)
-    except sf.SoundFileError as error:
-        raise BadAudio(f"{path.name} is not audio that can be read (WAV, FLAC, OGG, MP3)") from error
-    if channels > MOST_CHANNELS:
-        raise BadAudio(f"{path.name} has {channels} channels; a call has one or two")
-    if not len(samples):
-        raise BadAudio(f"{path.name} has no samples")
-    codec = _SUBTYPES.get(subtype, audio_pb2.CODEC_L16)
+    found = decode_file(path, raw)
+    codec = _CODECS.get(found.coding, audio_pb2.CODEC_L16)
+    whole = (found.samples * 32768).round().clip(-32768, 32767).astype("<i2")
     if codec == audio_pb2.CODEC_L16:
-        data = samples.astype("<i2").tobytes()
+        data = whole.tobytes()
     else:
         buffer = io.BytesIO()
-        sf.write(buffer, samples, rate, subtype=subtype, format="RAW")
+        sf.write(buffer, whole, found.rate, subtype=found.coding.upper(), format="RAW")
         data = buffer.getvalue()
-    return CallAudio(format=AudioFormat(codec=codec, rate=rate, channels=channels), data=data)
+    audio = AudioFormat(codec=codec, rate=found.rate, channels=found.samples.shape[1])
+    return CallAudio(format=audio, data=data, remarks=found.remarks)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diarization.base import SAMPLE_RATE, Pcm
+from diarization.copies import PIECE, UNLIKE, CopyWatch, envelopes_alike, likeness
 
 Levels = NDArray[np.float32]
 
@@ -42,7 +43,10 @@ MARGIN_DB = 8.0
 """Levels up to this much above the expected echo count as echo."""
 ACTIVE_DB = 20.0
 """Level above a channel's floor from which it carries speech."""
-SAME_CORRELATION = 0.98
+SPEECH_DB = 8.0
+"""The same on a noisy line, for a whole half second."""
+SHAPE_FRAMES = 300
+"""Frames (3 s) whose levels must look alike before wave forms are compared."""
 _SILENT_DB = -90.0
 
 
@@ -89,9 +93,9 @@ class _Envelope:
         padded = np.concatenate([np.full(before, _SILENT_DB, np.float32), inside])
         return np.pad(padded, (0, last - first - len(padded)), constant_values=_SILENT_DB)
 
-    def floor(self) -> float:
-        """Return the level of the channel's silence."""
-        known = self.levels[-min(self.count, HISTORY) :] if self.count else self.levels[-1:]
+    def floor(self, every: int = 1) -> float:
+        """Return the level of the channel's silence, from each ``every``-th frame."""
+        known = self.levels[-min(self.count, HISTORY) :: every] if self.count else self.levels[-1:]
         return max(_SILENT_DB, float(np.percentile(known, 10)))
 
 
@@ -134,6 +138,7 @@ class Crosstalk:
         self._delays = (_Delay(), _Delay())
         self._next = 2 * BLOCK
         self._paths: list[EchoPath | None] = [None, None]
+        self._copies = CopyWatch()
 
     def hear(self, channel: int, pcm: Pcm) -> Pcm:
         """Take audio of ``channel`` (0 or 1), in order; return it with echo of the other channel silenced."""
@@ -171,19 +176,24 @@ class Crosstalk:
             seconds: to look back.
             least_s: of speech in them without which nothing is told.
         """
-        known = min(envelope.count for envelope in self._envelopes)
-        back = int(seconds * SAMPLE_RATE) // FRAME
-        levels = [envelope.at(max(0, known - back), known) for envelope in self._envelopes]
-        loud = [
-            level > envelope.floor() + ACTIVE_DB
+        return self._copies.are_same(min(self._heard) / SAMPLE_RATE, seconds=seconds, least_s=least_s)
+
+    def _compare(self, ends: list[int]) -> None:
+        """Note how alike the channels were for half a second, if somebody spoke."""
+        frames = PIECE * 2 // FRAME
+        known = self._next * 2 // FRAME
+        levels = [envelope.at(known - frames, known) for envelope in self._envelopes]
+        loud = (
+            float(np.percentile(level, 80)) > envelope.floor(every=8) + SPEECH_DB
             for level, envelope in zip(levels, self._envelopes, strict=True)
-        ]
-        active = loud[0] | loud[1]
-        if active.sum() < least_s * SAMPLE_RATE / FRAME:
-            return None
-        first, second = levels[0][active], levels[1][active]
-        apart = abs(float(np.median(first - second)))
-        return _correlation(first, second) >= SAME_CORRELATION and apart < SOFTER_DB
+        )
+        if not any(loud):
+            return
+        shapes = [envelope.at(known - SHAPE_FRAMES, known) for envelope in self._envelopes]
+        found = UNLIKE
+        if envelopes_alike(shapes[0], shapes[1]):
+            found = likeness(*(self._narrow[c][ends[c] - PIECE : ends[c]] for c in (0, 1)))
+        self._copies.note(self._next * 2 / SAMPLE_RATE, found)
 
     def _remember(self, channel: int, pcm: Pcm) -> None:
         """Keep two blocks at 8 kHz; look for echo whenever both channels have half a block more."""
@@ -202,6 +212,7 @@ class Crosstalk:
                         self._narrow[1 - own][ends[1 - own] - 2 * BLOCK : ends[1 - own]],
                     )
                     self._paths[own] = self._search(own) or self._faded(own)
+                self._compare(ends)
             self._next += HOP
 
     def _faded(self, channel: int) -> EchoPath | None:
@@ -236,8 +247,3 @@ class Crosstalk:
         )
         spoken = around > other.floor() + ACTIVE_DB / 2
         return np.asarray(spoken & (own.at(first, last) < around + path.gain_db + MARGIN_DB))
-
-
-def _correlation(first: Levels, second: Levels) -> float:
-    a, b = first - first.mean(), second - second.mean()
-    return float((a * b).sum() / (np.sqrt((a * a).sum() * (b * b).sum()) + 1e-9))

@@ -30,8 +30,10 @@ from pipeline.engines import (
     build_vad,
     build_voices,
     find_model,
+    reference_speech,
 )
-from pipeline.errors import AtCapacity, InvalidRequest, SettingsError
+from pipeline.errors import InvalidRequest, SettingsError
+from pipeline.inference.capacity import Capacity
 from pipeline.inference.detector import VadBatcher
 from pipeline.inference.scheduler import AsrScheduler, ServedModel
 from pipeline.inference.second_look import NoSecondLook, SecondLook, SecondLookWorker
@@ -57,6 +59,7 @@ class App:
     Attributes:
         settings: of the server.
         metrics: what it counts.
+        capacity: admits calls.
         services: what calls share.
         alerts: keeps alerts.
         knowledge: the knowledge base.
@@ -72,18 +75,20 @@ class App:
         self.settings = settings
         self.metrics = Metrics()
         directory = find_model(settings)
-        self.services = self._services(
-            AsrScheduler(
-                factory or asr_factory(settings, directory),
-                ServedModel(directory.name, directory.languages),
-                self.metrics,
-                max_batch=settings.asr.max_batch,
-                max_finals=settings.asr.max_pending_finals,
-                batch_wait_s=settings.asr.batch_wait_ms / 1000,
-            )
+        ticker = BatchTicker()
+        scheduler = AsrScheduler(
+            factory or asr_factory(settings, directory),
+            ServedModel(directory.name, directory.languages),
+            self.metrics,
+            max_batch=settings.asr.max_batch,
+            max_finals=settings.asr.max_pending_finals,
+            batch_wait_s=settings.asr.batch_wait_ms / 1000,
+            reference=None if factory else reference_speech,
         )
+        self.capacity = Capacity(settings.limits, scheduler, ticker)
+        self.services = self._services(scheduler, ticker)
 
-    def _services(self, scheduler: AsrScheduler) -> CallServices:
+    def _services(self, scheduler: AsrScheduler, ticker: BatchTicker) -> CallServices:
         settings, metrics = self.settings, self.metrics
         phrases = Reloaded("phrases", functools.partial(build_phrases, settings))
         rules = Reloaded("rules", functools.partial(read_rules, settings.profiles))
@@ -92,7 +97,7 @@ class App:
         return CallServices(
             scheduler=scheduler,
             detector=VadBatcher(build_vad(settings), metrics),
-            ticker=BatchTicker(),
+            ticker=ticker,
             metrics=metrics,
             emotion=Reloaded(
                 "emotion model",
@@ -127,25 +132,6 @@ class App:
             raise InvalidRequest(f"no profile of that name; there are: {known}")
         return Call(spec, log, profile, self.settings.limits, self.services)
 
-    def admit(self, calls: int) -> None:
-        """Check that one more call than ``calls`` may come.
-
-        Raises:
-            AtCapacity: there are too many, or finals would come too late.
-        """
-        limits = self.settings.limits
-        if calls >= limits.max_calls:
-            raise AtCapacity(f"all {limits.max_calls} calls are taken (limits.max_calls)")
-        limit = limits.max_final_wait_ms / 1000
-        if not limit or not calls:
-            return
-        predicted = self.services.scheduler.predicted_wait_s(calls, self.services.ticker.lag_s)
-        if predicted > limit:
-            raise AtCapacity(
-                f"with one more call than {calls}, finals would wait {predicted * 1000:.0f} ms, "
-                f"more than {limit * 1000:.0f} (limits.max_final_wait_ms); try another server"
-            )
-
     # ---------------------------------------------------------------- life
 
     @asynccontextmanager
@@ -160,11 +146,14 @@ class App:
         """
         services = self.services
         async with asyncio.TaskGroup() as tasks:
-            calls = MemoryCallDirectory(self.start, self.admit, self.settings.limits.resume_window_s, tasks)
+            calls = MemoryCallDirectory(
+                self.start, self.capacity.admit, self.settings.limits.resume_window_s, tasks
+            )
             self._count(calls)
             works: dict[str, Coroutine[Any, Any, None]] = {
                 "asr scheduler": services.scheduler.run(),
                 "voice detector": services.detector.run(),
+                "capacity": self.capacity.run(),
                 "reloader": self._reload_when(reloading),
                 "alerts": self.alerts.run(calls),
                 **self._webhooks(),

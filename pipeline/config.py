@@ -77,7 +77,9 @@ class ServerSettings(Section):
 class LimitSettings(Section):
     """What one server takes."""
 
-    max_calls: int = Field(40, ge=1, description="calls at once; further ones are refused")
+    max_calls: int | None = Field(
+        None, ge=1, description="calls at once; when not set, as many as the processor carries"
+    )
     max_connections: int = Field(
         2000, ge=1, description="network connections at once, with or without a call"
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from asr import AsrEngine, AsrRequest
 from asr.directory import ModelDirectory
@@ -20,6 +21,7 @@ from emotion import EmotionEngine, EmotionModelError, NoEmotion
 from emotion.directory import BUNDLED as EMOTION_BUNDLED
 from models import ModelError
 from models.promotion import chosen_directory
+from pipeline.audio.resample import Resampler
 from pipeline.config import Settings
 from pipeline.errors import SettingsError
 from pipeline.knowledge.off import NoKnowledge
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
     from pipeline.knowledge.service import KnowledgeService
     from suggest.knowledge import KnowledgeBase
     from suggest.llm.writer import Writer
+
+
+_SPEECH = Path(__file__).with_name("demo") / "call.wav"
 
 
 def find_model(settings: Settings) -> ModelDirectory:
@@ -67,6 +72,18 @@ def asr_factory(settings: Settings, directory: ModelDirectory) -> Callable[[], A
         return engine
 
     return build
+
+
+def reference_speech() -> NDArray[np.float32]:
+    """Return one sentence of the bundled call, 3 s at 16 kHz: on it the cost of a call is measured."""
+    import soundfile as sf  # noqa: PLC0415 (libsndfile)
+
+    rate, channel, first_s, seconds = 8000, 0, 6.4, 3.0
+    pcm, _rate = sf.read(
+        _SPEECH, start=int(first_s * rate), frames=int(seconds * rate), dtype="float32", always_2d=True
+    )
+    resampler = Resampler(rate)
+    return np.concatenate([resampler.accept(pcm[:, channel]), resampler.flush()])
 
 
 def build_emotion(settings: Settings) -> EmotionEngine:

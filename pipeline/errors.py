@@ -25,7 +25,12 @@ carry speech, names or numbers from a call.
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable
 from typing import ClassVar
+
+SOONEST_MS, SPREAD_MS = 2_000, 10_000
+"""When those who are refused may come again: at a random moment of this stretch."""
 
 
 class YuetoneError(Exception):
@@ -52,7 +57,7 @@ class CallError(YuetoneError):
 
     code: ClassVar[str] = "INTERNAL"
     retryable: ClassVar[bool] = False
-    retry_after_ms: ClassVar[int | None] = None
+    retry_after_ms: int | None = None
     ended_reason: ClassVar[str] = "error"
 
 
@@ -106,11 +111,19 @@ class AlertsUnavailable(CallError):
 
 
 class AtCapacity(CallError):
-    """Too many calls at once."""
+    """Too many calls at once.
+
+    Args:
+        message: for people.
+        draw: gives random numbers in [0, 1): who is refused together shall not come again together.
+    """
 
     code = "AT_CAPACITY"
     retryable = True
-    retry_after_ms = 5000
+
+    def __init__(self, message: str, draw: Callable[[], float] = random.random) -> None:
+        super().__init__(message)
+        self.retry_after_ms = SOONEST_MS + int(SPREAD_MS * draw())
 
 
 class ShuttingDown(CallError):

@@ -96,7 +96,7 @@ def test_information_commands() -> None:
     assert "auto means: bundled" in run("models", "list").stdout
     assert "no text, as it should be" in run("models", "verify").stdout
     shown = run("config", "show", "--json").stdout
-    assert json.loads(shown)["limits"]["max_calls"] == 40
+    assert json.loads(shown)["limits"]["max_watchers"] == 200
     explained = run("config", "explain").stdout
     for key in (
         "limits.max_calls",

@@ -13,6 +13,7 @@ from typing import ParamSpec, Protocol, TypeVar
 
 import structlog
 
+from pipeline.alerts.jumps import ClockJumps, is_overdue
 from pipeline.alerts.record import AlertRecord
 from pipeline.alerts.store import AlertStore
 from pipeline.calls.commands import CloseAlert
@@ -195,11 +196,16 @@ class AlertService:
         return Saved(done=True, record=stored)
 
     async def _sweep(self) -> None:
+        jumps = ClockJumps()
         while True:
+            now = time.time()
+            jump = jumps.look(now, time.monotonic())
             try:
-                for record in await self.in_thread(self._store.overdue, time.time()):
-                    await self._close(record, AlertState.EXPIRED)
-                await self.in_thread(self._store.forget, time.time() - self._keep_s)
+                for record in await self.in_thread(self._store.overdue, now):
+                    if is_overdue(record.at, record.expire_s, now, jump):
+                        await self._close(record, AlertState.EXPIRED)
+                if jump is None:  # else the time may be wrong, and what is deleted does not come back
+                    await self.in_thread(self._store.forget, now - self._keep_s)
             except Exception as error:  # noqa: BLE001 (the same store may work in a moment)
                 self._metrics.failures.labels("alert store").inc()
                 _log.error("alert expiry failed", error=type(error).__name__)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile as sf
 import soxr
 from numpy.typing import NDArray
 
+from client.decoding import RawFormat, decode_file
+from client.errors import BadAudio
 from pipeline.calls.info import SAMPLE_RATE
 from pipeline.errors import SettingsError
 
@@ -19,7 +19,6 @@ Pcm = NDArray[np.float32]
 USUAL_RMS = 10 ** (-26 / 20)
 """-26 dBov, the active speech level that telephone tests are made at (ITU-T P.56, P.501)."""
 GREATEST_GAIN = 10 ** (40 / 20)
-LONGEST_S = 8 * 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -35,32 +34,23 @@ class DecodedRecording:
     seconds: float
 
 
-def read_audio(path: Path, *, level: bool = True) -> DecodedRecording:
-    """Read WAV, FLAC, OGG or MP3 of one or two channels.
+def read_audio(path: Path, *, level: bool = True, raw: RawFormat | None = None) -> DecodedRecording:
+    """Read a recording of one or two channels, of any kind that :mod:`client.decoding` reads.
 
     Args:
         path: of the file.
+        raw: how a file without a header is coded.
         level: bring it to the usual level of a call, with one gain for all channels: a voice detector hears
             levels, and a recording may have any. Without, it is heard as a live call would be.
 
     Raises:
-        SettingsError: no such file, not audio, empty, or more than two channels.
+        SettingsError: no such file, not audio, empty, too long, or more than two channels.
     """
-    if not path.is_file():
-        raise SettingsError(f"no recording at {path}" if not path.exists() else f"{path} is no file")
     try:
-        with sf.SoundFile(os.fsencode(path)) as file:  # a name may be of any encoding
-            if file.channels > 2:
-                raise SettingsError(f"{path.name} has {file.channels} channels; a call has one or two")
-            if len(file) > LONGEST_S * file.samplerate:
-                raise SettingsError(f"{path.name} is longer than {LONGEST_S // 3600} h; cut it")
-            samples, rate = file.read(dtype="float32", always_2d=True), file.samplerate
-    except (sf.SoundFileError, OSError) as error:
-        raise SettingsError(f"{path.name} is not audio that can be read (WAV, FLAC, OGG, MP3)") from error
-    if not len(samples):
-        raise SettingsError(f"{path.name} has no samples")
-    samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
-    samples = samples / np.float32(max(1.0, float(np.max(np.abs(samples)))))  # squares of 1e30 overflow
+        found = decode_file(path, raw)
+    except BadAudio as error:
+        raise SettingsError(str(error)) from error
+    samples, rate = found.samples, found.rate
     channels = [np.ascontiguousarray(channel) for channel in samples.T]
     if rate != SAMPLE_RATE:
         channels = [np.asarray(soxr.resample(channel, rate, SAMPLE_RATE), np.float32) for channel in channels]

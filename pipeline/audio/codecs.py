@@ -14,6 +14,9 @@ BYTES_PER_SAMPLE = {Codec.MULAW: 1, Codec.ALAW: 1, Codec.L16: 2}
 BLOCK_FRAMES = 16_384
 """Frames decoded at once: 2 s of telephone audio."""
 _FULL_SCALE = 32768.0
+ZERO_RUN = 40
+"""Samples of G.711 in a row that are a byte of 0: 5 ms of a telephone."""
+_SILENCE = {Codec.MULAW: 0xFF, Codec.ALAW: 0xD5}
 
 
 def _mulaw_table() -> NDArray[np.float32]:
@@ -34,8 +37,13 @@ def _alaw_table() -> NDArray[np.float32]:
 _TABLES = {Codec.MULAW: _mulaw_table(), Codec.ALAW: _alaw_table()}
 
 
-def _decoded(data: bytes, codec: Codec) -> NDArray[np.float32]:
-    """Return samples in [-1, 1], shape (n,), interleaving kept."""
+def decoded(data: bytes, codec: Codec) -> NDArray[np.float32]:
+    """Return samples in [-1, 1], shape (n,), interleaving kept.
+
+    Args:
+        data: whole samples.
+        codec: of them.
+    """
     if codec is Codec.L16:
         return np.frombuffer(data, "<i2").astype(np.float32) / np.float32(_FULL_SCALE)
     return _TABLES[codec][np.frombuffer(data, np.uint8)]
@@ -44,6 +52,20 @@ def _decoded(data: bytes, codec: Codec) -> NDArray[np.float32]:
 def _channels(samples: NDArray[np.float32], channels: int) -> list[NDArray[np.float32]]:
     """Return one array for each of the interleaved channels."""
     return [np.ascontiguousarray(samples[index::channels]) for index in range(channels)]
+
+
+def silenced_zeros(data: bytes, codec: Codec, channels: int) -> bytes:
+    """Return G.711 with silence where the sender wrote bytes of 0: read as they are, those are a loud buzz.
+
+    No speech has a run of them: 5 ms at full scale, or at one level.
+    """
+    codes = np.frombuffer(data, np.uint8).reshape(-1, channels).copy()
+    for channel in codes.T:
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], channel == 0, [False]]).astype(np.int8)))
+        for first, last in edges.reshape(-1, 2):
+            if last - first >= ZERO_RUN:
+                channel[first:last] = _SILENCE[codec]
+    return codes.tobytes()
 
 
 class Blocks:
@@ -55,6 +77,10 @@ class Blocks:
         data: bytes as they came.
         codec: of them.
         channels: interleaved in them.
+
+    Attributes:
+        frames: samples of each channel.
+        had_zeros: silence came as bytes of 0, which is none in G.711.
 
     Raises:
         InvalidRequest: they are not whole samples of all channels.
@@ -72,10 +98,14 @@ class Blocks:
         self._codec = codec
         self._channels = channels
         self.frames = len(data) // (size * channels)
+        self.had_zeros = False
+        if codec in _SILENCE and data.count(0) >= ZERO_RUN:
+            self._data = silenced_zeros(data, codec, channels)
+            self.had_zeros = self._data != data
 
     def __iter__(self) -> Iterator[tuple[int, list[NDArray[np.float32]]]]:
         """Yield the blocks."""
         frame = BYTES_PER_SAMPLE[self._codec] * self._channels
         for first in range(0, self.frames, BLOCK_FRAMES):
             part = self._data[first * frame : (first + BLOCK_FRAMES) * frame]
-            yield first, _channels(_decoded(part, self._codec), self._channels)
+            yield first, _channels(decoded(part, self._codec), self._channels)

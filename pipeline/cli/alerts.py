@@ -24,6 +24,7 @@ from pipeline.calls.events import AlertEvent
 from pipeline.calls.info import SAMPLE_RATE
 from pipeline.cli.calls import SERVER, ServerOption, TlsOption, connected
 from pipeline.cli.emotion import build_tools, two_roles
+from pipeline.cli.raw import RawOption, raw_of
 from pipeline.cli.serve import ConfigOption
 from pipeline.config import ProfileSettings, load_settings
 from pipeline.errors import SettingsError
@@ -62,11 +63,12 @@ def check(
 
 @app.command()
 def replay(
-    files: Annotated[list[Path], typer.Argument(help="Recordings: WAV, FLAC, OGG or MP3.")],
+    files: Annotated[list[Path], typer.Argument(help="Recordings: WAV, FLAC, OGG, MP3, M4A ….")],
     rules: RulesOption = None,
     roles: Annotated[str, typer.Option(help="Who is on each channel of a stereo file.")] = "customer,agent",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object an alert on stdout.")] = False,
     profile: Annotated[str, typer.Option(help="Settings profile.")] = "default",
+    raw: RawOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Tell which alerts the rules would have raised in recorded calls. Nobody is told.
@@ -82,11 +84,12 @@ def replay(
     settings, chosen = load_settings(config), _profile(config, profile, rules)
     found = read_profile_rules(chosen, profile)
     tools = build_tools(settings, chosen, found, words=True)
+    coded = raw_of(raw)
     named, errors, bad, hours, raised = two_roles(roles), Console(stderr=True), 0, 0.0, 0
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
         for path in progress.track(files, description="recordings"):
             try:
-                recording = read_audio(path)
+                recording = read_audio(path, raw=coded)
                 own = (Role.UNKNOWN,) if len(recording.channels) == 1 else named
                 alerts = analyse(recording.channels, own, tools).alerts
             except (SettingsError, EmotionModelError) as error:

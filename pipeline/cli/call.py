@@ -21,7 +21,9 @@ from rich.console import Console
 
 import client
 from client.call import ROLES
+from pipeline import leftovers
 from pipeline.cli.logs import configure_logs
+from pipeline.cli.raw import RawOption, raw_of
 from pipeline.cli.serve import ConfigOption, flags
 from pipeline.cli.view import CallView, summary
 from pipeline.config import LogSettings, Settings, load_settings
@@ -29,6 +31,7 @@ from pipeline.errors import SettingsError
 from pipeline.rpc.server import Server, serve
 
 DEMO_CALL = Path(__file__).parents[1] / "demo" / "call.wav"
+DEMO = "demo"
 DEMO_KNOWLEDGE = DEMO_CALL.with_name("knowledge.csv")
 START_S = 60.0
 
@@ -55,7 +58,7 @@ class Played:
 
 def call_command(
     file: Annotated[
-        Path, typer.Argument(help="WAV (PCM, µ-law, A-law), FLAC, OGG or MP3; one or two channels.")
+        Path, typer.Argument(help="WAV of any coding, FLAC, OGG, MP3, M4A, AMR …; one or two channels.")
     ],
     server: Annotated[
         str | None, typer.Option(help="host:port of a running server; else one is started.")
@@ -77,6 +80,7 @@ def call_command(
     ] = False,
     tls_ca: Annotated[Path | None, typer.Option(help="PEM authorities of the server; turns TLS on.")] = None,
     model: Annotated[str | None, typer.Option(help="Recogniser of the server that is started.")] = None,
+    raw: RawOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Stream a recording as a call, over real gRPC, and show the transcript.
@@ -85,6 +89,8 @@ def call_command(
         yuetone call recording.wav
 
         yuetone call mixed-down.wav --roles unknown
+
+        yuetone call recording.raw --raw ulaw,8000,2
 
         yuetone call recording.wav --server asr.example:50051 --roles agent,customer
 
@@ -97,7 +103,9 @@ def call_command(
         )
     if tls_ca and not tls_ca.is_file():
         raise SettingsError(f"--tls-ca: no file at {tls_ca}")
-    recording = client.read_audio(file)
+    recording = client.read_audio(file, raw_of(raw))
+    for remark in recording.remarks:
+        typer.secho(f"{file.name}: {remark}", err=True, fg=typer.colors.YELLOW)
     names = names or (("customer", "agent") if recording.format.channels > 1 else ("unknown",))
     options = client.CallOptions(
         call_id=call_id or f"call-{uuid.uuid4().hex[:12]}",
@@ -145,7 +153,8 @@ def demo_knowledge() -> Iterator[Path]:
     from suggest.reading.tables import read_table  # noqa: PLC0415 (keeps --help fast)
     from suggest.store.knowledge import KnowledgeStore  # noqa: PLC0415
 
-    with tempfile.TemporaryDirectory(prefix="yuetone-demo-") as folder:
+    leftovers.sweep(DEMO)
+    with tempfile.TemporaryDirectory(prefix=leftovers.prefix(DEMO)) as folder:
         path = Path(folder) / "knowledge.db"
         store = KnowledgeStore(str(path))
         store.write(read_table(DEMO_KNOWLEDGE).articles)

@@ -16,11 +16,13 @@ from rich.console import Console
 from rich.progress import Progress
 from threadpoolctl import threadpool_limits
 
+from client.decoding import RawFormat
 from diarization import DiarizationError, SpeakerTurn
 from diarization.crosstalk import Crosstalk
 from diarization.turns import to_rttm
 from pipeline.analysis.recording import DecodedRecording, read_audio
 from pipeline.analysis.speakers import BLOCK, live_turns
+from pipeline.cli.raw import RawOption, raw_of
 from pipeline.cli.serve import ConfigOption, flags
 from pipeline.config import load_settings
 from pipeline.engines import build_vad, build_voices
@@ -38,7 +40,7 @@ class EngineName(StrEnum):
 
 
 def diarize_command(
-    files: Annotated[list[Path], typer.Argument(help="WAV, FLAC, OGG or MP3; one or two channels.")],
+    files: Annotated[list[Path], typer.Argument(help="WAV, FLAC, OGG, MP3, M4A …; one or two channels.")],
     engine: Annotated[
         EngineName,
         typer.Option(help="live: what a live call would have said at its end. pyannote: second look."),
@@ -50,6 +52,7 @@ def diarize_command(
         str | None, typer.Option(help="Of the pyannote engine: bundled, a folder, or a name on the hub.")
     ] = None,
     profile: Annotated[str, typer.Option(help="Settings profile.")] = "default",
+    raw: RawOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Say who speaks when, as RTTM: one line a turn.
@@ -87,21 +90,23 @@ def diarize_command(
                 ).turns
             return sorted(turns, key=lambda turn: turn.start)
 
-        found, failed = _all(files, listen)
+        found, failed = _all(files, listen, raw_of(raw))
     else:
-        found, failed = _all(files, _second_look(settings.diarization.second_look.pipeline))
+        found, failed = _all(files, _second_look(settings.diarization.second_look.pipeline), raw_of(raw))
     _write(found, rttm)
     sys.exit(1 if failed else 0)
 
 
 def without_echo(channels: Sequence[Pcm]) -> list[Pcm]:
-    """Return the channels as a live call hears them: each without the other one's echo."""
+    """Return the channels as a live call hears them: each without the other one's echo, copies once."""
     if len(channels) < 2:
         return list(channels)
     crosstalk, parts = Crosstalk(), [[np.zeros(0, np.float32)] for _ in channels]
     for start in range(0, max(len(pcm) for pcm in channels), BLOCK // 25):
         for channel, pcm in enumerate(channels):
             parts[channel].append(crosstalk.hear(channel, pcm[start : start + BLOCK // 25]))
+    if crosstalk.identical(seconds=30.0):
+        return [channels[0]]  # one line copied to both
     return [np.concatenate(pieces) for pieces in parts]
 
 
@@ -128,14 +133,16 @@ def _second_look(source: str) -> Diarize:
     return look
 
 
-def _all(files: list[Path], diarize: Diarize) -> tuple[list[tuple[str, list[SpeakerTurn]]], bool]:
+def _all(
+    files: list[Path], diarize: Diarize, raw: RawFormat | None
+) -> tuple[list[tuple[str, list[SpeakerTurn]]], bool]:
     """Diarize every file; a bad one is told and left out."""
     errors, failed = Console(stderr=True), False
     found: list[tuple[str, list[SpeakerTurn]]] = []
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
         for path in files:
             try:
-                recording = read_audio(path, level=False)
+                recording = read_audio(path, level=False, raw=raw)
                 total = sum(len(pcm) for pcm in recording.channels)
                 task = progress.add_task(path.name, total=total)
                 turns = diarize(recording, functools.partial(progress.advance, task))

@@ -16,6 +16,7 @@ from rich.text import Text
 from threadpoolctl import threadpool_limits
 
 from asr import AsrRequest
+from client.decoding import RawFormat
 from diarization import Role
 from emotion import EmotionModelError, restrained
 from emotion.agitation import SUPPORT
@@ -25,6 +26,7 @@ from pipeline.analysis.plot import check_target, plot
 from pipeline.analysis.recording import DecodedRecording, read_audio
 from pipeline.analysis.report import THRESHOLD, ChannelReport, JudgedWindow
 from pipeline.calls.info import SAMPLE_RATE
+from pipeline.cli.raw import RawOption, raw_of
 from pipeline.cli.serve import ConfigOption, flags
 from pipeline.config import ProfileSettings, Settings, load_settings
 from pipeline.engines import asr_factory, build_emotion, build_vad, find_model
@@ -35,7 +37,7 @@ _NAMES = ("customer", "agent")
 
 
 def emotion_command(
-    files: Annotated[list[Path], typer.Argument(help="WAV, FLAC, OGG or MP3; one or two channels.")],
+    files: Annotated[list[Path], typer.Argument(help="WAV, FLAC, OGG, MP3, M4A …; one or two channels.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a file on stdout.")] = False,
     plot_to: Annotated[Path | None, typer.Option("--plot", help="Draw the curves into this PNG.")] = None,
     transcribe: Annotated[
@@ -48,6 +50,7 @@ def emotion_command(
         str | None, typer.Option(help="Emotion model: bundled, promoted, or a directory.")
     ] = None,
     profile: Annotated[str, typer.Option(help="Settings profile.")] = "default",
+    raw: RawOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Analyse how recordings were said: agitation, arousal, probabilities, with the curve of the call.
@@ -71,7 +74,7 @@ def emotion_command(
     if plot_to:
         check_target(plot_to)
     tools = build_tools(settings, chosen, read_profile_rules(chosen, profile), words=transcribe)
-    results, failed = _all(files, tools, named, as_json=as_json)
+    results, failed = _all(files, tools, named, raw_of(raw), as_json=as_json)
     if plot_to and results:
         rows = [(f"{name}, {role}", report) for name, parts in results for role, report in parts]
         plot(rows, chosen.agitation, plot_to)
@@ -128,7 +131,7 @@ def _recogniser(settings: Settings, language: str) -> Recognise:
 
 
 def _all(
-    files: list[Path], tools: Tools, roles: tuple[Role, ...], *, as_json: bool
+    files: list[Path], tools: Tools, roles: tuple[Role, ...], raw: RawFormat | None, *, as_json: bool
 ) -> tuple[list[tuple[str, list[tuple[str, ChannelReport]]]], bool]:
     """Analyse every file; a bad one is told and left out."""
     results: list[tuple[str, list[tuple[str, ChannelReport]]]] = []
@@ -139,7 +142,7 @@ def _all(
         task = progress.add_task("recordings", total=len(files))
         for path in files:
             try:
-                recording = read_audio(path)
+                recording = read_audio(path, raw=raw)
                 own = (Role.UNKNOWN,) if len(recording.channels) == 1 else roles
                 reports = _analyse(tools, recording, own, progress)
             except (SettingsError, EmotionModelError) as error:

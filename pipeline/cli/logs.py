@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
 
 import structlog
 
@@ -27,4 +28,37 @@ def configure_logs(settings: LogSettings) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(level=max(level, logging.WARNING), stream=sys.stderr, format="%(name)s %(message)s")
+    _configure_libraries(renderer, max(level, logging.WARNING))
+
+
+def _configure_libraries(renderer: structlog.types.Processor, level: int) -> None:
+    """Let what libraries log, and Python's warnings, look like our own lines."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[
+                structlog.processors.add_log_level,
+                structlog.stdlib.add_logger_name,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                _without_traceback,
+            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    logging.basicConfig(level=level, handlers=[handler])
+    logging.captureWarnings(True)
+
+
+def _without_traceback(
+    _logger: object, _method: str, event: structlog.types.EventDict
+) -> structlog.types.EventDict:
+    """Say what was raised and where, in the line itself: a traceback is many lines, and may show values."""
+    record: logging.LogRecord = event["_record"]
+    if record.exc_info and record.exc_info[0] is not None:
+        kind, _error, trace = record.exc_info
+        places = traceback.extract_tb(trace)
+        event["error"] = kind.__name__
+        event["where"] = f"{places[-1].filename}:{places[-1].lineno}" if places else ""
+    record.exc_info = record.exc_text = record.stack_info = None
+    event.pop("exc_info", None)
+    return event

@@ -74,7 +74,7 @@ def serve_command(
         ),
     )
     configure_logs(settings.log)
-    allow_handles(settings.limits.max_calls, settings.limits.max_connections)
+    allow_handles(settings.limits.max_connections)
     if settings.server.gateways:
         asyncio.run(serve_behind(settings))
     else:

@@ -8,6 +8,7 @@ affair and no reason to refuse anybody.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,6 +18,89 @@ FEWEST = 10
 """Finals from which their spread is worth something."""
 MOST_SCALED = 4.0
 """One call more is never taken to make waits longer than by this factor."""
+
+
+FINALS = 0.27
+"""Finals a second of a call, both channels together (the bundled call)."""
+PARTIALS_ALONE = 1.2
+"""Partials a second of a call that is alone."""
+PARTIALS = 0.5
+"""The same on a busy server: they give way."""
+OTHERS = 0.009
+"""S of a core for a second of a call, for all that is not the recogniser (``benchmarks stages``)."""
+FULL_RECOGNISER = 0.7
+"""Share of the recogniser's time that finals may take: beyond it they wait for each other."""
+FULL_PROCESSOR = 0.85
+"""Share of the processor that calls may take."""
+LOOP_CORES = 1.0
+"""The event loop has one core at most: Python's lock."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallCost:
+    """What a second of a call costs, in s of a core.
+
+    Attributes:
+        finals: of the recogniser.
+        partials: of the recogniser, on a busy server.
+        others: all else.
+    """
+
+    finals: float
+    partials: float
+    others: float = OTHERS
+
+    @classmethod
+    def of_inferences(cls, final_s: float, partial_s: float) -> CallCost:
+        """Return the cost where a final of usual length takes ``final_s``, a partial ``partial_s``."""
+        return cls(finals=FINALS * final_s, partials=PARTIALS * partial_s)
+
+    @property
+    def whole(self) -> float:
+        """All of it."""
+        return self.finals + self.partials + self.others
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerLoad:
+    """What a server does now.
+
+    Attributes:
+        finals: share of the recogniser's time that they take, in [0, 1].
+        partials: the same; they give way.
+        loop: share of a core that the event loop uses.
+    """
+
+    finals: float
+    partials: float
+    loop: float
+
+
+def carries(cost: CallCost, load: ServerLoad, *, unheard: float, cores: float) -> bool:
+    """Tell whether a server carries calls that are in none of its figures yet.
+
+    Args:
+        cost: of a call.
+        load: of the server.
+        unheard: calls that are not in it.
+        cores: that it may use.
+    """
+    firm = load.finals + load.loop + load.partials * PARTIALS / PARTIALS_ALONE
+    return (
+        load.finals + unheard * cost.finals <= FULL_RECOGNISER
+        and load.loop + unheard * cost.others <= FULL_PROCESSOR * LOOP_CORES
+        and firm + unheard * cost.whole <= FULL_PROCESSOR * cores
+    )
+
+
+def slots(cost: CallCost, cores: float) -> int:
+    """Return the calls that an idle server carries, at least 1."""
+    most = min(
+        FULL_RECOGNISER / cost.finals,
+        FULL_PROCESSOR * LOOP_CORES / cost.others,
+        FULL_PROCESSOR * cores / cost.whole,
+    )
+    return max(1, int(most))
 
 
 class Admission:

@@ -15,8 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from asr import AsrEngine, AsrRequest, Transcript
-from pipeline.inference.admission import Admission
+from pipeline.inference.admission import Admission, CallCost
 from pipeline.metrics import Metrics
 
 Lane = Literal["final", "partial"]
@@ -44,6 +47,26 @@ class _Job:
     asked: float = field(default_factory=time.monotonic)
 
 
+def measured_cost(engine: AsrEngine, speech: NDArray[np.float32]) -> CallCost:
+    """Return what a call costs a recogniser: the shorter of two tries each, of a final and a partial.
+
+    Args:
+        engine: warm.
+        speech: float32 at 16 kHz, as long as a usual utterance.
+    """
+    final_s, partial_s = (
+        min(_seconds(engine, AsrRequest(pcm=pcm, final=final)) for _ in range(2))
+        for final, pcm in ((True, speech), (False, speech[: len(speech) // 2]))
+    )
+    return CallCost.of_inferences(final_s, partial_s)
+
+
+def _seconds(engine: AsrEngine, request: AsrRequest) -> float:
+    began = time.monotonic()
+    engine.transcribe([request])
+    return time.monotonic() - began
+
+
 class AsrScheduler:
     """Owns the engine's thread and the two lanes; for one event loop.
 
@@ -55,6 +78,8 @@ class AsrScheduler:
         batch_wait_s: that a batch which is not full waits for company; for GPUs.
         max_finals: finals waiting over all calls. When full, :meth:`final` waits, which holds back the
             audio of that call; nothing is dropped.
+        reference: gives speech (float32 at 16 kHz) on which the cost of a call is measured, once the model is
+            loaded; None measures nothing.
     """
 
     def __init__(
@@ -66,8 +91,11 @@ class AsrScheduler:
         max_batch: int,
         max_finals: int,
         batch_wait_s: float = 0.0,
+        reference: Callable[[], NDArray[np.float32]] | None = None,
     ) -> None:
         self._build = build
+        self._reference = reference
+        self._cost: CallCost | None = None
         self._model = model
         self._metrics = metrics
         self._max_batch = max_batch
@@ -79,7 +107,7 @@ class AsrScheduler:
         self._partials: dict[str, _Job] = {}
         self._work = asyncio.Event()
         self._engine: AsrEngine | None = None
-        self._next: tuple[AsrEngine, ServedModel] | None = None
+        self._next: tuple[AsrEngine, ServedModel, CallCost | None] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="asr")
         self._since = 0.0  # loaded: what waited for that says nothing about load
         self._busy: deque[tuple[Lane, float, float]] = deque(maxlen=2048)
@@ -102,9 +130,19 @@ class AsrScheduler:
         Raises:
             ModelError: the new one cannot be loaded; the old one stays.
         """
-        engine = await asyncio.to_thread(build)
-        self._next = (engine, model)
+        engine, cost = await asyncio.to_thread(self._loaded_and_measured, build)
+        self._next = (engine, model, cost)
         self._work.set()
+
+    @property
+    def measures(self) -> bool:
+        """Whether the cost of a call is measured."""
+        return self._reference is not None
+
+    @property
+    def cost(self) -> CallCost | None:
+        """What a call costs; None while the model is being loaded, or where that is not measured."""
+        return self._cost
 
     @property
     def waiting(self) -> int:
@@ -133,12 +171,14 @@ class AsrScheduler:
         """
         loop = asyncio.get_running_loop()
         try:
-            self._engine = await loop.run_in_executor(self._thread, self._build)
+            self._engine, self._cost = await loop.run_in_executor(
+                self._thread, self._loaded_and_measured, self._build
+            )
             self._since = time.monotonic()
             while True:
                 await self._work.wait()
                 if self._next:  # between batches: those of one batch share an engine
-                    (self._engine, self._model), self._next = self._next, None
+                    (self._engine, self._model, self._cost), self._next = self._next, None
                 if self._batch_wait_s and self.waiting < self._max_batch:
                     await asyncio.sleep(self._batch_wait_s)
                 lane, jobs = self._take()
@@ -148,6 +188,10 @@ class AsrScheduler:
             self._thread.shutdown(wait=False, cancel_futures=True)
             for job in [*self._finals, *self._partials.values()]:
                 job.future.cancel()
+
+    def _loaded_and_measured(self, build: Callable[[], AsrEngine]) -> tuple[AsrEngine, CallCost | None]:
+        engine = build()
+        return engine, measured_cost(engine, self._reference()) if self._reference is not None else None
 
     async def final(self, request: AsrRequest) -> Transcript:
         """Transcribe a complete utterance; waits its turn.

@@ -12,8 +12,9 @@ from typing import Protocol
 import structlog
 
 from diarization import SpeakerTurn
+from pipeline import leftovers
 from pipeline.errors import SecondLookFailed
-from pipeline.inference.spool import CallSpool, sweep
+from pipeline.inference.spool import KIND, CallSpool
 from pipeline.sections.diarization import SecondLookSettings
 
 START_S = 180.0
@@ -81,7 +82,7 @@ class SecondLookWorker:
 
     def __init__(self, settings: SecondLookSettings) -> None:
         self._settings = settings
-        sweep(settings.spool)
+        leftovers.sweep(KIND, settings.spool)
         self._turn = asyncio.Lock()
         self._waiting = 0
         self._worker: asyncio.subprocess.Process | None = None

@@ -10,8 +10,10 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from pipeline import leftovers
+
 BUFFER = 1 << 18
-PREFIX, SUFFIX = "yuetone-call-", ".s16"
+KIND = "call"
 
 _log = structlog.get_logger(__name__)
 
@@ -27,7 +29,7 @@ class CallSpool:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        handle, name = tempfile.mkstemp(prefix=f"{PREFIX}{os.getpid()}-", suffix=SUFFIX, dir=folder)
+        handle, name = tempfile.mkstemp(prefix=leftovers.prefix(KIND), suffix=".s16", dir=folder)
         self.path = Path(name)
         self.samples = 0
         self.failed = False
@@ -57,14 +59,3 @@ class CallSpool:
             self.path.unlink(missing_ok=True)
         except OSError as error:
             _log.error("a recording could not be deleted", error=type(error).__name__, file=self.path.name)
-
-
-def sweep(folder: Path | None = None) -> None:
-    """Delete recordings in ``folder`` that a process left behind when it died."""
-    for path in Path(folder or tempfile.gettempdir()).glob(f"{PREFIX}*{SUFFIX}"):
-        owner = path.name.removeprefix(PREFIX).split("-")[0]
-        if owner.isdigit() and not Path(f"/proc/{owner}").exists() and Path("/proc").exists():
-            try:
-                path.unlink(missing_ok=True)
-            except OSError as error:  # another user's, perhaps
-                _log.warning("an old recording could not be deleted", error=type(error).__name__)

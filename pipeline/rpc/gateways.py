@@ -15,12 +15,15 @@ from typing import Any
 import structlog
 
 from asr import AsrEngine
+from pipeline import leftovers
 from pipeline.config import ServerSettings, Settings
 from pipeline.errors import SettingsError
 from pipeline.rpc.gateway import GatewaySettings
 from pipeline.rpc.server import Server, serve
 from pipeline.rpc.startup_errors import plain
 
+KIND = "gateways"
+"""Of the folder with their socket."""
 AGAIN_S = 1.0
 """Pause before a gateway that died is started again, s."""
 PATIENCE = 10
@@ -84,8 +87,9 @@ async def serve_behind(
         SettingsError: as there, or a gateway cannot start.
     """
     outside = settings.server
+    leftovers.sweep(KIND)
     with (
-        tempfile.TemporaryDirectory(prefix="yuetone-") as folder,
+        tempfile.TemporaryDirectory(prefix=leftovers.prefix(KIND)) as folder,
         reserved_port(outside.host, outside.port) as port,
     ):
         core = f"unix:{folder}/core.sock"

@@ -54,6 +54,8 @@ KEEPALIVE = (
 )
 """A client that is cut off is noticed in 10 s: before limits.idle_timeout_s, so its call waits."""
 KINDS_OF_WATCHERS = 3
+MOST_CALLS = 1000
+"""More than any one process carries."""
 SPARE_STREAMS = 256
 """Short requests, and streams that have not said yet what they want."""
 
@@ -113,7 +115,7 @@ def wire_options(limits: LimitSettings) -> list[tuple[str, int]]:
 
 def most_streams(limits: LimitSettings) -> int:
     """Return the requests under way above which gRPC refuses further ones by itself."""
-    return limits.max_calls + KINDS_OF_WATCHERS * limits.max_watchers + SPARE_STREAMS
+    return (limits.max_calls or MOST_CALLS) + KINDS_OF_WATCHERS * limits.max_watchers + SPARE_STREAMS
 
 
 def _add_services(server: grpc.aio.Server, app: App, calls: CallDirectory) -> list[str]:

@@ -36,6 +36,8 @@ FEATURES = (
 """Features of every server; emotion and alerts come with the settings."""
 FIRST_MESSAGE_S = 10.0
 """How long a new stream may wait before StartCall."""
+REFUSED_S = 0.5
+"""How long a refused client may go on sending."""
 END_OF_STREAM_S = 0.1
 """How long an end of stream without EndCall must last to be taken for the end of the call."""
 
@@ -71,6 +73,16 @@ def _readable(request: object) -> pb.StreamCallRequest | None:
 def _is_ping(request: pb.StreamCallRequest | None) -> bool:
     """Tell whether a message only asks how the server keeps up: it holds no place without audio."""
     return request is not None and request.control.HasField("ping")
+
+
+async def _drained(context: _Context) -> None:
+    """Take what a refused client still sends until it has read why: gRPC resets streams with leftovers."""
+    try:
+        async with asyncio.timeout(REFUSED_S):
+            while await context.read() is not grpc.aio.EOF:
+                pass
+    except TimeoutError:
+        pass
 
 
 class CallServicer(call_service_pb2_grpc.CallServiceServicer):
@@ -150,6 +162,7 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
             )
         )
         await context.write(message)
+        await _drained(context)
         await context.abort(status_of(error), details_of(error))
 
     async def _converse(self, call: LiveCall, after: int, context: _Context, stream: _Stream) -> None:
@@ -262,6 +275,6 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
             features=[*FEATURES, *(name for name, there in assisting.items() if there)],
             profiles=list(self._settings.profiles),
             limits=self._limits,
-            max_calls=self._settings.limits.max_calls,
+            max_calls=self._app.capacity.calls,
             live_calls=len(await self._calls.list(CallFilter())),
         )

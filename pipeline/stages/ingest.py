@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.audio.codecs import BYTES_PER_SAMPLE, Blocks
+from pipeline.audio.suspect import CodingWatch
 from pipeline.audio.timeline import Placed, Timeline
 from pipeline.calls.events import Mark, MarkKind
 from pipeline.calls.info import SAMPLE_RATE, CallSpec
@@ -57,6 +58,7 @@ class Ingest:
             set()
         )  # channels that may be silent for long: of them nothing came since a Pause
         longest = int(context.limits.max_call_s * context.spec.sample_rate)
+        self._coding = CodingWatch(context.spec.codec, context.spec.sample_rate)
         self._repeated = _repeated(context.spec)  # samples still to be silenced, by channel
         self._timelines = [Timeline(context.spec.sample_rate, longest) for _ in context.spec.roles]
 
@@ -105,6 +107,7 @@ class Ingest:
             self.check_channel(chunk.channel)
         channels = range(self.channels) if chunk.channel is None else (chunk.channel,)
         blocks = Blocks(chunk.data, self._context.spec.codec, len(channels))
+        self._look_at(chunk, blocks, len(channels))
         placed = [
             self._place(channel, blocks.frames, chunk, report=index == 0)
             for index, channel in enumerate(channels)
@@ -119,6 +122,19 @@ class Ingest:
             yield from self._side_by_side(
                 [self._came(channel, part, first, place) for channel, part, place in came]
             )
+
+    def _look_at(self, chunk: AudioChunk, blocks: Blocks, channels: int) -> None:
+        """Tell the client where its audio is not coded as it said."""
+        if blocks.had_zeros:
+            self._context.output.warn(
+                "AUDIO_SUSPECT",
+                "silence comes as bytes of 0, which is a loud buzz in G.711; it is taken for silence",
+            )
+        if self._coding.done or self._context.controls.paused.now:
+            return
+        looks_like = self._coding.look(chunk.data, channels)
+        if looks_like is not None:
+            self._context.output.warn("AUDIO_SUSPECT", f"the audio looks like {looks_like}")
 
     def _side_by_side(self, channels: list[Iterator[Piece]]) -> Iterator[list[Piece]]:
         for row in zip_longest(*channels):

@@ -114,7 +114,7 @@ def test_every_thing_left_out_has_a_reason(tmp_path: Path) -> None:
     found = rejects(out)
     assert "ends before it starts" in found["t.csv:3"]
     assert "behind the recording" in found["t.csv:4"]
-    assert "not readable as audio" in found["corrupt.wav"]
+    assert "is not audio that can be read" in found["corrupt.wav"]
     assert "no speech was found" in found["t.csv:6"]
     assert "no such recording" in found["t.csv:7"]
     assert "not a number" in found["t.csv:8"]

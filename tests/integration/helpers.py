@@ -28,7 +28,11 @@ def settings(**sections: dict[str, Any]) -> Settings:
     server = {"port": 0, "metrics_port": None, "shutdown_grace_s": 1.0, **sections.pop("server", {})}
     alerts = {"store": None, **sections.pop("alerts", {})}
     suggest = {"store": ":memory:", **sections.pop("suggest", {})}
-    return load_settings(flags={"server": server, "alerts": alerts, "suggest": suggest, **sections})
+    # A machine that runs tests side by side carries little; those about admission say so.
+    limits = {"max_final_wait_ms": 0, **sections.pop("limits", {})}
+    return load_settings(
+        flags={"server": server, "alerts": alerts, "suggest": suggest, "limits": limits, **sections}
+    )
 
 
 @dataclass

@@ -307,7 +307,7 @@ async def test_ended_says_why() -> None:
 
 async def test_a_conversation_goes_on_with_a_server_that_knows_nothing_of_it() -> None:
     """Three servers die under a call, one after the other: what was not in finals is said to the next one."""
-    data = demo_bytes(40)
+    data = demo_bytes(30)
     async with running() as first, client.connected(f"127.0.0.1:{first.server.port}") as channel:
         whole = await play(channel, "whole", data)
     options = [("grpc.initial_reconnect_backoff_ms", 20), ("grpc.max_reconnect_backoff_ms", 50),
@@ -332,7 +332,7 @@ async def test_a_conversation_goes_on_with_a_server_that_knows_nothing_of_it() -
                 found.append((call.call_id, call.origin_ms, message))  # noqa: PERF401 (kept when it raises)
 
         listening = asyncio.create_task(listen(), name="listen")
-        for seconds in (1.1, 1.3, 0.9):
+        for seconds in (0.9, 1.2, 0.8):
             await asyncio.sleep(seconds)
             run = await servers.enter_async_context(running())
             line.target = run.server.port

@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts.finetune.corpus.recordings import SUFFIXES, UNREAD
+from client.decoding import SUFFIXES
+from scripts.finetune.corpus.recordings import UNREAD
 from scripts.finetune.corpus.transcripts import BadLine, Line
 
 

@@ -12,14 +12,14 @@ import soundfile as sf
 import soxr
 from numpy.typing import NDArray
 
+from client.decoding import SUFFIXES, decode_file
+from client.errors import BadAudio
 from models.files import replace_file
 from scripts.finetune.common.manifest import SAMPLE_RATE
 from scripts.finetune.corpus.transcripts import BadLine
 
-SUFFIXES = (".wav", ".mp3", ".flac", ".ogg", ".opus", ".aif", ".aiff", ".au")
-UNREAD = (".m4a", ".wma", ".amr", ".aac", ".3gp", ".mp4", ".gsm", ".vox")
+UNREAD = (".raw", ".pcm", ".g729", ".qcp")
 MAX_HOURS = 4.0
-MAX_CHANNELS = 2
 
 
 class BadRecording(Exception):
@@ -65,25 +65,21 @@ def read_recording(path: Path) -> Recording:
         BadRecording: damaged, empty, too long, or more than two channels.
     """
     try:
-        data = path.read_bytes()
-        with sf.SoundFile(io.BytesIO(data)) as file:
-            if file.frames > MAX_HOURS * 3600 * file.samplerate:
-                raise BadRecording(f"longer than {MAX_HOURS:g} hours")
-            rate, samples = file.samplerate, file.read(dtype="float32", always_2d=True)
-    except (sf.LibsndfileError, RuntimeError, OSError) as error:
-        raise BadRecording("not readable as audio; convert it to WAV or FLAC") from error
-    if samples.shape[1] > MAX_CHANNELS:
-        raise BadRecording(f"{samples.shape[1]} channels; Yuetone takes one or two")
+        found = decode_file(path)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except (BadAudio, OSError) as error:
+        raise BadRecording(str(error)) from error
+    rate, samples = found.rate, found.samples
+    if len(samples) > MAX_HOURS * 3600 * rate:
+        raise BadRecording(f"longer than {MAX_HOURS:g} hours")
     if len(samples) < rate // 10:
         raise BadRecording("shorter than 0.1 s")
-    if not np.isfinite(samples).all():
-        raise BadRecording("contains samples that are not numbers")
     audio = samples if rate == SAMPLE_RATE else soxr.resample(samples, rate, SAMPLE_RATE, quality="HQ")
     return Recording(
         audio=np.clip(audio, -1, 1).astype(np.float32),
         sample_rate=int(rate),
         clipped=float((np.abs(samples) >= 0.999).mean()),
-        sha256=hashlib.sha256(data).hexdigest(),
+        sha256=digest,
     )
 
 

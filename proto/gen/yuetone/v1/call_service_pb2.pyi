@@ -566,7 +566,7 @@ class GetCapabilitiesResponse(google.protobuf.message.Message):
     model_ready: builtins.bool
     """it has been loaded"""
     max_calls: builtins.int
-    """at once"""
+    """at once; 0 while that is not known"""
     live_calls: builtins.int
     """now"""
     @property
