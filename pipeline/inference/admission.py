@@ -26,12 +26,15 @@ PARTIALS_ALONE = 1.2
 """Partials a second of a call that is alone."""
 PARTIALS = 0.5
 """The same on a busy server: they give way."""
-OTHERS = 0.009
-"""S of a core for a second of a call, for all that is not the recogniser (``benchmarks stages``)."""
+OTHERS = 0.026
+"""S of a core for a second of a call of two channels, for all but the recogniser, everything on:
+16 calls of the bundled recording on one core took 0.038 in all."""
 FULL_RECOGNISER = 0.7
 """Share of the recogniser's time that finals may take: beyond it they wait for each other."""
-FULL_PROCESSOR = 0.85
-"""Share of the processor that calls may take."""
+FULL_PROCESSOR = 0.7
+"""Share of the processor that calls may take: beyond it, recogniser and event loop wait for each other."""
+LATE = 4.0
+"""How much longer than the mean one wait in twenty may be."""
 LOOP_CORES = 1.0
 """The event loop has one core at most: Python's lock."""
 
@@ -44,16 +47,20 @@ class CallCost:
         finals: of the recogniser.
         partials: of the recogniser, on a busy server.
         others: all else.
+        inference: s that whoever comes finds an inference to last: long ones are met more often.
     """
 
     finals: float
     partials: float
     others: float = OTHERS
+    inference: float = 0.0
 
     @classmethod
     def of_inferences(cls, final_s: float, partial_s: float) -> CallCost:
         """Return the cost where a final of usual length takes ``final_s``, a partial ``partial_s``."""
-        return cls(finals=FINALS * final_s, partials=PARTIALS * partial_s)
+        finals, partials = FINALS * final_s, PARTIALS * partial_s
+        met = (finals * final_s + partials * partial_s) / (finals + partials)
+        return cls(finals=finals, partials=partials, inference=met)
 
     @property
     def whole(self) -> float:
@@ -76,7 +83,17 @@ class ServerLoad:
     loop: float
 
 
-def carries(cost: CallCost, load: ServerLoad, *, unheard: float, cores: float) -> bool:
+def fullest(cost: CallCost, wait_s: float) -> float:
+    """Return the share of the processor that calls may take so that finals wait ``wait_s`` at most, mostly.
+
+    The mean wait before one worker is ``u * inference / (2 * (1 - u))`` at utilisation ``u`` (Pollaczek and
+    Khinchine), and waits are spread widely: one in twenty is three to four times as long.
+    """
+    share = 1 / (1 + LATE * cost.inference / (2 * wait_s))
+    return min(FULL_PROCESSOR, share)
+
+
+def carries(cost: CallCost, load: ServerLoad, *, unheard: float, cores: float, wait_s: float) -> bool:
     """Tell whether a server carries calls that are in none of its figures yet.
 
     Args:
@@ -84,21 +101,22 @@ def carries(cost: CallCost, load: ServerLoad, *, unheard: float, cores: float) -
         load: of the server.
         unheard: calls that are not in it.
         cores: that it may use.
+        wait_s: that finals may wait.
     """
     firm = load.finals + load.loop + load.partials * PARTIALS / PARTIALS_ALONE
     return (
         load.finals + unheard * cost.finals <= FULL_RECOGNISER
         and load.loop + unheard * cost.others <= FULL_PROCESSOR * LOOP_CORES
-        and firm + unheard * cost.whole <= FULL_PROCESSOR * cores
+        and firm + unheard * cost.whole <= fullest(cost, wait_s) * cores
     )
 
 
-def slots(cost: CallCost, cores: float) -> int:
-    """Return the calls that an idle server carries, at least 1."""
+def slots(cost: CallCost, cores: float, wait_s: float) -> int:
+    """Return the calls that an idle server carries, at least 1; arguments as of :func:`carries`."""
     most = min(
         FULL_RECOGNISER / cost.finals,
         FULL_PROCESSOR * LOOP_CORES / cost.others,
-        FULL_PROCESSOR * cores / cost.whole,
+        fullest(cost, wait_s) * cores / cost.whole,
     )
     return max(1, int(most))
 

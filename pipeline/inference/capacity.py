@@ -7,6 +7,7 @@ find the server idle. So a call counts at its measured cost until it has been he
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import time
 from collections import deque
@@ -64,6 +65,7 @@ class Capacity:
         self._clock = clock
         self._cpu = cpu
         self._cores = usable_cores()
+        self._wait_s = limits.max_final_wait_ms / 1000 or math.inf
         self._samples: deque[tuple[float, float]] = deque(maxlen=int(WINDOW_S / SAMPLE_S) + 1)
         self._admitted: deque[float] = deque(maxlen=4096)
 
@@ -77,7 +79,7 @@ class Capacity:
     def calls(self) -> int:
         """Calls that the server takes at once; 0 while that is not known."""
         cost = self._scheduler.cost
-        carried = slots(cost, self._cores) if cost is not None else 0
+        carried = slots(cost, self._cores, self._wait_s) if cost is not None else 0
         limit = self._limits.max_calls
         return carried if limit is None else min(limit, carried or limit)
 
@@ -96,12 +98,11 @@ class Capacity:
         self._admitted.append(self._clock())
 
     def _check_wait(self, calls: int) -> None:
-        limit_s = self._limits.max_final_wait_ms / 1000
         predicted = self._scheduler.predicted_wait_s(calls, self._ticker.lag_s)
-        if predicted > limit_s:
+        if predicted > self._wait_s:
             raise AtCapacity(
                 f"with one more call than {calls}, finals would wait {predicted * 1000:.0f} ms, "
-                f"more than {limit_s * 1000:.0f} (limits.max_final_wait_ms); try another server"
+                f"more than {self._wait_s * 1000:.0f} (limits.max_final_wait_ms); try another server"
             )
 
     def _check_load(self, calls: int) -> None:
@@ -112,7 +113,9 @@ class Capacity:
             if calls >= WARMING_CALLS * self._cores:
                 raise AtCapacity("the recogniser is being loaded; try again, or another server")
             return
-        if not carries(cost, self._load(), unheard=self._unheard() + 1, cores=self._cores):
+        if not carries(
+            cost, self._load(), unheard=self._unheard() + 1, cores=self._cores, wait_s=self._wait_s
+        ):
             raise AtCapacity(
                 f"one more call than {calls} is more than this processor carries "
                 "(limits.max_final_wait_ms); try another server"

@@ -26,18 +26,21 @@ IDLE = ServerLoad(finals=0.0, partials=0.0, loop=0.0)
 
 
 def test_a_core_has_as_many_slots_as_its_model_costs() -> None:
-    assert 40 <= slots(TINY, 1) <= 60
-    assert 5 <= slots(BASE, 1) <= 8
-    assert slots(BASE, 2) > slots(BASE, 1)
-    assert slots(BASE, 64) == slots(BASE, 8), "one thread recognises, however many cores there are"
-    assert slots(CallCost.of_inferences(30.0, 9.0), 1) == 1, "a server takes one call, slow as it may be"
+    assert 15 <= slots(TINY, 1, 0.4) <= 25
+    assert 3 <= slots(BASE, 1, 0.4) <= 5
+    assert slots(BASE, 1, 0.1) < slots(BASE, 1, 0.4) < slots(BASE, 1, 2.0), "who may wait, may be many"
+    assert slots(BASE, 2, 0.4) > slots(BASE, 1, 0.4)
+    assert slots(BASE, 64, 0.4) == slots(BASE, 8, 0.4), "one thread recognises, however many cores there are"
+    assert slots(CallCost.of_inferences(30.0, 9.0), 1, 0.4) == 1, "a server takes one call, slow as it may be"
 
 
 def test_what_gives_way_refuses_nobody_and_what_does_not_does() -> None:
     partials = ServerLoad(finals=0.1, partials=0.7, loop=0.1)
-    assert carries(TINY, partials, unheard=1, cores=1)
-    assert not carries(TINY, replace(partials, finals=0.75, partials=0.05), unheard=1, cores=1)
-    assert not carries(TINY, replace(IDLE, loop=0.85), unheard=1, cores=4), "the event loop is full"
+    assert carries(TINY, partials, unheard=1, cores=1, wait_s=0.4)
+    assert not carries(TINY, replace(partials, finals=0.75, partials=0.05), unheard=1, cores=1, wait_s=0.4)
+    assert not carries(TINY, replace(IDLE, loop=0.85), unheard=1, cores=4, wait_s=0.4), (
+        "the event loop is full"
+    )
 
 
 class Clock:
@@ -87,7 +90,7 @@ def admitted(found: Capacity, clock: Clock, wanted: int, every_s: float) -> int:
 def test_a_burst_is_not_admitted_on_the_load_of_an_idle_server() -> None:
     clock = Clock()
     found, _scheduler = capacity(clock)
-    assert slots(TINY, 1) * 0.9 <= admitted(found, clock, 120, 0.01) <= slots(TINY, 1) * 1.1
+    assert slots(TINY, 1, 0.4) * 0.9 <= admitted(found, clock, 120, 0.01) <= slots(TINY, 1, 0.4) + 2
 
 
 def test_calls_that_have_been_heard_count_as_what_they_cost() -> None:
