@@ -30,6 +30,8 @@ _STATES = {
     AlertState.ACKNOWLEDGED: "已處理",
     AlertState.EXPIRED: "無人處理",
 }
+_WIDE = str.maketrans("[]()*#`<>@!~|\\", "［］（）＊＃｀＜＞＠！～｜＼")
+"""Characters of Markdown and their wide forms, which are none."""
 _MARKS = {Severity.INFO: "🔵", Severity.WARNING: "🟠", Severity.CRITICAL: "🔴"}
 _COLOURS = {Severity.INFO: "Accent", Severity.WARNING: "Warning", Severity.CRITICAL: "Attention"}
 
@@ -142,12 +144,12 @@ def _clock(samples: int) -> str:
 
 
 def _dingtalk(record: AlertRecord) -> dict[str, Any]:
-    lines = [f"#### {_title(record)}", *(f"- **{name}**：{value}" for name, value in _facts(record))]
+    lines = [f"#### {_title(record)}", *(f"- **{name}**：{_inert(value)}" for name, value in _facts(record))]
     return {"msgtype": "markdown", "markdown": {"title": _title(record), "text": "\n".join(lines)}}
 
 
 def _slack(record: AlertRecord) -> dict[str, Any]:
-    fields = [{"type": "mrkdwn", "text": f"*{name}*\n{_slack_text(value)}"} for name, value in _facts(record)]
+    fields = [{"type": "plain_text", "text": f"{name}\n{value}"} for name, value in _facts(record)]
     return {
         "text": _title(record),
         "blocks": [
@@ -157,8 +159,9 @@ def _slack(record: AlertRecord) -> dict[str, Any]:
     }
 
 
-def _slack_text(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def _inert(text: str) -> str:
+    """Return a text that clients can set, so that no receiver takes it for markup, a link or a mention."""
+    return " ".join(text.translate(_WIDE).replace("://", "：//").split())
 
 
 def _teams(record: AlertRecord) -> dict[str, Any]:
@@ -174,7 +177,10 @@ def _teams(record: AlertRecord) -> dict[str, Any]:
                 "wrap": True,
                 "color": _COLOURS[record.event.severity],
             },
-            {"type": "FactSet", "facts": [{"title": name, "value": value} for name, value in _facts(record)]},
+            {
+                "type": "FactSet",
+                "facts": [{"title": name, "value": _inert(value)} for name, value in _facts(record)],
+            },
         ],
     }
     return {

@@ -213,7 +213,7 @@ def export(
         yuetone kb export all.csv
     """
     from suggest.reading.columns import COLUMNS  # noqa: PLC0415 (keeps --help fast)
-    from suggest.reading.tables import as_row  # noqa: PLC0415
+    from suggest.reading.tables import as_cell, as_row  # noqa: PLC0415
 
     if file.suffix.lower() not in (".csv", ".jsonl"):
         raise SettingsError("kb export: the file must end in .csv or .jsonl")
@@ -232,9 +232,7 @@ def export(
                     if file.suffix.lower() == ".jsonl":
                         out.write(json.dumps(row, ensure_ascii=False) + "\n")
                     else:
-                        writer.writerow(
-                            ["; ".join(v) if isinstance(v, list) else v or "" for v in row.values()]
-                        )
+                        writer.writerow([as_cell(value) for value in row.values()])
                 out.detach()  # written through; the file itself is closed by the block
         except OSError as error:
             raise SettingsError(f"{file} cannot be written ({error.strerror})") from error

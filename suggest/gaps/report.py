@@ -13,6 +13,7 @@ import jinja2
 
 from suggest.gaps.clusters import Gap
 from suggest.reading.columns import TEMPLATE
+from suggest.reading.tables import as_cell
 from suggest.store.record import ACTIONS, Feedback
 
 _TEMPLATE = Path(__file__).with_name("report.html")
@@ -71,10 +72,5 @@ def table(gaps: Sequence[Gap]) -> str:
             " ".join(gap.nearest),
             "\n".join(gap.examples),
         ]
-        writer.writerow([*[""] * len(TEMPLATE), *known, *map(_harmless, texts)])
+        writer.writerow([*[""] * len(TEMPLATE), *known, *map(as_cell, texts)])
     return "\ufeff" + out.getvalue()  # Excel takes UTF-8 for Big5 without it
-
-
-def _harmless(text: str) -> str:
-    """Keep a spreadsheet from taking a text for a formula."""
-    return "'" + text if text[:1] in ("=", "+", "-", "@") else text

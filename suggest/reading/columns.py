@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from suggest.base import Article
@@ -55,7 +55,14 @@ _ALIASES = {
 }
 _BY_NAME = {alias: column for column, aliases in _ALIASES.items() for alias in (column, *aliases)}
 _DAY = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?:[ T].*)?$")
-_DAY_FIRST = re.compile(r"(\d{1,2})[/.](\d{1,2})[/.](\d{4})$")
+_DAY_FIRST = re.compile(r"(\d{1,2})[-/.](\d{1,2})[-/.](\d{4}|\d{2})$")
+_SERIAL = re.compile(r"\d{5}(\.\d+)?$")
+_SERIAL_FROM = date(1899, 12, 30)
+"""Day 0 of Excel, with its leap day of 1900 that never was (ECMA-376, 18.17.4.1)."""
+_GUARDED = re.compile(r"'[=+\-@\t\r]")
+
+
+_MARKS = re.compile(r"[*＊:：\s]+$|^[*＊\s]+|[(（](必填|必須|選填|required|optional)[)）]", re.IGNORECASE)
 
 
 class CellError(ValueError):
@@ -66,10 +73,16 @@ class CellError(ValueError):
         self.column = column
 
 
+def header_text(cell: object) -> str:
+    """Return a header without the marks that forms put on it: stars, colons, (必填)."""
+    text = unicodedata.normalize("NFKC", "" if cell is None else str(cell))
+    return _MARKS.sub("", " ".join(text.split())).strip()
+
+
 def column_of(header: str, mapping: Mapping[str, str]) -> str | None:
     """Return our column for a header of the file; None if there is none."""
-    plain = unicodedata.normalize("NFKC", header).strip()
-    chosen = {unicodedata.normalize("NFKC", theirs).strip(): ours for theirs, ours in mapping.items()}
+    plain = header_text(header)
+    chosen = {header_text(theirs): ours for theirs, ours in mapping.items()}
     if plain in chosen:
         return chosen[plain]
     known = _known(plain)
@@ -127,6 +140,8 @@ def _text(column: str, value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # a workbook's 17.0 is the 17 that people see
     text = unicodedata.normalize("NFC", str(value)).replace("\r\n", "\n").replace("\r", "\n")
+    if _GUARDED.match(text):  # as our own export, and careful people, keep spreadsheets from calculating
+        text = text[1:]
     text = "".join(char for char in text if char in "\n\t" or char.isprintable() or char == "\u3000").strip()
     if len(text) > LONGEST_TEXT:
         raise CellError(column, f"is longer than {LONGEST_TEXT} characters; split the article")
@@ -156,7 +171,10 @@ def _day(column: str, value: object) -> date | None:
         if found:
             return date(int(found[1]), int(found[2]), int(found[3]))
         if swapped:
-            return date(int(swapped[3]), int(swapped[2]), int(swapped[1]))
+            year = int(swapped[3]) + (2000 if len(swapped[3]) == 2 else 0)
+            return date(year, int(swapped[2]), int(swapped[1]))
+        if _SERIAL.match(text):
+            return _SERIAL_FROM + timedelta(days=int(float(text)))
     except ValueError:
         pass
     raise CellError(column, "is not a day such as 2026-12-31 or 31/12/2026")

@@ -8,12 +8,15 @@ from pathlib import Path
 
 from suggest.base import KnowledgeError
 from suggest.reading.base import Options, Problem, Reading
+from suggest.reading.bounded import BoundedReader
 from suggest.reading.manuals import MANUALS, blocks_of
 from suggest.reading.sections import sections
 from suggest.reading.tables import TABLES, read_table
 
 KNOWN = (*TABLES, *MANUALS)
 LARGEST = 200 * 1024 * 1024
+FOREIGN = (".xlsx", ".html", ".htm", ".docx", ".pdf")
+"""Formats whose readers may be led to take memory and time without end."""
 
 
 def find_files(paths: Iterable[Path]) -> list[tuple[Path, Path]]:
@@ -25,11 +28,7 @@ def find_files(paths: Iterable[Path]) -> list[tuple[Path, Path]]:
     found: list[tuple[Path, Path]] = []
     for path in paths:
         if path.is_dir():
-            inside = sorted(
-                file
-                for file in path.rglob("*")
-                if file.is_file() and file.suffix.lower() in KNOWN and not file.name.startswith((".", "~$"))
-            )
+            inside = sorted(file for file in path.rglob("*") if _is_ours(file, path.resolve()))
             if not inside:
                 raise KnowledgeError(f"{path}: no file in it ends in {', '.join(KNOWN)}")
             found += [(file, path.resolve().parent) for file in inside]
@@ -40,6 +39,16 @@ def find_files(paths: Iterable[Path]) -> list[tuple[Path, Path]]:
         else:
             raise KnowledgeError(f"{path}: no such file or folder")
     return found
+
+
+def _is_ours(file: Path, root: Path) -> bool:
+    """Tell whether a file below a folder is to be read: not what links lead to outside of it."""
+    return (
+        file.suffix.lower() in KNOWN
+        and not file.name.startswith((".", "~$"))
+        and file.is_file()
+        and file.resolve().is_relative_to(root)
+    )
 
 
 def read_files(
@@ -53,9 +62,11 @@ def read_files(
         told: called behind each file.
     """
     reading = Reading()
-    for file, root in files:
-        reading.add(_read(file, replace(options, root=root)))
-        told()
+    with BoundedReader(read_file) as apart:
+        for file, root in files:
+            read = apart.read if file.suffix.lower() in FOREIGN else read_file
+            reading.add(read(file, replace(options, root=root)))
+            told()
     seen: dict[tuple[str, str], str] = {}
     for article in reading.articles:
         if article.key in seen:
@@ -65,10 +76,17 @@ def read_files(
     return reading
 
 
-def _read(file: Path, options: Options) -> Reading:
+def read_file(file: Path, options: Options) -> Reading:
+    """Return what one file holds, or what is wrong with it.
+
+    Raises:
+        MemoryError: it takes more than there is.
+    """
     name = options.name_of(file)
     try:
         return _parsed(file, name, options)
+    except MemoryError:
+        raise
     except Exception as error:  # noqa: BLE001 (parsers of foreign formats raise what they like)
         message = f"is damaged or not what its name says ({type(error).__name__}); open it and save it again"
         return Reading(problems=[Problem(file=name, message=message)])

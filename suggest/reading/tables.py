@@ -5,18 +5,23 @@ from __future__ import annotations
 import csv
 import io
 import json
-import zipfile
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from suggest.base import Article, to_plain
 from suggest.reading.base import Options, Problem, Reading
 from suggest.reading.columns import COLUMNS, CellError, article_of, column_of
+from suggest.reading.encodings import UnknownEncodingError, decoded
+from suggest.reading.grids import Grid, Table, find_header, first_row, is_blank
+from suggest.reading.workbooks import WorkbookError, formula_cells, read_workbook
 
 TABLES = (".csv", ".tsv", ".xlsx", ".jsonl")
 MOST_PROBLEMS = 200
 """Findings shown of one file; the rest is counted."""
+FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the beginning of a formula (OWASP, CSV injection)."""
 Row = tuple[str, dict[str, Any]]
 """Place for people, and cells by the file's headers."""
 
@@ -29,13 +34,14 @@ def read_table(path: Path, options: Options | None = None) -> Reading:
     """Return the articles of a table.
 
     Args:
-        path: CSV (UTF-8, UTF-16 or Big5), XLSX or JSON lines.
+        path: CSV (UTF-8, UTF-16, Big5 or GBK), XLSX (all sheets) or JSON lines.
         options: how to read it.
     """
     options = options or Options()
     name = options.name_of(path)
+    told: list[str] = []
     try:
-        rows = list(_rows(path, options))
+        rows = list(_rows(path, options, told))
     except _Unreadable as error:
         return Reading(problems=[Problem(file=name, message=str(error))])
     headers = list(dict.fromkeys(header for _place, cells in rows for header in cells))
@@ -43,6 +49,7 @@ def read_table(path: Path, options: Options | None = None) -> Reading:
     reading = Reading(problems=_header_problems(name, rows, columns, options))
     if reading.problems:
         return reading
+    reading.notes += [Problem(file=name, message=message) for message in told]
     ignored = [header for header in headers if header not in columns]
     if ignored:
         message = f"columns that are not known are left out: {', '.join(ignored)} (--map ours=theirs)"
@@ -106,50 +113,106 @@ def _given(cells: dict[str, Any]) -> dict[str, Any]:
     return {column: value for column, value in cells.items() if value not in (None, "")}
 
 
-def _rows(path: Path, options: Options) -> Iterator[Row]:
-    kind = path.suffix.lower()
+def _grids(path: Path, options: Options) -> tuple[list[Grid], list[str]]:
+    """Return the sheets of a file, and notes about how it was read."""
+    if path.suffix.lower() == ".xlsx":
+        try:
+            return read_workbook(path, options.sheet)
+        except WorkbookError as error:
+            raise _Unreadable(str(error)) from error
+    text, encoding = _decoded(path)
+    notes = [f"was read as {encoding}"] if encoding in ("GBK", "Big5") else []
+    return [_csv(text, tab=path.suffix.lower() == ".tsv")], notes
+
+
+def _tables(path: Path, options: Options) -> tuple[list[Table], list[str]]:
+    """Return the tables of a file, one a sheet, and notes about what was left out."""
+    grids, notes = _grids(path, options)
+    tables = []
+    for grid in grids:
+        header = find_header(grid, options.columns)
+        if header is None:
+            continue
+        table = Table(header=header, grid=grid)
+        tables.append(table)
+        above = sum(any(not is_blank(cell) for cell in cells) for _n, cells in grid.rows[: header.first])
+        if above:
+            notes.append(f"{_of(grid)}{above} rows above the header were left out")
+    if tables:
+        without = [grid for grid in grids if all(table.grid is not grid for table in tables)]
+        notes += [f"sheet {grid.name} has no table of articles, and was left out" for grid in without]
+        return tables, notes
+    wrong = [(grid, first) for grid in grids if (first := first_row(grid)) is not None]
+    return [Table(header=header, grid=grid) for grid, header in wrong[:1]], notes
+
+
+def _of(grid: Grid) -> str:
+    return f"sheet {grid.name}: " if grid.name else ""
+
+
+def _rows(path: Path, options: Options, notes: list[str]) -> Iterator[Row]:
     try:
-        if kind == ".xlsx":
-            yield from _workbook(path, options.sheet)
-        elif kind == ".jsonl":
-            yield from _json_lines(_decoded(path))
-        else:
-            yield from _csv(_decoded(path), tab=kind == ".tsv")
+        if path.suffix.lower() == ".jsonl":
+            yield from _json_lines(_decoded(path)[0])
+            return
+        tables, told = _tables(path, options)
+        notes += told
+        for table in tables:
+            _check_headers(table.header.names)
+            _check_widths(table)
+            sheet = f"sheet {table.grid.name}, " if len(tables) > 1 else ""
+            formulas: set[tuple[int, int]] | None = None
+            for number, cells in table.rows():
+                if path.suffix.lower() == ".xlsx" and any(cell is None for cell in cells.values()):
+                    formulas = formula_cells(path, table.grid.name) if formulas is None else formulas
+                    _check_formulas(table, number, cells, formulas)
+                yield f"{sheet}row {number}", cells
     except OSError as error:
         raise _Unreadable(f"cannot be read ({error.strerror or type(error).__name__})") from error
 
 
-def _decoded(path: Path) -> str:
-    raw = path.read_bytes()
-    encodings = ("utf-16",) if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "big5hkscs")
-    for encoding in encodings:
-        try:
-            return raw.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise _Unreadable("is neither UTF-8, UTF-16 nor Big5; save it as 'CSV UTF-8'")
+def _check_formulas(table: Table, number: int, cells: dict[str, Any], formulas: set[tuple[int, int]]) -> None:
+    for column, name in enumerate(table.header.names, 1):
+        if name and cells.get(name) is None and (number, column) in formulas:
+            raise _Unreadable(
+                f"row {number}, {name}: a formula without a saved value; open the file in Excel and save it"
+            )
 
 
-def _csv(text: str, *, tab: bool) -> Iterator[Row]:
-    csv.field_size_limit(10_000_000)
-    head = text.split("\n", 1)[0]
-    delimiter = "\t" if tab else max(",;\t", key=head.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+def _decoded(path: Path) -> tuple[str, str]:
     try:
-        headers = [header.strip() for header in next(reader, [])]
-        _check_headers(headers)
-        for cells in reader:
-            if len(cells) > len(headers) and any(cell.strip() for cell in cells[len(headers) :]):
-                message = (
-                    f"row ending in line {reader.line_num} has {len(cells)} cells, the header {len(headers)}"
-                )
-                raise _Unreadable(message + "; put texts with commas in quotes")
-            yield f"row {reader.line_num}", dict(zip(headers, cells, strict=False))
+        return decoded(path.read_bytes())
+    except UnknownEncodingError:
+        raise _Unreadable("is neither UTF-8, UTF-16, Big5 nor GBK; save it as 'CSV UTF-8'") from None
+
+
+def _csv(text: str, *, tab: bool) -> Grid:
+    csv.field_size_limit(10_000_000)
+    stated = re.match(r"sep=(.)\r?\n", text)  # Excel's way to say what stands between cells
+    body = text[stated.end() :] if stated else text
+    head = next((line for line in body.split("\n") if line.strip(",;\t\r ")), "")
+    delimiter = stated[1] if stated else "\t" if tab else max(",;\t", key=head.count)
+    reader = csv.reader(io.StringIO(body, newline=""), delimiter=delimiter, strict=True)
+    rows: list[tuple[int, list[Any]]] = []
+    try:
+        rows += ((reader.line_num + bool(stated), list(cells)) for cells in reader)
     except csv.Error as error:
         raise _Unreadable(f"is not CSV near line {reader.line_num}: {error}") from error
+    return Grid(rows=rows)
 
 
-def _check_headers(headers: list[str]) -> None:
+def _check_widths(table: Table) -> None:
+    """Refuse rows of a text file that have more cells than the header: a comma that is not in quotes."""
+    width = len(table.header.names)
+    for number, cells in table.grid.rows[table.header.behind :] if not table.grid.name else ():
+        if any(not is_blank(cell) for cell in cells[width:]):
+            raise _Unreadable(
+                f"row ending in line {number} has {len(cells)} cells, the header {width}; "
+                "put texts with commas in quotes"
+            )
+
+
+def _check_headers(headers: Sequence[str]) -> None:
     double = next((header for header in headers if header and headers.count(header) > 1), None)
     if double:
         raise _Unreadable(f"has two columns with the header {double}")
@@ -168,27 +231,13 @@ def _json_lines(text: str) -> Iterator[Row]:
         yield f"line {number}", cells
 
 
-def _workbook(path: Path, sheet: str | None) -> Iterator[Row]:
-    from openpyxl import load_workbook  # noqa: PLC0415 (slow to load)
-
-    try:
-        book = load_workbook(path, read_only=True, data_only=True)
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
-        raise _Unreadable("is not an XLSX workbook; open it in Excel and save it again") from error
-    try:
-        if sheet is not None and sheet not in book.sheetnames:
-            raise _Unreadable(f"has no sheet {sheet}; there are: {', '.join(book.sheetnames)}")
-        rows = (book[sheet] if sheet else book.worksheets[0]).iter_rows(values_only=True)
-        headers = [str(cell or "").strip() for cell in next(rows, ())]
-        _check_headers(headers)
-        for number, cells in enumerate(rows, 2):
-            named = zip(headers, cells, strict=False)
-            yield f"row {number}", {header: cell for header, cell in named if header}
-    finally:
-        book.close()
-
-
 def as_row(article: Article) -> dict[str, Any]:
     """Return an article as a row for export."""
     plain = to_plain(article)
     return {name: plain[name] for name in COLUMNS}
+
+
+def as_cell(value: object) -> str:
+    """Return a cell of CSV that no spreadsheet takes for a formula; :func:`read_table` reads it back."""
+    text = "; ".join(map(str, value)) if isinstance(value, list | tuple) else str(value or "")
+    return "'" + text if text[:1] in FORMULA_MARKS else text

@@ -13,6 +13,7 @@ import grpc
 import pytest
 
 import client
+from benchmarks.serving.line import line_to
 from client.pacing import paced
 from pipeline.calls.commands import FinishCall, SwapRoles
 from pipeline.calls.events import AlertEvent, AlertState, Severity
@@ -35,7 +36,6 @@ from tests.integration.helpers import (
     take,
     talk,
 )
-from tests.proxy import line_to
 from yuetone.v1 import audio_pb2, overview_service_pb2, supervisor_service_pb2
 from yuetone.v1 import call_service_pb2 as pb
 
