@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import random
+import socket
 from collections.abc import Iterable
 from typing import Any
 
 import grpc
 import pytest
+import soundfile as sf
 
 from client import call_stub
+from tests.audio import demo_call
 from tests.fakes.engines import FakeEngine
 from tests.integration.helpers import (
     Running,
@@ -257,3 +261,40 @@ async def test_garbage_in_the_middle_of_a_call_ends_it_as_the_clients_fault() ->
                 kinds.append(answer.WhichOneof("event"))  # noqa: PERF401 (kept when it raises)
         assert told.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert kinds[-1] == "ended"
+
+
+async def test_connections_beyond_the_limit_are_closed_at_once() -> None:
+    async with running(settings(limits={"max_connections": 3})) as run:
+        lines = [socket.create_connection(("127.0.0.1", run.server.port)) for _ in range(8)]
+        try:
+            await asyncio.sleep(0.5)
+            assert sum(map(is_closed, lines)) >= 4, "the test's own channel may hold one more"
+            assert not is_closed(lines[0])
+        finally:
+            for line in lines:
+                line.close()
+
+
+def is_closed(line: socket.socket) -> bool:
+    """Tell whether the other end has closed a connection."""
+    line.setblocking(False)
+    try:
+        return line.recv(100) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+async def test_audio_that_is_coded_otherwise_is_told_and_the_call_goes_on() -> None:
+    samples, rate = demo_call()
+    out = io.BytesIO()
+    sf.write(out, samples[5 * rate : 17 * rate], rate, subtype="ALAW", format="RAW")
+    async with running() as run:
+        messages = await talk(run, [start(), *chunks(out.getvalue()), end()])
+        zeros = await talk(run, [start("zeros"), *chunks(b"\0" * 16_000), *chunks(demo_bytes(8), 17), end()])
+        assert finals(zeros)
+    (told,) = [warning for warning in events(messages, "warning") if warning.code == "AUDIO_SUSPECT"]
+    assert "A-law" in told.message
+    assert messages[-1].ended.reason == "client"
+    assert any("bytes of 0" in warning.message for warning in events(zeros, "warning"))
