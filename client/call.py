@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -112,6 +113,7 @@ class CallStream:
         self._ready = asyncio.Event()  # the present line may have audio
         self._refusal = pb.Error()
         self._ending = False
+        self._left = False  # the server has ended the present part
         self._before: audio_pb2.StartCall | None = None  # what the present part goes on with
         self._said_before_ms: tuple[int, ...] = (0,) * audio.channels
         self._said_until_ms = [0] * audio.channels  # ends of finals, in the conversation
@@ -201,9 +203,11 @@ class CallStream:
         failures, down_since = 0, 0.0
         while True:
             try:
-                async for message in self._line():
-                    failures = 0
-                    if not self._goes_on_behind(message):
+                async with aclosing(self._line()) as line:
+                    async for message in line:
+                        failures = 0
+                        if self._leaves(message):
+                            break
                         yield message
                         if message.HasField("ended"):
                             return
@@ -214,18 +218,19 @@ class CallStream:
                 broken = error.details() or error.code().name
             except TimeoutError:
                 broken = "nothing came any more"
+            if (
+                self._left
+            ):  # not before its line is closed, which else would take what the next one is to send
+                self._begin_anew()
             failures += 1
             down_since = time.monotonic() if failures == 1 else down_since
             await self._wait_for_line(failures, time.monotonic() - down_since, broken)
 
-    def _goes_on_behind(self, message: pb.StreamCallResponse) -> bool:
-        """Take a server's leave from a conversation that is not over; the next line begins a new part."""
-        if not message.HasField("ended") or message.ended.reason not in _NOT_THE_END:
-            return False
-        if self._ending and self._journal.safe:
-            return False
-        self._begin_anew()
-        return True
+    def _leaves(self, message: pb.StreamCallResponse) -> bool:
+        """Tell whether a server leaves a conversation that is not over: the next line begins a new part."""
+        ended = message.HasField("ended") and message.ended.reason in _NOT_THE_END
+        self._left = ended and not (self._ending and self._journal.safe)
+        return self._left
 
     def _may_go_on(self, error: grpc.aio.AioRpcError) -> bool:
         """Tell whether a new line may mend it; before a server has accepted the call, nothing does."""
@@ -251,6 +256,7 @@ class CallStream:
         if self._before is not None:
             self._before.continues_at_ms += int(self._journal.origin_ms - origin)
         self.parts += 1
+        self._left = False
         self._session_id, self._last_seq = "", 0
 
     async def _wait_for_line(self, failures: int, down_s: float, broken: str) -> None:
@@ -264,7 +270,7 @@ class CallStream:
         self._refusal = pb.Error()
         await asyncio.sleep(max(asked_s, self._retry.wait_s(failures)))
 
-    async def _line(self) -> AsyncIterator[pb.StreamCallResponse]:
+    async def _line(self) -> AsyncGenerator[pb.StreamCallResponse, None]:
         """Yield what comes over one line; its sender works beside."""
         call = self._stub.StreamCall()
         self._ready.clear()

@@ -350,3 +350,36 @@ async def test_a_conversation_goes_on_with_a_server_that_knows_nothing_of_it() -
     for one, other in zip(spoken, expected, strict=True):
         assert one == pytest.approx(other, abs=120)
     assert found[-1][2].ended.reason == "client"
+
+
+async def test_a_server_that_shuts_down_hands_the_conversation_to_the_next_one() -> None:
+    data = demo_bytes(24)
+    options = [("grpc.initial_reconnect_backoff_ms", 20), ("grpc.max_reconnect_backoff_ms", 50),
+               ("grpc.min_reconnect_backoff_ms", 20)]  # fmt: skip
+    found: list[tuple[str, pb.StreamCallResponse]] = []
+    async with running() as first, running() as second, line_to(first.server.port) as line:
+        async with client.connected(f"127.0.0.1:{second.server.port}") as channel:
+            whole = await play(channel, "whole", data)
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{line.port}", options=options) as channel:
+            call = client.CallStream(channel, client.CallOptions(call_id="c"), client.MULAW_8K_STEREO, FAST)
+            recording = client.CallAudio(format=client.MULAW_8K_STEREO, data=data)
+
+            async def listen() -> None:
+                async for message in client.stream_recording(call, recording, speed=SPEED):
+                    found.append((call.call_id, message))  # noqa: PERF401 (kept when it raises)
+
+            listening = asyncio.create_task(listen(), name="listen")
+            await asyncio.sleep(1.2)
+            line.target = second.server.port
+            first.server.stop()
+            await asyncio.sleep(0.3)
+            line.cut()
+            await asyncio.wait_for(listening, 30)
+    assert dict.fromkeys(part for part, _message in found) == dict.fromkeys(["c", "c.2"])
+    spoken = finals([message for _part, message in found])
+    assert len(spoken) >= len(finals(whole)), "the sentence that was open is in two parts"
+    assert sum(f.end_ms - f.start_ms for f in spoken) == pytest.approx(
+        sum(f.end_ms - f.start_ms for f in finals(whole)), rel=0.1
+    )
+    assert found[-1][1].ended.reason == "client"
+    assert not any(message.HasField("error") for _part, message in found)
