@@ -80,6 +80,9 @@ class LimitSettings(Section):
     max_calls: int | None = Field(
         None, ge=1, description="calls at once; when not set, as many as the processor carries"
     )
+    max_calls_per_host: int | None = Field(
+        None, ge=1, description="calls at once from one machine; a telephony gateway is one"
+    )
     max_connections: int = Field(
         2000, ge=1, description="network connections at once, with or without a call"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from importlib.metadata import version
@@ -17,12 +18,12 @@ from pipeline.calls.directory import CallDirectory, CallStream, LiveCall
 from pipeline.calls.events import Ended
 from pipeline.calls.messages import EndCall, Pause, Resume
 from pipeline.calls.overview import CallFilter
-from pipeline.errors import CallError, IdleTimeout, InternalFailure, InvalidRequest, SlowConsumer
+from pipeline.errors import AtCapacity, CallError, IdleTimeout, InternalFailure, InvalidRequest, SlowConsumer
 from pipeline.rpc import mapping
 from pipeline.rpc.heartbeat import CALL_HEARTBEAT_S
 from pipeline.rpc.idle import IdleWatch
 from pipeline.rpc.malformed import Malformed
-from pipeline.rpc.peers import peer_of
+from pipeline.rpc.peers import host_of, peer_of
 from pipeline.rpc.status import details_of, status_of
 from pipeline.rpc.watchers import Watchers
 from pipeline.rpc.writing import reset, write_in_time
@@ -99,6 +100,7 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
         self._settings = settings = app.settings
         self._metrics = app.metrics
         self._watchers = Watchers(settings.limits)
+        self._streams: Counter[str] = Counter()
         self._behind = settings.server.host.startswith("unix:")  # gateways put messages together
         limits = settings.limits
         self._limits = pb.Limits(
@@ -116,8 +118,18 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
         self, request_iterator: AsyncIterator[pb.StreamCallRequest], context: _Context
     ) -> None:
         """Serve one stream of a call; see call_service.proto."""
+        host = host_of(peer_of(context))
+        self._streams[host] += 1
+        try:
+            await self._serve(host, context)
+        finally:
+            self._streams[host] -= 1
+            self._streams += Counter()  # forgets who has left
+
+    async def _serve(self, host: str, context: _Context) -> None:
         stream = _Stream()
         try:
+            self._check_host(host)
             call, after = await self._open(context, stream)
         except CallError as error:
             self._metrics.refused.labels(error.code).inc()
@@ -134,6 +146,11 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
             await context.abort(grpc.StatusCode.ABORTED, "another stream has taken this call over")
         if call.error:
             await context.abort(status_of(call.error), details_of(call.error))
+
+    def _check_host(self, host: str) -> None:
+        most = self._settings.limits.max_calls_per_host
+        if most is not None and self._streams[host] > most:
+            raise AtCapacity(f"{most} calls at once from one machine (limits.max_calls_per_host)")
 
     async def _open(self, context: _Context, stream: CallStream) -> tuple[LiveCall, int]:
         try:

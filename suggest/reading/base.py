@@ -26,7 +26,10 @@ class Problem:
 
     def __str__(self) -> str:
         where = ", ".join(filter(None, (self.place, self.column)))
-        return f"{self.file}: {where}: {self.message}" if where else f"{self.file}: {self.message}"
+        told = f"{self.file}: {where}: {self.message}" if where else f"{self.file}: {self.message}"
+        return "".join(
+            char if char.isprintable() else "\ufffd" for char in told
+        )  # a terminal obeys some characters
 
 
 @dataclass(slots=True, kw_only=True)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import dataclasses
 import hashlib
 import hmac
 import time
@@ -11,9 +12,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from pipeline.alerts.payloads import accepted, body, signed_url
+from pipeline.alerts.payloads import Format, accepted, body, signed_url
 from pipeline.alerts.webhook import wait_before
 from pipeline.calls.events import AlertState, Severity
+from pipeline.calls.info import CallInfo
 from pipeline.config import WebhookSettings
 from pipeline.storage.database import MEMORY
 from tests.alerts.helpers import CALL, alert, closed, hook, pass_s, publish, record, running_hub, until
@@ -246,3 +248,15 @@ def test_wrong_settings_are_refused_without_showing_secrets(wrong: dict[str, str
     with pytest.raises(ValidationError) as caught:
         WebhookSettings(**{"name": "desk", "url": "https://x.example/TOKEN", **wrong})
     assert "TOKEN" not in str(caught.value)
+
+
+@pytest.mark.parametrize("format_", ["dingtalk", "slack", "teams"])
+def test_what_clients_can_set_is_no_markup_link_or_mention(format_: Format) -> None:
+    hostile = "[pay here](https://evil.example) @all <!channel> *now* #1 `x` ![i](http://e.example/i.png)"
+    told = body(dataclasses.replace(record(), call=CallInfo(call_id="c", queue=hostile)), format_).decode()
+    if format_ == "slack":
+        assert "mrkdwn" not in told, "plain text is not parsed"
+        return
+    assert "pay here" in told
+    for mark in ("](", "://evil", "://e.", "@all", "<!channel>", "*now*", "`x`"):
+        assert mark not in told, mark

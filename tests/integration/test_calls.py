@@ -310,3 +310,17 @@ async def test_a_call_that_would_make_all_finals_late_is_refused_and_those_in_pr
             await call.write(end())
             await call.done_writing()
             assert (await rest(call))[-1].HasField("ended")
+
+
+async def test_one_machine_may_be_given_a_part_of_all_calls() -> None:
+    async with running(settings(limits={"max_calls_per_host": 1})) as run:
+        first = run.stub.StreamCall()
+        await first.write(start("first"))
+        await take(first)
+        code, details, _kinds = await refused(run, [start("second"), end()])
+        assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert "limits.max_calls_per_host" in details
+        await first.write(end())
+        await first.done_writing()
+        await rest(first)
+        assert (await talk(run, [start("third"), end()]))[-1].ended.reason == "client"
