@@ -32,8 +32,6 @@ from benchmarks.serving.processes import TRANSCRIPTS_ONLY, yuetone
 
 RESOLUTION = 0.08
 """The search ends when good and bad N are this close, as a share."""
-NO_REFUSAL = {"YUETONE_LIMITS__MAX_FINAL_WAIT_MS": "0"}
-"""Admission would hide the limit that is looked for."""
 
 Try = Callable[[int], Awaitable[dict[str, Any]]]
 
@@ -72,7 +70,7 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
     """Search on one server."""
     pool, cores = speeches(options), cores_for(options)
     limits = Limits(final_s=options.final_ms / 1000, partial_s=options.partial_ms / 1000)
-    settings = {**({} if options.everything else TRANSCRIPTS_ONLY), **NO_REFUSAL}
+    settings = {} if options.everything else TRANSCRIPTS_ONLY
     async with yuetone(*arguments(options), cores=cores, settings=settings) as (process, address):
         await driver(address, options.chunk_ms, "warm")(take(pool, 1))
         tried = iter(range(1000))

@@ -38,7 +38,6 @@ RECONNECT = [
     ("grpc.min_reconnect_backoff_ms", 500),
     ("grpc.max_reconnect_backoff_ms", 200),
 ]
-SETTINGS = {"YUETONE_LIMITS__MAX_FINAL_WAIT_MS": "0", "YUETONE_LIMITS__RESUME_WINDOW_S": "30"}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -145,9 +144,7 @@ class Servers:
 
     async def another(self) -> None:
         """Let a new server take the place of the present one, which is killed."""
-        process, address = await self._stack.enter_async_context(
-            yuetone("--model", self._model, settings=SETTINGS)
-        )
+        process, address = await self._stack.enter_async_context(yuetone("--model", self._model))
         old, self._process = self._process, process
         self._line.target = int(address.rsplit(":", 1)[1])
         if old is not None:

@@ -174,7 +174,8 @@ def peers_real(result: Result) -> str:
             [name, *(told.get(key) for key in keys), f"{told.get('with_one_stream', told)['cer']:.1%}"]
             for name, told in systems.items()
         ]
-        text += f"**{ground}**\n\n{table(head, rows)}\n"
+        when = result.get("measured", {}).get(ground, result["environment"])
+        text += f"**{ground}** ({when['date']}, {when['commit']})\n\n{table(head, rows)}\n"
     versions = ", ".join(f"{name} {number}" for name, number in result["peers"].items())
     return (
         f"Model {Path(result['model']).name}, but for the two that Yuetone made of it. Limits: a text that "

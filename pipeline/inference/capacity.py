@@ -20,6 +20,8 @@ from pipeline.inference.admission import ServerLoad, carries, slots
 from pipeline.inference.scheduler import AsrScheduler
 from pipeline.inference.ticker import BatchTicker
 
+CHANNELS = 2
+"""Channels of the call whose cost is known."""
 HEARD_S = 12.0
 """Age at which a call is wholly in the figures: it has spoken, and the averages of 5 s have seen it."""
 WARMING_CALLS = 4
@@ -67,7 +69,7 @@ class Capacity:
         self._cores = usable_cores()
         self._wait_s = limits.max_final_wait_ms / 1000 or math.inf
         self._samples: deque[tuple[float, float]] = deque(maxlen=int(WINDOW_S / SAMPLE_S) + 1)
-        self._admitted: deque[float] = deque(maxlen=4096)
+        self._admitted: deque[tuple[float, float]] = deque(maxlen=4096)  # when, and how much of a whole call
 
     async def run(self) -> None:
         """Watch the event loop's use of the processor until cancelled."""
@@ -83,19 +85,24 @@ class Capacity:
         limit = self._limits.max_calls
         return carried if limit is None else min(limit, carried or limit)
 
-    def admit(self, calls: int) -> None:
-        """Note that one more call than ``calls`` comes.
+    def admit(self, calls: int, channels: int = CHANNELS) -> None:
+        """Note that one more call comes.
+
+        Args:
+            calls: live now.
+            channels: of the one that comes.
 
         Raises:
             AtCapacity: it must not.
         """
+        share = channels / CHANNELS
         limit = self._limits.max_calls
         if limit is not None and calls >= limit:
             raise AtCapacity(f"all {limit} calls are taken (limits.max_calls)")
         if self._limits.max_final_wait_ms and calls:
             self._check_wait(calls)
-            self._check_load(calls)
-        self._admitted.append(self._clock())
+            self._check_load(calls, share)
+        self._admitted.append((self._clock(), share))
 
     def _check_wait(self, calls: int) -> None:
         predicted = self._scheduler.predicted_wait_s(calls, self._ticker.lag_s)
@@ -105,7 +112,7 @@ class Capacity:
                 f"more than {self._wait_s * 1000:.0f} (limits.max_final_wait_ms); try another server"
             )
 
-    def _check_load(self, calls: int) -> None:
+    def _check_load(self, calls: int, share: float) -> None:
         if not self._scheduler.measures:
             return
         cost = self._scheduler.cost
@@ -114,7 +121,7 @@ class Capacity:
                 raise AtCapacity("the recogniser is being loaded; try again, or another server")
             return
         if not carries(
-            cost, self._load(), unheard=self._unheard() + 1, cores=self._cores, wait_s=self._wait_s
+            cost, self._load(), unheard=self._unheard() + share, cores=self._cores, wait_s=self._wait_s
         ):
             raise AtCapacity(
                 f"one more call than {calls} is more than this processor carries "
@@ -135,6 +142,6 @@ class Capacity:
     def _unheard(self) -> float:
         """Return how many calls are in no figure yet; one that is heard in part counts in part."""
         now = self._clock()
-        while self._admitted and now - self._admitted[0] >= HEARD_S:
+        while self._admitted and now - self._admitted[0][0] >= HEARD_S:
             self._admitted.popleft()
-        return sum(1 - (now - at) / HEARD_S for at in self._admitted)
+        return sum(share * (1 - (now - at) / HEARD_S) for at, share in self._admitted)

@@ -104,7 +104,7 @@ class MemoryCallDirectory:
 
     Args:
         start: makes a call, given its log; raises InvalidRequest for an unknown profile.
-        admit: raises AtCapacity where one more call than the number given must not come.
+        admit: raises AtCapacity where one more call than so many must not come; it has so many channels.
         resume_window_s: how long a broken call waits for a new stream.
         tasks: runs the calls.
     """
@@ -112,7 +112,7 @@ class MemoryCallDirectory:
     def __init__(
         self,
         start: Callable[[CallSpec, MemoryCallLog], RunningCall],
-        admit: Callable[[int], None],
+        admit: Callable[[int, int], None],
         resume_window_s: float,
         tasks: asyncio.TaskGroup,
     ) -> None:
@@ -144,7 +144,7 @@ class MemoryCallDirectory:
             raise ShuttingDown("the server is shutting down; connect to another one")
         if spec.call_id in self._entries:
             raise DuplicateCall("a live call has this call_id; use another, or resume with its session_id")
-        self._admit(len(self._entries))
+        self._admit(len(self._entries), len(spec.roles))
         overview = CallOverview(CallRow(info=spec.info, phase_since=spec.info.started_at))
         log = MemoryCallLog(spec.call_id, appended=lambda event: self._happened(overview, event))
         entry = _Entry(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -91,6 +92,17 @@ def test_a_burst_is_not_admitted_on_the_load_of_an_idle_server() -> None:
     clock = Clock()
     found, _scheduler = capacity(clock)
     assert slots(TINY, 1, 0.4) * 0.9 <= admitted(found, clock, 120, 0.01) <= slots(TINY, 1, 0.4) + 2
+
+
+def test_a_call_of_one_channel_counts_half() -> None:
+    clock = Clock()
+    found, _scheduler = capacity(clock)
+    calls = 0
+    with contextlib.suppress(AtCapacity):
+        while True:
+            found.admit(calls, channels=1)
+            calls += 1
+    assert calls >= slots(TINY, 1, 0.4) * 1.9
 
 
 def test_calls_that_have_been_heard_count_as_what_they_cost() -> None:

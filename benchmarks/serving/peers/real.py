@@ -125,6 +125,29 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
     return {name: await contest(ground, model, ours) for name, ground in grounds.items()}
 
 
+def with_grounds_before(
+    recorded: Path, grounds: dict[str, Any], measured: dict[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Return the grounds just measured beside those of earlier runs, and on which day and commit each was.
+
+    Args:
+        recorded: the result of earlier runs, if there is one.
+        grounds: just measured.
+        measured: the environment of now.
+    """
+    before = json.loads(recorded.read_text("utf-8")) if recorded.is_file() else {}
+    old = {name: facts(before["environment"]) for name in before.get("grounds", {})}
+    return {
+        "grounds": {**before.get("grounds", {}), **grounds},
+        "measured": {**old, **before.get("measured", {}), **dict.fromkeys(grounds, facts(measured))},
+    }
+
+
+def facts(measured: dict[str, Any]) -> dict[str, Any]:
+    """Return day and commit of an environment."""
+    return {name: measured[name] for name in ("date", "commit")}
+
+
 def main() -> None:
     """Measure, print and write."""
     options = arguments()
@@ -141,8 +164,9 @@ def main() -> None:
         "limits_ms": {"final_p95": LIMITS.final_s * 1000, "partial_age_p95": LIMITS.partial_s * 1000},
         "environment": environment(),
         "peers": found,
-        "grounds": asyncio.run(run(options)),
     }
+    grounds = asyncio.run(run(options))
+    result |= with_grounds_before(options.out / "peers_real.json", grounds, result["environment"])
     print(json.dumps(result["grounds"], ensure_ascii=False, indent=1))
     print(write_result("peers_real", result, options.out))
 

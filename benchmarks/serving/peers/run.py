@@ -26,7 +26,7 @@ from typing import Any
 
 from asr.finding import MODELS_DIR, find_recogniser
 from benchmarks.facts import environment, spread, write_result
-from benchmarks.serving.capacity import NO_REFUSAL, largest
+from benchmarks.serving.capacity import largest
 from benchmarks.serving.figures import Limits
 from benchmarks.serving.measuring import conditions, driver, measured, parser_for, speeches, take
 from benchmarks.serving.peers.setup import set_up, versions
@@ -77,7 +77,7 @@ async def yuetone_capacity(
     """
     tried = iter(range(1000))
     async with yuetone(
-        "--model", model, cores=ground.server, settings={**TRANSCRIPTS_ONLY, **NO_REFUSAL, **ground.settings}
+        "--model", model, cores=ground.server, settings={**TRANSCRIPTS_ONLY, **ground.settings}
     ) as (process, address):
         await driver(address, CHUNK_MS, "warm", ground.language)(take(ground.pool, 1))
 
