@@ -113,7 +113,7 @@ async def yuetone(
             "YUETONE_ALERTS__STORE": f"{folder}/alerts.db",
             "YUETONE_SUGGEST__STORE": f"{folder}/knowledge.db",
             "YUETONE_LOG__FORMAT": "json",
-            "YUETONE_LIMITS__MAX_FINAL_WAIT_MS": "0",  # as many streams as are asked for, however late finals are
+            "YUETONE_LIMITS__MAX_FINAL_WAIT_MS": "0",  # whoever comes is taken
         }
         async with pinned(command, cores, {**stores, **(settings or {})}) as process:
             if process.stderr is None:
