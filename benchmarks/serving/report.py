@@ -217,6 +217,19 @@ def soak(result: Result) -> str:
     )
 
 
+def outages(result: Result) -> str:
+    """Return the section of ``outages``."""
+    keys = ("outages", "conversations", "calls", "finals", "lost", "doubled")
+    rows: list[list[object]] = [
+        [what, *(result[name][key] for key in keys), f"{result[name]['text_differs']:.1%}"]
+        for what, name in (("server killed (SIGKILL)", "kills"), ("line cut", "cuts"))
+    ]
+    head = ["outage", "how many", "conversations", "calls that they became", "finals undisturbed", "lost",
+            "doubled", "text that differs"]  # fmt: skip
+    how = f"{result['seconds']:.0f} s of the bundled call, {result['speed']:g} times as fast as spoken"
+    return f"{how}, at random moments.\n\n{table(head, rows)}"
+
+
 SECTIONS: tuple[tuple[str, str, Callable[[Result], str]], ...] = (
     ("peers_real", "Beside its peers, on real people", peers_real),
     ("real", "Real people", real),
@@ -230,6 +243,7 @@ SECTIONS: tuple[tuple[str, str, Callable[[Result], str]], ...] = (
     ("stages", "Cost of each stage", stages),
     ("accuracy", "Accuracy", accuracy),
     ("soak", "Endurance", soak),
+    ("outages", "Outages", outages),
 )
 
 
