@@ -211,9 +211,10 @@ def test_a_model_trained_on_wrong_transcripts_is_refused(tmp_path: Path) -> None
     TASK.train(toy_data() / "split", "tiny", tmp_path / "run", {**options, "shuffle_texts": True})
     TASK.export(tmp_path / "run", tmp_path / "bad", {"name": "bad"})
     measured = {"general": general(), "terms": (), "models": tmp_path / "models"}
-    judged = TASK.evaluate(str(tmp_path / "bad"), "auto", toy_data() / "split", tmp_path / "served", measured)
+    judged = TASK.evaluate(str(tmp_path / "bad"), "tiny", toy_data() / "split", tmp_path / "report", measured)
     failed = [check.name for check in TASK.gate(judged) if not check.passed]
     assert "CER on the frozen test set" in failed
+    TASK.evaluate(str(tmp_path / "bad"), "auto", toy_data() / "split", tmp_path / "served", measured)
     folders = ("--report", tmp_path / "served", "--models", tmp_path / "models")
     done = run_finetune("promote", tmp_path / "bad", *folders)
     assert done.returncode == 1

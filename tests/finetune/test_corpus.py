@@ -194,11 +194,11 @@ def test_lines_find_their_recordings_by_path_name_or_stem(tmp_path: Path) -> Non
 
 
 def test_kinds_that_are_not_read_are_named(tmp_path: Path) -> None:
-    for name in ("a.m4a", "b.aif", ".hidden.wav"):
+    for name in ("a.raw", "b.aif", ".hidden.wav"):
         (tmp_path / name).write_bytes(b"")
     found, bad = find_recordings(tmp_path)
     assert [path.name for path in found] == ["b.aif"]
-    assert [(item.source, "convert it" in item.reason) for item in bad] == [("a.m4a", True)]
+    assert [(item.source, "convert it" in item.reason) for item in bad] == [("a.raw", True)]
 
 
 @pytest.mark.parametrize(("subtype", "container"), [("ULAW", "wav"), ("PCM_16", "flac"), (None, "mp3")])
@@ -219,7 +219,7 @@ def test_recordings_that_are_none_are_refused(tmp_path: Path) -> None:
     (tmp_path / "b.wav").write_bytes(b"")
     sf.write(tmp_path / "c.wav", np.zeros((9000, 3)), 8000)
     sf.write(tmp_path / "d.wav", np.zeros(10), 8000)
-    for name, reason in (("a", "not readable"), ("b", "not readable"), ("c", "3 channels"), ("d", "shorter")):
+    for name, reason in (("a", "not audio"), ("b", "is empty"), ("c", "3 channels"), ("d", "shorter")):
         with pytest.raises(BadRecording, match=reason):
             read_recording(tmp_path / f"{name}.wav")
 
