@@ -3,7 +3,7 @@
 ======================  =====================================================================
 connection              a channel to a server, and typed stubs
 audio                   recordings of every kind as they go over the wire
-call                    CallStream: stream a call, with resume and replay behind a broken line
+call                    CallStream: stream a call, over lines that break and servers that forget it
 pacing                  audio in real time
 watching                calls and alerts, with cursors, reconnect and backoff
 meter                   latencies as a client sees them
@@ -22,8 +22,9 @@ A call in ten lines::
 """
 
 from client.audio import MULAW_8K_STEREO, AudioFormat, CallAudio, read_audio
-from client.call import CallOptions, CallStream, stream_recording
+from client.call import CallStream, stream_recording
 from client.connection import call_stub, connect, connected, overview_stub, suggestion_stub, supervisor_stub
+from client.conversation import CallOptions
 from client.errors import ClientError, LineLost, NotReachable
 from client.messages import as_json
 from client.meter import Latencies, LatencyMeter, quantile

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,21 +13,16 @@ import grpc
 
 from client.audio import AudioFormat, CallAudio
 from client.connection import call_stub
+from client.conversation import CallOptions, Conversation
 from client.errors import ClientError, LineLost
-from client.in_force import InForce
-from client.journal import KEPT_MS, Journal
+from client.journal import KEPT_MS
 from client.meter import LatencyMeter
 from client.pacing import paced
 from client.quiet import alive
 from client.retry import Retry, is_broken_line
-from yuetone.v1 import audio_pb2, transcript_pb2
+from yuetone.v1 import audio_pb2
 from yuetone.v1 import call_service_pb2 as pb
 
-ROLES = {
-    "customer": audio_pb2.ROLE_CUSTOMER,
-    "agent": audio_pb2.ROLE_AGENT,
-    "unknown": audio_pb2.ROLE_UNSPECIFIED,
-}
 PAUSES = {
     "hold": audio_pb2.PAUSE_REASON_HOLD,
     "pci": audio_pb2.PAUSE_REASON_PCI,
@@ -42,34 +36,6 @@ _NOT_THE_END = ("shutdown", "lost")
 """Reasons of Ended by which the server leaves the conversation, not the client."""
 MISSED_HEARTBEATS = 5
 """Heartbeats that do not come before a line counts as dead; gRPC's keepalive notices most of them earlier."""
-LONGEST_ID = 128
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallOptions:
-    """What a call is.
-
-    Attributes:
-        call_id: unique among live calls.
-        roles: by channel, names of :data:`ROLES`; missing ones are unknown.
-        language: BCP 47 hint, or None.
-        profile: of the server, or None.
-        hotwords: likely words.
-        tenant: the company, or None.
-        queue: the hotline, or None.
-        team: the agent's team, or None.
-        agent_id: who answers, or None.
-    """
-
-    call_id: str
-    roles: Sequence[str] = ()
-    language: str | None = None
-    profile: str | None = None
-    hotwords: Sequence[str] = ()
-    tenant: str | None = None
-    queue: str | None = None
-    team: str | None = None
-    agent_id: str | None = None
 
 
 class CallStream:
@@ -90,7 +56,6 @@ class CallStream:
 
     Attributes:
         reconnects: lines that were opened behind the first.
-        parts: calls that the conversation has become, 1 at the beginning.
     """
 
     def __init__(
@@ -101,36 +66,32 @@ class CallStream:
         retry: Retry | None = None,
     ) -> None:
         self._stub = call_stub(channel)
-        self._options = options
         self._audio = audio
         self._retry = retry or Retry(first_s=0.1, longest_s=3.0, give_up_s=KEPT_MS / 1000)
-        self._journal = Journal()
+        self._conversation = Conversation(options, audio)
+        self._journal = self._conversation.journal
         self._sequence = 0
         self._changed = asyncio.Event()
-        self._session_id = ""
-        self._last_seq = 0
-        self._quiet_s: float | None = None
         self._ready = asyncio.Event()  # the present line may have audio
+        self._quiet_s: float | None = None
         self._refusal = pb.Error()
         self._ending = False
-        self._left = False  # the server has ended the present part
-        self._before: audio_pb2.StartCall | None = None  # what the present part goes on with
-        self._said_before_ms: tuple[int, ...] = (0,) * audio.channels
-        self._said_until_ms = [0] * audio.channels  # ends of finals, in the conversation
         self.reconnects = 0
-        self.parts = 1
 
     @property
     def call_id(self) -> str:
         """Id of the present part of the conversation."""
-        whole = self._options.call_id
-        suffix = "" if self.parts == 1 else f".{self.parts}"
-        return whole[: LONGEST_ID - len(suffix)] + suffix
+        return self._conversation.call_id
 
     @property
     def origin_ms(self) -> int:
         """Ms from the first sample of the conversation to the first of the present part."""
-        return int(self._journal.origin_ms)
+        return self._conversation.origin_ms
+
+    @property
+    def parts(self) -> int:
+        """Calls that the conversation has become, 1 at the beginning."""
+        return self._conversation.parts
 
     async def __aenter__(self) -> Self:
         """Begin; nothing is sent before :meth:`messages` is read."""
@@ -202,67 +163,43 @@ class CallStream:
         """
         failures, down_since = 0, 0.0
         while True:
+            forgotten = False
             try:
                 async with aclosing(self._line()) as line:
                     async for message in line:
                         failures = 0
-                        if self._leaves(message):
+                        if forgotten := self._is_left_by(message):
                             break
                         yield message
                         if message.HasField("ended"):
                             return
                 broken = "the server closed the line"
             except grpc.aio.AioRpcError as error:
-                if not self._may_go_on(error):
-                    raise
                 broken = error.details() or error.code().name
+                forgotten = broken.startswith(_FORGOTTEN)
+                if not self._may_go_on(error, forgotten=forgotten):
+                    raise
             except TimeoutError:
                 broken = "nothing came any more"
-            if (
-                self._left
-            ):  # not before its line is closed, which else would take what the next one is to send
-                self._begin_anew()
+            if forgotten:  # now that the old line is closed: it would take what the next one is to send
+                self._conversation.begin_anew()
             failures += 1
             down_since = time.monotonic() if failures == 1 else down_since
             await self._wait_for_line(failures, time.monotonic() - down_since, broken)
 
-    def _leaves(self, message: pb.StreamCallResponse) -> bool:
-        """Tell whether a server leaves a conversation that is not over: the next line begins a new part."""
+    def _is_left_by(self, message: pb.StreamCallResponse) -> bool:
+        """Tell whether a server ends a conversation that is not over: the next line begins a new part."""
         ended = message.HasField("ended") and message.ended.reason in _NOT_THE_END
-        self._left = ended and not (self._ending and self._journal.safe)
-        return self._left
+        return ended and not (self._ending and self._journal.safe)
 
-    def _may_go_on(self, error: grpc.aio.AioRpcError) -> bool:
+    def _may_go_on(self, error: grpc.aio.AioRpcError, *, forgotten: bool) -> bool:
         """Tell whether a new line may mend it; before a server has accepted the call, nothing does."""
-        if not self._session_id and self.parts == 1:
-            return False
-        reason = error.details() or ""
-        if reason.startswith(_FORGOTTEN):
-            self._begin_anew()
-            return True
-        return is_broken_line(error) or reason.startswith(_LATER)
-
-    def _repeated_ms(self, channel: int) -> int:
-        """Return the ms at the beginning of the present part whose speech is in finals of those before."""
-        return max(0, self._said_before_ms[channel] - self.origin_ms)
-
-    def _begin_anew(self) -> None:
-        """Let the next line carry what is not safe as a call of its own."""
-        origin = self._journal.origin_ms
-        if self._session_id:  # else the part before never began
-            self._before = audio_pb2.StartCall(continues_call_id=self.call_id)
-        self._journal.begin_anew(self._audio)
-        self._said_before_ms = tuple(self._said_until_ms)
-        if self._before is not None:
-            self._before.continues_at_ms += int(self._journal.origin_ms - origin)
-        self.parts += 1
-        self._left = False
-        self._session_id, self._last_seq = "", 0
+        later = (error.details() or "").startswith(_LATER)
+        return self._conversation.accepted and (forgotten or later or is_broken_line(error))
 
     async def _wait_for_line(self, failures: int, down_s: float, broken: str) -> None:
         limit = self._retry.give_up_s
-        begun = bool(self._session_id) or self.parts > 1
-        if not begun or (limit is not None and down_s > limit):
+        if not self._conversation.accepted or (limit is not None and down_s > limit):
             within = "" if limit is None else f" within {limit:.0f} s"
             raise LineLost(f"the line to the server broke and was not mended{within} ({broken})")
         self.reconnects += 1
@@ -292,29 +229,19 @@ class CallStream:
         refused = message.HasField("error") and not self._ready.is_set()
         if refused:
             self._refusal = message.error
-        return not refused or (self.parts == 1 and not self._session_id)
+        return not (refused and self._conversation.accepted)
 
     def _note(self, message: pb.StreamCallResponse) -> None:
-        self._last_seq = max(self._last_seq, message.server_seq)
+        self._conversation.note(message)
         if message.HasField("started"):
-            self._session_id = message.started.session_id
             heartbeat_ms = message.started.limits.heartbeat_ms
             self._quiet_s = MISSED_HEARTBEATS * heartbeat_ms / 1000 if heartbeat_ms else None
-            if message.started.resumed:
-                self._journal.resume_at(message.started.received_audio_ms)
             self._ready.set()
-        if message.HasField("transcript") and message.transcript.is_final:
-            self._note_final(message.transcript)
-        self._journal.acknowledge(message.acked_audio_ms)
         self._changed.set()
-
-    def _note_final(self, final: transcript_pb2.Transcript) -> None:
-        until = final.end_ms + self.origin_ms
-        self._said_until_ms[final.channel] = max(self._said_until_ms[final.channel], until)
 
     async def _send(self, call: Any) -> None:
         """Send StartCall, then everything that the server does not have, as it comes."""
-        await call.write(pb.StreamCallRequest(start_call=self._start()))
+        await call.write(pb.StreamCallRequest(start_call=self._conversation.start()))
         await self._ready.wait()
         while True:
             message = self._journal.next()
@@ -326,39 +253,6 @@ class CallStream:
             if message.HasField("end_call"):
                 await call.done_writing()
                 return
-
-    def _start(self) -> audio_pb2.StartCall:
-        options, audio, now = self._options, self._audio, self._journal.in_force
-        roles = [*options.roles, *["unknown"] * audio.channels][: audio.channels]
-        if now.swapped and self.parts > 1:
-            roles.reverse()
-        anew = now if self.parts > 1 else InForce()
-        resume = None
-        if self._session_id:
-            resume = audio_pb2.ResumePoint(session_id=self._session_id, last_server_seq=self._last_seq)
-        start = audio_pb2.StartCall(
-            call_id=self.call_id,
-            codec=audio.codec,
-            sample_rate_hz=audio.rate,
-            channels=[
-                audio_pb2.ChannelConfig(index=i, role=ROLES[role], said_until_ms=self._repeated_ms(i))
-                for i, role in enumerate(roles)
-            ],
-            language_hint=anew.language or options.language,
-            profile=options.profile,
-            hotwords=[
-                audio_pb2.Hotword(text=word)
-                for word in (options.hotwords if anew.hotwords is None else anew.hotwords)
-            ],
-            resume=resume,
-            tenant=options.tenant,
-            queue=options.queue,
-            team=options.team,
-            agent_id=options.agent_id,
-        )
-        if self._before is not None:
-            start.MergeFrom(self._before)
-        return start
 
 
 async def stream_recording(

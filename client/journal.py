@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from client.audio import AudioFormat
 from client.in_force import InForce
@@ -42,10 +42,7 @@ class Journal:
         self._first = 0  # number of the first one
         self._next = 0  # number of the next one for the present line
         self._had = 0  # those below were on some line of the present call
-        self._taken: frozenset[int] = (
-            frozenset()
-        )  # those that this call must not get again, though behind the cursor
-        self._opening: deque[pb.StreamCallRequest] = deque()  # what goes before all others
+        self._taken: frozenset[int] = frozenset()  # behind the cursor, and not for this call any more
         self._first_sequence = 0
         self._safe_ms = 0.0
         self._end_ms = 0.0
@@ -75,8 +72,6 @@ class Journal:
 
     def next(self) -> pb.StreamCallRequest | None:
         """Return the next message for the present line, as its call counts; None when it has had all."""
-        if self._opening:
-            return self._opening.popleft()
         while self._next in self._taken:
             self._next += 1
         if self._next - self._first >= len(self._entries):
@@ -131,9 +126,10 @@ class Journal:
         self.origin_ms = self._safe_ms
         numbers = [entry.message.audio.sequence for entry in self._entries if _is_audio(entry)]
         self._first_sequence = numbers[0] if numbers else self._first_sequence
-        self._opening.clear()
-        if self.in_force.pause is not None:
-            self._opening.append(pb.StreamCallRequest(control=self.in_force.pause))
+        if self.in_force.pause is not None:  # a message again, and in force once the new call has it
+            pause = pb.StreamCallRequest(control=self.in_force.pause)
+            self._entries.appendleft(_Entry(pause, self._safe_ms))
+            self.in_force = replace(self.in_force, pause=None)
 
 
 def _is_audio(entry: _Entry) -> bool:

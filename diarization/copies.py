@@ -19,6 +19,7 @@ PIECE = 4096
 _BAND = slice(200 * 2 * PIECE // 8000, 1200 * 2 * PIECE // 8000)
 """200 to 1,200 Hz."""
 SILENT = 1e-6
+"""Power in that band below which a piece is digital silence."""
 LONGEST_LAG = 240
 """Samples at 8 kHz, 30 ms: two legs of one switch."""
 LEAST_LIKENESS = 0.6
@@ -27,10 +28,13 @@ people who speak at once had less than 0.35."""
 LIKENESS_OF_SOFTER = 0.95
 """The same where one channel is much softer: else it may be an echo while the other party is silent."""
 SOFTER_DB = 6.0
-LEAST_OF_SOFTER_S = 10.0
+"""Difference of level from which one channel counts as much softer."""
+MORE_OF_SOFTER = 2.5
+"""How much more speech is needed then."""
 STEADY_DB = 5.0
 """A copy keeps its level; two microphones in one room do not, when the other person speaks."""
 MOST_KEPT = 64
+"""Pieces remembered: half a minute of speech."""
 MOST_OTHERS = 0.1
 """Share of pieces that may be unlike: messages were lost on one channel."""
 
@@ -96,8 +100,8 @@ class CopyWatch:
             return None
         gains = np.array([piece.gain_db for piece in pieces])
         softer = abs(float(np.median(gains))) > SOFTER_DB
-        if softer and spoken_s < max(least_s, LEAST_OF_SOFTER_S):
-            return None if seconds > LEAST_OF_SOFTER_S else False
+        if softer and spoken_s < MORE_OF_SOFTER * least_s:
+            return None
         return _alike(pieces, LIKENESS_OF_SOFTER if softer else LEAST_LIKENESS)
 
 

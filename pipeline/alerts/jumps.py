@@ -42,9 +42,3 @@ class ClockJumps:
                 self._jump = Jump(wall, whole) if whole >= LEAST_JUMP_S else None
         self._before = (wall, steady)
         return self._jump
-
-
-def is_overdue(raised: float, expire_s: float, wall: float, jump: Jump | None) -> bool:
-    """Tell whether nobody took an alert in time; one from before a jump has waited for less than it seems."""
-    since = jump.by if jump is not None and raised < jump.at else 0.0
-    return raised + expire_s <= wall - since

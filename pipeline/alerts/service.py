@@ -13,7 +13,7 @@ from typing import ParamSpec, Protocol, TypeVar
 
 import structlog
 
-from pipeline.alerts.jumps import ClockJumps, is_overdue
+from pipeline.alerts.jumps import ClockJumps
 from pipeline.alerts.record import AlertRecord
 from pipeline.alerts.store import AlertStore
 from pipeline.calls.commands import CloseAlert
@@ -201,9 +201,8 @@ class AlertService:
             now = time.time()
             jump = jumps.look(now, time.monotonic())
             try:
-                for record in await self.in_thread(self._store.overdue, now):
-                    if is_overdue(record.at, record.expire_s, now, jump):
-                        await self._close(record, AlertState.EXPIRED)
+                for record in await self.in_thread(self._store.overdue, now, jump):
+                    await self._close(record, AlertState.EXPIRED)
                 if jump is None:  # else the time may be wrong, and what is deleted does not come back
                     await self.in_thread(self._store.forget, now - self._keep_s)
             except Exception as error:  # noqa: BLE001 (the same store may work in a moment)

@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from pipeline.alerts.jumps import Jump
 from pipeline.alerts.record import AlertRecord
 from pipeline.calls.codec import event_from_json, event_to_json
 from pipeline.calls.events import AlertEvent, AlertState
@@ -120,11 +121,20 @@ class AlertStore:
         with self._engine.connect() as connection:
             return _newest(connection, alert_id)
 
-    def overdue(self, now: float) -> list[AlertRecord]:
-        """Return the open alerts that nobody took in time, counted from when they were raised."""
+    def overdue(self, now: float, jump: Jump | None = None) -> list[AlertRecord]:
+        """Return the open alerts that nobody took in time, counted from when they were raised.
+
+        Args:
+            now: s since 1970 UTC.
+            jump: of the clock; an alert from before it has waited for so much less than it seems.
+        """
         every = alerts.alias()
-        raised = sa.select(sa.func.min(every.c.at)).where(every.c.alert_id == alerts.c.alert_id)
-        late = alerts.c.expire_s + raised.scalar_subquery() <= now
+        first = sa.select(sa.func.min(every.c.at)).where(every.c.alert_id == alerts.c.alert_id)
+        raised = first.scalar_subquery()
+        waited = now - raised
+        if jump is not None:
+            waited -= sa.case((raised < jump.at, jump.by), else_=0.0)
+        late = alerts.c.expire_s <= waited
         with self._engine.connect() as connection:
             query = sa.select(*_COLUMNS).where(alerts.c.is_open == 1, late)
             return [_record(row) for row in connection.execute(query)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pipeline.calls.events import CallEvent, EmotionEvent, Envelope, HealthReport, TranscriptEvent
+from pipeline.errors import InvalidRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +58,13 @@ class CallLog(Protocol):
         """Return at most ``limit`` events behind number ``after``, oldest first, without waiting for more."""
         ...
 
-    def follow(self, after: int) -> AsyncGenerator[LogEntry, None]:
-        """Yield the events behind number ``after``, then each further one; ends when the log is closed."""
-        ...
+    def follow(self, after: int, heartbeat_s: float | None = None) -> AsyncGenerator[LogEntry | None, None]:
+        """Yield the events behind number ``after``, then each further one; ends when the log is closed.
 
-    def follow_alive(self, after: int, heartbeat_s: float | None) -> AsyncGenerator[LogEntry | None, None]:
-        """Yield what :meth:`follow` does, and None whenever nothing came for ``heartbeat_s``."""
+        Args:
+            after: number of the last event that the reader has.
+            heartbeat_s: None is yielded whenever nothing came for so long.
+        """
         ...
 
     def hold_open(self) -> None:
@@ -72,6 +74,16 @@ class CallLog(Protocol):
     def close(self) -> None:
         """Let nothing more come."""
         ...
+
+
+def check_cursor(log: CallLog, after: int) -> None:
+    """Check the number of the last event that a reader says it has.
+
+    Raises:
+        InvalidRequest: the log has no such event.
+    """
+    if not 0 <= after <= log.last_seq:
+        raise InvalidRequest(f"this call has no event {after}; its newest one is {log.last_seq}")
 
 
 def replaceable(event: CallEvent) -> str | None:

@@ -20,7 +20,7 @@ import typer
 from rich.console import Console
 
 import client
-from client.call import ROLES
+from client.conversation import ROLES
 from pipeline import leftovers
 from pipeline.cli.logs import configure_logs
 from pipeline.cli.raw import RawOption, raw_of

@@ -15,6 +15,7 @@ from pipeline.calls.commands import Command, CommandMessage
 from pipeline.calls.directory import CallStream, LiveCall, WatchedCall
 from pipeline.calls.events import CallEvent
 from pipeline.calls.info import CallSpec
+from pipeline.calls.log import check_cursor
 from pipeline.calls.overview import CallFilter, CallOverview, CallPhase, CallRow
 from pipeline.errors import DuplicateCall, InvalidRequest, ShuttingDown, UnknownCall
 from pipeline.logs.memory import MemoryCallLog
@@ -174,8 +175,7 @@ class MemoryCallDirectory:
             len(began.roles),
         ):
             raise InvalidRequest("a resumed call must keep its codec, sample rate and channels")
-        if spec.resume.last_server_seq > entry.call.log.last_seq:
-            raise InvalidRequest("StartCall.resume.last_server_seq is of no event of this call")
+        check_cursor(entry.call.log, spec.resume.last_server_seq)
         if entry.lost is not None:
             entry.lost.cancel()
         if entry.stream is not None:

@@ -10,7 +10,6 @@ import asyncio
 import itertools
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
 from dataclasses import dataclass
 
 from pipeline.calls.events import CallEvent, Ended, Envelope
@@ -138,17 +137,10 @@ class MemoryCallLog:
             found.append(entry)
         return tuple(found)
 
-    async def follow(self, after: int) -> AsyncGenerator[LogEntry, None]:
-        """Yield the events behind number ``after``, then each further one, until the log is closed."""
-        async with aclosing(self.follow_alive(after, None)) as entries:
-            async for entry in entries:
-                if entry is not None:
-                    yield entry
-
-    async def follow_alive(
-        self, after: int, heartbeat_s: float | None
+    async def follow(
+        self, after: int, heartbeat_s: float | None = None
     ) -> AsyncGenerator[LogEntry | None, None]:
-        """Yield what :meth:`follow` does, and None whenever nothing came for ``heartbeat_s``."""
+        """Yield the events behind number ``after``, then each further one, until the log is closed."""
         reader = _Reader(after)
         while True:
             if (entry := self._next(reader)) is not None:

@@ -23,7 +23,7 @@ from pipeline.rpc.server import Server, serve
 from pipeline.rpc.startup_errors import plain
 
 KIND = "gateways"
-"""Of the folder with their socket."""
+"""What the folder with their socket is for, in its name."""
 AGAIN_S = 1.0
 """Pause before a gateway that died is started again, s."""
 PATIENCE = 10

@@ -54,6 +54,7 @@ KEEPALIVE = (
 )
 """A client that is cut off is noticed in 10 s: before limits.idle_timeout_s, so its call waits."""
 KINDS_OF_WATCHERS = 3
+"""WatchCall, WatchCalls, WatchAlerts."""
 MOST_CALLS = 1000
 """More than any one process carries."""
 SPARE_STREAMS = 256
@@ -84,24 +85,24 @@ async def listening(app: App, calls: CallDirectory) -> AsyncIterator[Listening]:
     server = grpc.aio.server(
         options=[
             *wire_options(settings.limits),
-            ("grpc.so_reuseport", 0),
-        ],  # two would share the calls unnoticed
+            ("grpc.so_reuseport", 0),  # two servers on one port would share the calls unnoticed
+        ],
         maximum_concurrent_rpcs=most_streams(settings.limits),
         interceptors=[MalformedGuard()],
     )
-    services = _add_services(server, app, calls)
-    health = health_service.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    reflection.enable_server_reflection((*services, HEALTH_SERVICE, reflection.SERVICE_NAME), server)
-    port = bind(server, settings.server)
-    with _metrics_endpoint(settings.server, app.metrics) as metrics_port:
-        await server.start()
-        for service in ("", *services):
-            await health.set(service, health_pb2.HealthCheckResponse.SERVING)
-        try:
+    try:
+        services = _add_services(server, app, calls)
+        health = health_service.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(health, server)
+        reflection.enable_server_reflection((*services, HEALTH_SERVICE, reflection.SERVICE_NAME), server)
+        port = bind(server, settings.server)
+        with _metrics_endpoint(settings.server, app.metrics) as metrics_port:
+            await server.start()
+            for service in ("", *services):
+                await health.set(service, health_pb2.HealthCheckResponse.SERVING)
             yield Listening(server=server, health=health, port=port, metrics_port=metrics_port)
-        finally:
-            await server.stop(grace=0.5)
+    finally:
+        await server.stop(grace=0.5)
 
 
 def wire_options(limits: LimitSettings) -> list[tuple[str, int]]:

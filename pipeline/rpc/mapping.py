@@ -51,21 +51,6 @@ _MARKS_OUT = {
 # ------------------------------------------------------------------ from the client
 
 
-def cursor(server_seq: int, newest: int) -> int:
-    """Return the number of the last event that a watcher says it has.
-
-    Args:
-        server_seq: of that event.
-        newest: number of the newest event that there is.
-
-    Raises:
-        InvalidRequest: there is no such event.
-    """
-    if not 0 <= server_seq <= newest:
-        raise InvalidRequest(f"after_server_seq must be 0 to {newest}, the newest event of this call")
-    return server_seq
-
-
 def call_spec(request: call_service_pb2.StreamCallRequest, *, sender: str = "", now: float = 0.0) -> CallSpec:
     """Return the validated StartCall of a stream's first message.
 
@@ -162,8 +147,8 @@ def _hotwords(words: Iterable[audio_pb2.Hotword]) -> tuple[str, ...]:
 
 
 def _resume_point(point: audio_pb2.ResumePoint) -> ResumePoint:
-    if not point.session_id or point.last_server_seq < 0:
-        raise InvalidRequest("StartCall.resume needs the session_id from Started and a last_server_seq >= 0")
+    if not point.session_id:
+        raise InvalidRequest("StartCall.resume needs the session_id from Started")
     return ResumePoint(session_id=point.session_id, last_server_seq=point.last_server_seq)
 
 

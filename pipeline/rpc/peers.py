@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -19,6 +22,29 @@ def peer_of(context: grpc.aio.ServicerContext[Any, Any]) -> str:
     return str(next(named, peer))
 
 
-def host_of(peer: str) -> str:
+class StreamCounter:
+    """Counts streams by the machine that they come from; for one event loop."""
+
+    def __init__(self) -> None:
+        self._by_host: Counter[str] = Counter()
+
+    @property
+    def total(self) -> int:
+        """Streams of all machines."""
+        return self._by_host.total()
+
+    @contextmanager
+    def counted(self, context: grpc.aio.ServicerContext[Any, Any]) -> Iterator[int]:
+        """Count a stream while it lasts; yield how many its machine has with it."""
+        host = _host_of(peer_of(context))
+        self._by_host[host] += 1
+        try:
+            yield self._by_host[host]
+        finally:
+            self._by_host[host] -= 1
+            self._by_host += Counter()  # forgets who has left
+
+
+def _host_of(peer: str) -> str:
     """Return a client's machine: its address without the port."""
     return peer.rpartition(":")[0] if peer.startswith(("ipv4:", "ipv6:")) else peer

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from importlib.metadata import version
@@ -16,6 +15,7 @@ import structlog
 from pipeline.app import App
 from pipeline.calls.directory import CallDirectory, CallStream, LiveCall
 from pipeline.calls.events import Ended
+from pipeline.calls.log import check_cursor
 from pipeline.calls.messages import EndCall, Pause, Resume
 from pipeline.calls.overview import CallFilter
 from pipeline.errors import AtCapacity, CallError, IdleTimeout, InternalFailure, InvalidRequest, SlowConsumer
@@ -23,7 +23,7 @@ from pipeline.rpc import mapping
 from pipeline.rpc.heartbeat import CALL_HEARTBEAT_S
 from pipeline.rpc.idle import IdleWatch
 from pipeline.rpc.malformed import Malformed
-from pipeline.rpc.peers import host_of, peer_of
+from pipeline.rpc.peers import StreamCounter, peer_of
 from pipeline.rpc.status import details_of, status_of
 from pipeline.rpc.watchers import Watchers
 from pipeline.rpc.writing import reset, write_in_time
@@ -100,7 +100,7 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
         self._settings = settings = app.settings
         self._metrics = app.metrics
         self._watchers = Watchers(settings.limits)
-        self._streams: Counter[str] = Counter()
+        self._streams = StreamCounter()
         self._behind = settings.server.host.startswith("unix:")  # gateways put messages together
         limits = settings.limits
         self._limits = pb.Limits(
@@ -118,18 +118,13 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
         self, request_iterator: AsyncIterator[pb.StreamCallRequest], context: _Context
     ) -> None:
         """Serve one stream of a call; see call_service.proto."""
-        host = host_of(peer_of(context))
-        self._streams[host] += 1
-        try:
-            await self._serve(host, context)
-        finally:
-            self._streams[host] -= 1
-            self._streams += Counter()  # forgets who has left
+        with self._streams.counted(context) as of_this_host:
+            await self._serve(of_this_host, context)
 
-    async def _serve(self, host: str, context: _Context) -> None:
+    async def _serve(self, of_this_host: int, context: _Context) -> None:
         stream = _Stream()
         try:
-            self._check_host(host)
+            self._check_host(of_this_host)
             call, after = await self._open(context, stream)
         except CallError as error:
             self._metrics.refused.labels(error.code).inc()
@@ -147,9 +142,9 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
         if call.error:
             await context.abort(status_of(call.error), details_of(call.error))
 
-    def _check_host(self, host: str) -> None:
+    def _check_host(self, streams: int) -> None:
         most = self._settings.limits.max_calls_per_host
-        if most is not None and self._streams[host] > most:
+        if most is not None and streams > most:
             raise AtCapacity(f"{most} calls at once from one machine (limits.max_calls_per_host)")
 
     async def _open(self, context: _Context, stream: CallStream) -> tuple[LiveCall, int]:
@@ -234,7 +229,7 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
 
     async def _write(self, call: LiveCall, after: int, context: _Context) -> None:
         within_s = self._settings.limits.write_timeout_s
-        async with aclosing(call.log.follow_alive(after, CALL_HEARTBEAT_S)) as entries:
+        async with aclosing(call.log.follow(after, CALL_HEARTBEAT_S)) as entries:
             async for entry in entries:
                 if entry is None:
                     await write_in_time(context, mapping.heartbeat(call.info.call_id, call.acked), within_s)
@@ -255,12 +250,12 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
             call = await self._calls.find(request.call_id)
             after = call.log.first_seq - 1
             if request.HasField("after_server_seq"):
-                after = mapping.cursor(request.after_server_seq, call.log.last_seq)
-            async with aclosing(call.log.follow_alive(after, CALL_HEARTBEAT_S)) as entries:
+                after = request.after_server_seq
+                check_cursor(call.log, after)
+            async with aclosing(call.log.follow(after, CALL_HEARTBEAT_S)) as entries:
                 async for entry in entries:
                     if entry is None:
-                        alive = mapping.heartbeat(request.call_id, 0)
-                        await write(pb.WatchCallResponse(event=alive))
+                        await write(pb.WatchCallResponse(event=mapping.heartbeat(request.call_id, 0)))
                         continue
                     event = mapping.response(entry.envelope, self._limits)
                     if event.HasField("started"):

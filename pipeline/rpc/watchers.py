@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,7 +10,7 @@ import grpc
 
 from pipeline.config import LimitSettings
 from pipeline.errors import AtCapacity, CallError, SlowConsumer
-from pipeline.rpc.peers import host_of, peer_of
+from pipeline.rpc.peers import StreamCounter
 from pipeline.rpc.status import details_of, status_of
 from pipeline.rpc.writing import reset, write_in_time
 
@@ -28,29 +27,24 @@ class Watchers:
 
     def __init__(self, limits: LimitSettings) -> None:
         self._limits = limits
-        self._by_host: Counter[str] = Counter()
+        self._streams = StreamCounter()
 
     @asynccontextmanager
     async def admitted(self, context: _Context) -> AsyncIterator[Write]:
         """Admit a watcher; yield what writes to it. A CallError inside ends the stream with its status."""
-        host = host_of(peer_of(context))
         try:
-            self._check(host)
-            self._by_host[host] += 1
-            try:
+            with self._streams.counted(context) as of_this_host:
+                self._check(of_this_host)
                 yield self._writer(context)
-            finally:
-                self._by_host[host] -= 1
-                self._by_host += Counter()  # forgets who has left
         except SlowConsumer:
             raise reset() from None
         except CallError as error:
             await context.abort(status_of(error), details_of(error))
 
-    def _check(self, host: str) -> None:
-        if self._by_host.total() >= self._limits.max_watchers:
+    def _check(self, of_this_host: int) -> None:
+        if self._streams.total > self._limits.max_watchers:
             raise AtCapacity("too many watchers (limits.max_watchers)")
-        if self._by_host[host] >= self._limits.max_watchers_per_host:
+        if of_this_host > self._limits.max_watchers_per_host:
             raise AtCapacity("too many watchers from this machine (limits.max_watchers_per_host)")
 
     def _writer(self, context: _Context) -> Write:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.alerts.jumps import Jump
 from pipeline.alerts.store import AlertStore
 from pipeline.calls.codec import event_from_json, event_to_json
 from pipeline.calls.events import AlertEvent, AlertState
@@ -92,6 +93,22 @@ def test_overdue_counts_from_the_raising_and_closed_ones_are_not() -> None:
     store.add(record(2, AlertState.CALMED, at=101, expire_s=10), [])
     assert store.overdue(109) == []
     assert [found.event.alert_id for found in store.overdue(111)] == ["alert-1"]
+    store.close()
+
+
+def test_a_clock_that_jumps_makes_no_alert_overdue() -> None:
+    store, days_40 = AlertStore(MEMORY), 40 * 86_400.0
+    store.add(record(1, at=100, expire_s=600), [])
+    store.add(record(1, AlertState.ESCALATED, at=400, expire_s=600), [])
+    jump = Jump(at=500 + days_40, by=days_40)
+    store.add(record(2, at=jump.at + 5, expire_s=600), [])
+    assert [found.event.alert_id for found in store.overdue(jump.at + 60)] == ["alert-1"], (
+        "without knowing of it"
+    )
+    assert store.overdue(jump.at + 60, jump) == [], "it has waited for 460 s"
+    late = [found.event.alert_id for found in store.overdue(jump.at + 201, jump)]
+    assert late == ["alert-1"], "from its raising on, as always"
+    assert len(store.overdue(jump.at + 606, jump)) == 2
     store.close()
 
 

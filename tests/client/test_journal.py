@@ -86,6 +86,8 @@ def test_a_new_call_begins_at_the_first_sample_that_is_not_safe() -> None:
     assert opening.control.pause.reason == audio_pb2.PAUSE_REASON_PCI
     assert (rest.audio.sequence, rest.audio.offset_ms, len(rest.audio.data)) == (0, 0, 70 * 8)
     assert rest.audio.data[0] == 230
+    journal.resume_at(0)
+    assert kinds(sent(journal)) == ["pause", "0"], "the new call's line broke before it had anything"
     sound(journal, 100)
     (later,) = sent(journal)
     assert (later.audio.sequence, later.audio.offset_ms) == (1, 70)

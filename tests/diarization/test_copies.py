@@ -71,3 +71,19 @@ def test_common_noise_and_hum_make_no_copies() -> None:
     crosstalk = Crosstalk()
     heard([(part + common).astype(np.float32) for part in parts], crosstalk)
     assert not crosstalk.identical()
+
+
+@pytest.mark.parametrize("gain_db", [0, -20])
+def test_a_copy_that_was_found_stays_found(gain_db: float) -> None:
+    """As a live call looks: long windows to find it, short ones to see whether it is over."""
+    line, crosstalk = mixed(), Crosstalk()
+    copy = line * np.float32(10 ** (gain_db / 20))
+    looks: list[bool | None] = []
+    found = False
+    for start in range(0, len(line), RATE):
+        heard([line[start : start + RATE], copy[start : start + RATE]], crosstalk)
+        if found:
+            looks.append(crosstalk.identical(seconds=6.0, least_s=1.0))
+        found = found or bool(crosstalk.identical())
+    assert found
+    assert False not in looks

@@ -6,7 +6,6 @@ import pytest
 
 from diarization import Role
 from pipeline.calls.events import Ended, Envelope, Mark, MarkKind, TranscriptEvent
-from pipeline.calls.log import LogEntry
 from pipeline.logs.memory import MemoryCallLog
 from pipeline.logs.packing import Packed
 from pipeline.stages.mailbox import Mailbox
@@ -38,6 +37,7 @@ def key() -> Mark:
 async def read(log: MemoryCallLog, after: int = 0) -> list[tuple[int, int]]:
     out = []
     async for entry in log.follow(after):
+        assert entry is not None
         out.append((entry.envelope.server_seq, entry.missed))
         await asyncio.sleep(0)  # as a write to the wire: others have their turn
     return out
@@ -111,7 +111,8 @@ async def test_a_late_reader_finds_what_stands_behind_hundreds_of_replaced_event
     log = MemoryCallLog("c")
     for number in range(200):
         log.append(partial("a", str(number)), 0)
-    entry: LogEntry = await asyncio.wait_for(anext(log.follow(0)), 1)
+    entry = await asyncio.wait_for(anext(log.follow(0)), 1)
+    assert entry is not None
     assert entry.envelope.server_seq == 200
     assert [entry.envelope.server_seq for entry in await log.read(0)] == [200]
     assert await log.read(200) == ()
@@ -128,6 +129,7 @@ async def test_an_hours_finals_are_packed_and_read_as_they_were() -> None:
     assert sum(len(block.data) for block in log._old) < 30_000
     texts = []
     async for entry in log.follow(0):
+        assert entry is not None
         assert entry.missed == 0
         if isinstance(entry.envelope.event, TranscriptEvent):
             texts.append(entry.envelope.event.text)
@@ -176,3 +178,17 @@ async def test_a_full_log_drops_packed_events_first() -> None:
     assert 1001 - 400 < numbers[0][0] <= 1001 - 400 + 64
     assert numbers[0][1] == numbers[0][0] - 1
     assert numbers[-1] == (1001, 0)
+
+
+async def test_a_reader_that_waits_is_told_that_nothing_came() -> None:
+    log = MemoryCallLog("c")
+    log.append(key(), 0)
+    entries = log.follow(0, heartbeat_s=0.02)
+    first = await anext(entries)
+    assert first is not None
+    assert await asyncio.wait_for(anext(entries), 1) is None
+    log.append(ended(), 0)
+    last = await anext(entries)
+    assert last is not None
+    assert last.envelope.server_seq == 2
+    assert [entry async for entry in entries] == []
