@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +24,15 @@ Pcm = NDArray[np.float32]
 LONGEST_S = 8 * 3600.0
 MOST_CHANNELS = 2
 BLOCK = 1 << 18
+"""Frames read at once."""
 GSM_FRAME = 33
+"""Bytes of 20 ms (GSM 06.10 as in .gsm files)."""
 SUFFIXES = (
     ".wav", ".wave", ".mp3", ".flac", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".au", ".snd", ".caf", ".w64",
     ".m4a", ".mp4", ".aac", ".amr", ".awb", ".3gp", ".wma", ".webm", ".mka",
     ".gsm", ".g722", ".g726", ".vox", ".ulaw", ".ul", ".alaw", ".al", ".sln",
 )  # fmt: skip
 """Names that recordings have; what is in a file is told by its content where that says so."""
-_CONVERT = "convert it to WAV or FLAC"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,26 +106,46 @@ def decode_file(path: Path, raw: RawFormat | None = None) -> DecodedAudio:
         BadAudio: no such file, not audio, empty, too long, or more than two channels; the message is one
         line.
     """
-    name = os.fsencode(path.name).decode("utf-8", "replace")
+    name = _printable(path.name)
     if not path.is_file():
         raise BadAudio(f"no recording at {path}" if not path.exists() else f"{name} is no file")
     try:
         data = path.read_bytes()
-        found = _decoded(data, raw or _raw_of(path, data), path.suffix.lower())
     except OSError as error:
         raise BadAudio(f"{name} cannot be read: {error.strerror}") from error
+    return decode_bytes(data, path.name, raw)
+
+
+def decode_bytes(data: bytes, name: str, raw: RawFormat | None = None) -> DecodedAudio:
+    """Decode a recording whose bytes are at hand.
+
+    Args:
+        data: the whole file.
+        name: of the file.
+        raw: as for :func:`decode_file`.
+
+    Raises:
+        BadAudio: as there.
+    """
+    suffix = Path(name).suffix.lower()
+    try:
+        return _decoded(data, raw or _raw_of(suffix, data), suffix)
     except _Unreadable as error:
-        raise BadAudio(f"{name} {error}") from error
-    return found
+        raise BadAudio(f"{_printable(name)} {error}") from error
+
+
+def _printable(name: str) -> str:
+    """Return a file name that may be of any encoding, for people."""
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 class _Unreadable(Exception):
     """A file is no audio that can be read; the message goes on behind its name."""
 
 
-def _raw_of(path: Path, data: bytes) -> RawFormat | None:
+def _raw_of(suffix: str, data: bytes) -> RawFormat | None:
     """Return how a file without a header is coded, from its name."""
-    coding = _RAW_BY_SUFFIX.get(path.suffix.lower())
+    coding = _RAW_BY_SUFFIX.get(suffix)
     has_header = data[:4] in (b"RIFF", b"OggS", b"fLaC", b".snd", b"FORM", b"caff")
     return RawFormat(coding=coding, rate=_rate_of(coding)) if coding and not has_header else None
 
@@ -137,7 +158,8 @@ def _decoded(data: bytes, raw: RawFormat | None, suffix: str) -> DecodedAudio:
     if not data:
         raise _Unreadable("is empty")
     if raw is not None:
-        return _checked(_decode_raw(data, raw))
+        read = _raw_by_libsndfile if raw.coding in _LIBSNDFILE_RAW else _raw_by_pyav
+        return _checked(read(data, raw))
     if suffix == ".raw":
         raise _Unreadable("has no header: say how it is coded, such as ulaw,8000,2")
     header = read_header(data)
@@ -148,15 +170,13 @@ def _decoded(data: bytes, raw: RawFormat | None, suffix: str) -> DecodedAudio:
     found = _by_libsndfile(data) or _by_pyav(data)
     if found is None:
         raise _Unreadable(_told(header))
-    return _checked(
-        DecodedAudio(samples=found.samples, rate=found.rate, coding=found.coding, remarks=remarks)
-    )
+    return _checked(replace(found, remarks=remarks))
 
 
 def _told(header: WavHeader | None) -> str:
     if header is None:
         return "is not audio that can be read (WAV, FLAC, OGG, MP3, M4A, AMR …)"
-    return f"is WAV coded as {header.coding_name}, which cannot be read; {_CONVERT}"
+    return f"is WAV coded as {header.coding_name}, which cannot be read; convert it to WAV or FLAC"
 
 
 def _checked(found: DecodedAudio) -> DecodedAudio:
@@ -169,7 +189,7 @@ def _checked(found: DecodedAudio) -> DecodedAudio:
     peak = float(np.max(np.abs(samples)))
     if peak > 1.0:  # floats of any scale are written; squares of 1e30 would overflow
         samples = samples / np.float32(peak)
-    return DecodedAudio(samples=samples, rate=found.rate, coding=found.coding, remarks=found.remarks)
+    return replace(found, samples=samples)
 
 
 # ------------------------------------------------------------------ libsndfile
@@ -238,13 +258,6 @@ def _collected(frames: Iterator[Any], coding: str) -> DecodedAudio:
 
 
 # ------------------------------------------------------------------ files without a header
-
-
-def _decode_raw(data: bytes, raw: RawFormat) -> DecodedAudio:
-    read: Callable[[bytes, RawFormat], DecodedAudio] = (
-        _raw_by_libsndfile if raw.coding in _LIBSNDFILE_RAW else _raw_by_pyav
-    )
-    return read(data, raw)
 
 
 def _raw_by_libsndfile(data: bytes, raw: RawFormat) -> DecodedAudio:

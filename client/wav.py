@@ -43,15 +43,9 @@ class WavHeader:
 
     def rebuilt(self) -> bytes:
         """Return a header with right sizes, to be put before the audio."""
-        size = 4 + len(self.chunks) + 8 + self.data_size
-        return (
-            b"RIFF"
-            + struct.pack("<I", size)
-            + b"WAVE"
-            + self.chunks
-            + b"data"
-            + struct.pack("<I", self.data_size)
-        )
+        whole = 4 + len(self.chunks) + 8 + self.data_size
+        begin = b"RIFF" + struct.pack("<I", whole) + b"WAVE"
+        return begin + self.chunks + b"data" + struct.pack("<I", self.data_size)
 
 
 def read_header(data: bytes) -> WavHeader | None:
@@ -60,7 +54,7 @@ def read_header(data: bytes) -> WavHeader | None:
     Args:
         data: the whole file.
     """
-    if data[:4] not in (b"RIFF", b"RIFX") or data[8:12] != b"WAVE" or data[:4] == b"RIFX":
+    if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         return None
     at, kept, coding = 12, b"", 0
     while at + 8 <= len(data):

@@ -2,6 +2,10 @@
 
 A copy has the same wave form, at any small lag and at any level, whoever speaks; noise of its own may lie
 on each. An echo is softer than its source, and who is echoed changes with who speaks.
+
+Of ten lines of 40 s of real speech (meetings), copied with a lag of 10 ms and noise of its own on each, 10,
+9, 9 and 2 were found at 40, 15, 10 and 5 dB; a tenth as loud, 3 at 40 dB and none below. Of 9 pairs of
+other lines, and 18 in which two people hear each other at -8 and -20 dB, none was.
 """
 
 from __future__ import annotations
@@ -23,20 +27,22 @@ SILENT = 1e-6
 LONGEST_LAG = 240
 """Samples at 8 kHz, 30 ms: two legs of one switch."""
 LEAST_LIKENESS = 0.6
-"""Normalised correlation of a copy. Noise of its own 5 dB below the speech on each channel leaves 0.76; two
-people who speak at once had less than 0.35."""
+"""Normalised correlation of a copy. Noise of its own 5 dB below the speech on each channel leaves 0.76; of
+610 pieces of unrelated real speech (meetings) 99 % had less than 0.31 and none more than 0.52."""
 LIKENESS_OF_SOFTER = 0.95
 """The same where one channel is much softer: else it may be an echo while the other party is silent."""
 SOFTER_DB = 6.0
 """Difference of level from which one channel counts as much softer."""
 MORE_OF_SOFTER = 2.5
-"""How much more speech is needed then."""
+"""How much more speech is needed then, and how much longer is looked back for it."""
 STEADY_DB = 5.0
-"""A copy keeps its level; two microphones in one room do not, when the other person speaks."""
+"""Difference within which a copy keeps its level; two microphones in one room do not."""
+LEAST_SHARE = 0.9
+"""Share of all pieces, by loudness, that must be alike: messages may be lost on one channel."""
+SAME_LAG = 2
+"""Samples at 8 kHz by which the lags of a copy's pieces may differ."""
 MOST_KEPT = 64
 """Pieces remembered: half a minute of speech."""
-MOST_OTHERS = 0.1
-"""Share of pieces that may be unlike: messages were lost on one channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +82,30 @@ def likeness(first: Pcm, second: Pcm) -> Likeness:
     return Likeness(min(1.0, correlation), at - LONGEST_LAG, 10 * float(np.log10(power_b / power_a)))
 
 
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A piece in which somebody spoke: when it ended, s; how alike the channels were; how loud it was."""
+
+    at_s: float
+    found: Likeness
+    weight: float
+
+
 class CopyWatch:
     """Remembers how alike two channels were, piece by piece."""
 
     def __init__(self) -> None:
-        self._found: deque[tuple[float, Likeness]] = deque(maxlen=MOST_KEPT)
+        self._pieces: deque[_Piece] = deque(maxlen=MOST_KEPT)
 
-    def note(self, at_s: float, found: Likeness) -> None:
-        """A piece in which somebody spoke, ending at ``at_s``, was so."""
-        self._found.append((at_s, found))
+    def note(self, at_s: float, found: Likeness, above_db: float) -> None:
+        """Take a piece in which somebody spoke.
+
+        Args:
+            at_s: its end.
+            found: how alike the channels were.
+            above_db: by which the louder one was above its noise; what is hardly above it tells little.
+        """
+        self._pieces.append(_Piece(at_s, found, above_db))
 
     def are_same(self, now_s: float, *, seconds: float, least_s: float) -> bool | None:
         """Tell whether both channels carried the same lately; None if too little was said to tell.
@@ -94,27 +115,34 @@ class CopyWatch:
             seconds: to look back.
             least_s: of speech without which nothing is told.
         """
-        pieces = [found for at, found in self._found if at > now_s - seconds]
-        spoken_s = len(pieces) * PIECE / 8000
-        if spoken_s < least_s:
+        pieces = self._since(now_s - seconds)
+        if not _is_enough(pieces, least_s):
             return None
-        gains = np.array([piece.gain_db for piece in pieces])
-        softer = abs(float(np.median(gains))) > SOFTER_DB
-        if softer and spoken_s < MORE_OF_SOFTER * least_s:
-            return None
-        return _alike(pieces, LIKENESS_OF_SOFTER if softer else LEAST_LIKENESS)
+        if abs(float(np.median([piece.found.gain_db for piece in pieces]))) <= SOFTER_DB:
+            return _are_alike(pieces, LEAST_LIKENESS)
+        pieces = self._since(now_s - MORE_OF_SOFTER * seconds)
+        enough = _is_enough(pieces, MORE_OF_SOFTER * least_s)
+        return _are_alike(pieces, LIKENESS_OF_SOFTER) if enough else None
+
+    def _since(self, at_s: float) -> list[_Piece]:
+        return [piece for piece in self._pieces if piece.at_s > at_s]
 
 
-def _alike(pieces: list[Likeness], least: float) -> bool:
-    lag = float(np.median([piece.lag for piece in pieces]))
-    alike = [piece for piece in pieces if piece.correlation >= least and abs(piece.lag - lag) <= 2]
-    if len(alike) < (1 - MOST_OTHERS) * len(pieces):
-        return False
-    low, high = np.percentile([piece.gain_db for piece in alike], [10, 90])
-    return bool(high - low <= STEADY_DB)
+def _is_enough(pieces: list[_Piece], seconds: float) -> bool:
+    return len(pieces) * PIECE / 8000 >= seconds
 
 
-def envelopes_alike(first: NDArray[np.float32], second: NDArray[np.float32], least: float = 0.5) -> bool:
+def _are_alike(pieces: list[_Piece], least: float) -> bool:
+    """Tell whether pieces are alike at one lag and one level, weighted by their loudness."""
+    weight = np.array([piece.weight for piece in pieces])
+    correlation, lag, gain = np.array([(p.found.correlation, p.found.lag, p.found.gain_db) for p in pieces]).T
+    surest = int(np.argmax(weight * correlation))
+    alike = (correlation >= least) & (np.abs(lag - lag[surest]) <= SAME_LAG)
+    alike &= np.abs(gain - gain[surest]) <= STEADY_DB
+    return bool(weight[alike].sum() >= LEAST_SHARE * weight.sum())
+
+
+def envelopes_alike(first: NDArray[np.float32], second: NDArray[np.float32], least: float = 0.35) -> bool:
     """Tell whether levels rise and fall together at any small lag: cheap, to ask first.
 
     Args:

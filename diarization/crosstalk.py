@@ -189,17 +189,17 @@ class Crosstalk:
         frames = PIECE * 2 // FRAME
         known = self._next * 2 // FRAME
         levels = [envelope.at(known - frames, known) for envelope in self._envelopes]
-        loud = (
-            _quantile(level, 0.8) > envelope.floor(every=8) + SPEECH_DB
+        above_db = max(
+            _quantile(level, 0.8) - envelope.floor(every=8)
             for level, envelope in zip(levels, self._envelopes, strict=True)
         )
-        if not any(loud):
+        if above_db < SPEECH_DB:
             return
         shapes = [envelope.at(known - SHAPE_FRAMES, known) for envelope in self._envelopes]
         found = UNLIKE
         if envelopes_alike(shapes[0], shapes[1]):
             found = likeness(*(self._narrow[c][ends[c] - PIECE : ends[c]] for c in (0, 1)))
-        self._copies.note(self._next * 2 / SAMPLE_RATE, found)
+        self._copies.note(self._next * 2 / SAMPLE_RATE, found, above_db)
 
     def _remember(self, channel: int, pcm: Pcm) -> None:
         """Keep two blocks at 8 kHz; look for echo whenever both channels have half a block more."""

@@ -18,7 +18,7 @@ from pipeline.alerts.profile_rules import read_rules
 from pipeline.alerts.service import AlertService, NoAlerts
 from pipeline.alerts.store import AlertStore
 from pipeline.alerts.webhook import WebhookSender, route_of
-from pipeline.call import Call, CallServices
+from pipeline.call import Call
 from pipeline.calls.info import SAMPLE_RATE, CallSpec
 from pipeline.calls.log import CallLog
 from pipeline.config import Settings
@@ -43,6 +43,7 @@ from pipeline.knowledge.service import KnowledgeService
 from pipeline.logs.directory import MemoryCallDirectory
 from pipeline.metrics import Metrics
 from pipeline.reloading import Reloadable, Reloaded
+from pipeline.services import CallServices
 from pipeline.stages.suggestions import KnowledgeSuggestions, Suggestions, SuggestionsOff
 from pipeline.storage.database import MEMORY
 

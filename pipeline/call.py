@@ -5,18 +5,11 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable
-from concurrent.futures import Executor
-from dataclasses import dataclass
 
 import structlog
 
 from asr.language import whisper_code
 from diarization import Role
-from diarization.evidence import RolePhrases
-from diarization.tracker import Voices
-from emotion import EmotionEngine
-from pipeline.alerts.profile_rules import ProfileRules
-from pipeline.alerts.service import AlertPublisher
 from pipeline.audio.codecs import BYTES_PER_SAMPLE
 from pipeline.calls.commands import CommandMessage
 from pipeline.calls.events import Ended, ErrorEvent, LookState, SecondLookEvent, Started
@@ -25,12 +18,7 @@ from pipeline.calls.log import CallLog
 from pipeline.calls.messages import AudioChunk, CallMessage, EndCall, Reconnect
 from pipeline.config import LimitSettings, ProfileSettings
 from pipeline.errors import CallError, InternalFailure, SecondLookFailed, UnknownCall
-from pipeline.inference.detector import VadBatcher
-from pipeline.inference.scheduler import AsrScheduler
-from pipeline.inference.second_look import SecondLook
-from pipeline.inference.ticker import BatchTicker
-from pipeline.metrics import Metrics
-from pipeline.reloading import Reloaded
+from pipeline.services import CallServices
 from pipeline.stages.context import CallContext
 from pipeline.stages.crosstalk import ChannelWatch, EchoWatch, NoEcho
 from pipeline.stages.emotion import EmotionStage, EmotionTools
@@ -40,7 +28,6 @@ from pipeline.stages.ingest import Ingest
 from pipeline.stages.mailbox import Mailbox
 from pipeline.stages.speaker_lookup import SpeakerLookup
 from pipeline.stages.speakers import SpeakerStage, SpeakerTools
-from pipeline.stages.suggestions import Suggestions
 from pipeline.stages.transcribe import Transcribe
 from pipeline.stages.transcribe.driver import TranscribeTools
 from pipeline.stages.transcribe.machine import ChannelFacts, UtteranceMachine
@@ -56,41 +43,6 @@ CHANNELS_OF_A_CALL = 2
 _LOOK_FAILED = "the recording could not be heard again; the server's log has the reason"
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallServices:
-    """What all calls of a server share.
-
-    Attributes:
-        scheduler: the recogniser.
-        detector: the voice detector.
-        ticker: when calls look at what has come.
-        metrics: where to count.
-        emotion: the emotion model.
-        emotion_thread: where it runs.
-        voices: tells voices apart.
-        voice_thread: where it runs.
-        second_look: hears recordings again after the call.
-        alerts: keeps alerts.
-        suggestions: suggest replies.
-        rules: rules and words by profile.
-        phrases: phrases of agents and customers by profile.
-    """
-
-    scheduler: AsrScheduler
-    detector: VadBatcher
-    ticker: BatchTicker
-    metrics: Metrics
-    emotion: Reloaded[EmotionEngine]
-    emotion_thread: Executor
-    voices: Reloaded[Voices]
-    voice_thread: Executor
-    second_look: SecondLook
-    alerts: AlertPublisher
-    suggestions: Suggestions
-    rules: Reloaded[dict[str, ProfileRules]]
-    phrases: Reloaded[dict[str, RolePhrases]]
 
 
 class Call:

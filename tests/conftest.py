@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from models import ModelError
@@ -17,6 +18,9 @@ from models.registry import entries
 
 MODELS = Path(__file__).resolve().parents[1] / ".models"
 """Where fetched weights are kept between runs; ignored by git."""
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # speed is measured in benchmarks/, not here:
+hypothesis.settings.load_profile("untimed")  # an example that loads a table, or a busy machine, is no failure
 
 
 @pytest.fixture(autouse=True, scope="session")

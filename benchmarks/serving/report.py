@@ -226,7 +226,7 @@ def outages(result: Result) -> str:
     ]
     head = ["outage", "how many", "conversations", "calls that they became", "finals undisturbed", "lost",
             "doubled", "text that differs"]  # fmt: skip
-    how = f"{result['seconds']:.0f} s of the bundled call, {result['speed']:g} times as fast as spoken"
+    how = f"{result['seconds']:.0f} s of the bundled, synthetic call, {result['speed']:g} times real time"
     return f"{how}, at random moments.\n\n{table(head, rows)}"
 
 

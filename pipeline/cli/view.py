@@ -53,7 +53,8 @@ class Totals:
     attributions: int = 0
     agitation: float = 0.0
     dropped_partials: int = 0
-    ended: pb.Ended | None = None
+    audio_ms: int = 0
+    speech_ms: int | None = None  # of a conversation in several calls, nobody knows
 
 
 def _who(transcript: transcript_pb2.Transcript) -> str:
@@ -186,8 +187,8 @@ class CallView:
         if message.HasField("started"):
             self._started(origin_ms)
         elif message.HasField("ended"):
-            self.totals.ended = message.ended
-            self.totals.ended.audio_ms += origin_ms
+            self.totals.audio_ms = message.ended.audio_ms + origin_ms
+            self.totals.speech_ms = None if origin_ms else message.ended.speech_ms
         else:
             self.totals.dropped_partials = message.health.dropped_partials
             self._at_ms = max(self._at_ms, message.health.received_audio_ms + origin_ms)
@@ -300,9 +301,10 @@ class CallView:
 def summary(view: CallView, meter: LatencyMeter, *, cpu_seconds: float | None, paced: bool) -> Table:
     """Return totals and latencies of a finished call."""
     table = Table(title="Summary", title_justify="left", show_header=False, box=None, padding=(0, 2))
-    ended, totals = view.totals.ended, view.totals
-    if ended:
-        table.add_row("audio", f"{ended.audio_ms / 1000:.1f} s, of it speech {ended.speech_ms / 1000:.1f} s")
+    totals = view.totals
+    if totals.audio_ms:
+        speech = "" if totals.speech_ms is None else f", of it speech {totals.speech_ms / 1000:.1f} s"
+        table.add_row("audio", f"{totals.audio_ms / 1000:.1f} s{speech}")
     table.add_row(
         "transcript",
         f"{totals.finals} finals, {totals.partials} partials ({totals.dropped_partials} dropped)",
@@ -314,8 +316,8 @@ def summary(view: CallView, meter: LatencyMeter, *, cpu_seconds: float | None, p
     if paced:
         table.add_row("final latency", _spread(meter.latencies.finals) + " (incl. endpoint silence)")
         table.add_row("partial age", _spread(meter.latencies.partial_ages))
-    if cpu_seconds is not None and ended and ended.audio_ms:
-        per_second = cpu_seconds / (ended.audio_ms / 1000)
+    if cpu_seconds is not None and totals.audio_ms:
+        per_second = cpu_seconds / (totals.audio_ms / 1000)
         table.add_row("processor", f"{per_second:.3f} CPU-s per call-second, client included")
     return table
 

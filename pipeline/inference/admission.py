@@ -28,7 +28,7 @@ PARTIALS = 0.5
 """The same on a busy server: they give way."""
 OTHERS = 0.026
 """S of a core for a second of a call of two channels, for all but the recogniser, everything on:
-16 calls of the bundled recording on one core took 0.038 in all."""
+16 calls of the bundled, synthetic recording on one core took 0.038 in all, with the small model."""
 FULL_RECOGNISER = 0.7
 """Share of the recogniser's time that finals may take: beyond it they wait for each other."""
 FULL_PROCESSOR = 0.7

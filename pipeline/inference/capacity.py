@@ -51,6 +51,7 @@ class Capacity:
         ticker: tells how late the event loop is.
         clock: s, monotonic.
         cpu: s of processor time that the calling thread has used.
+        cores: that the process may use; None asks the system.
     """
 
     def __init__(
@@ -60,13 +61,14 @@ class Capacity:
         ticker: BatchTicker,
         clock: Callable[[], float] = time.monotonic,
         cpu: Callable[[], float] = time.thread_time,
+        cores: float | None = None,
     ) -> None:
         self._limits = limits
         self._scheduler = scheduler
         self._ticker = ticker
         self._clock = clock
         self._cpu = cpu
-        self._cores = usable_cores()
+        self._cores = usable_cores() if cores is None else cores
         self._wait_s = limits.max_final_wait_ms / 1000 or math.inf
         self._samples: deque[tuple[float, float]] = deque(maxlen=int(WINDOW_S / SAMPLE_S) + 1)
         self._admitted: deque[tuple[float, float]] = deque(maxlen=4096)  # when, and how much of a whole call

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from suggest.reading.columns import column_of, header_text
 
 MOST_MERGED = 5000
+"""Cells merged into one, above which they are left as they are."""
 LOOKED_AT = 20
 """Rows in which the header is looked for."""
 
@@ -76,12 +77,16 @@ class Table:
     Attributes:
         header: of it.
         grid: where.
-        notes: what was left out.
     """
 
     header: Header
     grid: Grid
-    notes: list[str] = field(default_factory=list)
+
+    @property
+    def rows_above(self) -> int:
+        """Rows above the header in which something stands."""
+        above = self.grid.rows[: self.header.first]
+        return sum(any(not is_blank(cell) for cell in cells) for _number, cells in above)
 
     def rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield number and cells, by header, of each row that has any."""

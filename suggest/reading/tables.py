@@ -128,26 +128,17 @@ def _grids(path: Path, options: Options) -> tuple[list[Grid], list[str]]:
 def _tables(path: Path, options: Options) -> tuple[list[Table], list[str]]:
     """Return the tables of a file, one a sheet, and notes about what was left out."""
     grids, notes = _grids(path, options)
-    tables = []
-    for grid in grids:
-        header = find_header(grid, options.columns)
-        if header is None:
-            continue
-        table = Table(header=header, grid=grid)
-        tables.append(table)
-        above = sum(any(not is_blank(cell) for cell in cells) for _n, cells in grid.rows[: header.first])
-        if above:
-            notes.append(f"{_of(grid)}{above} rows above the header were left out")
-    if tables:
-        without = [grid for grid in grids if all(table.grid is not grid for table in tables)]
-        notes += [f"sheet {grid.name} has no table of articles, and was left out" for grid in without]
-        return tables, notes
-    wrong = [(grid, first) for grid in grids if (first := first_row(grid)) is not None]
-    return [Table(header=header, grid=grid) for grid, header in wrong[:1]], notes
-
-
-def _of(grid: Grid) -> str:
-    return f"sheet {grid.name}: " if grid.name else ""
+    found = [(grid, find_header(grid, options.columns)) for grid in grids]
+    tables = [Table(header=header, grid=grid) for grid, header in found if header is not None]
+    if not tables:  # the first row of any is shown to be no header
+        rows = [(grid, first_row(grid)) for grid in grids]
+        return [Table(header=row, grid=grid) for grid, row in rows if row is not None][:1], notes
+    for table in tables:
+        if table.rows_above:
+            sheet = f"sheet {table.grid.name}: " if table.grid.name else ""
+            notes.append(f"{sheet}{table.rows_above} rows above the header were left out")
+    without = [grid.name for grid, header in found if header is None]
+    return tables, notes + [f"sheet {name} has no table of articles, and was left out" for name in without]
 
 
 def _rows(path: Path, options: Options, notes: list[str]) -> Iterator[Row]:
@@ -160,20 +151,25 @@ def _rows(path: Path, options: Options, notes: list[str]) -> Iterator[Row]:
         for table in tables:
             _check_headers(table.header.names)
             _check_widths(table)
+            _check_formulas(table, path)
             sheet = f"sheet {table.grid.name}, " if len(tables) > 1 else ""
-            formulas: set[tuple[int, int]] | None = None
             for number, cells in table.rows():
-                if path.suffix.lower() == ".xlsx" and any(cell is None for cell in cells.values()):
-                    formulas = formula_cells(path, table.grid.name) if formulas is None else formulas
-                    _check_formulas(table, number, cells, formulas)
                 yield f"{sheet}row {number}", cells
     except OSError as error:
         raise _Unreadable(f"cannot be read ({error.strerror or type(error).__name__})") from error
 
 
-def _check_formulas(table: Table, number: int, cells: dict[str, Any], formulas: set[tuple[int, int]]) -> None:
-    for column, name in enumerate(table.header.names, 1):
-        if name and cells.get(name) is None and (number, column) in formulas:
+def _check_formulas(table: Table, path: Path) -> None:
+    """Refuse formulas of a workbook that have no saved value; looked for only where a value is missing."""
+    missing = [
+        (number, column, name)
+        for number, cells in table.rows()
+        for column, name in enumerate(table.header.names, 1)
+        if name and cells.get(name) is None
+    ]
+    formulas = formula_cells(path, table.grid.name) if missing and table.grid.name else set()
+    for number, column, name in missing:
+        if (number, column) in formulas:
             raise _Unreadable(
                 f"row {number}, {name}: a formula without a saved value; open the file in Excel and save it"
             )

@@ -56,7 +56,7 @@ def centre(calls: int, agents: int, seed: int = 0) -> list[Utterance]:
     return out
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(60, 200), st.integers(20, 40), st.integers(0, 5))
 def test_no_speaker_and_no_call_is_in_two_sets(calls: int, agents: int, seed: int) -> None:
     utterances = centre(calls, agents, seed)

@@ -28,11 +28,7 @@ def settings(**sections: dict[str, Any]) -> Settings:
     server = {"port": 0, "metrics_port": None, "shutdown_grace_s": 1.0, **sections.pop("server", {})}
     alerts = {"store": None, **sections.pop("alerts", {})}
     suggest = {"store": ":memory:", **sections.pop("suggest", {})}
-    # A machine that runs tests side by side carries little; those about admission say so.
-    limits = {"max_final_wait_ms": 0, **sections.pop("limits", {})}
-    return load_settings(
-        flags={"server": server, "alerts": alerts, "suggest": suggest, "limits": limits, **sections}
-    )
+    return load_settings(flags={"server": server, "alerts": alerts, "suggest": suggest, **sections})
 
 
 @dataclass
@@ -48,11 +44,16 @@ async def running(
     chosen: Settings | None = None, engine: FakeEngine | None = None, *, real: bool = False
 ) -> AsyncIterator[Running]:
     """Start a server with a fake recogniser (or the bundled one) and connect to it."""
-    fake = engine or FakeEngine()
+    fake, wanted = engine or FakeEngine(), chosen or settings()
+    if (
+        real
+    ):  # a machine that runs tests side by side carries little; those about admission have other engines
+        limits = wanted.limits.model_copy(update={"max_final_wait_ms": 0.0})
+        wanted = wanted.model_copy(update={"limits": limits})
     listening: asyncio.Future[Server] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(
         serve(
-            chosen or settings(),
+            wanted,
             ready=listening.set_result,
             factory=None if real else lambda: fake,
             signals=False,

@@ -71,9 +71,7 @@ def capacity(clock: Clock, **limits: int) -> tuple[Capacity, Costing]:
         FakeEngine, ServedModel("fake"), Metrics(), max_batch=1, max_finals=1, reference=reference_speech
     )
     chosen = LimitSettings(**limits)
-    found = Capacity(chosen, scheduler, BatchTicker(), clock, lambda: clock.spent)
-    found._cores = 1.0
-    return found, scheduler
+    return Capacity(chosen, scheduler, BatchTicker(), clock, lambda: clock.spent, cores=1.0), scheduler
 
 
 def admitted(found: Capacity, clock: Clock, wanted: int, every_s: float) -> int:

@@ -194,7 +194,7 @@ words = st.sampled_from(["pay", "lost", "bill", "fee"])
 steps = st.lists(st.tuples(words, st.sampled_from(["write", "remove"]), st.integers(0, 3)), max_size=12)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps)
 def test_an_index_that_follows_is_the_same_as_one_made_anew(changes: list[tuple[str, str, int]]) -> None:
     following = KnowledgeBase(":memory:")

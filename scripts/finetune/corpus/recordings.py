@@ -12,7 +12,7 @@ import soundfile as sf
 import soxr
 from numpy.typing import NDArray
 
-from client.decoding import SUFFIXES, decode_file
+from client.decoding import SUFFIXES, decode_bytes
 from client.errors import BadAudio
 from models.files import replace_file
 from scripts.finetune.common.manifest import SAMPLE_RATE
@@ -65,8 +65,8 @@ def read_recording(path: Path) -> Recording:
         BadRecording: damaged, empty, too long, or more than two channels.
     """
     try:
-        found = decode_file(path)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        data = path.read_bytes()
+        found = decode_bytes(data, path.name)
     except (BadAudio, OSError) as error:
         raise BadRecording(str(error)) from error
     rate, samples = found.rate, found.samples
@@ -79,7 +79,7 @@ def read_recording(path: Path) -> Recording:
         audio=np.clip(audio, -1, 1).astype(np.float32),
         sample_rate=int(rate),
         clipped=float((np.abs(samples) >= 0.999).mean()),
-        sha256=digest,
+        sha256=hashlib.sha256(data).hexdigest(),
     )
 
 
