@@ -9,6 +9,9 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+# Before torch: test workers fill the cores; threads of OpenMP that wait for each other spin meanwhile.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import hypothesis
 import pytest
 

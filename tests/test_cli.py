@@ -12,13 +12,14 @@ import pytest
 
 from cantonese.scoring import scoring_form
 from tests.audio import AGENT, CALL, CUSTOMER, demo_turns
+from tests.processes import run_program
 
 PROGRAM = str(Path(sys.executable).with_name("yuetone"))
 pytestmark = [pytest.mark.integration, pytest.mark.model]
 
 
 def run(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=timeout, check=False)
+    return run_program("yuetone", *arguments, timeout=timeout)
 
 
 def test_call_prints_one_json_object_per_message_and_nothing_else() -> None:

@@ -15,6 +15,7 @@ import soundfile as sf
 
 from tests.audio import CALL as CALL_FILE
 from tests.audio import DEMO, turn_16k
+from tests.processes import run_program
 
 YUETONE = str(Path(sys.executable).with_name("yuetone"))
 CALL = str(CALL_FILE)
@@ -23,9 +24,7 @@ pytestmark = pytest.mark.model
 
 
 def run(*arguments: object, code: int = 0) -> tuple[str, str]:
-    done = subprocess.run(
-        [YUETONE, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=120
-    )
+    done = run_program("yuetone", *arguments)
     assert "Traceback" not in done.stderr
     assert done.returncode == code, done.stderr
     return done.stdout, done.stderr

@@ -13,6 +13,7 @@ import pytest
 
 from suggest.store.knowledge import KnowledgeStore
 from suggest.store.record import Question, Record
+from tests.processes import run_program
 
 PROGRAM = str(Path(sys.executable).with_name("yuetone"))
 DEMO = Path(__file__).parents[1] / "pipeline" / "demo" / "knowledge.csv"
@@ -24,10 +25,7 @@ class Kb:
         self.folder, self.store = folder, str(folder / "kb.db")
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        command = [PROGRAM, "kb", "--store", self.store, *words]
-        return subprocess.run(
-            command, capture_output=True, text=True, timeout=60, cwd=self.folder, check=False
-        )
+        return run_program("yuetone", "kb", "--store", self.store, *words, cwd=self.folder)
 
     def good(self, *words: str) -> str:
         done = self.run(*words)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -13,15 +12,14 @@ import soundfile as sf
 
 from asr.finding import TINY_PATH
 from tests.audio import demo_turns, turn_16k
+from tests.processes import run_program
 
 YUETONE = str(Path(sys.executable).with_name("yuetone"))
 pytestmark = pytest.mark.model
 
 
 def run(*arguments: object, code: int = 0) -> tuple[str, str]:
-    done = subprocess.run(
-        [YUETONE, "models", *map(str, arguments)], capture_output=True, text=True, check=False, timeout=300
-    )
+    done = run_program("yuetone", "models", *arguments)
     assert done.returncode == code, done.stderr
     return done.stdout, done.stderr
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +29,7 @@ from scripts.finetune.recogniser.checkpoint import TINY_CHECKPOINT, locate
 from scripts.finetune.recogniser.ct2_weights import read_variables, unpack
 from scripts.finetune.recogniser.tokens import with_all_merges
 from scripts.finetune.tiny.texts import Texts
+from tests.processes import run_program
 
 pytestmark = [pytest.mark.model, pytest.mark.training]
 RATE = 16_000
@@ -222,18 +221,16 @@ def test_whisper_base_is_trained_killed_and_exported(
 ) -> None:
     start, run, out = tmp_path / "start", tmp_path / "run", tmp_path / "served"
     unpack(whisper_base, start)
-    command = [
-        sys.executable, "-m", "scripts.finetune.bundled.train", "--start", str(start), "--syllables",
-        str(syllables), "--out", str(run), "--batch-seconds", "6", "--pool", "6", "--workers", "0", "--steps",
-    ]  # fmt: skip
-    subprocess.run([*command, "1"], check=True, capture_output=True)
-    subprocess.run([*command, "2"], check=True, capture_output=True)
-    steps = [json.loads(line)["step"] for line in (run / "train.jsonl").read_text().splitlines()]
-    assert steps == [1, 2]
-    exporting = f"--run {run} --out {out} --blend 0.5 --gate 6".split()
-    subprocess.run(
-        [sys.executable, "-m", "scripts.finetune.bundled.export", *exporting], check=True, capture_output=True
-    )
+    places = ("--start", start, "--syllables", syllables, "--out", run)
+    small = ("--batch-seconds", "6", "--pool", "6", "--workers", "0")
+    for steps in (1, 2):
+        done = run_program("scripts.finetune.bundled.train", *places, *small, "--steps", steps)
+        assert done.returncode == 0, done.stderr
+    steps_done = [json.loads(line)["step"] for line in (run / "train.jsonl").read_text().splitlines()]
+    assert steps_done == [1, 2]
+    blended = ("--run", run, "--out", out, "--blend", "0.5", "--gate", "6")
+    done = run_program("scripts.finetune.bundled.export", *blended)
+    assert done.returncode == 0, done.stderr
     directory = read_recogniser(out)
     assert directory.languages == ("yue", "en")
     assert directory.min_context_s == 0.0

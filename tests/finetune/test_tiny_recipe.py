@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +19,7 @@ from scripts.finetune.tiny.grammar import Grammar
 from scripts.finetune.tiny.syllables import SyllableVoice, espeak_mnemonics, shorten
 from scripts.finetune.tiny.synth import HELD_OUT_VARIANTS, TRAINING_VARIANTS, Voice, synthesiser
 from scripts.finetune.tiny.texts import Texts, held_out
+from tests.processes import run_program
 
 pytestmark = pytest.mark.training
 VOICE = Voice(variant="f3", rate=180, pitch=50, pitch_range=50)
@@ -126,33 +125,21 @@ def test_recorded_syllables_speak_sentences(tmp_path: Path) -> None:
 
 
 def test_train_stop_continue_export_and_recognise(tmp_path: Path) -> None:
-    def module(name: str, *arguments: str) -> None:
-        command = [sys.executable, "-W", "ignore", "-m", f"scripts.finetune.tiny.{name}", *arguments]
-        subprocess.run(command, check=True, capture_output=True, cwd=Path(__file__).resolve().parents[2])
+    def module(name: str, *arguments: object) -> None:
+        done = run_program(f"scripts.finetune.tiny.{name}", *arguments)
+        assert done.returncode == 0, done.stderr
 
     run = tmp_path / "run"
-    common = (
-        "--out",
-        str(run),
-        "--phone-steps",
-        "1",
-        "--batch-seconds",
-        "6",
-        "--workers",
-        "0",
-        "--threads",
-        "1",
-    )
-    module("train", *common, "--steps", "2")
-    module("train", *common, "--steps", "3")
+    small = ("--phone-steps", "1", "--batch-seconds", "6", "--workers", "0", "--threads", "1")
+    module("train", "--out", run, *small, "--steps", "2")
+    module("train", "--out", run, *small, "--steps", "3")
     rows = [json.loads(line) for line in (run / "train.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [2, 3], "the second start must go on, not begin again"
     assert all(np.isfinite(row["loss"]) for row in rows)
-    module("export", "--run", str(run), "--hf", str(tmp_path / "hf"), "--ct2", str(tmp_path / "ct2"))
+    module("export", "--run", run, "--hf", tmp_path / "hf", "--ct2", tmp_path / "ct2")
     assert (tmp_path / "hf" / "model.safetensors").stat().st_size < 16_000_000
     assert (tmp_path / "hf" / "ctc_heads.safetensors").exists()
-    more = ("--out", str(tmp_path / "more"), *common[2:], "--steps", "1", "--init", str(tmp_path / "hf"))
-    module("train", *more)
+    module("train", "--out", tmp_path / "more", *small, "--steps", "1", "--init", tmp_path / "hf")
     assert (tmp_path / "more" / "tokenizer.json").read_bytes() == (run / "tokenizer.json").read_bytes()
     engine = WhisperEngine(read_recogniser(tmp_path / "ct2"))
     engine.transcribe([AsrRequest(pcm=np.zeros(16_000, np.float32), final=True)])

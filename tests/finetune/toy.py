@@ -7,7 +7,6 @@ import fcntl
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +19,7 @@ import soundfile as sf
 from models.registry import TINY
 from scripts.finetune.common.manifest import Utterance
 from scripts.finetune.rehearsal.calls import ROLES, make_call
+from tests.processes import run_program
 
 ROOT = Path(__file__).resolve().parents[2]
 CALLS = 10
@@ -82,9 +82,8 @@ def on_tiny(*arguments: object) -> tuple[str, ...]:
 
 def run_finetune(*arguments: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run a step as its user does, on the small model unless told otherwise; return what came of it."""
-    command = [sys.executable, "-m", "scripts.finetune", *map(str, arguments), *on_tiny(*arguments)]
-    environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1", **(env or {})}
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
+    settings = {"COLUMNS": "200", "NO_COLOR": "1", **(env or {})}
+    return run_program("scripts.finetune", *arguments, *on_tiny(*arguments), env=settings, timeout=600)
 
 
 def finetune(*arguments: object) -> str:
