@@ -2,6 +2,7 @@
 
 ======================  =====================================================================
 connection              a channel to a server, and typed stubs
+identity                who we are to it: tokens that are renewed, certificates
 audio                   recordings of every kind as they go over the wire
 call                    CallStream: stream a call, over lines that break and servers that forget it
 pacing                  audio in real time
@@ -26,6 +27,15 @@ from client.call import CallStream, stream_recording
 from client.connection import call_stub, connect, connected, overview_stub, suggestion_stub, supervisor_stub
 from client.conversation import CallOptions
 from client.errors import ClientError, LineLost, NotReachable
+from client.identity import (
+    TOKEN_VARIABLE,
+    Identity,
+    TokenCommand,
+    TokenSource,
+    token_in,
+    token_of,
+    token_of_environment,
+)
 from client.messages import as_json
 from client.meter import Latencies, LatencyMeter, quantile
 from client.retry import Retry
@@ -33,16 +43,20 @@ from client.watching import watch_alerts, watch_call, watch_calls
 
 __all__ = [
     "MULAW_8K_STEREO",
+    "TOKEN_VARIABLE",
     "AudioFormat",
     "CallAudio",
     "CallOptions",
     "CallStream",
     "ClientError",
+    "Identity",
     "Latencies",
     "LatencyMeter",
     "LineLost",
     "NotReachable",
     "Retry",
+    "TokenCommand",
+    "TokenSource",
     "as_json",
     "call_stub",
     "connect",
@@ -53,6 +67,9 @@ __all__ = [
     "stream_recording",
     "suggestion_stub",
     "supervisor_stub",
+    "token_in",
+    "token_of",
+    "token_of_environment",
     "watch_alerts",
     "watch_call",
     "watch_calls",

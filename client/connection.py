@@ -10,7 +10,9 @@ from typing import cast
 
 import grpc
 
+from client.authorized import AuthorizedChannel
 from client.errors import ClientError, NotReachable
+from client.identity import NOBODY, Identity
 from yuetone.v1 import (
     call_service_pb2_grpc,
     overview_service_pb2_grpc,
@@ -31,25 +33,18 @@ OPTIONS = (
 """A frozen server is noticed in 1.1 s (measured), one that is cut off within 2 s; ours allows such pings."""
 
 
-async def connect(address: str, certificate: Path | None = None) -> grpc.aio.Channel:
+async def connect(address: str, identity: Identity = NOBODY) -> grpc.aio.Channel:
     """Return a channel that is known to work; close it in the end.
 
     Args:
         address: of the server, host:port.
-        certificate: PEM authorities for TLS; None connects without.
+        identity: what we show, and how we know the server.
 
     Raises:
-        ClientError: the certificate file cannot be read.
+        ClientError: a certificate file cannot be read.
         NotReachable: nobody answers there.
     """
-    if certificate is not None:
-        try:
-            credentials = grpc.ssl_channel_credentials(certificate.read_bytes())
-        except OSError as error:
-            raise ClientError(f"no certificate file at {certificate}") from error
-        channel = grpc.aio.secure_channel(address, credentials, options=OPTIONS)
-    else:
-        channel = grpc.aio.insecure_channel(address, options=OPTIONS)
+    channel = _channel(address, identity)
     try:
         async with asyncio.timeout(CONNECT_S):
             await _ready(channel)
@@ -60,6 +55,24 @@ async def connect(address: str, certificate: Path | None = None) -> grpc.aio.Cha
         await channel.close()
         raise
     return channel
+
+
+def _channel(address: str, identity: Identity) -> grpc.aio.Channel:
+    if identity.authorities is None and not identity.secure and identity.certificate is None:
+        channel = grpc.aio.insecure_channel(address, options=OPTIONS)
+    else:
+        credentials = grpc.ssl_channel_credentials(
+            _read(identity.authorities), _read(identity.key), _read(identity.certificate)
+        )
+        channel = grpc.aio.secure_channel(address, credentials, options=OPTIONS)
+    return channel if identity.token is None else AuthorizedChannel(channel, identity)
+
+
+def _read(file: Path | None) -> bytes | None:
+    try:
+        return None if file is None else file.read_bytes()
+    except OSError as error:
+        raise ClientError(f"no certificate file at {file}") from error
 
 
 async def _ready(channel: grpc.aio.Channel) -> None:
@@ -77,13 +90,13 @@ async def _ready(channel: grpc.aio.Channel) -> None:
 
 
 @asynccontextmanager
-async def connected(address: str, certificate: Path | None = None) -> AsyncIterator[grpc.aio.Channel]:
+async def connected(address: str, identity: Identity = NOBODY) -> AsyncIterator[grpc.aio.Channel]:
     """Yield a channel as :func:`connect` returns it, and close it.
 
     Raises:
         ClientError, NotReachable: as there.
     """
-    channel = await connect(address, certificate)
+    channel = await connect(address, identity)
     try:
         yield channel
     finally:

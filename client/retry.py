@@ -42,6 +42,12 @@ class Retry:
         return whole * (0.5 + 0.5 * self.draw())
 
 
+def is_expired(error: grpc.aio.AioRpcError) -> bool:
+    """Tell whether a token that was good has ended: with a fresh one the same goes on."""
+    expired = (error.details() or "").startswith("TOKEN_EXPIRED")
+    return error.code() is grpc.StatusCode.UNAUTHENTICATED and expired
+
+
 def is_broken_line(error: grpc.aio.AioRpcError) -> bool:
     """Tell whether an error is about the line, so that the same may succeed on a new one."""
     return error.code() in BROKEN

@@ -12,7 +12,7 @@ import grpc
 from client.connection import call_stub, overview_stub, supervisor_stub
 from client.errors import LineLost
 from client.quiet import alive
-from client.retry import Retry, is_broken_line
+from client.retry import Retry, is_broken_line, is_expired
 from yuetone.v1 import call_service_pb2, overview_service_pb2, supervisor_service_pb2
 
 QUIET_S = 35.0
@@ -140,15 +140,16 @@ async def _mended(
     """
     failures, down_since = 0, 0.0
     while True:
+        began = False
         try:
             async for message in alive(line(), quiet_s):
-                failures = 0
+                failures, began = 0, True
                 yield message
             if ends:
                 return
             reason = "the server closed the line"
         except grpc.aio.AioRpcError as error:
-            if not is_broken_line(error):
+            if not is_broken_line(error) and not (is_expired(error) and began):
                 raise
             reason = error.details() or error.code().name
         except TimeoutError:

@@ -9,15 +9,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx2
 import structlog
 from threadpoolctl import threadpool_limits
 
 from asr import AsrEngine
 from models import ModelError
+from pipeline.access.authenticator import Authenticator
+from pipeline.access.exposure import Exposure, exposure_of
 from pipeline.alerts.profile_rules import read_rules
 from pipeline.alerts.service import AlertService, NoAlerts
 from pipeline.alerts.store import AlertStore
 from pipeline.alerts.webhook import WebhookSender, route_of
+from pipeline.audit.log import AuditLog
+from pipeline.audit.service import AuditService, NoAudit
 from pipeline.call import Call
 from pipeline.calls.info import SAMPLE_RATE, CallSpec
 from pipeline.calls.log import CallLog
@@ -47,6 +52,9 @@ from pipeline.services import CallServices
 from pipeline.stages.suggestions import KnowledgeSuggestions, Suggestions, SuggestionsOff
 from pipeline.storage.database import MEMORY
 
+WARN_S = 600.0
+"""Time between two warnings about how the server can be reached, s."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -56,11 +64,14 @@ class App:
     Args:
         settings: of the server.
         factory: makes the recogniser; None takes the one that the settings name.
+        exposure: how the server may be reached; None judges the settings.
 
     Attributes:
         settings: of the server.
         metrics: what it counts.
         capacity: admits calls.
+        authenticator: says who somebody is.
+        auditor: writes down who did what.
         services: what calls share.
         alerts: keeps alerts.
         knowledge: the knowledge base.
@@ -70,8 +81,14 @@ class App:
         SettingsError: a model, a file or a store cannot be used; the message names the fix.
     """
 
-    def __init__(self, settings: Settings, factory: Callable[[], AsrEngine] | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        factory: Callable[[], AsrEngine] | None = None,
+        exposure: Exposure | None = None,
+    ) -> None:
         self.reloads = 0
+        self.exposure = exposure or exposure_of(settings.server, settings.access)
         threadpool_limits(1, user_api="blas")  # numpy's products here are tiny; idle BLAS threads spin
         self.settings = settings
         self.metrics = Metrics()
@@ -88,6 +105,10 @@ class App:
         )
         self.capacity = Capacity(settings.limits, scheduler, ticker)
         self.services = self._services(scheduler, ticker)
+        self.authenticator = Authenticator(
+            settings.access, development=self.exposure.development, client=httpx2.AsyncClient()
+        )
+        self.auditor = _auditor(settings, self.metrics, identified=not self.exposure.development)
 
     def _services(self, scheduler: AsrScheduler, ticker: BatchTicker) -> CallServices:
         settings, metrics = self.settings, self.metrics
@@ -157,6 +178,9 @@ class App:
                 "capacity": self.capacity.run(),
                 "reloader": self._reload_when(reloading),
                 "alerts": self.alerts.run(calls),
+                "access": self.authenticator.run(),
+                "audit log": self.auditor.run(),
+                "warnings": self._warn(),
                 **self._webhooks(),
             }
             workers = [tasks.create_task(work, name=name) for name, work in works.items()]
@@ -169,6 +193,17 @@ class App:
             calls.stop_second_looks()
             for worker in workers:
                 worker.cancel()
+
+    async def _warn(self) -> None:
+        """Say over and over what people must know about how this server can be reached."""
+        while self.exposure.warnings:
+            await asyncio.sleep(WARN_S)
+            self.warn()
+
+    def warn(self) -> None:
+        """Say once what people must know about how this server can be reached."""
+        for warning in self.exposure.warnings:
+            _log.warning(warning)
 
     def _webhooks(self) -> dict[str, Coroutine[Any, Any, None]]:
         """Return the work of every webhook, by its name."""
@@ -194,6 +229,8 @@ class App:
         await self.services.second_look.close()
         self.alerts.close()
         await self.knowledge.close()
+        await self.authenticator.close()
+        await self.auditor.close()
 
     # ---------------------------------------------------------------- reloading
 
@@ -247,6 +284,18 @@ class RecogniserReload:
         model = ServedModel(directory.name, directory.languages)
         await self._scheduler.reload(asr_factory(self._settings, directory), model)
         return directory.name
+
+
+def _auditor(settings: Settings, metrics: Metrics, *, identified: bool) -> AuditService | NoAudit:
+    """Return what writes down who did what.
+
+    Raises:
+        SettingsError: the log cannot be opened.
+    """
+    audit = settings.audit
+    if audit.enabled == "off" or (audit.enabled == "auto" and not identified):
+        return NoAudit()
+    return AuditService(AuditLog(audit.folder.expanduser(), audit.origin), metrics)
 
 
 def _second_look(settings: Settings) -> SecondLook:

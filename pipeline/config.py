@@ -27,7 +27,9 @@ from pydantic_settings import (
 
 from emotion import AgitationSettings
 from pipeline.errors import SettingsError
+from pipeline.sections.access import AccessSettings
 from pipeline.sections.asr import AsrSettings, PartialSettings
+from pipeline.sections.audit import AuditSettings
 from pipeline.sections.base import Section
 from pipeline.sections.diarization import DiarizationSettings, ProfileDiarizationSettings
 from pipeline.sections.suggest import ProfileSuggestSettings, SuggestSettings
@@ -49,6 +51,14 @@ class ServerSettings(Section):
     tls_client_ca: Path | None = Field(
         None, description="PEM authorities; clients must then present a certificate"
     )
+    machine_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="second port, on which clients must present a certificate of tls_client_ca; on the "
+        "first, nobody is asked for one then",
+    )
+    reflection: bool = Field(False, description="True tells everybody what this API looks like")
     metrics_host: str = Field("127.0.0.1", description="address of the Prometheus endpoint")
     metrics_port: int | None = Field(9464, ge=0, le=65535, description="its port; none turns it off")
     shutdown_grace_s: float = Field(30.0, ge=0, description="s that live calls may go on after SIGTERM")
@@ -64,6 +74,8 @@ class ServerSettings(Section):
             raise ValueError("server.tls_certificate and server.tls_key belong together; set both or neither")
         if self.tls_client_ca and not self.tls_certificate:
             raise ValueError("server.tls_client_ca needs server.tls_certificate and server.tls_key")
+        if self.machine_port is not None and not self.tls_client_ca:
+            raise ValueError("server.machine_port needs server.tls_client_ca")
         return self
 
     @field_validator("tls_certificate", "tls_key", "tls_client_ca")
@@ -195,6 +207,7 @@ class ProfileSettings(Section):
     alert_rules: Path | None = Field(
         None, description="TOML file of alert rules instead of the built-in ones"
     )
+    agents_see_alerts: bool = Field(False, description="True tells agents of alerts about their own calls")
 
 
 class LogSettings(Section):
@@ -212,6 +225,8 @@ class Settings(BaseSettings):
     )
 
     server: ServerSettings = ServerSettings()
+    access: AccessSettings = AccessSettings()
+    audit: AuditSettings = AuditSettings()
     limits: LimitSettings = LimitSettings()
     asr: AsrSettings = AsrSettings()
     vad_aggressiveness: int = Field(1, ge=0, le=3, description="of webrtcvad; 3 lets least through")
@@ -246,7 +261,7 @@ def _unknown_environment() -> list[str]:
         name
         for name in os.environ
         if name.startswith(ENVIRONMENT_PREFIX)
-        and name != f"{ENVIRONMENT_PREFIX}CONFIG"
+        and name not in (f"{ENVIRONMENT_PREFIX}CONFIG", f"{ENVIRONMENT_PREFIX}TOKEN")
         and name.split("__")[0] not in known
     ]
 

@@ -4,6 +4,10 @@
     ├── SettingsError            the configuration is wrong; refused at start-up
     ├── SecondLookFailed         a recording could not be looked at again; the call is over and complete
     └── CallError                a call, or a request about one, cannot go on
+        ├── Unauthenticated      nobody knows who asks
+        │   └── TokenExpired     the token was good until a moment ago
+        ├── PermissionDenied     they may not do that
+        ├── AuditUnavailable     what must be on record cannot be recorded now
         ├── InvalidRequest       the client broke the protocol
         │   └── UnsupportedAudio codec, rate or channel count
         ├── DuplicateCall        a live call has that id
@@ -59,6 +63,32 @@ class CallError(YuetoneError):
     retryable: ClassVar[bool] = False
     retry_after_ms: int | None = None
     ended_reason: ClassVar[str] = "error"
+
+
+class Unauthenticated(CallError):
+    """Nobody knows who asks; the message never says which part of a credential was wrong."""
+
+    code = "UNAUTHENTICATED"
+
+
+class TokenExpired(Unauthenticated):
+    """The token was good until a moment ago; with a fresh one, the same goes on."""
+
+    code = "TOKEN_EXPIRED"
+    retryable = True
+
+
+class PermissionDenied(CallError):
+    """They may not do that."""
+
+    code = "PERMISSION_DENIED"
+
+
+class AuditUnavailable(CallError):
+    """What must be on record before it happens cannot be recorded now."""
+
+    code = "AUDIT_UNAVAILABLE"
+    retryable = True
 
 
 class InvalidRequest(CallError):

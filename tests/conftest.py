@@ -30,6 +30,8 @@ hypothesis.settings.load_profile("untimed")  # an example that loads a table, or
 def _own_alert_store(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep servers that tests start away from the user's stores, and on the small model."""
     os.environ["YUETONE_ALERTS__STORE"] = str(tmp_path_factory.mktemp("alerts") / "alerts.db")
+    os.environ["YUETONE_ACCESS__STORE"] = str(tmp_path_factory.mktemp("access") / "access.db")
+    os.environ["YUETONE_AUDIT__FOLDER"] = str(tmp_path_factory.mktemp("audit"))
     os.environ["YUETONE_ASR__MODEL"] = "tiny"  # one that two cores carry beside everything else
     os.environ["YUETONE_SUGGEST__STORE"] = str(tmp_path_factory.mktemp("knowledge") / "knowledge.db")
 

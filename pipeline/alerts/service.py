@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import re
 import time
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from pipeline.calls.commands import CloseAlert
 from pipeline.calls.directory import CallDirectory
 from pipeline.calls.events import AlertEvent, AlertState
 from pipeline.calls.info import CallInfo
+from pipeline.calls.reach import CallReach
 from pipeline.errors import AlertClosed, AlertsUnavailable, CallError, InvalidRequest, UnknownAlert
 from pipeline.metrics import Metrics
 
@@ -162,7 +162,8 @@ class AlertService:
         while True:
             record = await self._closed.get()
             try:
-                await calls.send(record.call.call_id, CloseAlert(event=record.event))
+                reach = CallReach(tenant=record.call.tenant)
+                await calls.send(record.call.call_id, CloseAlert(event=record.event), reach)
             except CallError:
                 continue  # it has ended meanwhile
 
@@ -223,7 +224,7 @@ class AlertService:
 
     def cursor(self, seq: int) -> str:
         """Return the place behind number ``seq``, for clients."""
-        return f"{self._store.id}-{seq}"
+        return self._store.cursors.seal(seq)
 
     def position(self, cursor: str | None) -> int:
         """Return the number that a cursor stands for; a cursor of another store begins at the beginning.
@@ -235,10 +236,10 @@ class AlertService:
             return self._last_seq
         if cursor == "0":
             return 0
-        store, _, seq = cursor.rpartition("-")
-        if not store or not re.fullmatch("[0-9]{1,18}", seq):
-            raise InvalidRequest("cursor is not one from WatchAlertsResponse")
-        return min(int(seq), self._last_seq) if store == self._store.id else 0
+        try:
+            return min(self._store.cursors.open(cursor), self._last_seq)
+        except ValueError:
+            raise InvalidRequest("cursor is not one from WatchAlertsResponse") from None
 
     async def watch(self, after: int) -> AsyncGenerator[AlertRecord, None]:
         """Yield the records behind number ``after``, then every further one."""
@@ -255,18 +256,26 @@ class AlertService:
         finally:
             self.watchers -= 1
 
-    async def acknowledge(self, alert_id: str, *, false_alarm: bool, note: str | None) -> AlertRecord:
+    async def acknowledge(
+        self, alert_id: str, *, false_alarm: bool, note: str | None, seen: Callable[[AlertRecord], bool]
+    ) -> AlertRecord:
         """Take an alert; doing so again changes nothing.
 
+        Args:
+            alert_id: of the alert.
+            false_alarm: whether nothing was wrong.
+            note: of whoever takes it.
+            seen: whether whoever takes it may know of it.
+
         Raises:
-            UnknownAlert: there is no such alert.
+            UnknownAlert: there is no such alert that they may know of.
             AlertClosed: it expired before.
             AlertsUnavailable: the store cannot be written now.
         """
         if not await self.flush():
             raise AlertsUnavailable("the alert store cannot be written; try again")
         record = await self.in_thread(self._store.newest, alert_id)
-        if record is None:
+        if record is None or not seen(record):
             raise UnknownAlert("no alert has this alert_id; closed ones are kept for alerts.keep_days")
         if record.event.state is AlertState.EXPIRED:
             raise AlertClosed("the alert has expired; nobody took it in time")

@@ -6,6 +6,7 @@ in one transaction. There is no speech in here: evidence comes with digits and r
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from pipeline.alerts.cursors import KEY_BYTES, Cursors
 from pipeline.alerts.jumps import Jump
 from pipeline.alerts.record import AlertRecord
 from pipeline.calls.codec import event_from_json, event_to_json
@@ -24,7 +26,7 @@ from suggest.store.database import writing
 
 _COLUMNS = (
     alerts.c.seq, alerts.c.at, alerts.c.call_id, alerts.c.tenant, alerts.c.queue, alerts.c.team,
-    alerts.c.agent_id, alerts.c.event, alerts.c.expire_s,
+    alerts.c.agent_id, alerts.c.profile, alerts.c.event, alerts.c.expire_s,
 )  # fmt: skip
 
 
@@ -44,6 +46,10 @@ class AlertStore:
         store: path of a SQLite file, created with its folder; ``:memory:``, or a URL of SQLAlchemy.
         max_pending: deliveries of one webhook; when full, the oldest is given up.
 
+    Attributes:
+        id: drawn when the store was made.
+        cursors: of this store.
+
     Raises:
         SettingsError: it cannot be opened, or is not ours.
     """
@@ -51,9 +57,9 @@ class AlertStore:
     def __init__(self, store: Path | str, max_pending: int = 10_000) -> None:
         self._max_pending = max_pending
         self._engine = open_storage(store, "alerts.store")
-        with self._engine.connect() as connection:
-            query = sa.select(meta.c.value).where(meta.c.key == "id")
-            self.id = str(connection.execute(query).scalar_one())
+        with writing(self._engine) as connection:
+            self.id = _meta(connection, "id", secrets.token_hex(4))
+            self.cursors = Cursors(self.id, _cursor_key(connection))
 
     def close(self) -> None:
         """Close all connections."""
@@ -222,6 +228,18 @@ def _too_late(event: AlertEvent, before: AlertRecord | None) -> bool:
     return over or (event.state is AlertState.EXPIRED and not before.open)
 
 
+def _cursor_key(connection: sa.Connection) -> bytes:
+    return bytes.fromhex(_meta(connection, "cursor_key", secrets.token_hex(KEY_BYTES)))
+
+
+def _meta(connection: sa.Connection, key: str, fresh: str) -> str:
+    """Return what the store keeps under a key; ``fresh``, from now on, where it keeps nothing."""
+    kept = connection.execute(sa.select(meta.c.value).where(meta.c.key == key)).scalar()
+    if kept is None:
+        connection.execute(meta.insert().values(key=key, value=fresh))
+    return fresh if kept is None else str(kept)
+
+
 def _newest(connection: sa.Connection, alert_id: str) -> AlertRecord | None:
     query = sa.select(*_COLUMNS).where(alerts.c.alert_id == alert_id).order_by(alerts.c.seq.desc()).limit(1)
     row = connection.execute(query).first()
@@ -242,6 +260,7 @@ def _row(record: AlertRecord) -> dict[str, Any]:
         "queue": call.queue,
         "team": call.team,
         "agent_id": call.agent_id,
+        "profile": call.profile,
         "event": event_to_json(record.event),
         "expire_s": record.expire_s,
         "is_open": int(record.open),
@@ -250,7 +269,12 @@ def _row(record: AlertRecord) -> dict[str, Any]:
 
 def _record(row: Any) -> AlertRecord:
     call = CallInfo(
-        call_id=row.call_id, tenant=row.tenant, queue=row.queue, team=row.team, agent_id=row.agent_id
+        call_id=row.call_id,
+        tenant=row.tenant,
+        queue=row.queue,
+        team=row.team,
+        agent_id=row.agent_id,
+        profile=row.profile or "default",
     )
     return AlertRecord(
         seq=int(row.seq),

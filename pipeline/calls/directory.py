@@ -10,6 +10,7 @@ from pipeline.calls.info import CallInfo, CallSpec
 from pipeline.calls.log import CallLog
 from pipeline.calls.messages import CallMessage
 from pipeline.calls.overview import CallFilter, CallRow
+from pipeline.calls.reach import CallReach
 from pipeline.errors import CallError
 
 
@@ -85,7 +86,7 @@ class CallDirectory(Protocol):
         told.
 
         Raises:
-            UnknownCall: there is nothing to resume.
+            UnknownCall: there is nothing to resume for this sender.
             InvalidRequest: session id, codec, rate or channels are not the call's.
         """
         ...
@@ -97,11 +98,11 @@ class CallDirectory(Protocol):
         """
         ...
 
-    async def find(self, call_id: str) -> WatchedCall:
-        """Return a live call, or a finished one that is still being looked at.
+    async def find(self, call_id: str, reach: CallReach) -> WatchedCall:
+        """Return a live call within ``reach``, or a finished one that is still being looked at.
 
         Raises:
-            UnknownCall: there is none of that id.
+            UnknownCall: there is none of that id; one beyond the reach is none.
         """
         ...
 
@@ -117,11 +118,11 @@ class CallDirectory(Protocol):
         """
         ...
 
-    async def send(self, call_id: str, command: Command) -> object:
-        """Send a command to a live call; return its answer.
+    async def send(self, call_id: str, command: Command, reach: CallReach) -> object:
+        """Send a command to a live call within ``reach``; return its answer.
 
         Raises:
-            UnknownCall: there is no live call of that id, or it ended before it came to the command.
+            UnknownCall: there is no such call, or it ended before it came to the command.
             CallError: the call refused the command.
         """
         ...

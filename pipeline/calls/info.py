@@ -48,14 +48,14 @@ class CallInfo:
     """Whose call it is; known from its first moment to its record.
 
     Attributes:
-        call_id: unique among live calls.
+        call_id: unique among live calls of the same tenant.
         tenant: the company that it belongs to; None where one server serves one company.
         queue: the hotline that it came in on.
         team: the team of the agent.
         agent_id: who answers.
         profile: name of the settings profile.
         started_at: wall-clock time of its start on the server, s since 1970 UTC; for people and records only.
-        sender: who sends its audio, as the connection says; never from a message.
+        sender: principal that sends its audio, as the connection proves; never from a message.
         continues: the part of the same conversation before; None for its first.
     """
 

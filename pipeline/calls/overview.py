@@ -18,6 +18,7 @@ from pipeline.calls.events import (
     TranscriptEvent,
 )
 from pipeline.calls.info import CallInfo
+from pipeline.calls.reach import EVERYTHING, CallReach
 
 _OPEN = (AlertState.RAISED, AlertState.ESCALATED)
 _PHASES = {MarkKind.PAUSE: "hold", MarkKind.RESUME: "talking"}
@@ -70,17 +71,20 @@ class CallFilter:
         queues: only these hotlines.
         teams: only these teams.
         agent_ids: only these people.
+        reach: only calls that who asks may see.
     """
 
     tenant: str | None = None
     queues: frozenset[str] = frozenset()
     teams: frozenset[str] = frozenset()
     agent_ids: frozenset[str] = frozenset()
+    reach: CallReach = EVERYTHING
 
     def takes(self, info: CallInfo) -> bool:
         """Tell whether a call is wanted."""
         return (
-            (self.tenant is None or info.tenant == self.tenant)
+            self.reach.takes(info)
+            and (self.tenant is None or info.tenant == self.tenant)
             and (not self.queues or info.queue in self.queues)
             and (not self.teams or info.team in self.teams)
             and (not self.agent_ids or info.agent_id in self.agent_ids)

@@ -9,7 +9,21 @@ from importlib.metadata import version as installed_version
 import typer
 
 from client.errors import ClientError
-from pipeline.cli import alerts, call, calls, config, diarize, emotion, kb, kb_search, kb_write, models, serve
+from pipeline.cli import (
+    access,
+    alerts,
+    audit,
+    call,
+    calls,
+    config,
+    diarize,
+    emotion,
+    kb,
+    kb_search,
+    kb_write,
+    models,
+    serve,
+)
 from pipeline.errors import SettingsError
 
 COMMANDS_OF_KB = (kb_search, kb_write)
@@ -27,7 +41,9 @@ app.command("call")(call.call_command)
 app.command("demo")(call.demo_command)
 app.command("diarize")(diarize.diarize_command)
 app.command("emotion")(emotion.emotion_command)
+app.add_typer(access.app, name="access")
 app.add_typer(alerts.app, name="alerts")
+app.add_typer(audit.app, name="audit")
 app.add_typer(calls.app, name="calls")
 app.add_typer(kb.app, name="kb")
 app.add_typer(models.app, name="models")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from pathlib import Path
@@ -22,8 +21,9 @@ from pipeline.analysis.call import analyse
 from pipeline.analysis.recording import read_audio
 from pipeline.calls.events import AlertEvent
 from pipeline.calls.info import SAMPLE_RATE
-from pipeline.cli.calls import SERVER, ServerOption, TlsOption, connected
+from pipeline.cli.calls import SERVER, ServerOption, run_connected
 from pipeline.cli.emotion import build_tools, two_roles
+from pipeline.cli.identity import with_identity
 from pipeline.cli.raw import RawOption, raw_of
 from pipeline.cli.serve import ConfigOption
 from pipeline.config import ProfileSettings, load_settings
@@ -128,6 +128,7 @@ def _line(path: Path, alert: AlertEvent, *, as_json: bool) -> str:
 
 
 @app.command()
+@with_identity
 def watch(
     server: ServerOption = SERVER,
     since: Annotated[
@@ -138,7 +139,8 @@ def watch(
         list[str] | None, typer.Option(help="Only this hotline; may be given many times.")
     ] = None,
     severity: Annotated[str, typer.Option(help="info, warning or critical, and above.")] = "info",
-    tls_ca: TlsOption = None,
+    *,
+    identity: client.Identity,
 ) -> None:
     """Follow the alerts of all calls of a server, one JSON object a line, until interrupted.
 
@@ -158,10 +160,11 @@ def watch(
         queues=queue or [],
         min_severity=assist_pb2.Alert.Severity.ValueType(names[severity]),
     )
-    sys.exit(asyncio.run(connected(server, tls_ca, lambda channel: _watch(channel, request), NO_ALERTS)))
+    run_connected(server, identity, lambda channel: _watch(channel, request), NO_ALERTS)
 
 
 @app.command()
+@with_identity
 def ack(
     alert_id: Annotated[str, typer.Argument(help="From the alert.")],
     server: ServerOption = SERVER,
@@ -169,7 +172,8 @@ def ack(
         bool, typer.Option("--false-alarm", help="It was none; helps to calibrate.")
     ] = False,
     note: Annotated[str | None, typer.Option(help="Kept with the alert.")] = None,
-    tls_ca: TlsOption = None,
+    *,
+    identity: client.Identity,
 ) -> None:
     """Take an alert, so that nobody else needs to.
 
@@ -177,7 +181,7 @@ def ack(
         yuetone alerts ack Zk3b9… --note 'called back'
     """
     request = supervisor_service_pb2.AckAlertRequest(alert_id=alert_id, false_alarm=false_alarm, note=note)
-    sys.exit(asyncio.run(connected(server, tls_ca, lambda channel: _ack(channel, request), NO_ALERTS)))
+    run_connected(server, identity, lambda channel: _ack(channel, request), NO_ALERTS)
 
 
 async def _watch(channel: grpc.aio.Channel, request: supervisor_service_pb2.WatchAlertsRequest) -> None:

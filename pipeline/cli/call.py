@@ -22,6 +22,7 @@ from rich.console import Console
 import client
 from client.conversation import ROLES
 from pipeline import leftovers
+from pipeline.cli.identity import with_identity
 from pipeline.cli.logs import configure_logs
 from pipeline.cli.raw import RawOption, raw_of
 from pipeline.cli.serve import ConfigOption, flags
@@ -29,6 +30,7 @@ from pipeline.cli.view import CallView, summary
 from pipeline.config import LogSettings, Settings, load_settings
 from pipeline.errors import SettingsError
 from pipeline.rpc.server import Server, serve
+from pipeline.sections.audit import AuditSettings
 
 DEMO_CALL = Path(__file__).parents[1] / "demo" / "call.wav"
 DEMO = "demo"
@@ -41,7 +43,7 @@ class Target:
     """Where a call goes: a running server, or one of our own."""
 
     address: str | None
-    certificate: Path | None
+    identity: client.Identity
     settings: Settings
 
 
@@ -56,6 +58,7 @@ class Played:
     title: str
 
 
+@with_identity
 def call_command(
     file: Annotated[
         Path, typer.Argument(help="WAV of any coding, FLAC, OGG, MP3, M4A, AMR …; one or two channels.")
@@ -78,10 +81,11 @@ def call_command(
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object per server message on stdout.")
     ] = False,
-    tls_ca: Annotated[Path | None, typer.Option(help="PEM authorities of the server; turns TLS on.")] = None,
     model: Annotated[str | None, typer.Option(help="Recogniser of the server that is started.")] = None,
     raw: RawOption = None,
     config: ConfigOption = None,
+    *,
+    identity: client.Identity,
 ) -> None:
     """Stream a recording as a call, over real gRPC, and show the transcript.
 
@@ -101,8 +105,6 @@ def call_command(
         raise SettingsError(
             f"--roles: no role {unknown[0]!r}; use customer, agent or unknown, split by commas"
         )
-    if tls_ca and not tls_ca.is_file():
-        raise SettingsError(f"--tls-ca: no file at {tls_ca}")
     recording = client.read_audio(file, raw_of(raw))
     for remark in recording.remarks:
         typer.secho(f"{file.name}: {remark}", err=True, fg=typer.colors.YELLOW)
@@ -117,7 +119,7 @@ def call_command(
     title = f"{file.name}, {recording.seconds:.0f} s"
     played = Played(recording=recording, options=options, speed=speed, chunk_ms=chunk_ms, title=title)
     settings = load_settings(config, flags(asr={"model": model}))
-    target = Target(address=server, certificate=tls_ca, settings=settings)
+    target = Target(address=server, identity=identity if server else client.Identity(), settings=settings)
     sys.exit(_run(target, played, as_json=as_json))
 
 
@@ -142,7 +144,7 @@ def demo_command(
     played = Played(recording=recording, options=options, speed=speed, title=title)
     with demo_knowledge() as store:
         settings = load_settings(flags={"suggest": {"store": str(store)}})
-        target = Target(address=server, certificate=None, settings=settings)
+        target = Target(address=server, identity=client.Identity(), settings=settings)
         status = _run(target, played, as_json=False)
     sys.exit(status)
 
@@ -171,7 +173,14 @@ def _run(target: Target, played: Played, *, as_json: bool) -> int:
     alerts = target.settings.alerts.model_copy(update={"store": None, "webhooks": ()})
     # Nor is what it asks a question of a customer.
     suggest = target.settings.suggest.model_copy(update={"record": False})
-    settings = target.settings.model_copy(update={"server": server, "alerts": alerts, "suggest": suggest})
+    settings = target.settings.model_copy(
+        update={
+            "server": server,
+            "alerts": alerts,
+            "suggest": suggest,
+            "audit": AuditSettings(enabled="off"),  # only this command reaches it
+        }
+    )
     return asyncio.run(_call(target, settings, played, as_json=as_json))
 
 
@@ -184,7 +193,7 @@ async def _call(target: Target, settings: Settings, played: Played, *, as_json: 
     try:
         async with (
             _server(target, settings) as address,
-            client.connected(address, target.certificate) as channel,
+            client.connected(address, target.identity) as channel,
         ):
             return await _follow(channel, played, target, as_json=as_json)
     except asyncio.CancelledError:
@@ -203,7 +212,8 @@ async def _server(target: Target, settings: Settings) -> AsyncIterator[str]:
         return
     loop = asyncio.get_running_loop()
     listening: asyncio.Future[Server] = loop.create_future()
-    task = asyncio.create_task(serve(settings, ready=listening.set_result, signals=False), name="server")
+    work = serve(settings, ready=listening.set_result, signals=False, private=True)
+    task = asyncio.create_task(work, name="server")
     try:
         waiting: list[asyncio.Future[Any]] = [task, listening]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED, timeout=START_S)

@@ -8,8 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import grpc
 import typer
@@ -19,11 +18,11 @@ from rich.markup import escape
 from rich.table import Table
 
 import client
+from pipeline.cli.identity import with_identity
 from yuetone.v1 import assist_pb2, overview_service_pb2
 
 app = typer.Typer(help="See the live calls of a server.", no_args_is_help=True)
 ServerOption = Annotated[str, typer.Option(help="host:port of a running server.")]
-TlsOption = Annotated[Path | None, typer.Option(help="PEM authorities of the server; turns TLS on.")]
 TenantOption = Annotated[str | None, typer.Option(help="Only this company.")]
 QueueOption = Annotated[list[str] | None, typer.Option(help="Only this hotline; may be given many times.")]
 TeamOption = Annotated[list[str] | None, typer.Option(help="Only this team; may be given many times.")]
@@ -44,13 +43,15 @@ def _scope(
 
 
 @app.command("list")
+@with_identity
 def list_calls(
     server: ServerOption = SERVER,
     tenant: TenantOption = None,
     queue: QueueOption = None,
     team: TeamOption = None,
     as_json: JsonOption = False,
-    tls_ca: TlsOption = None,
+    *,
+    identity: client.Identity,
 ) -> None:
     """Show the live calls of a server once.
 
@@ -68,17 +69,19 @@ def list_calls(
         else:
             Console().print(_table(list(answer.calls), answer.at_unix_ms / 1000))
 
-    sys.exit(asyncio.run(connected(server, tls_ca, work)))
+    run_connected(server, identity, work)
 
 
 @app.command()
+@with_identity
 def watch(
     server: ServerOption = SERVER,
     tenant: TenantOption = None,
     queue: QueueOption = None,
     team: TeamOption = None,
     as_json: JsonOption = False,
-    tls_ca: TlsOption = None,
+    *,
+    identity: client.Identity,
 ) -> None:
     """Follow the live calls of a server until interrupted; lines that break are mended.
 
@@ -93,7 +96,7 @@ def watch(
         messages = client.watch_calls(channel, request, lost=_lost)
         await (_print(messages) if as_json else _show(messages))
 
-    sys.exit(asyncio.run(connected(server, tls_ca, work)))
+    run_connected(server, identity, work)
 
 
 async def _print(messages: AsyncIterator[overview_service_pb2.WatchCallsResponse]) -> None:
@@ -145,25 +148,34 @@ def _lost(reason: str) -> None:
     typer.secho(f"yuetone: {reason}; trying again", err=True, fg=typer.colors.YELLOW)
 
 
-async def connected(
+def run_connected(
     server: str,
-    tls_ca: Path | None,
+    identity: client.Identity,
     work: Callable[[grpc.aio.Channel], Coroutine[Any, Any, None]],
     missing: str = "the server is of an older release",
-) -> int:
-    """Run ``work`` with a channel until it ends or is interrupted; return the exit status.
+) -> NoReturn:
+    """Run ``work`` with a channel until it ends or is interrupted, and end with its exit status.
 
     Args:
         server: host:port.
-        tls_ca: PEM authorities, or None.
+        identity: who we are.
         work: what to do.
         missing: what it means when the server does not have the service.
     """
+    sys.exit(asyncio.run(_connected(server, identity, work, missing)))
+
+
+async def _connected(
+    server: str,
+    identity: client.Identity,
+    work: Callable[[grpc.aio.Channel], Coroutine[Any, Any, None]],
+    missing: str,
+) -> int:
     task = asyncio.current_task()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, lambda: task.cancel() if task else None)
     try:
-        async with client.connected(server, tls_ca) as channel:
+        async with client.connected(server, identity) as channel:
             await work(channel)
     except asyncio.CancelledError:
         return 130

@@ -36,6 +36,10 @@ def serve_command(
     max_calls: Annotated[int | None, typer.Option(help="Calls at once.")] = None,
     tls_certificate: Annotated[Path | None, typer.Option(help="PEM certificate chain; turns TLS on.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="PEM private key.")] = None,
+    insecure: Annotated[
+        bool,
+        typer.Option("--insecure", help="Allow a public address without TLS or without identity; for tests."),
+    ] = False,
     metrics_port: Annotated[int | None, typer.Option(help="Prometheus port.")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
 ) -> None:
@@ -49,7 +53,7 @@ def serve_command(
 
         yuetone serve --host 0.0.0.0 --port 50051 --tls-certificate server.pem --tls-key server.key
 
-        yuetone serve --host 0.0.0.0 --gateways 4 --max-calls 400
+        yuetone serve --host 0.0.0.0 --tls-certificate server.pem --tls-key server.key --gateways 4
 
         yuetone serve --config /etc/yuetone.toml --model whisper-small-cantonese
     """
@@ -68,6 +72,7 @@ def serve_command(
                 "tls_key": tls_key,
                 "metrics_port": metrics_port,
             },
+            access={"insecure": insecure or None},
             asr={"model": model, "device": device},
             limits={"max_calls": max_calls},
             log={"level": log_level},

@@ -13,6 +13,8 @@ from typing import ParamSpec, TypeVar
 import structlog
 
 from cantonese.personal import mask_personal_data
+from pipeline.calls.info import CallInfo
+from pipeline.calls.reach import CallReach
 from pipeline.errors import InvalidRequest, SettingsError, UnknownSuggestion
 from pipeline.metrics import Metrics
 from suggest.base import ArticleHit, SearchResult, SuggestError
@@ -30,6 +32,8 @@ BUSY = 2
 """Searches under way from which partials are left out."""
 SAVE_S, LEARN_S, FORGET_S = 1.0, 60.0, 3600.0
 LONGEST_EDIT = 4_000
+_Name = tuple[str | None, str, str]
+"""Company, call and suggestion."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -38,9 +42,19 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownSuggestion:
-    """A suggestion that somebody was told of."""
+    """A suggestion that somebody was told of.
 
-    tenant: str
+    Attributes:
+        call: in which.
+        article: company and id.
+        language: of the reply.
+        utterance_id: of the question.
+        text: of the question, masked.
+        confidence: of the hit.
+        done: what was done with it.
+    """
+
+    call: CallInfo
     article: tuple[str, str]
     language: str
     utterance_id: str
@@ -93,7 +107,7 @@ class KnowledgeService:
             else ThreadPoolExecutor(1, thread_name_prefix="feedback")
         )
         self._unsaved: list[Feedback | Question] = []  # bounded by UNSAVED
-        self._remembered: dict[tuple[str, str], ShownSuggestion] = {}  # bounded by REMEMBERED
+        self._remembered: dict[_Name, ShownSuggestion] = {}  # bounded by REMEMBERED
         self._broken: set[str] = set()
         self._searching = 0
         metrics.articles.set_function(lambda: float(len(self.base)))
@@ -132,11 +146,12 @@ class KnowledgeService:
         """Run other work of a call where searches run."""
         return await self._in(self._thread, work, *args, **kwargs)
 
-    def remember(self, call_id: str, tenant: str, shown: ActiveSuggestion, question: str) -> None:
+    def remember(self, call: CallInfo, shown: ActiveSuggestion, question: str) -> None:
         """Remember a suggestion, so that feedback can name it; without a question, the one before stays."""
-        before = self._remembered.get((call_id, shown.id))
-        self._remembered[call_id, shown.id] = ShownSuggestion(
-            tenant=tenant,
+        name = (call.tenant, call.call_id, shown.id)
+        before = self._remembered.get(name)
+        self._remembered[name] = ShownSuggestion(
+            call=call,
             article=shown.draft.article,
             language=shown.draft.language,
             utterance_id=shown.utterance_id,
@@ -149,7 +164,7 @@ class KnowledgeService:
 
     def unanswered(
         self,
-        call: tuple[str, str],
+        call: CallInfo,
         utterance_id: str,
         text: str,
         language: str,
@@ -158,7 +173,7 @@ class KnowledgeService:
         """Keep a question without a good answer, masked.
 
         Args:
-            call: id and tenant.
+            call: in which it was asked.
             utterance_id: of the question.
             text: as it was said.
             language: of replies at that time.
@@ -168,8 +183,8 @@ class KnowledgeService:
         self._keep(
             Question(
                 at=datetime.now(UTC),
-                tenant=call[1],
-                call_id=call[0],
+                tenant=call.tenant or "",
+                call_id=call.call_id,
                 utterance_id=utterance_id,
                 text=mask_personal_data(text),
                 language=language,
@@ -181,24 +196,43 @@ class KnowledgeService:
 
     # ---------------------------------------------------------------- for agents
 
-    def feedback(
-        self, call_id: str, suggestion_id: str, action: str, text: str, after_ms: int | None
-    ) -> ShownSuggestion:
-        """Take what an agent did with a suggestion.
+    def shown(self, call_id: str, suggestion_id: str, reach: CallReach) -> ShownSuggestion:
+        """Return a suggestion that was shown in a call within ``reach``.
 
         Raises:
             UnknownSuggestion: there is none of that id in that call, or it is too long ago.
+        """
+        if reach.tenant is not None:
+            found = self._remembered.get((reach.tenant, call_id, suggestion_id))
+        else:
+            found = next(
+                (s for name, s in self._remembered.items() if name[1:] == (call_id, suggestion_id)), None
+            )
+        if found is None or not reach.takes(found.call):
+            raise UnknownSuggestion("no suggestion of that id was shown in that call")
+        return found
+
+    def feedback(
+        self, suggestion_id: str, told: ShownSuggestion, action: str, text: str, after_ms: int | None
+    ) -> None:
+        """Take what an agent did with a suggestion.
+
+        Args:
+            suggestion_id: of it.
+            told: from :meth:`shown`.
+            action: what.
+            text: that was sent instead, where it was edited.
+            after_ms: ms since it was shown.
+
+        Raises:
             InvalidRequest: the text is too long.
         """
-        told = self._remembered.get((call_id, suggestion_id))
-        if told is None:
-            raise UnknownSuggestion("no suggestion of that id was shown in that call")
         if action not in ACTIONS or len(text) > LONGEST_EDIT or (after_ms is not None and after_ms < 0):
             raise InvalidRequest(
                 f"action must be known, after_ms not negative, edited_text at most {LONGEST_EDIT} characters"
             )
         if action in told.done:
-            return told  # a desktop that asks twice must not count twice
+            return  # a desktop that asks twice must not count twice
         told.done.add(action)
         now = datetime.now(UTC)
         self._metrics.suggestion_feedback.labels(action).inc()
@@ -206,10 +240,10 @@ class KnowledgeService:
         self._keep(
             Feedback(
                 at=now,
-                tenant=told.tenant,
+                tenant=told.call.tenant or "",
                 article_id=article_id,
                 article_tenant=owner,
-                call_id=call_id,
+                call_id=told.call.call_id,
                 suggestion_id=suggestion_id,
                 action=action,
                 language=told.language,
@@ -221,8 +255,8 @@ class KnowledgeService:
             self._keep(
                 Question(
                     at=now,
-                    tenant=told.tenant,
-                    call_id=call_id,
+                    tenant=told.call.tenant or "",
+                    call_id=told.call.call_id,
                     utterance_id=told.utterance_id,
                     text=told.text,
                     language=told.language,
@@ -231,7 +265,6 @@ class KnowledgeService:
                     outcome=action,
                 )
             )
-        return told
 
     def _keep(self, row: Feedback | Question) -> None:
         if not self._settings.record:

@@ -14,12 +14,15 @@ import structlog
 from pipeline.calls.commands import Command, CommandMessage
 from pipeline.calls.directory import CallStream, LiveCall, WatchedCall
 from pipeline.calls.events import CallEvent
-from pipeline.calls.info import CallSpec
+from pipeline.calls.info import CallInfo, CallSpec
 from pipeline.calls.log import check_cursor
 from pipeline.calls.overview import CallFilter, CallOverview, CallPhase, CallRow
+from pipeline.calls.reach import CallReach
 from pipeline.errors import DuplicateCall, InvalidRequest, ShuttingDown, UnknownCall
 from pipeline.logs.memory import MemoryCallLog
 
+_Name = tuple[str | None, str]
+"""A call's company and id: two companies may use the same id, and neither learns of it."""
 COMMAND_S = 5.0
 """How long a command may wait for the call to come to its place in the stream."""
 
@@ -96,7 +99,7 @@ class _Follower:
     """Somebody who follows the rows: ids of the calls that changed since the last message."""
 
     wanted: CallFilter
-    changed: dict[str, CallRow] = field(default_factory=dict)
+    changed: dict[_Name, CallRow] = field(default_factory=dict)
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -121,7 +124,7 @@ class MemoryCallDirectory:
         self._admit = admit
         self._resume_window_s = resume_window_s
         self._tasks = tasks
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[_Name, _Entry] = {}
         self._reviews: dict[asyncio.Task[None], RunningCall] = {}
         self._followers: list[_Follower] = []
         self._draining = False
@@ -143,7 +146,7 @@ class MemoryCallDirectory:
         """Admit a call, and attach its stream; see :class:`pipeline.calls.directory.CallDirectory`."""
         if self._draining:
             raise ShuttingDown("the server is shutting down; connect to another one")
-        if spec.call_id in self._entries:
+        if _name_of(spec.info) in self._entries:
             raise DuplicateCall("a live call has this call_id; use another, or resume with its session_id")
         self._admit(len(self._entries), len(spec.roles))
         overview = CallOverview(CallRow(info=spec.info, phase_since=spec.info.started_at))
@@ -154,7 +157,7 @@ class MemoryCallDirectory:
             overview=overview,
             stream=stream,
         )
-        self._entries[spec.call_id] = entry
+        self._entries[_name_of(spec.info)] = entry
         self._empty.clear()
         entry.task = self._tasks.create_task(self._run(entry), name=f"call {spec.call_id}")
         entry.call.greet(entry.session_id, resumed=False)
@@ -163,8 +166,8 @@ class MemoryCallDirectory:
 
     async def resume(self, spec: CallSpec, stream: CallStream) -> LiveCall:
         """Hand a call to a new stream; see :class:`pipeline.calls.directory.CallDirectory`."""
-        entry = self._entries.get(spec.call_id)
-        if entry is None:
+        entry = self._entries.get(_name_of(spec.info))
+        if entry is None or entry.call.info.sender != spec.info.sender:
             raise UnknownCall("no such call to resume; the resume window has passed or it has ended")
         if spec.resume is None or not _same(entry.session_id, spec.resume.session_id):
             raise InvalidRequest("StartCall.resume.session_id is not the one from Started")
@@ -187,7 +190,7 @@ class MemoryCallDirectory:
 
     def detach(self, call: LiveCall, stream: CallStream) -> None:
         """Keep a call whose stream is gone for a while, then end it."""
-        entry = self._entries.get(call.info.call_id)
+        entry = self._entries.get(_name_of(call.info))
         if entry is None or entry.stream is not stream or call.log.closed:
             return
         entry.stream = None
@@ -197,19 +200,26 @@ class MemoryCallDirectory:
 
     # ---------------------------------------------------------------- lookup
 
-    async def find(self, call_id: str) -> WatchedCall:
+    async def find(self, call_id: str, reach: CallReach) -> WatchedCall:
         """Return a live call, or one that is being looked at again.
 
         Raises:
-            UnknownCall: there is none of that id.
+            UnknownCall: there is none of that id within reach.
         """
-        entry = self._entries.get(call_id)
+        entry = self._entry(call_id, reach)
         if entry is not None:
             return entry.call
         for call in self._reviews.values():
-            if call.info.call_id == call_id:
+            if call.info.call_id == call_id and reach.takes(call.info):
                 return call
         raise UnknownCall("no live call has this call_id")
+
+    def _entry(self, call_id: str, reach: CallReach) -> _Entry | None:
+        """Return the live call of that id within reach; what there is beyond it makes no difference."""
+        if reach.tenant is not None:
+            entry = self._entries.get((reach.tenant, call_id))
+            return entry if entry is not None and reach.takes(entry.call.info) else None
+        return next((entry for name, entry in self._entries.items() if name[1] == call_id), None)
 
     async def list(self, wanted: CallFilter) -> tuple[CallRow, ...]:
         """Return the rows of live calls, the oldest call first."""
@@ -245,18 +255,19 @@ class MemoryCallDirectory:
         row = overview.row
         for follower in self._followers:
             if follower.wanted.takes(row.info):
-                follower.changed[row.info.call_id] = row  # bounded by calls: one row each
+                follower.changed[_name_of(row.info)] = row  # bounded by calls: one row each
                 follower.woken.set()
 
     # ---------------------------------------------------------------- commands
 
-    async def send(self, call_id: str, command: Command) -> object:
+    async def send(self, call_id: str, command: Command, reach: CallReach) -> object:
         """Put a command into the stream of a live call; return its answer.
 
         Raises:
-            UnknownCall: there is no live call of that id, or it ended or did not come to it in time.
+            UnknownCall: there is no live call of that id within reach, or it did not come to the command
+                in time.
         """
-        entry = self._entries.get(call_id)
+        entry = self._entry(call_id, reach)
         if entry is None:
             raise UnknownCall("no live call has this call_id")
         reply: asyncio.Future[object] = asyncio.get_running_loop().create_future()
@@ -276,7 +287,7 @@ class MemoryCallDirectory:
         try:
             await call.run()
         finally:
-            self._entries.pop(call_id, None)
+            self._entries.pop(_name_of(call.info), None)
             if entry.lost is not None:
                 entry.lost.cancel()
             if not self._entries:
@@ -337,6 +348,10 @@ class MemoryCallDirectory:
         except TimeoutError:
             return False
         return True
+
+
+def _name_of(info: CallInfo) -> _Name:
+    return info.tenant, info.call_id
 
 
 def _same(secret: str, given: str) -> bool:

@@ -27,7 +27,7 @@ from pipeline.errors import YuetoneError
 from pipeline.inference.ticker import BatchTicker
 from pipeline.rpc import mapping
 from pipeline.rpc.grpc_server import bind, most_streams, wire_options
-from pipeline.rpc.peers import FORWARDED
+from pipeline.rpc.peers import CERTIFICATE_NAME, CERTIFICATE_URI, GATEWAY, OURS, PEER, certificate_of
 from pipeline.rpc.servicer import END_OF_STREAM_S
 from pipeline.sections.base import Section
 from pipeline.stages.joining import join_audio
@@ -47,6 +47,7 @@ class GatewaySettings(Section):
 
     server: ServerSettings
     limits: LimitSettings
+    secret: str
 
 
 class Joiner:
@@ -116,10 +117,12 @@ class Forwarder(grpc.GenericRpcHandler):
     Args:
         core: channel to it.
         max_bytes: of one message of audio.
+        secret: by which the server behind knows its gateways.
     """
 
-    def __init__(self, core: grpc.aio.Channel, max_bytes: int) -> None:
+    def __init__(self, core: grpc.aio.Channel, max_bytes: int, secret: str) -> None:
         self._core = core
+        self._secret = secret
         self._max_bytes = max_bytes
         self._pulse = BatchTicker(GATHER_S)
 
@@ -129,8 +132,8 @@ class Forwarder(grpc.GenericRpcHandler):
         return grpc.stream_stream_rpc_method_handler(functools.partial(self._forward, method))
 
     async def _forward(self, method: str, _requests: Any, context: _Context) -> None:
-        metadata = [(key, value) for key, value in context.invocation_metadata() or () if _is_ours(key)]
-        metadata.append((FORWARDED, context.peer()))
+        metadata = [(key, value) for key, value in context.invocation_metadata() or () if _is_passed_on(key)]
+        metadata += self._identity(context)
         call: Any = self._core.stream_stream(method)(metadata=metadata, timeout=context.time_remaining())
         carry = self._carry_call if method == STREAM_CALL else self._carry
         sender = asyncio.create_task(carry(call, context), name=f"forward {method}")
@@ -145,6 +148,13 @@ class Forwarder(grpc.GenericRpcHandler):
             sender.cancel()
             await asyncio.gather(sender, return_exceptions=True)
             call.cancel()
+
+    def _identity(self, context: _Context) -> list[tuple[str, str | bytes]]:
+        """Return what the server behind must know of the connection, which ends here."""
+        uris, name = certificate_of(context)
+        known: list[tuple[str, str | bytes]] = [(GATEWAY, self._secret), (PEER, context.peer())]
+        known += [(CERTIFICATE_URI, uri) for uri in uris]
+        return known if name is None else [*known, (CERTIFICATE_NAME, name.encode())]
 
     @staticmethod
     async def _conclude(call: Any, context: _Context) -> None:
@@ -215,8 +225,8 @@ def _audio(data: bytes) -> AudioChunk | None:
     return found if isinstance(found, AudioChunk) else None
 
 
-def _is_ours(key: str) -> bool:
-    return not key.startswith((":", "grpc-")) and key not in ("user-agent", "content-type", "te", FORWARDED)
+def _is_passed_on(key: str) -> bool:
+    return not key.startswith((":", "grpc-", OURS)) and key not in ("user-agent", "content-type", "te")
 
 
 async def run(settings: GatewaySettings, core: str) -> None:
@@ -235,7 +245,7 @@ async def run(settings: GatewaySettings, core: str) -> None:
             options=[*wire_options(limits), ("grpc.so_reuseport", 1)],
             maximum_concurrent_rpcs=most_streams(limits),
         )
-        server.add_generic_rpc_handlers((Forwarder(channel, limits.max_chunk_bytes),))
+        server.add_generic_rpc_handlers((Forwarder(channel, limits.max_chunk_bytes, settings.secret),))
         bind(server, settings.server)
         await server.start()
         print("listening", flush=True)  # noqa: T201 (the process that started it waits for this line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import socket
 import sys
 import tempfile
@@ -19,7 +20,7 @@ from pipeline import leftovers
 from pipeline.config import ServerSettings, Settings
 from pipeline.errors import SettingsError
 from pipeline.rpc.gateway import GatewaySettings
-from pipeline.rpc.server import Server, serve
+from pipeline.rpc.server import Behind, Server, serve
 from pipeline.rpc.startup_errors import plain
 
 KIND = "gateways"
@@ -94,20 +95,24 @@ async def serve_behind(
     ):
         core = f"unix:{folder}/core.sock"
         told = Path(folder) / "server.json"
-        front = GatewaySettings(server=outside.model_copy(update={"port": port}), limits=settings.limits)
-        told.write_text(front.model_dump_json(), "utf-8")
-        inside = outside.model_copy(
-            update={"host": core, "tls_certificate": None, "tls_key": None, "tls_client_ca": None}
+        front = GatewaySettings(
+            server=outside.model_copy(update={"port": port}),
+            limits=settings.limits,
+            secret=secrets.token_urlsafe(32),
         )
+        told.touch(mode=0o600)
+        told.write_text(front.model_dump_json(), "utf-8")
+        inside = outside.model_copy(update={"host": core})
+        behind = Behind(secret=front.secret, outside=outside)
         try:
-            await _run(settings, inside, (told, core, port), ready, factory, signals=signals)
+            await _run(settings, (inside, behind), (told, core, port), ready, factory, signals=signals)
         except BaseExceptionGroup as group:
             raise plain(group) from group
 
 
 async def _run(
     settings: Settings,
-    inside: ServerSettings,
+    core_server: tuple[ServerSettings, Behind],
     where: tuple[Path, str, int],
     ready: Callable[[Server], None] | None,
     factory: Callable[[], AsrEngine] | None,
@@ -116,11 +121,18 @@ async def _run(
 ) -> None:
     """Run the server behind, then the gateways, until the server ends."""
     told, core, port = where
+    inside, behind = core_server
     up: asyncio.Future[Server] = asyncio.get_running_loop().create_future()
-    behind = settings.model_copy(update={"server": inside})
     async with asyncio.TaskGroup() as tasks:
         main = tasks.create_task(
-            serve(behind, ready=up.set_result, factory=factory, signals=signals), name="server behind"
+            serve(
+                settings.model_copy(update={"server": inside}),
+                ready=up.set_result,
+                factory=factory,
+                signals=signals,
+                behind=behind,
+            ),
+            name="server behind",
         )
         waiting: list[asyncio.Future[Any]] = [main, up]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)

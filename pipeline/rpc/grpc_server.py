@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import start_http_server
 
+from pipeline.access.exposure import is_near
 from pipeline.alerts.service import AlertService
 from pipeline.app import App
 from pipeline.calls.directory import CallDirectory
@@ -22,11 +22,13 @@ from pipeline.errors import SettingsError
 from pipeline.knowledge.service import KnowledgeService
 from pipeline.metrics import Metrics
 from pipeline.rpc import mapping
+from pipeline.rpc.gate import Gate
 from pipeline.rpc.malformed import MalformedGuard
 from pipeline.rpc.overview import OverviewServicer
 from pipeline.rpc.servicer import CallServicer
 from pipeline.rpc.suggestions import SuggestionServicer
 from pipeline.rpc.supervisor import SupervisorServicer
+from pipeline.rpc.tls import server_credentials
 from yuetone.v1 import (
     call_service_pb2,
     call_service_pb2_grpc,
@@ -79,22 +81,35 @@ class Listening:
 
 
 @asynccontextmanager
-async def listening(app: App, calls: CallDirectory) -> AsyncIterator[Listening]:
-    """Listen; on the way out, stop at once (calls have ended by then)."""
+async def listening(
+    app: App, calls: CallDirectory, gateway_secret: str | None = None
+) -> AsyncIterator[Listening]:
+    """Listen; on the way out, stop at once (calls have ended by then).
+
+    Args:
+        app: what is behind the wire.
+        calls: its calls.
+        gateway_secret: who shows it is a gateway; None where there are none.
+    """
     settings = app.settings
+    gate = Gate(app.authenticator, app.auditor, settings.access, app.metrics, gateway_secret)
     server = grpc.aio.server(
         options=[
             *wire_options(settings.limits),
             ("grpc.so_reuseport", 0),  # two servers on one port would share the calls unnoticed
         ],
         maximum_concurrent_rpcs=most_streams(settings.limits),
-        interceptors=[MalformedGuard()],
+        interceptors=[gate, MalformedGuard()],
     )
     try:
-        services = _add_services(server, app, calls)
+        calling = CallServicer(calls, app, behind_gateways=gateway_secret is not None)
+        call_service_pb2_grpc.add_CallServiceServicer_to_server(calling, server)
+        services = [CALL_SERVICE, *_add_services(server, app, calls)]
         health = health_service.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(health, server)
-        reflection.enable_server_reflection((*services, HEALTH_SERVICE, reflection.SERVICE_NAME), server)
+        if settings.server.reflection:
+            names = (*services, HEALTH_SERVICE, reflection.SERVICE_NAME)
+            reflection.enable_server_reflection(names, server)
         port = bind(server, settings.server)
         with _metrics_endpoint(settings.server, app.metrics) as metrics_port:
             await server.start()
@@ -120,14 +135,12 @@ def most_streams(limits: LimitSettings) -> int:
 
 
 def _add_services(server: grpc.aio.Server, app: App, calls: CallDirectory) -> list[str]:
-    """Add what this server offers; return the names of the services."""
-    limits = app.settings.limits
-    call_service_pb2_grpc.add_CallServiceServicer_to_server(CallServicer(calls, app), server)
-    overview = OverviewServicer(calls, limits)
+    """Add what this server offers beside calls; return the names of the services."""
+    overview = OverviewServicer(calls, app.settings)
     overview_service_pb2_grpc.add_OverviewServiceServicer_to_server(overview, server)
-    services = [CALL_SERVICE, OVERVIEW_SERVICE]
+    services = [OVERVIEW_SERVICE]
     if isinstance(app.alerts, AlertService):
-        supervisor = SupervisorServicer(app.alerts, limits)
+        supervisor = SupervisorServicer(app.alerts, app.settings)
         supervisor_service_pb2_grpc.add_SupervisorServiceServicer_to_server(supervisor, server)
         services.append(SUPERVISOR_SERVICE)
     if isinstance(app.knowledge, KnowledgeService):
@@ -143,41 +156,28 @@ def bind(server: grpc.aio.Server, settings: ServerSettings) -> int:
     Raises:
         SettingsError: it cannot listen there.
     """
-    address = settings.host if settings.host.startswith("unix:") else f"{settings.host}:{settings.port}"
-    _check_certificate(settings)
+    if settings.host.startswith("unix:"):
+        return _listen(server, settings.host, None)
+    if settings.tls_certificate is None:
+        return _listen(server, f"{settings.host}:{settings.port}", None)
+    machines_apart = settings.machine_port is not None
+    if machines_apart:
+        credentials = server_credentials(settings, machines=True)
+        _listen(server, f"{settings.host}:{settings.machine_port}", credentials)
+    asks = settings.tls_client_ca is not None and not machines_apart
+    return _listen(server, f"{settings.host}:{settings.port}", server_credentials(settings, machines=asks))
+
+
+def _listen(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials | None) -> int:
     try:
-        if settings.tls_certificate is None or settings.tls_key is None:
+        if credentials is None:
             return server.add_insecure_port(address)
-        authorities = settings.tls_client_ca.read_bytes() if settings.tls_client_ca else None
-        pair = (settings.tls_key.read_bytes(), settings.tls_certificate.read_bytes())
-        credentials = grpc.ssl_server_credentials(
-            [pair], root_certificates=authorities, require_client_auth=authorities is not None
-        )
         return server.add_secure_port(address, credentials)
-    except (RuntimeError, OSError) as error:
+    except RuntimeError as error:
         raise SettingsError(
             f"cannot listen on {address}: the port is taken or the address is not this machine's; "
-            "set server.port or server.host"
+            "set server.port, server.machine_port or server.host"
         ) from error
-
-
-def _check_certificate(settings: ServerSettings) -> None:
-    """Check that certificate and key can be read and belong together; gRPC does not say what is wrong.
-
-    Raises:
-        SettingsError: they do not; the message names the setting.
-    """
-    if settings.tls_certificate is None or settings.tls_key is None:
-        return
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_certificate, settings.tls_key)
-    except ssl.SSLError as error:
-        raise SettingsError(
-            f"server.tls_key {settings.tls_key} does not fit server.tls_certificate "
-            f"{settings.tls_certificate}, or one of them is no PEM file ({error.reason or 'unreadable'})"
-        ) from error
-    except OSError as error:
-        raise SettingsError(f"cannot read {error.filename or 'the TLS files'}: {error.strerror}") from error
 
 
 @contextlib.contextmanager
@@ -186,9 +186,14 @@ def _metrics_endpoint(settings: ServerSettings, metrics: Metrics) -> Iterator[in
     if settings.metrics_port is None:
         yield None
         return
+    near = is_near(settings.metrics_host)
     try:
         endpoint, thread = start_http_server(
-            settings.metrics_port, addr=settings.metrics_host, registry=metrics.registry
+            settings.metrics_port,
+            addr=settings.metrics_host,
+            registry=metrics.registry,
+            certfile=None if near else settings.tls_certificate,  # type: ignore[arg-type] # a path will do
+            keyfile=None if near else settings.tls_key,  # type: ignore[arg-type]
         )
     except OSError as error:
         raise SettingsError(

@@ -8,14 +8,17 @@ from typing import Any
 
 import grpc
 
+from pipeline.access.permissions import Permission, scope_of
 from pipeline.calls.directory import CallDirectory
 from pipeline.calls.events import Severity
 from pipeline.calls.overview import CallFilter, CallPhase, CallRow
-from pipeline.config import LimitSettings
-from pipeline.errors import InvalidRequest
+from pipeline.config import Settings
+from pipeline.errors import CallError, InvalidRequest
 from pipeline.rpc.assist import SEVERITIES_OUT
+from pipeline.rpc.caller import granted, may_see_alerts
 from pipeline.rpc.convert import milliseconds
 from pipeline.rpc.heartbeat import HEARTBEAT_S, with_heartbeats
+from pipeline.rpc.status import details_of, status_of
 from pipeline.rpc.watchers import Watchers
 from yuetone.v1 import assist_pb2, overview_service_pb2_grpc
 from yuetone.v1 import overview_service_pb2 as pb
@@ -35,19 +38,24 @@ class OverviewServicer(overview_service_pb2_grpc.OverviewServiceServicer):
 
     Args:
         calls: all calls.
-        limits: of the server.
+        settings: of the server.
     """
 
-    def __init__(self, calls: CallDirectory, limits: LimitSettings) -> None:
+    def __init__(self, calls: CallDirectory, settings: Settings) -> None:
         self._calls = calls
-        self._watchers = Watchers(limits)
+        self._profiles = settings.profiles
+        self._watchers = Watchers(settings.limits)
 
     async def ListCalls(  # noqa: N802 (gRPC method name)
         self, request: pb.ListCallsRequest, context: _Context
     ) -> pb.ListCallsResponse:
         """List live calls; see overview_service.proto."""
-        rows = await self._calls.list(_wanted(request.scope))
-        return pb.ListCallsResponse(calls=map(_row, rows), at_unix_ms=_now_ms())
+        try:
+            wanted = _wanted(request.scope)
+        except CallError as error:
+            await context.abort(status_of(error), details_of(error))
+        rows = await self._calls.list(wanted)
+        return pb.ListCallsResponse(calls=map(self._row, rows), at_unix_ms=_now_ms())
 
     async def WatchCalls(  # type: ignore[override]  # noqa: N802 (gRPC method name)
         self, request: pb.WatchCallsRequest, context: _Context
@@ -61,14 +69,43 @@ class OverviewServicer(overview_service_pb2_grpc.OverviewServiceServicer):
             async with aclosing(with_heartbeats(rows, HEARTBEAT_S)) as messages:
                 snapshot = True
                 async for changed in messages:
-                    rows_of = map(_row, changed or ())
+                    rows_of = map(self._row, changed or ())
                     await write(pb.WatchCallsResponse(snapshot=snapshot, calls=rows_of, at_unix_ms=_now_ms()))
                     snapshot = False
 
+    async def GetMe(self, request: pb.GetMeRequest, context: _Context) -> pb.GetMeResponse:  # noqa: N802 (gRPC method name)
+        """Tell callers who they are; see overview_service.proto."""
+        who = granted().principal
+        allowed = {p: scope_of(who.roles, p) for p in Permission if who.only is None or p in who.only}
+        return pb.GetMeResponse(
+            principal=who.id,
+            method=who.method.value,
+            tenant=who.tenant,
+            agent_id=who.agent_id,
+            roles=sorted(who.roles),
+            teams=sorted(who.teams),
+            permissions={p.value: scope.name.lower() for p, scope in allowed.items() if scope is not None},
+            expires_at_unix_ms=None if who.expires_at is None else int(who.expires_at * 1000),
+        )
+
+    def _row(self, row: CallRow) -> pb.CallOverview:
+        message = _row(row)
+        if not may_see_alerts(granted(), row.info, self._profiles):
+            message.ClearField("open_alerts")
+            message.ClearField("worst_alert")
+        return message
+
 
 def _wanted(scope: pb.CallScope) -> CallFilter:
+    """Return which calls a request is about, within what the caller may see.
+
+    Raises:
+        PermissionDenied: it names another company.
+    """
+    given = granted()
     return CallFilter(
-        tenant=scope.tenant if scope.HasField("tenant") else None,
+        reach=given.reach,
+        tenant=given.tenant(scope.tenant if scope.HasField("tenant") else None),
         queues=frozenset(scope.queues),
         teams=frozenset(scope.teams),
         agent_ids=frozenset(scope.agent_ids),

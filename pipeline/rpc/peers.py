@@ -2,49 +2,101 @@
 
 from __future__ import annotations
 
+import secrets
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
 
-FORWARDED = "yuetone-peer"
-"""Metadata in which a gateway names its client; a gateway passes no client's own one on."""
+from pipeline.access.authenticator import Credentials
+
+OURS = "yuetone-"
+"""How metadata begins that only a gateway may write; it passes no client's own such metadata on."""
+GATEWAY = f"{OURS}gateway"
+"""The secret by which a server knows its gateways."""
+PEER = f"{OURS}peer"
+CERTIFICATE_URI = f"{OURS}certificate-uri"
+CERTIFICATE_NAME = f"{OURS}certificate-name-bin"
+_Context = grpc.aio.ServicerContext[Any, Any]
 
 
-def peer_of(context: grpc.aio.ServicerContext[Any, Any]) -> str:
-    """Return the address of the client as gRPC writes it, such as ``ipv4:10.0.0.7:41234``."""
-    peer = context.peer()
-    if not peer.startswith("unix:"):
-        return peer
-    named = (value for key, value in context.invocation_metadata() or () if key == FORWARDED)
-    return str(next(named, peer))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """What is known of a client's connection.
+
+    Attributes:
+        peer: its address as gRPC writes it, such as ``ipv4:10.0.0.7:41234``.
+        credentials: what it shows.
+    """
+
+    peer: str
+    credentials: Credentials
+
+    @property
+    def host(self) -> str:
+        """The client's machine: its address without the port."""
+        return self.peer.rpartition(":")[0] if self.peer.startswith(("ipv4:", "ipv6:")) else self.peer
+
+
+def connection_of(context: _Context, gateway_secret: str | None) -> Connection:
+    """Return what is known of a connection.
+
+    Args:
+        context: of a method.
+        gateway_secret: who shows it is a gateway, and is believed; None where there are none.
+    """
+    metadata = [(str(key), value) for key, value in context.invocation_metadata() or ()]
+    named = dict(metadata)
+    authorization = _text(named.get("authorization"))
+    if gateway_secret is not None and _same(gateway_secret, _text(named.get(GATEWAY))):
+        uris = tuple(_text(value) or "" for key, value in metadata if key == CERTIFICATE_URI)
+        name = _text(named.get(CERTIFICATE_NAME))
+        peer = _text(named.get(PEER)) or context.peer()
+    else:
+        uris, name = certificate_of(context)
+        peer = context.peer()
+    shown = Credentials(authorization=authorization, uris=uris, common_name=name)
+    return Connection(peer=peer, credentials=shown)
+
+
+def certificate_of(context: _Context) -> tuple[tuple[str, ...], str | None]:
+    """Return the URI names and the common name of the client's certificate, which TLS has verified."""
+    shown: Mapping[str, Iterable[bytes]] = context.auth_context() or {}
+    names = tuple(shown.get("x509_common_name", ()))
+    uris = tuple(uri.decode("utf-8", "replace") for uri in shown.get("peer_uri", ()))
+    return uris, names[0].decode("utf-8", "replace") if names else None
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return value if isinstance(value, str) else None
+
+
+def _same(secret: str, shown: str | None) -> bool:
+    return shown is not None and secrets.compare_digest(secret.encode(), shown.encode("utf-8", "replace"))
 
 
 class StreamCounter:
-    """Counts streams by the machine that they come from; for one event loop."""
+    """Counts streams by what they have in common, such as a machine; for one event loop."""
 
     def __init__(self) -> None:
-        self._by_host: Counter[str] = Counter()
+        self._by_name: Counter[str] = Counter()
 
     @property
     def total(self) -> int:
-        """Streams of all machines."""
-        return self._by_host.total()
+        """Streams of all names."""
+        return self._by_name.total()
 
     @contextmanager
-    def counted(self, context: grpc.aio.ServicerContext[Any, Any]) -> Iterator[int]:
-        """Count a stream while it lasts; yield how many its machine has with it."""
-        host = _host_of(peer_of(context))
-        self._by_host[host] += 1
+    def counted(self, name: str) -> Iterator[int]:
+        """Count a stream while it lasts; yield how many there are of that name with it."""
+        self._by_name[name] += 1
         try:
-            yield self._by_host[host]
+            yield self._by_name[name]
         finally:
-            self._by_host[host] -= 1
-            self._by_host += Counter()  # forgets who has left
-
-
-def _host_of(peer: str) -> str:
-    """Return a client's machine: its address without the port."""
-    return peer.rpartition(":")[0] if peer.startswith(("ipv4:", "ipv6:")) else peer
+            self._by_name[name] -= 1
+            self._by_name += Counter()  # forgets who has left

@@ -7,12 +7,14 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import structlog
 
 from asr import AsrEngine
+from pipeline.access.exposure import PRIVATE, exposure_of
 from pipeline.app import App
-from pipeline.config import Settings
+from pipeline.config import ServerSettings, Settings
 from pipeline.logs.directory import MemoryCallDirectory
 from pipeline.rpc.grpc_server import Listening, listening
 from pipeline.rpc.startup_errors import plain
@@ -25,6 +27,19 @@ BEYOND_GRACE_S = 9.5
 """The process ends this long after the grace period, whatever happens, s."""
 
 _log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behind:
+    """The gateways in front of a server.
+
+    Attributes:
+        secret: that they show.
+        outside: where they listen.
+    """
+
+    secret: str
+    outside: ServerSettings
 
 
 class Server:
@@ -68,6 +83,8 @@ async def serve(
     ready: Callable[[Server], None] | None = None,
     factory: Callable[[], AsrEngine] | None = None,
     signals: bool = True,
+    behind: Behind | None = None,
+    private: bool = False,
 ) -> None:
     """Serve until SIGTERM, SIGINT or :meth:`Server.stop`.
 
@@ -76,25 +93,31 @@ async def serve(
         ready: called once it listens.
         factory: makes the recogniser; None takes the one that the settings name.
         signals: listen to SIGTERM and SIGINT.
+        behind: the gateways in front; None where there are none.
+        private: whether nobody reaches it but the program that calls this.
 
     Raises:
         SettingsError: the model, a certificate or the address cannot be used.
     """
-    app = App(settings, factory)
+    outside = behind.outside if behind else settings.server
+    exposure = PRIVATE if private else exposure_of(outside, settings.access)
+    app = App(settings, factory, exposure)
     stopping, reloading = Stopping(), asyncio.Event()
     if signals:
         _listen_to_signals(stopping, reloading, settings.server.shutdown_grace_s + BEYOND_GRACE_S)
-    inside = settings.server.host.startswith("unix:")
+    secret = behind.secret if behind else None
     try:
-        async with app.running(reloading) as calls, listening(app, calls) as wire:
+        async with app.running(reloading) as calls, listening(app, calls, secret) as wire:
             _log.info(
-                "ready behind gateways" if inside else "serving",
-                port=None if inside else wire.port,
+                "ready behind gateways" if behind else "serving",
+                port=None if behind else wire.port,
                 metrics_port=wire.metrics_port,
                 model=app.services.scheduler.model.name,
-                tls=settings.server.tls_certificate is not None,
+                tls=outside.tls_certificate is not None,
+                identity="development" if app.exposure.development else "required",
                 articles=app.knowledge.articles,
             )
+            app.warn()
             if ready:
                 ready(Server(wire.port, app, calls, stop=stopping.ask, reload=reloading.set))
             await stopping.asked.wait()

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -14,19 +15,21 @@ import structlog
 
 from pipeline.app import App
 from pipeline.calls.directory import CallDirectory, CallStream, LiveCall
-from pipeline.calls.events import Ended
+from pipeline.calls.events import AlertEvent, Ended
+from pipeline.calls.info import CallSpec
 from pipeline.calls.log import check_cursor
 from pipeline.calls.messages import EndCall, Pause, Resume
 from pipeline.calls.overview import CallFilter
 from pipeline.errors import AtCapacity, CallError, IdleTimeout, InternalFailure, InvalidRequest, SlowConsumer
 from pipeline.rpc import mapping
+from pipeline.rpc.caller import caller, granted, may_see_alerts
 from pipeline.rpc.heartbeat import CALL_HEARTBEAT_S
 from pipeline.rpc.idle import IdleWatch
 from pipeline.rpc.malformed import Malformed
-from pipeline.rpc.peers import StreamCounter, peer_of
+from pipeline.rpc.peers import StreamCounter
 from pipeline.rpc.status import details_of, status_of
 from pipeline.rpc.watchers import Watchers
-from pipeline.rpc.writing import reset, write_in_time
+from pipeline.rpc.writing import drained, reset, write_in_time
 from yuetone.v1 import call_service_pb2 as pb
 from yuetone.v1 import call_service_pb2_grpc
 
@@ -37,8 +40,6 @@ FEATURES = (
 """Features of every server; emotion and alerts come with the settings."""
 FIRST_MESSAGE_S = 10.0
 """How long a new stream may wait before StartCall."""
-REFUSED_S = 0.5
-"""How long a refused client may go on sending."""
 END_OF_STREAM_S = 0.1
 """How long an end of stream without EndCall must last to be taken for the end of the call."""
 
@@ -71,19 +72,20 @@ def _readable(request: object) -> pb.StreamCallRequest | None:
     return request if isinstance(request, pb.StreamCallRequest) else None
 
 
+def _of_caller(spec: CallSpec) -> CallSpec:
+    """Return a call as the caller's: company and sender come from the connection, not from the message.
+
+    Raises:
+        PermissionDenied: it names another company.
+    """
+    given = granted()
+    info = replace(spec.info, tenant=given.tenant(spec.info.tenant), sender=given.principal.id)
+    return replace(spec, info=info)
+
+
 def _is_ping(request: pb.StreamCallRequest | None) -> bool:
     """Tell whether a message only asks how the server keeps up: it holds no place without audio."""
     return request is not None and request.control.HasField("ping")
-
-
-async def _drained(context: _Context) -> None:
-    """Take what a refused client still sends until it has read why: gRPC resets streams with leftovers."""
-    try:
-        async with asyncio.timeout(REFUSED_S):
-            while await context.read() is not grpc.aio.EOF:
-                pass
-    except TimeoutError:
-        pass
 
 
 class CallServicer(call_service_pb2_grpc.CallServiceServicer):
@@ -92,16 +94,17 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
     Args:
         calls: all calls.
         app: the server behind the wire.
+        behind_gateways: whether gateways are in front.
     """
 
-    def __init__(self, calls: CallDirectory, app: App) -> None:
+    def __init__(self, calls: CallDirectory, app: App, *, behind_gateways: bool = False) -> None:
         self._calls = calls
         self._app = app
         self._settings = settings = app.settings
         self._metrics = app.metrics
         self._watchers = Watchers(settings.limits)
         self._streams = StreamCounter()
-        self._behind = settings.server.host.startswith("unix:")  # gateways put messages together
+        self._behind = behind_gateways  # they put messages together
         limits = settings.limits
         self._limits = pb.Limits(
             max_chunk_bytes=limits.max_chunk_bytes,
@@ -118,7 +121,7 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
         self, request_iterator: AsyncIterator[pb.StreamCallRequest], context: _Context
     ) -> None:
         """Serve one stream of a call; see call_service.proto."""
-        with self._streams.counted(context) as of_this_host:
+        with self._streams.counted(caller().connection.host) as of_this_host:
             await self._serve(of_this_host, context)
 
     async def _serve(self, of_this_host: int, context: _Context) -> None:
@@ -158,7 +161,7 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
             raise InvalidRequest("the stream was empty; the first message must be StartCall")
         if first.ByteSize() > mapping.BESIDE_AUDIO_BYTES:
             raise InvalidRequest(f"StartCall of over {mapping.BESIDE_AUDIO_BYTES} bytes")
-        spec = mapping.call_spec(first, sender=peer_of(context), now=time.time())
+        spec = _of_caller(mapping.call_spec(first, now=time.time()))
         if spec.resume:
             return await self._calls.resume(spec, stream), spec.resume.last_server_seq
         return await self._calls.open(spec, stream), 0
@@ -174,7 +177,7 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
             )
         )
         await context.write(message)
-        await _drained(context)
+        await drained(context)
         await context.abort(status_of(error), details_of(error))
 
     async def _converse(self, call: LiveCall, after: int, context: _Context, stream: _Stream) -> None:
@@ -247,15 +250,18 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
     ) -> None:
         """Follow a live call; see call_service.proto."""
         async with self._watchers.admitted(context) as write:
-            call = await self._calls.find(request.call_id)
+            call = await self._calls.find(request.call_id, granted().reach)
             after = call.log.first_seq - 1
             if request.HasField("after_server_seq"):
                 after = request.after_server_seq
                 check_cursor(call.log, after)
+            alerts = may_see_alerts(granted(), call.info, self._settings.profiles)
             async with aclosing(call.log.follow(after, CALL_HEARTBEAT_S)) as entries:
                 async for entry in entries:
                     if entry is None:
                         await write(pb.WatchCallResponse(event=mapping.heartbeat(request.call_id, 0)))
+                        continue
+                    if isinstance(entry.envelope.event, AlertEvent) and not alerts:
                         continue
                     event = mapping.response(entry.envelope, self._limits)
                     if event.HasField("started"):
@@ -288,5 +294,5 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
             profiles=list(self._settings.profiles),
             limits=self._limits,
             max_calls=self._app.capacity.calls,
-            live_calls=len(await self._calls.list(CallFilter())),
+            live_calls=len(await self._calls.list(CallFilter(reach=granted().reach))),
         )

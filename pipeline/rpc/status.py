@@ -7,6 +7,10 @@ import grpc
 from pipeline import errors
 
 _STATUS: dict[type[errors.CallError], grpc.StatusCode] = {
+    errors.Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
+    errors.TokenExpired: grpc.StatusCode.UNAUTHENTICATED,
+    errors.PermissionDenied: grpc.StatusCode.PERMISSION_DENIED,
+    errors.AuditUnavailable: grpc.StatusCode.UNAVAILABLE,
     errors.InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
     errors.UnsupportedAudio: grpc.StatusCode.INVALID_ARGUMENT,
     errors.DuplicateCall: grpc.StatusCode.ALREADY_EXISTS,

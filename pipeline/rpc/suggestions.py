@@ -13,6 +13,7 @@ from pipeline.calls.directory import CallDirectory
 from pipeline.calls.events import SuggestionEvent
 from pipeline.errors import CallError, InvalidRequest, UnknownCall
 from pipeline.knowledge.service import KnowledgeService
+from pipeline.rpc.caller import granted
 from pipeline.rpc.status import details_of, status_of
 from suggest.base import CHINESE, ENGLISH, ArticleHit, Language, today
 from suggest.dialogue.active import Reason, State
@@ -64,14 +65,14 @@ class SuggestionServicer(suggestion_service_pb2_grpc.SuggestionServiceServicer):
             if action is None:
                 raise InvalidRequest("action must be SHOWN, COPIED, EDITED, DISMISSED or WRONG")
             after = request.after_ms if request.HasField("after_ms") else None
-            shown = self._knowledge.feedback(
-                request.call_id, request.suggestion_id, action, request.edited_text, after
-            )
+            reach = granted().reach
+            shown = self._knowledge.shown(request.call_id, request.suggestion_id, reach)
+            self._knowledge.feedback(request.suggestion_id, shown, action, request.edited_text, after)
         except CallError as error:
             await context.abort(status_of(error), details_of(error))
         if action in ("dismissed", "wrong"):
             with contextlib.suppress(UnknownCall):  # it has ended meanwhile
-                await self._calls.send(request.call_id, RefuseArticle(article=shown.article))
+                await self._calls.send(request.call_id, RefuseArticle(article=shown.article), reach)
         return pb.SubmitFeedbackResponse()
 
     async def SetReplyLanguage(  # noqa: N802 (gRPC method name)
@@ -84,7 +85,8 @@ class SuggestionServicer(suggestion_service_pb2_grpc.SuggestionServiceServicer):
             wanted: Language | None = None
             if request.HasField("language"):
                 wanted = ENGLISH if request.language == ENGLISH else CHINESE
-            in_use = await self._calls.send(request.call_id, SetReplyLanguage(language=wanted))
+            command = SetReplyLanguage(language=wanted)
+            in_use = await self._calls.send(request.call_id, command, granted().reach)
         except CallError as error:
             await context.abort(status_of(error), details_of(error))
         return pb.SetReplyLanguageResponse(language=str(in_use))
@@ -99,15 +101,16 @@ class SuggestionServicer(suggestion_service_pb2_grpc.SuggestionServiceServicer):
                 raise InvalidRequest(
                     f"query must have 1 to {LONGEST_QUERY} characters, and limit be 1 to {MOST_HITS}"
                 )
+            tenant = granted().tenant(request.tenant or None) or ""
         except CallError as error:
             await context.abort(status_of(error), details_of(error))
         wanted = Search(
             text=request.query,
-            tenants=tuple(dict.fromkeys(("", request.tenant))),
+            tenants=tuple(dict.fromkeys(("", tenant))),
             day=today(),
             limit=limit,
         )
-        found = await self._knowledge.search(wanted, request.tenant)
+        found = await self._knowledge.search(wanted, tenant)
         return pb.SearchArticlesResponse(answered=found.answered, hits=[_hit(hit) for hit in found.hits])
 
 

@@ -10,9 +10,10 @@ import grpc
 
 from pipeline.alerts.record import AlertRecord
 from pipeline.alerts.service import AlertService
-from pipeline.config import LimitSettings
+from pipeline.config import Settings
 from pipeline.errors import CallError, InvalidRequest
 from pipeline.rpc import assist
+from pipeline.rpc.caller import granted, may_see_alerts
 from pipeline.rpc.heartbeat import HEARTBEAT_S, with_heartbeats
 from pipeline.rpc.status import details_of, status_of
 from pipeline.rpc.watchers import Watchers
@@ -28,20 +29,23 @@ class SupervisorServicer(supervisor_service_pb2_grpc.SupervisorServiceServicer):
 
     Args:
         alerts: all alerts.
-        limits: of the server.
+        settings: of the server.
         heartbeat_s: silence after which a heartbeat is sent.
     """
 
-    def __init__(self, alerts: AlertService, limits: LimitSettings, heartbeat_s: float = HEARTBEAT_S) -> None:
+    def __init__(self, alerts: AlertService, settings: Settings, heartbeat_s: float = HEARTBEAT_S) -> None:
         self._alerts = alerts
+        self._profiles = settings.profiles
         self._heartbeat_s = heartbeat_s
-        self._watchers = Watchers(limits)
+        self._watchers = Watchers(settings.limits)
 
     async def WatchAlerts(  # type: ignore[override]  # noqa: N802 (gRPC method name)
         self, request: pb.WatchAlertsRequest, context: _Context
     ) -> None:
         """Follow alerts; see supervisor_service.proto."""
         async with self._watchers.admitted(context) as write:
+            given = granted()
+            tenant = given.tenant(request.tenant if request.HasField("tenant") else None)
             after = self._alerts.position(request.cursor if request.HasField("cursor") else None)
             await write(self._heartbeat(after))  # whoever loses the line at once knows where to go on
             async with aclosing(with_heartbeats(self._alerts.watch(after), self._heartbeat_s)) as records:
@@ -50,7 +54,9 @@ class SupervisorServicer(supervisor_service_pb2_grpc.SupervisorServiceServicer):
                         await write(self._heartbeat(after))
                         continue
                     after = record.seq
-                    if _wanted(request, record):
+                    if _wanted(request, record, tenant) and may_see_alerts(
+                        given, record.call, self._profiles
+                    ):
                         await write(assist.watched(record, self._alerts.cursor(record.seq)))
 
     def _heartbeat(self, after: int) -> pb.WatchAlertsResponse:
@@ -62,17 +68,21 @@ class SupervisorServicer(supervisor_service_pb2_grpc.SupervisorServiceServicer):
             note = request.note if request.HasField("note") else None
             if note and len(note) > LONGEST_NOTE:
                 raise InvalidRequest(f"note is longer than {LONGEST_NOTE} characters")
+            given = granted()
             record = await self._alerts.acknowledge(
-                request.alert_id, false_alarm=request.false_alarm, note=note
+                request.alert_id,
+                false_alarm=request.false_alarm,
+                note=note,
+                seen=lambda record: may_see_alerts(given, record.call, self._profiles),
             )
         except CallError as error:
             await context.abort(status_of(error), details_of(error))
         return pb.AckAlertResponse(alert=assist.alert(record.event))
 
 
-def _wanted(request: pb.WatchAlertsRequest, record: AlertRecord) -> bool:
+def _wanted(request: pb.WatchAlertsRequest, record: AlertRecord, tenant: str | None) -> bool:
     return (
         record.event.severity >= request.min_severity
-        and (not request.HasField("tenant") or record.call.tenant == request.tenant)
+        and (tenant is None or record.call.tenant == tenant)
         and (not request.queues or record.call.queue in request.queues)
     )

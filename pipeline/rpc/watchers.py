@@ -10,6 +10,7 @@ import grpc
 
 from pipeline.config import LimitSettings
 from pipeline.errors import AtCapacity, CallError, SlowConsumer
+from pipeline.rpc.caller import caller
 from pipeline.rpc.peers import StreamCounter
 from pipeline.rpc.status import details_of, status_of
 from pipeline.rpc.writing import reset, write_in_time
@@ -33,7 +34,7 @@ class Watchers:
     async def admitted(self, context: _Context) -> AsyncIterator[Write]:
         """Admit a watcher; yield what writes to it. A CallError inside ends the stream with its status."""
         try:
-            with self._streams.counted(context) as of_this_host:
+            with self._streams.counted(caller().connection.host) as of_this_host:
                 self._check(of_this_host)
                 yield self._writer(context)
         except SlowConsumer:

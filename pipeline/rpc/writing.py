@@ -9,6 +9,9 @@ import grpc
 
 from pipeline.errors import SlowConsumer
 
+REFUSED_S = 0.5
+"""How long a refused client may go on sending."""
+
 
 async def write_in_time(context: grpc.aio.ServicerContext[Any, Any], message: Any, within_s: float) -> None:
     """Write a message; give up on a client that takes nothing off its line.
@@ -26,6 +29,16 @@ async def write_in_time(context: grpc.aio.ServicerContext[Any, Any], message: An
             await context.write(message)
     except TimeoutError:
         raise SlowConsumer("the client does not read (limits.write_timeout_s)") from None
+
+
+async def drained(context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    """Take what a refused client still sends until it has read why: gRPC resets streams with leftovers."""
+    try:
+        async with asyncio.timeout(REFUSED_S):
+            while await context.read() is not grpc.aio.EOF:
+                pass
+    except (TimeoutError, grpc.aio.UsageError):
+        pass
 
 
 def reset() -> asyncio.CancelledError:

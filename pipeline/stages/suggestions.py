@@ -131,7 +131,7 @@ class SuggestionStage:
         self._context = context
         self._tools = tools
         self._knowledge = tools.knowledge
-        self._call_id, self._tenant = context.spec.call_id, context.spec.info.tenant or ""
+        self._info, self._tenant = context.spec.info, context.spec.info.tenant or ""
         self._active = ActiveSuggestions()
         wanted = context.profile.suggestions
         start: Language = "en" if context.controls.language.now.startswith("en") else CHINESE
@@ -171,7 +171,7 @@ class SuggestionStage:
             self._failed = True
             self._tell(self._active.drop(self._active.articles()), channel, self._context.progress.received)
             self._context.metrics.failures.labels("suggestions").inc()
-            _log.error("suggestions failed", call=self._call_id, error=type(error).__name__)
+            _log.error("suggestions failed", call=self._info.call_id, error=type(error).__name__)
             self._context.output.warn(
                 "SUGGESTIONS_FAILED", "suggestions of this call have stopped; the call goes on"
             )
@@ -249,9 +249,8 @@ class SuggestionStage:
         if not asked.question or final.role is not Role.CUSTOMER:
             return
         self._tools.outcome(final.channel, LookupOutcome(failed=True, at=final.end))
-        call = (self._call_id, self._tenant)
         self._knowledge.unanswered(
-            call, final.utterance_id, final.text, self._reply_language, result.hits[:1]
+            self._info, final.utterance_id, final.text, self._reply_language, result.hits[:1]
         )
 
     # ---------------------------------------------------------------- showing
@@ -292,7 +291,7 @@ class SuggestionStage:
             event = SuggestionEvent(shown=shown, channel=channel, at=at)
             if shown.state is State.PROPOSED:
                 self._shown[shown.id] = event
-                self._knowledge.remember(self._call_id, self._tenant, shown, question)
+                self._knowledge.remember(self._info, shown, question)
             else:
                 self._shown.pop(shown.id, None)
             self._context.metrics.suggestions.labels(shown.state.value).inc()

@@ -30,6 +30,7 @@ alerts = sa.Table(
     sa.Column("verdict", sa.Text),
     sa.Column("note", sa.Text),
     sa.Column("team", sa.Text),
+    sa.Column("profile", sa.Text),
 )
 """One row a state of an alert, oldest first by ``seq``; ``at`` in s since 1970 UTC, ``event`` as JSON."""
 
@@ -42,3 +43,26 @@ deliveries = sa.Table(
     sa.Column("next_at", sa.Float, nullable=False),
 )
 """What webhooks have not acknowledged yet."""
+
+api_tokens = sa.Table(
+    "api_tokens",
+    metadata,
+    sa.Column("prefix", sa.Text, primary_key=True),
+    sa.Column("sha256", sa.Text, nullable=False, unique=True),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("agent_id", sa.Text),
+    sa.Column("narrowing", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("expires_at", sa.Float),
+    sa.Column("revoked_at", sa.Float),
+)
+"""API tokens: never themselves, only their SHA-256; ``narrowing`` is roles, teams and permissions as JSON."""
+
+revocations = sa.Table(
+    "revocations",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("at", sa.Float, nullable=False),
+)
+"""Principals, or single credentials: what they were issued before ``at`` (s since 1970 UTC) is void."""

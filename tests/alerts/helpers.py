@@ -35,6 +35,10 @@ def alert(
     )  # fmt: skip
 
 
+def everybody(_record: AlertRecord) -> bool:
+    return True
+
+
 def record(
     number: int = 1, state: AlertState = AlertState.RAISED, *, at: float | None = None, expire_s: float = 600
 ) -> AlertRecord:

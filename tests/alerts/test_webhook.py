@@ -18,7 +18,18 @@ from pipeline.calls.events import AlertState, Severity
 from pipeline.calls.info import CallInfo
 from pipeline.config import WebhookSettings
 from pipeline.storage.database import MEMORY
-from tests.alerts.helpers import CALL, alert, closed, hook, pass_s, publish, record, running_hub, until
+from tests.alerts.helpers import (
+    CALL,
+    alert,
+    closed,
+    everybody,
+    hook,
+    pass_s,
+    publish,
+    record,
+    running_hub,
+    until,
+)
 from tests.alerts.receiver import receiving
 
 
@@ -108,7 +119,7 @@ async def test_nothing_more_is_sent_of_an_alert_that_somebody_took() -> None:
         async with running_hub(MEMORY, hook(desk.url)) as hub:
             publish(hub, alert(1))
             await until(lambda: len(desk.requests) == 1)
-            await hub.acknowledge("alert-1", false_alarm=False, note=None)
+            await hub.acknowledge("alert-1", false_alarm=False, note=None, seen=everybody)
             desk.status = 200
             await pass_s(3)
             assert len(desk.requests) == 1
@@ -151,8 +162,8 @@ async def test_two_supervisors_at_once_take_an_alert_once() -> None:
     async with running_hub(MEMORY) as hub:
         publish(hub, alert(1))
         both = await asyncio.gather(
-            hub.acknowledge("alert-1", false_alarm=True, note=None),
-            hub.acknowledge("alert-1", false_alarm=False, note=None),
+            hub.acknowledge("alert-1", false_alarm=True, note=None, seen=everybody),
+            hub.acknowledge("alert-1", false_alarm=False, note=None, seen=everybody),
         )
         assert both[0].seq == both[1].seq
         kept = await hub.in_thread(hub.store.after, 0)

@@ -8,6 +8,7 @@ from pipeline.calls.commands import Command
 from pipeline.calls.directory import CallStream, LiveCall, WatchedCall
 from pipeline.calls.info import CallSpec
 from pipeline.calls.overview import CallFilter, CallRow
+from pipeline.calls.reach import CallReach
 from pipeline.errors import UnknownCall
 
 
@@ -26,7 +27,7 @@ class FakeCalls:
     def detach(self, call: LiveCall, stream: CallStream) -> None:
         return
 
-    async def find(self, call_id: str) -> WatchedCall:
+    async def find(self, call_id: str, reach: CallReach) -> WatchedCall:
         raise UnknownCall("none here")
 
     async def list(self, wanted: CallFilter) -> tuple[CallRow, ...]:
@@ -37,6 +38,6 @@ class FakeCalls:
     ) -> AsyncGenerator[tuple[CallRow, ...], None]:
         yield ()
 
-    async def send(self, call_id: str, command: Command) -> object:
+    async def send(self, call_id: str, command: Command, reach: CallReach) -> object:
         self.sent.append((call_id, command))
         raise UnknownCall("it has ended")

@@ -246,7 +246,8 @@ async def test_calls_are_taken_while_the_model_warms() -> None:
 
 
 async def test_health_and_reflection_answer_while_calls_are_full() -> None:
-    async with running(settings(limits={"max_calls": 1})) as run:
+    chosen = settings(limits={"max_calls": 1}, server={"reflection": True})
+    async with running(chosen) as run:
         call = run.stub.StreamCall()
         await call.write(start())
         await take(call)

@@ -18,6 +18,7 @@ from client.pacing import paced
 from pipeline.calls.commands import FinishCall, SwapRoles
 from pipeline.calls.events import AlertEvent, AlertState, Severity
 from pipeline.calls.info import CallInfo
+from pipeline.calls.reach import EVERYTHING
 from pipeline.errors import UnknownCall
 from tests.audio import CALL
 from tests.fakes.engines import FakeEngine
@@ -107,7 +108,7 @@ async def test_a_refusal_is_no_broken_line() -> None:
         with pytest.raises(client.ClientError, match="whole frames"):
             await call.send_audio(b"\xff")
     with pytest.raises(client.ClientError, match="certificate"):
-        await client.connect("127.0.0.1:1", Path("/none.pem"))
+        await client.connect("127.0.0.1:1", client.Identity(authorities=Path("/none.pem")))
 
 
 async def test_recordings_of_every_kind_are_read(tmp_path: Path) -> None:
@@ -255,7 +256,7 @@ async def test_commands_take_effect_at_their_place_in_the_stream() -> None:
         for message in messages[: len(messages) // 2]:
             await call.write(message)
         await asyncio.sleep(0.5)
-        await run.server.calls.send("swapped", SwapRoles())
+        await run.server.calls.send("swapped", SwapRoles(), EVERYTHING)
         engine.gate.set()
         for message in messages[len(messages) // 2 :]:
             await call.write(message)
@@ -273,10 +274,10 @@ async def test_a_command_ends_a_call_and_one_that_is_over_takes_none() -> None:
         call = run.stub.StreamCall()
         await call.write(start("ended"))
         await take(call)
-        await run.server.calls.send("ended", FinishCall(reason="shutdown"))
+        await run.server.calls.send("ended", FinishCall(reason="shutdown"), EVERYTHING)
         assert (await rest(call))[-1].ended.reason == "shutdown"
         with pytest.raises(UnknownCall):
-            await run.server.calls.send("ended", SwapRoles())
+            await run.server.calls.send("ended", SwapRoles(), EVERYTHING)
 
 
 async def test_ended_says_why() -> None:

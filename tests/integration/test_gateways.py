@@ -144,7 +144,7 @@ async def test_a_gateway_that_cannot_listen_says_so_in_one_line(tmp_path: Path) 
         taken.listen(1)
         told = tmp_path / "server.json"
         wanted = settings().server.model_copy(update={"port": taken.getsockname()[1]})
-        front = GatewaySettings(server=wanted, limits=settings().limits)
+        front = GatewaySettings(server=wanted, limits=settings().limits, secret="s")
         told.write_text(front.model_dump_json(), "utf-8")
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-W", "ignore", "-m", "pipeline.rpc.gateway", str(told), f"unix:{tmp_path}/c",

@@ -25,27 +25,35 @@ _sym_db = _symbol_database.Default()
 from yuetone.v1 import assist_pb2 as yuetone_dot_v1_dot_assist__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!yuetone/v1/overview_service.proto\x12\nyuetone.v1\x1a\x17yuetone/v1/assist.proto\"]\n\tCallScope\x12\x13\n\x06tenant\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x0e\n\x06queues\x18\x02 \x03(\t\x12\x11\n\tagent_ids\x18\x03 \x03(\t\x12\r\n\x05teams\x18\x04 \x03(\tB\t\n\x07_tenant\"\x82\x05\n\x0c\x43\x61llOverview\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x13\n\x06tenant\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x12\n\x05queue\x18\x03 \x01(\tH\x01\x88\x01\x01\x12\x15\n\x08\x61gent_id\x18\x04 \x01(\tH\x02\x88\x01\x01\x12\x11\n\x04team\x18\x05 \x01(\tH\x03\x88\x01\x01\x12\x0f\n\x07profile\x18\x06 \x01(\t\x12\x1a\n\x12started_at_unix_ms\x18\x07 \x01(\x03\x12-\n\x05phase\x18\x08 \x01(\x0e\x32\x1e.yuetone.v1.CallOverview.Phase\x12\x1b\n\x13phase_since_unix_ms\x18\t \x01(\x03\x12\x10\n\x08\x61udio_ms\x18\n \x01(\x03\x12\x12\n\nutterances\x18\x0b \x01(\x05\x12\x16\n\tagitation\x18\x0c \x01(\x02H\x04\x88\x01\x01\x12\x13\n\x0bopen_alerts\x18\r \x01(\x05\x12/\n\x0bworst_alert\x18\x0e \x01(\x0e\x32\x1a.yuetone.v1.Alert.Severity\x12\x12\n\noverloaded\x18\x0f \x01(\x08\x12\x19\n\x0c\x65nded_reason\x18\x10 \x01(\tH\x05\x88\x01\x01\x12\x1e\n\x11\x63ontinues_call_id\x18\x11 \x01(\tH\x06\x88\x01\x01\"b\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x11\n\rPHASE_TALKING\x10\x01\x12\x0e\n\nPHASE_HOLD\x10\x02\x12\x0e\n\nPHASE_LOST\x10\x03\x12\x0f\n\x0bPHASE_ENDED\x10\x04\x42\t\n\x07_tenantB\x08\n\x06_queueB\x0b\n\t_agent_idB\x07\n\x05_teamB\x0c\n\n_agitationB\x0f\n\r_ended_reasonB\x14\n\x12_continues_call_id\"8\n\x10ListCallsRequest\x12$\n\x05scope\x18\x01 \x01(\x0b\x32\x15.yuetone.v1.CallScope\"P\n\x11ListCallsResponse\x12\'\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32\x18.yuetone.v1.CallOverview\x12\x12\n\nat_unix_ms\x18\x02 \x01(\x03\"c\n\x11WatchCallsRequest\x12$\n\x05scope\x18\x01 \x01(\x0b\x32\x15.yuetone.v1.CallScope\x12\x18\n\x0binterval_ms\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\x0e\n\x0c_interval_ms\"c\n\x12WatchCallsResponse\x12\x10\n\x08snapshot\x18\x01 \x01(\x08\x12\'\n\x05\x63\x61lls\x18\x02 \x03(\x0b\x32\x18.yuetone.v1.CallOverview\x12\x12\n\nat_unix_ms\x18\x03 \x01(\x03\x32\xaa\x01\n\x0fOverviewService\x12H\n\tListCalls\x12\x1c.yuetone.v1.ListCallsRequest\x1a\x1d.yuetone.v1.ListCallsResponse\x12M\n\nWatchCalls\x12\x1d.yuetone.v1.WatchCallsRequest\x1a\x1e.yuetone.v1.WatchCallsResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!yuetone/v1/overview_service.proto\x12\nyuetone.v1\x1a\x17yuetone/v1/assist.proto\"\x0e\n\x0cGetMeRequest\"\xc1\x02\n\rGetMeResponse\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x13\n\x06tenant\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x15\n\x08\x61gent_id\x18\x04 \x01(\tH\x01\x88\x01\x01\x12\r\n\x05roles\x18\x05 \x03(\t\x12\r\n\x05teams\x18\x06 \x03(\t\x12?\n\x0bpermissions\x18\x07 \x03(\x0b\x32*.yuetone.v1.GetMeResponse.PermissionsEntry\x12\x1f\n\x12\x65xpires_at_unix_ms\x18\x08 \x01(\x03H\x02\x88\x01\x01\x1a\x32\n\x10PermissionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\t\n\x07_tenantB\x0b\n\t_agent_idB\x15\n\x13_expires_at_unix_ms\"]\n\tCallScope\x12\x13\n\x06tenant\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x0e\n\x06queues\x18\x02 \x03(\t\x12\x11\n\tagent_ids\x18\x03 \x03(\t\x12\r\n\x05teams\x18\x04 \x03(\tB\t\n\x07_tenant\"\x82\x05\n\x0c\x43\x61llOverview\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x13\n\x06tenant\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x12\n\x05queue\x18\x03 \x01(\tH\x01\x88\x01\x01\x12\x15\n\x08\x61gent_id\x18\x04 \x01(\tH\x02\x88\x01\x01\x12\x11\n\x04team\x18\x05 \x01(\tH\x03\x88\x01\x01\x12\x0f\n\x07profile\x18\x06 \x01(\t\x12\x1a\n\x12started_at_unix_ms\x18\x07 \x01(\x03\x12-\n\x05phase\x18\x08 \x01(\x0e\x32\x1e.yuetone.v1.CallOverview.Phase\x12\x1b\n\x13phase_since_unix_ms\x18\t \x01(\x03\x12\x10\n\x08\x61udio_ms\x18\n \x01(\x03\x12\x12\n\nutterances\x18\x0b \x01(\x05\x12\x16\n\tagitation\x18\x0c \x01(\x02H\x04\x88\x01\x01\x12\x13\n\x0bopen_alerts\x18\r \x01(\x05\x12/\n\x0bworst_alert\x18\x0e \x01(\x0e\x32\x1a.yuetone.v1.Alert.Severity\x12\x12\n\noverloaded\x18\x0f \x01(\x08\x12\x19\n\x0c\x65nded_reason\x18\x10 \x01(\tH\x05\x88\x01\x01\x12\x1e\n\x11\x63ontinues_call_id\x18\x11 \x01(\tH\x06\x88\x01\x01\"b\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x11\n\rPHASE_TALKING\x10\x01\x12\x0e\n\nPHASE_HOLD\x10\x02\x12\x0e\n\nPHASE_LOST\x10\x03\x12\x0f\n\x0bPHASE_ENDED\x10\x04\x42\t\n\x07_tenantB\x08\n\x06_queueB\x0b\n\t_agent_idB\x07\n\x05_teamB\x0c\n\n_agitationB\x0f\n\r_ended_reasonB\x14\n\x12_continues_call_id\"8\n\x10ListCallsRequest\x12$\n\x05scope\x18\x01 \x01(\x0b\x32\x15.yuetone.v1.CallScope\"P\n\x11ListCallsResponse\x12\'\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32\x18.yuetone.v1.CallOverview\x12\x12\n\nat_unix_ms\x18\x02 \x01(\x03\"c\n\x11WatchCallsRequest\x12$\n\x05scope\x18\x01 \x01(\x0b\x32\x15.yuetone.v1.CallScope\x12\x18\n\x0binterval_ms\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\x0e\n\x0c_interval_ms\"c\n\x12WatchCallsResponse\x12\x10\n\x08snapshot\x18\x01 \x01(\x08\x12\'\n\x05\x63\x61lls\x18\x02 \x03(\x0b\x32\x18.yuetone.v1.CallOverview\x12\x12\n\nat_unix_ms\x18\x03 \x01(\x03\x32\xe8\x01\n\x0fOverviewService\x12H\n\tListCalls\x12\x1c.yuetone.v1.ListCallsRequest\x1a\x1d.yuetone.v1.ListCallsResponse\x12M\n\nWatchCalls\x12\x1d.yuetone.v1.WatchCallsRequest\x1a\x1e.yuetone.v1.WatchCallsResponse0\x01\x12<\n\x05GetMe\x12\x18.yuetone.v1.GetMeRequest\x1a\x19.yuetone.v1.GetMeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'yuetone.v1.overview_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CALLSCOPE']._serialized_start=74
-  _globals['_CALLSCOPE']._serialized_end=167
-  _globals['_CALLOVERVIEW']._serialized_start=170
-  _globals['_CALLOVERVIEW']._serialized_end=812
-  _globals['_CALLOVERVIEW_PHASE']._serialized_start=618
-  _globals['_CALLOVERVIEW_PHASE']._serialized_end=716
-  _globals['_LISTCALLSREQUEST']._serialized_start=814
-  _globals['_LISTCALLSREQUEST']._serialized_end=870
-  _globals['_LISTCALLSRESPONSE']._serialized_start=872
-  _globals['_LISTCALLSRESPONSE']._serialized_end=952
-  _globals['_WATCHCALLSREQUEST']._serialized_start=954
-  _globals['_WATCHCALLSREQUEST']._serialized_end=1053
-  _globals['_WATCHCALLSRESPONSE']._serialized_start=1055
-  _globals['_WATCHCALLSRESPONSE']._serialized_end=1154
-  _globals['_OVERVIEWSERVICE']._serialized_start=1157
-  _globals['_OVERVIEWSERVICE']._serialized_end=1327
+  _globals['_GETMERESPONSE_PERMISSIONSENTRY']._loaded_options = None
+  _globals['_GETMERESPONSE_PERMISSIONSENTRY']._serialized_options = b'8\001'
+  _globals['_GETMEREQUEST']._serialized_start=74
+  _globals['_GETMEREQUEST']._serialized_end=88
+  _globals['_GETMERESPONSE']._serialized_start=91
+  _globals['_GETMERESPONSE']._serialized_end=412
+  _globals['_GETMERESPONSE_PERMISSIONSENTRY']._serialized_start=315
+  _globals['_GETMERESPONSE_PERMISSIONSENTRY']._serialized_end=365
+  _globals['_CALLSCOPE']._serialized_start=414
+  _globals['_CALLSCOPE']._serialized_end=507
+  _globals['_CALLOVERVIEW']._serialized_start=510
+  _globals['_CALLOVERVIEW']._serialized_end=1152
+  _globals['_CALLOVERVIEW_PHASE']._serialized_start=958
+  _globals['_CALLOVERVIEW_PHASE']._serialized_end=1056
+  _globals['_LISTCALLSREQUEST']._serialized_start=1154
+  _globals['_LISTCALLSREQUEST']._serialized_end=1210
+  _globals['_LISTCALLSRESPONSE']._serialized_start=1212
+  _globals['_LISTCALLSRESPONSE']._serialized_end=1292
+  _globals['_WATCHCALLSREQUEST']._serialized_start=1294
+  _globals['_WATCHCALLSREQUEST']._serialized_end=1393
+  _globals['_WATCHCALLSRESPONSE']._serialized_start=1395
+  _globals['_WATCHCALLSRESPONSE']._serialized_end=1494
+  _globals['_OVERVIEWSERVICE']._serialized_start=1497
+  _globals['_OVERVIEWSERVICE']._serialized_end=1729
 # @@protoc_insertion_point(module_scope)

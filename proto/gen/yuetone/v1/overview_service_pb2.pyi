@@ -21,6 +21,93 @@ else:
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
+class GetMeRequest(google.protobuf.message.Message):
+    """Asks who the caller is."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+global___GetMeRequest = GetMeRequest
+
+@typing.final
+class GetMeResponse(google.protobuf.message.Message):
+    """Who the caller is."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class PermissionsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    PRINCIPAL_FIELD_NUMBER: builtins.int
+    METHOD_FIELD_NUMBER: builtins.int
+    TENANT_FIELD_NUMBER: builtins.int
+    AGENT_ID_FIELD_NUMBER: builtins.int
+    ROLES_FIELD_NUMBER: builtins.int
+    TEAMS_FIELD_NUMBER: builtins.int
+    PERMISSIONS_FIELD_NUMBER: builtins.int
+    EXPIRES_AT_UNIX_MS_FIELD_NUMBER: builtins.int
+    principal: builtins.str
+    """stable id, such as oidc:ISSUER:SUBJECT"""
+    method: builtins.str
+    """how that was proved: development, certificate, oidc or api-token"""
+    tenant: builtins.str
+    """the company; absent for the development identity"""
+    agent_id: builtins.str
+    """StartCall.agent_id of this person"""
+    expires_at_unix_ms: builtins.int
+    """end of the credential, ms since 1970 UTC; absent without one"""
+    @property
+    def roles(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """given to the caller"""
+
+    @property
+    def teams(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """StartCall.team names of this person"""
+
+    @property
+    def permissions(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """what the caller may do, and with whose calls: own, team or tenant"""
+
+    def __init__(
+        self,
+        *,
+        principal: builtins.str = ...,
+        method: builtins.str = ...,
+        tenant: builtins.str | None = ...,
+        agent_id: builtins.str | None = ...,
+        roles: collections.abc.Iterable[builtins.str] | None = ...,
+        teams: collections.abc.Iterable[builtins.str] | None = ...,
+        permissions: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        expires_at_unix_ms: builtins.int | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_expires_at_unix_ms", b"_expires_at_unix_ms", "_tenant", b"_tenant", "agent_id", b"agent_id", "expires_at_unix_ms", b"expires_at_unix_ms", "tenant", b"tenant"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_expires_at_unix_ms", b"_expires_at_unix_ms", "_tenant", b"_tenant", "agent_id", b"agent_id", "expires_at_unix_ms", b"expires_at_unix_ms", "method", b"method", "permissions", b"permissions", "principal", b"principal", "roles", b"roles", "teams", b"teams", "tenant", b"tenant"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_agent_id", b"_agent_id"]) -> typing.Literal["agent_id"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_expires_at_unix_ms", b"_expires_at_unix_ms"]) -> typing.Literal["expires_at_unix_ms"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_tenant", b"_tenant"]) -> typing.Literal["tenant"] | None: ...
+
+global___GetMeResponse = GetMeResponse
+
+@typing.final
 class CallScope(google.protobuf.message.Message):
     """Which calls. Every filter narrows; all when empty."""
 

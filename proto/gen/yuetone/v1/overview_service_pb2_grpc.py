@@ -45,6 +45,11 @@ class OverviewServiceStub(object):
                 request_serializer=yuetone_dot_v1_dot_overview__service__pb2.WatchCallsRequest.SerializeToString,
                 response_deserializer=yuetone_dot_v1_dot_overview__service__pb2.WatchCallsResponse.FromString,
                 _registered_method=True)
+        self.GetMe = channel.unary_unary(
+                '/yuetone.v1.OverviewService/GetMe',
+                request_serializer=yuetone_dot_v1_dot_overview__service__pb2.GetMeRequest.SerializeToString,
+                response_deserializer=yuetone_dot_v1_dot_overview__service__pb2.GetMeResponse.FromString,
+                _registered_method=True)
 
 
 class OverviewServiceServicer(object):
@@ -66,6 +71,13 @@ class OverviewServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetMe(self, request, context):
+        """Who the caller is to this server, and what they may do.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OverviewServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -78,6 +90,11 @@ def add_OverviewServiceServicer_to_server(servicer, server):
                     servicer.WatchCalls,
                     request_deserializer=yuetone_dot_v1_dot_overview__service__pb2.WatchCallsRequest.FromString,
                     response_serializer=yuetone_dot_v1_dot_overview__service__pb2.WatchCallsResponse.SerializeToString,
+            ),
+            'GetMe': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMe,
+                    request_deserializer=yuetone_dot_v1_dot_overview__service__pb2.GetMeRequest.FromString,
+                    response_serializer=yuetone_dot_v1_dot_overview__service__pb2.GetMeResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -135,6 +152,33 @@ class OverviewService(object):
             '/yuetone.v1.OverviewService/WatchCalls',
             yuetone_dot_v1_dot_overview__service__pb2.WatchCallsRequest.SerializeToString,
             yuetone_dot_v1_dot_overview__service__pb2.WatchCallsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMe(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/yuetone.v1.OverviewService/GetMe',
+            yuetone_dot_v1_dot_overview__service__pb2.GetMeRequest.SerializeToString,
+            yuetone_dot_v1_dot_overview__service__pb2.GetMeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,12 @@ class OverviewServiceStub:
     reader gets fewer messages, never older ones.
     """
 
+    GetMe: grpc.UnaryUnaryMultiCallable[
+        yuetone.v1.overview_service_pb2.GetMeRequest,
+        yuetone.v1.overview_service_pb2.GetMeResponse,
+    ]
+    """Who the caller is to this server, and what they may do."""
+
 class OverviewServiceAsyncStub:
     """Many calls at once, one compact row each; no words of any call."""
 
@@ -51,6 +57,12 @@ class OverviewServiceAsyncStub:
     """First every live call of the scope, then only what changed, joined to one message each interval. A slow
     reader gets fewer messages, never older ones.
     """
+
+    GetMe: grpc.aio.UnaryUnaryMultiCallable[
+        yuetone.v1.overview_service_pb2.GetMeRequest,
+        yuetone.v1.overview_service_pb2.GetMeResponse,
+    ]
+    """Who the caller is to this server, and what they may do."""
 
 class OverviewServiceServicer(metaclass=abc.ABCMeta):
     """Many calls at once, one compact row each; no words of any call."""
@@ -72,5 +84,13 @@ class OverviewServiceServicer(metaclass=abc.ABCMeta):
         """First every live call of the scope, then only what changed, joined to one message each interval. A slow
         reader gets fewer messages, never older ones.
         """
+
+    @abc.abstractmethod
+    def GetMe(
+        self,
+        request: yuetone.v1.overview_service_pb2.GetMeRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[yuetone.v1.overview_service_pb2.GetMeResponse, collections.abc.Awaitable[yuetone.v1.overview_service_pb2.GetMeResponse]]:
+        """Who the caller is to this server, and what they may do."""
 
 def add_OverviewServiceServicer_to_server(servicer: OverviewServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

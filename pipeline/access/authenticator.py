@@ -1,0 +1,168 @@
+"""From what a connection shows to a principal, or a refusal."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import httpx2
+import structlog
+
+from pipeline.access.certificates import machine_of
+from pipeline.access.oidc import TokenVerifier
+from pipeline.access.principal import DEVELOPMENT, Principal
+from pipeline.access.tokens import TOKEN_MARK, AccessStore, NoTokens
+from pipeline.errors import TokenExpired, Unauthenticated
+from pipeline.sections.access import AccessSettings
+
+FOLLOW_S = 10.0
+"""Time between two looks at the store, s: so much later, at most, is what was revoked refused."""
+BLIND_S = 60.0
+"""Time without a look at the store from which nobody is admitted who may have been revoked, s."""
+MOST_REMEMBERED = 1024
+LONGEST_TOKEN = 8192
+"""Bytes; gRPC refuses metadata of 16 KiB in all."""
+_MARK = "bearer "
+
+T = TypeVar("T")
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What a connection shows.
+
+    Attributes:
+        authorization: the metadata of that name; None without.
+        uris: URI names of the client's certificate, verified by TLS.
+        common_name: of its subject; None without a certificate.
+    """
+
+    authorization: str | None = None
+    uris: tuple[str, ...] = ()
+    common_name: str | None = None
+
+
+class Authenticator:
+    """Says who somebody is; for one event loop.
+
+    Args:
+        settings: of access.
+        development: whether who shows nothing is the development identity.
+        client: fetches keys of issuers; closed with the authenticator.
+        clock: s since 1970 UTC.
+
+    Raises:
+        SettingsError: the store cannot be opened.
+    """
+
+    def __init__(
+        self,
+        settings: AccessSettings,
+        *,
+        development: bool,
+        client: httpx2.AsyncClient,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._development = development
+        self._client = client
+        self._clock = clock
+        self._store = NoTokens() if development else AccessStore(settings.store)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="access")
+        self._verifier = TokenVerifier(settings.issuers, client, clock)
+        self._api_tokens: OrderedDict[str, Principal] = OrderedDict()  # bounded by MOST_REMEMBERED
+        self._revoked = self._store.revoked()
+        self._looked = time.monotonic()
+
+    async def identify(self, shown: Credentials) -> Principal:
+        """Return who shows this.
+
+        Raises:
+            Unauthenticated: nobody knows them, or what they show is not valid; why is not told.
+            TokenExpired: it was valid until a moment ago.
+        """
+        principal = await self._identify(shown)
+        self.check(principal)
+        return principal
+
+    async def _identify(self, shown: Credentials) -> Principal:
+        if shown.authorization is not None:
+            return await self._by_token(shown.authorization)
+        machine = machine_of(self._settings.certificates, shown.uris, shown.common_name)
+        if machine is not None:
+            return machine
+        if self._development:
+            return DEVELOPMENT
+        raise Unauthenticated("say who you are: an access token, an API token or a client certificate")
+
+    def check(self, principal: Principal, *, grace_s: float = 0.0) -> None:
+        """Refuse a principal who was revoked, or whose credential has expired.
+
+        Args:
+            principal: who.
+            grace_s: s for which an expired credential still holds.
+
+        Raises:
+            Unauthenticated, TokenExpired: so it is.
+        """
+        for name in (principal.id, principal.credential):
+            revoked_at = self._revoked.get(name) if name else None
+            if revoked_at is not None and principal.issued_at <= revoked_at:
+                raise Unauthenticated("this identity was revoked")
+        if principal is not DEVELOPMENT and time.monotonic() - self._looked > BLIND_S:
+            raise Unauthenticated("revocations cannot be read now (access.store); try again")
+        if principal.expires_at is not None and self._clock() >= principal.expires_at + grace_s:
+            raise TokenExpired("the token has expired; get a fresh one")
+
+    async def _by_token(self, authorization: str) -> Principal:
+        if authorization[: len(_MARK)].lower() != _MARK or len(authorization) > LONGEST_TOKEN:
+            raise Unauthenticated("the token cannot be verified")
+        token = authorization[len(_MARK) :].strip()
+        if token.startswith(TOKEN_MARK):
+            return await self._by_api_token(token)
+        return await self._verifier.identify(token)
+
+    async def _by_api_token(self, token: str) -> Principal:
+        known = self._api_tokens.get(token)
+        if known is None:
+            found = await self._in_thread(partial(self._store.find, token))
+            if found is None:
+                raise Unauthenticated("the token cannot be verified")
+            known = found.principal
+            self._api_tokens[token] = known
+            while len(self._api_tokens) > MOST_REMEMBERED:
+                self._api_tokens.popitem(last=False)
+        return known
+
+    # ---------------------------------------------------------------- in the background
+
+    async def run(self) -> None:
+        """Follow the store until cancelled."""
+        while True:
+            await asyncio.sleep(FOLLOW_S)
+            await self.look()
+
+    async def look(self) -> None:
+        """Read now what was revoked."""
+        begun = time.monotonic()
+        try:
+            self._revoked = await self._in_thread(self._store.revoked)
+            self._looked = begun
+        except Exception as error:  # noqa: BLE001 (a locked file, a database that is away: tried again)
+            _log.error("revocations cannot be read, trying again", error=type(error).__name__)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def close(self) -> None:
+        """Close the store and the client."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+        self._store.close()
+        await self._client.aclose()

@@ -1,0 +1,151 @@
+"""Access tokens of people: JWTs of an OpenID provider (RFC 9068), verified once and then remembered."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import jwt
+
+from pipeline.access.jwks import IssuerKeys
+from pipeline.access.principal import AuthMethod, Principal
+from pipeline.errors import TokenExpired, Unauthenticated
+from pipeline.sections.access import AccessRole, IssuerSettings
+
+MOST_REMEMBERED = 4096
+LONGEST_NAME = 128
+"""Characters of a subject, an agent or a team."""
+MOST_VALUES = 200
+"""Values of a claim that are looked at."""
+_REQUIRED = ["exp", "iat", "iss", "aud", "sub"]
+_ROLES = {role.value: role for role in AccessRole}
+_UNVERIFIED = "the token cannot be verified"
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    principal: Principal
+    keys: IssuerKeys
+    generation: int
+
+
+class TokenVerifier:
+    """Verifies JWTs; for one event loop.
+
+    Args:
+        issuers: that are believed.
+        client: fetches their keys.
+        clock: s since 1970 UTC.
+    """
+
+    def __init__(
+        self,
+        issuers: tuple[IssuerSettings, ...],
+        client: httpx2.AsyncClient,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._issuers = {issuer.issuer: (issuer, IssuerKeys(issuer, client)) for issuer in issuers}
+        self._clock = clock
+        self._remembered: OrderedDict[bytes, _Remembered] = OrderedDict()  # bounded by MOST_REMEMBERED
+        self.verified = 0
+
+    async def identify(self, token: str) -> Principal:
+        """Return whose token it is.
+
+        Args:
+            token: as it came.
+
+        Raises:
+            TokenExpired: it was good until a moment ago.
+            Unauthenticated: it is none of ours, or not valid; why is not told.
+        """
+        name = hashlib.sha256(token.encode("utf-8", "replace")).digest()
+        known = self._remembered.get(name)
+        if known is None or known.generation != known.keys.generation:
+            known = await self._verify(token)
+            self._remember(name, known)
+        expires = known.principal.expires_at
+        if expires is not None and self._clock() >= expires:
+            raise TokenExpired("the token has expired; get a fresh one")
+        return known.principal
+
+    def _remember(self, name: bytes, known: _Remembered) -> None:
+        self._remembered[name] = known
+        while len(self._remembered) > MOST_REMEMBERED:
+            self._remembered.popitem(last=False)
+
+    async def _verify(self, token: str) -> _Remembered:
+        try:
+            header = jwt.get_unverified_header(token)
+            unverified = jwt.decode(token, options={"verify_signature": False})
+            settings, keys = self._issuers[unverified["iss"]]
+            algorithm = header["alg"]
+            if algorithm not in settings.algorithms:
+                raise Unauthenticated(_UNVERIFIED)
+            key = await keys.key(header.get("kid"), algorithm)
+            generation = keys.generation
+            claims = self._claims(token, key, settings)
+        except jwt.ExpiredSignatureError:
+            raise TokenExpired("the token has expired; get a fresh one") from None
+        except (jwt.PyJWTError, KeyError, TypeError, ValueError):
+            raise Unauthenticated(_UNVERIFIED) from None
+        self.verified += 1
+        return _Remembered(_principal(claims, settings), keys, generation)
+
+    @staticmethod
+    def _claims(token: str, key: jwt.PyJWK, settings: IssuerSettings) -> Mapping[str, Any]:
+        return jwt.decode(
+            token,
+            key,
+            algorithms=[key.algorithm_name],
+            audience=settings.audience,
+            issuer=settings.issuer,
+            leeway=settings.leeway_s,
+            options={"require": _REQUIRED},
+        )
+
+
+def _principal(claims: Mapping[str, Any], settings: IssuerSettings) -> Principal:
+    """Return whom a verified token names.
+
+    Raises:
+        Unauthenticated: it names no company, or claims are of the wrong kind.
+    """
+    tenant = settings.tenant or (_texts(claims, settings.tenant_claim or "") or [""])[0]
+    if not tenant:
+        raise Unauthenticated("the token names no company (access.issuers.tenant_claim)")
+    roles = {_role(value, settings) for value in _texts(claims, settings.roles_claim)}
+    agent = _texts(claims, settings.agent_claim)
+    return Principal(
+        id=f"oidc:{settings.name}:{str(claims['sub'])[:LONGEST_NAME]}",
+        method=AuthMethod.OIDC,
+        tenant=tenant,
+        roles=frozenset(role for role in roles if role is not None),
+        agent_id=agent[0] if agent else None,
+        teams=frozenset(_texts(claims, settings.teams_claim)),
+        issued_at=float(claims["iat"]),
+        expires_at=float(claims["exp"]),
+        credential=str(claims.get("jti", ""))[:LONGEST_NAME],
+    )
+
+
+def _role(value: str, settings: IssuerSettings) -> AccessRole | None:
+    if settings.roles:
+        return settings.roles.get(value)
+    return _ROLES.get(value)
+
+
+def _texts(claims: Mapping[str, Any], path: str) -> list[str]:
+    """Return the texts of a claim: one, or several; a name with dots that is no claim goes deeper."""
+    found: Any = claims.get(path)
+    if found is None:
+        found = claims
+        for part in path.split("."):
+            found = found.get(part) if isinstance(found, Mapping) else None
+    values = found if isinstance(found, list) else [found]
+    return [v for v in values[:MOST_VALUES] if isinstance(v, str) and 0 < len(v) <= LONGEST_NAME]

@@ -1,0 +1,62 @@
+"""The table of roles: what each may do, and with whose calls. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum, StrEnum
+
+from pipeline.sections.access import AccessRole
+
+
+class Permission(StrEnum):
+    """What a method needs."""
+
+    CALL_SEND = "call.send"
+    CALL_WATCH = "call.watch"
+    CALL_LIST = "call.list"
+    ALERT_WATCH = "alert.watch"
+    ALERT_ACKNOWLEDGE = "alert.acknowledge"
+    SUGGESTION_FEEDBACK = "suggestion.feedback"
+    REPLY_LANGUAGE = "call.reply-language"
+    KNOWLEDGE_SEARCH = "knowledge.search"
+    SERVER_DESCRIBE = "server.describe"
+    IDENTITY_SHOW = "identity.show"
+
+
+class Scope(IntEnum):
+    """With whose calls; a wider one holds a narrower one."""
+
+    OWN = 1
+    TEAM = 2
+    TENANT = 3
+
+
+_EVERYBODY = {Permission.SERVER_DESCRIBE: Scope.TENANT, Permission.IDENTITY_SHOW: Scope.OWN}
+_AT_CALLS = (
+    Permission.CALL_WATCH,
+    Permission.CALL_LIST,
+    Permission.ALERT_WATCH,
+    Permission.ALERT_ACKNOWLEDGE,
+    Permission.SUGGESTION_FEEDBACK,
+    Permission.REPLY_LANGUAGE,
+)
+_KNOWLEDGE = {Permission.KNOWLEDGE_SEARCH: Scope.TENANT}
+
+ROLES: Mapping[AccessRole, Mapping[Permission, Scope]] = {
+    AccessRole.TELEPHONY: {**_EVERYBODY, Permission.CALL_SEND: Scope.OWN},
+    AccessRole.AGENT: {**_EVERYBODY, **_KNOWLEDGE, **dict.fromkeys(_AT_CALLS, Scope.OWN)},
+    AccessRole.TEAM_LEAD: {**_EVERYBODY, **_KNOWLEDGE, **dict.fromkeys(_AT_CALLS, Scope.TEAM)},
+    AccessRole.SUPERVISOR: {**_EVERYBODY, **_KNOWLEDGE, **dict.fromkeys(_AT_CALLS, Scope.TENANT)},
+    AccessRole.QUALITY: {**_EVERYBODY, **_KNOWLEDGE},
+    AccessRole.PRIVACY_OFFICER: _EVERYBODY,
+    AccessRole.ML_ENGINEER: _EVERYBODY,
+    AccessRole.OPERATOR: _EVERYBODY,
+    AccessRole.AUDITOR: _EVERYBODY,
+}
+"""An agent's alerts are those about the agent's own calls, and come only where the profile says so
+(``agents_see_alerts``)."""
+
+
+def scope_of(roles: frozenset[AccessRole], permission: Permission) -> Scope | None:
+    """Return the widest scope in which one of ``roles`` has a permission; None where none has it."""
+    return max((ROLES[role][permission] for role in roles if permission in ROLES[role]), default=None)

@@ -1,0 +1,50 @@
+"""Whom a method serves now: set by the gate, for the task of the request and those that it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from pipeline.access.grant import Grant
+from pipeline.calls.info import CallInfo
+from pipeline.config import ProfileSettings
+from pipeline.rpc.peers import Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Whom a method serves.
+
+    Attributes:
+        grant: what they may do here.
+        connection: over which they came.
+    """
+
+    grant: Grant
+    connection: Connection
+
+
+CALLER: ContextVar[Caller] = ContextVar("caller")
+
+
+def caller() -> Caller:
+    """Return whom the running method serves.
+
+    Raises:
+        LookupError: no gate stands before it, which is a mistake in our code.
+    """
+    return CALLER.get()
+
+
+def may_see_alerts(given: Grant, call: CallInfo, profiles: Mapping[str, ProfileSettings]) -> bool:
+    """Tell whether somebody may know of alerts about a call: agents only where the call's profile says so."""
+    if not given.reach.takes(call):
+        return False
+    profile = profiles.get(call.profile)
+    return not given.own_only or (profile is not None and profile.agents_see_alerts)
+
+
+def granted() -> Grant:
+    """Return what the caller of the running method may do; errors as of :func:`caller`."""
+    return CALLER.get().grant

@@ -1,0 +1,248 @@
+"""The gate: the one place where a request is let in, for every method, before any of its code runs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+import structlog
+
+from pipeline.access.authenticator import Authenticator
+from pipeline.access.grant import Grant, grant
+from pipeline.access.principal import Principal
+from pipeline.audit.entry import AuditEntry, Outcome
+from pipeline.audit.service import Auditor
+from pipeline.errors import AtCapacity, AuditUnavailable, CallError, PermissionDenied
+from pipeline.metrics import Metrics
+from pipeline.rpc.caller import CALLER, Caller
+from pipeline.rpc.methods import METHODS, PUBLIC, MethodRule
+from pipeline.rpc.peers import Connection, StreamCounter, connection_of
+from pipeline.rpc.status import details_of, status_of
+from pipeline.rpc.writing import drained
+from pipeline.sections.access import AccessSettings
+
+EXPIRY_GRACE_S = 30.0
+"""How long watching goes on behind the end of a token, s: the client fetches a fresh one meanwhile."""
+CHECK_S = 5.0
+"""Time between two looks whether who watches may still do so, s."""
+BURST_S = 10.0
+"""Requests of so many seconds may come at once."""
+REFUSAL_S = 10.0
+"""Refusals of one kind to one machine are written down once in this time, s: they must not fill the disk."""
+MOST_REMEMBERED = 4096
+
+_log = structlog.get_logger(__name__)
+_Context = grpc.aio.ServicerContext[Any, Any]
+_Method = Callable[[Any, _Context], Awaitable[Any]]
+
+
+class Gate(grpc.aio.ServerInterceptor):
+    """Lets requests in; for one event loop.
+
+    Args:
+        authenticator: says who somebody is.
+        auditor: has what leaves before it leaves.
+        settings: of access.
+        metrics: where refusals are counted.
+        gateway_secret: who shows it is a gateway; None where there are none.
+    """
+
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        auditor: Auditor,
+        settings: AccessSettings,
+        metrics: Metrics,
+        gateway_secret: str | None = None,
+    ) -> None:
+        self._authenticator = authenticator
+        self._auditor = auditor
+        self._metrics = metrics
+        self._gateway_secret = gateway_secret
+        self._requests = RequestRate(settings.requests_per_s)
+        self._most_streams = settings.streams_per_principal
+        self._streams = StreamCounter()
+        self._refused: OrderedDict[tuple[str, str, str], float] = OrderedDict()  # bounded by MOST_REMEMBERED
+
+    async def intercept_service(
+        self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any
+    ) -> Any:
+        """Return the method's handler behind the gate."""
+        handler = await continuation(handler_call_details)
+        if handler is None or handler_call_details.method.startswith(PUBLIC):
+            return handler
+        return self._behind(handler, handler_call_details.method)
+
+    def _behind(self, handler: Any, name: str) -> Any:
+        wire = {
+            "request_deserializer": handler.request_deserializer,
+            "response_serializer": handler.response_serializer,
+        }
+        if handler.request_streaming and handler.response_streaming:
+            return grpc.stream_stream_rpc_method_handler(self._guarded(handler.stream_stream, name), **wire)
+        if handler.request_streaming:
+            return grpc.stream_unary_rpc_method_handler(self._guarded(handler.stream_unary, name), **wire)
+        if handler.response_streaming:
+            watched = self._guarded(handler.unary_stream, name, watches=True)
+            return grpc.unary_stream_rpc_method_handler(watched, **wire)
+        return grpc.unary_unary_rpc_method_handler(self._guarded(handler.unary_unary, name), **wire)
+
+    def _guarded(self, method: _Method, name: str, *, watches: bool = False) -> _Method:
+        rule = METHODS.get(name)
+
+        async def guarded(request: Any, context: _Context) -> Any:
+            connection = connection_of(context, self._gateway_secret)
+            try:
+                given = await self._let_in(rule, name, connection, request)
+            except CallError as error:
+                self._metrics.refused.labels(error.code).inc()
+                if hasattr(request, "__aiter__"):
+                    await drained(context)
+                await context.abort(status_of(error), details_of(error))
+            CALLER.set(Caller(grant=given, connection=connection))
+            with self._streams.counted(given.principal.id) as streams:
+                if streams > self._most_streams:
+                    crowd = AtCapacity("too many streams of this identity (access.streams_per_principal)")
+                    await context.abort(status_of(crowd), details_of(crowd))
+                if watches:
+                    return await self._while_valid(given.principal, method(request, context), context)
+                return await method(request, context)
+
+        return guarded
+
+    # ---------------------------------------------------------------- who, and may they
+
+    async def _let_in(
+        self, rule: MethodRule | None, name: str, connection: Connection, request: Any
+    ) -> Grant:
+        """Return what whoever asks may do.
+
+        Raises:
+            CallError: nothing; the audit log has it.
+        """
+        principal: Principal | None = None
+        try:
+            principal = await self._authenticator.identify(connection.credentials)
+            if rule is None:
+                raise PermissionDenied("no permission lets anybody use this method")
+            given = grant(principal, rule.permission)
+            self._requests.check(principal.id)
+        except CallError as error:
+            await self._note_refusal(rule, name, connection, principal, error)
+            raise
+        if rule.content or rule.changes:
+            await self._auditor.record(entry_of(rule, given, connection, request))
+        return given
+
+    async def _note_refusal(
+        self,
+        rule: MethodRule | None,
+        name: str,
+        connection: Connection,
+        principal: Principal | None,
+        error: CallError,
+    ) -> None:
+        kind = (connection.host, principal.id if principal else name, error.code)
+        now = time.monotonic()
+        if now - self._refused.get(kind, -REFUSAL_S) < REFUSAL_S:
+            return
+        self._refused[kind] = now
+        self._refused.move_to_end(kind)
+        while len(self._refused) > MOST_REMEMBERED:
+            self._refused.popitem(last=False)
+        _log.info("request refused", method=name, code=error.code)
+        try:
+            await self._auditor.record(
+                AuditEntry(
+                    action=rule.permission.value if rule else name,
+                    outcome=Outcome.REFUSED,
+                    reason=error.code,
+                    peer=connection.host,
+                    **(actor_of(principal) if principal else {}),
+                )
+            )
+        except AuditUnavailable:
+            return  # the refusal stands all the same
+
+    # ---------------------------------------------------------------- for how long
+
+    async def _while_valid(self, principal: Principal, work: Awaitable[Any], context: _Context) -> Any:
+        """Let a stream that watches go on while its principal may; end it with the reason."""
+        task = asyncio.ensure_future(work)
+        try:
+            while not task.done():
+                await asyncio.wait({task}, timeout=CHECK_S)
+                if not task.done():
+                    self._authenticator.check(principal, grace_s=EXPIRY_GRACE_S)
+            return task.result()
+        except CallError as error:
+            await context.abort(status_of(error), details_of(error))
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+class RequestRate:
+    """So many requests a second of each principal, and a burst; for one event loop.
+
+    Args:
+        per_s: requests a second, on average.
+        clock: s, monotonic.
+    """
+
+    def __init__(self, per_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_s = per_s
+        self._clock = clock
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()  # bounded by MOST_REMEMBERED
+
+    def check(self, name: str) -> None:
+        """Count a request.
+
+        Raises:
+            AtCapacity: it is one too many.
+        """
+        now, most = self._clock(), max(1.0, self._per_s * BURST_S)
+        left, at = self._left.get(name, (most, now))
+        left = min(most, left + (now - at) * self._per_s)
+        if left < 1:
+            raise AtCapacity("too many requests of this identity (access.requests_per_s)")
+        self._left[name] = (left - 1, now)
+        self._left.move_to_end(name)
+        while len(self._left) > MOST_REMEMBERED:
+            self._left.popitem(last=False)
+
+
+def actor_of(principal: Principal) -> dict[str, Any]:
+    """Return a principal as the audit log names it."""
+    return {
+        "actor": principal.id,
+        "actor_type": principal.method.value,
+        "roles": tuple(sorted(principal.roles)),
+        "tenant": principal.tenant or "",
+    }
+
+
+def entry_of(rule: MethodRule, given: Grant, connection: Connection, request: Any) -> AuditEntry:
+    """Return the record of a request that is let in."""
+    kind, target = target_of(request)
+    return AuditEntry(
+        action=rule.permission.value,
+        target_kind=kind,
+        target=target,
+        scope=given.scope.name.lower(),
+        peer=connection.host,
+        **actor_of(given.principal),
+    )
+
+
+def target_of(request: Any) -> tuple[str, str]:
+    """Return what a request is about: its kind and its id; empty where it names nothing."""
+    for kind in ("alert", "call"):
+        named = getattr(request, f"{kind}_id", "")
+        if isinstance(named, str) and named:
+            return kind, named
+    return "", ""

@@ -1,0 +1,48 @@
+"""Which permission each method needs: the one table. A method that is not in it is refused to everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipeline.access.permissions import Permission
+
+PUBLIC = ("/grpc.health.v1.Health/", "/grpc.reflection.v1alpha.ServerReflection/")
+"""Services for everybody: whether the server is well, and, where turned on, what this API looks like."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodRule:
+    """What a method needs.
+
+    Attributes:
+        permission: that whoever calls it has.
+        content: whether speech, or what was made of it, leaves the server: then the audit log has it first.
+        changes: whether it changes something that others see.
+    """
+
+    permission: Permission
+    content: bool = False
+    changes: bool = False
+
+
+METHODS: Mapping[str, MethodRule] = {
+    "/yuetone.v1.CallService/StreamCall": MethodRule(permission=Permission.CALL_SEND),
+    "/yuetone.v1.CallService/WatchCall": MethodRule(permission=Permission.CALL_WATCH, content=True),
+    "/yuetone.v1.CallService/GetCapabilities": MethodRule(permission=Permission.SERVER_DESCRIBE),
+    "/yuetone.v1.OverviewService/ListCalls": MethodRule(permission=Permission.CALL_LIST, content=True),
+    "/yuetone.v1.OverviewService/WatchCalls": MethodRule(permission=Permission.CALL_LIST, content=True),
+    "/yuetone.v1.OverviewService/GetMe": MethodRule(permission=Permission.IDENTITY_SHOW),
+    "/yuetone.v1.SupervisorService/WatchAlerts": MethodRule(permission=Permission.ALERT_WATCH, content=True),
+    "/yuetone.v1.SupervisorService/AckAlert": MethodRule(
+        permission=Permission.ALERT_ACKNOWLEDGE, content=True, changes=True
+    ),
+    "/yuetone.v1.SuggestionService/SubmitFeedback": MethodRule(
+        permission=Permission.SUGGESTION_FEEDBACK, changes=True
+    ),
+    "/yuetone.v1.SuggestionService/SetReplyLanguage": MethodRule(
+        permission=Permission.REPLY_LANGUAGE, changes=True
+    ),
+    "/yuetone.v1.SuggestionService/SearchArticles": MethodRule(permission=Permission.KNOWLEDGE_SEARCH),
+}
+"""By the full name of the method."""
