@@ -28,6 +28,7 @@ from client.connection import call_stub, connect, connected, overview_stub, sugg
 from client.conversation import CallOptions
 from client.errors import ClientError, LineLost, NotReachable
 from client.identity import (
+    NOBODY,
     TOKEN_VARIABLE,
     Identity,
     TokenCommand,
@@ -43,6 +44,7 @@ from client.watching import watch_alerts, watch_call, watch_calls
 
 __all__ = [
     "MULAW_8K_STEREO",
+    "NOBODY",
     "TOKEN_VARIABLE",
     "AudioFormat",
     "CallAudio",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +13,7 @@ import typer
 from pipeline.cli.handles import allow_handles
 from pipeline.cli.logs import configure_logs
 from pipeline.cli.memory import use_one_arena
-from pipeline.config import load_settings
+from pipeline.config import ServerSettings, load_settings
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="TOML file of settings (or YUETONE_CONFIG).")
@@ -57,10 +59,10 @@ def serve_command(
 
         yuetone serve --config /etc/yuetone.toml --model whisper-small-cantonese
     """
-    use_one_arena()
     from pipeline.rpc.gateways import serve_behind  # noqa: PLC0415 (keeps --help fast)
     from pipeline.rpc.server import serve  # noqa: PLC0415
 
+    use_one_arena()
     settings = load_settings(
         config,
         flags(
@@ -78,9 +80,21 @@ def serve_command(
             log={"level": log_level},
         ),
     )
+    _begin_again_for_tls(settings.server)
     configure_logs(settings.log)
     allow_handles(settings.limits.max_connections)
     if settings.server.gateways:
         asyncio.run(serve_behind(settings))
     else:
         asyncio.run(serve(settings))
+
+
+def _begin_again_for_tls(server: ServerSettings) -> None:
+    """Become the same command with what makes gRPC refuse TLS below 1.3, which it reads when imported."""
+    from pipeline.rpc.tls import CIPHERS, ciphers_for  # noqa: PLC0415 (keeps --help fast)
+
+    wanted = ciphers_for(server)
+    if wanted is None or os.environ.get(CIPHERS) == wanted:
+        return
+    os.environ[CIPHERS] = wanted
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 (ourselves)

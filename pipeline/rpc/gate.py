@@ -20,7 +20,7 @@ from pipeline.errors import AtCapacity, AuditUnavailable, CallError, PermissionD
 from pipeline.metrics import Metrics
 from pipeline.rpc.caller import CALLER, Caller
 from pipeline.rpc.methods import METHODS, PUBLIC, MethodRule
-from pipeline.rpc.peers import Connection, StreamCounter, connection_of
+from pipeline.rpc.peers import OLD_TLS, Connection, StreamCounter, connection_of, is_old_tls
 from pipeline.rpc.status import details_of, status_of
 from pipeline.rpc.writing import drained
 from pipeline.sections.access import AccessSettings
@@ -95,6 +95,8 @@ class Gate(grpc.aio.ServerInterceptor):
         rule = METHODS.get(name)
 
         async def guarded(request: Any, context: _Context) -> Any:
+            if is_old_tls(context):
+                await context.abort(grpc.StatusCode.UNAUTHENTICATED, OLD_TLS)
             connection = connection_of(context, self._gateway_secret)
             try:
                 given = await self._let_in(rule, name, connection, request)

@@ -27,7 +27,16 @@ from pipeline.errors import YuetoneError
 from pipeline.inference.ticker import BatchTicker
 from pipeline.rpc import mapping
 from pipeline.rpc.grpc_server import bind, most_streams, wire_options
-from pipeline.rpc.peers import CERTIFICATE_NAME, CERTIFICATE_URI, GATEWAY, OURS, PEER, certificate_of
+from pipeline.rpc.peers import (
+    CERTIFICATE_NAME,
+    CERTIFICATE_URI,
+    GATEWAY,
+    OLD_TLS,
+    OURS,
+    PEER,
+    certificate_of,
+    is_old_tls,
+)
 from pipeline.rpc.servicer import END_OF_STREAM_S
 from pipeline.sections.base import Section
 from pipeline.stages.joining import join_audio
@@ -132,6 +141,8 @@ class Forwarder(grpc.GenericRpcHandler):
         return grpc.stream_stream_rpc_method_handler(functools.partial(self._forward, method))
 
     async def _forward(self, method: str, _requests: Any, context: _Context) -> None:
+        if is_old_tls(context):
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, OLD_TLS)
         metadata = [(key, value) for key, value in context.invocation_metadata() or () if _is_passed_on(key)]
         metadata += self._identity(context)
         call: Any = self._core.stream_stream(method)(metadata=metadata, timeout=context.time_remaining())

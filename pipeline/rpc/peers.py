@@ -20,6 +20,7 @@ GATEWAY = f"{OURS}gateway"
 PEER = f"{OURS}peer"
 CERTIFICATE_URI = f"{OURS}certificate-uri"
 CERTIFICATE_NAME = f"{OURS}certificate-name-bin"
+OLD_TLS = "UNAUTHENTICATED: this connection uses TLS below 1.3"
 _Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -68,6 +69,13 @@ def certificate_of(context: _Context) -> tuple[tuple[str, ...], str | None]:
     names = tuple(shown.get("x509_common_name", ()))
     uris = tuple(uri.decode("utf-8", "replace") for uri in shown.get("peer_uri", ()))
     return uris, names[0].decode("utf-8", "replace") if names else None
+
+
+def is_old_tls(context: _Context) -> bool:
+    """Tell whether a connection uses TLS below 1.3; a second fence behind the handshake."""
+    shown: Mapping[str, Iterable[bytes]] = context.auth_context() or {}
+    versions = tuple(shown.get("ssl_tls_version", ()))
+    return bool(versions) and versions[0] != b"TLSv1.3"
 
 
 def _text(value: object) -> str | None:

@@ -17,7 +17,8 @@ from pipeline.errors import SettingsError
 
 CIPHERS = "GRPC_SSL_CIPHER_SUITES"
 """gRPC for Python has no setting for the least version of TLS (grpc/grpc issue 37305). Its list of ciphers is
-for 1.2 alone: one that the certificate's kind of key cannot serve makes 1.2 fail and leaves 1.3 as it is."""
+for 1.2 alone: one that the certificate's kind of key cannot serve makes 1.2 fail and leaves 1.3 as it is. It
+is read when gRPC is imported, so ``yuetone serve`` begins again with it."""
 _FOR_RSA, _FOR_OTHERS = "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384"
 
 _log = structlog.get_logger(__name__)
@@ -54,6 +55,7 @@ class RenewedCertificates:
     def __init__(self, files: _Files) -> None:
         self._files = files
         self._stamps = files.stamps()
+        self._ciphers = _ciphers(files.certificate)
 
     def __call__(self) -> grpc.ServerCertificateConfiguration | None:
         """Return the certificates if they are new; None to go on with those of before."""
@@ -62,8 +64,12 @@ class RenewedCertificates:
             if stamps == self._stamps:
                 return None
             fresh = self._files.configuration()
+            same_kind = _ciphers(self._files.certificate) == self._ciphers
         except (OSError, SettingsError, ValueError) as error:
             _log.warning("renewed certificate cannot be used, the old one stays", error=type(error).__name__)
+            return None
+        if not same_kind:
+            _log.warning("renewed certificate has a key of another kind: start the server again to use it")
             return None
         self._stamps = stamps
         _log.info("certificate renewed")
@@ -83,7 +89,6 @@ def server_credentials(settings: ServerSettings, *, machines: bool) -> grpc.Serv
     if settings.tls_certificate is None or settings.tls_key is None:
         raise SettingsError("server.tls_certificate and server.tls_key are not set")
     files = _Files(settings.tls_certificate, settings.tls_key, settings.tls_client_ca if machines else None)
-    _refuse_old_versions(settings.tls_certificate)
     try:
         return grpc.dynamic_ssl_server_credentials(
             files.configuration(),
@@ -94,13 +99,23 @@ def server_credentials(settings: ServerSettings, *, machines: bool) -> grpc.Serv
         raise SettingsError(f"cannot read {error.filename or 'the TLS files'}: {error.strerror}") from error
 
 
-def _refuse_old_versions(certificate: Path) -> None:
-    """Let handshakes below TLS 1.3 fail; must come before gRPC's first use of TLS in this process."""
+def ciphers_for(settings: ServerSettings) -> str | None:
+    """Return what :data:`CIPHERS` must be, before gRPC is imported, for handshakes below TLS 1.3 to fail.
+
+    Returns:
+        Its value; None without TLS, or where the certificate cannot be read (:func:`check_pair` says why).
+    """
+    if settings.tls_certificate is None:
+        return None
     try:
-        key = x509.load_pem_x509_certificate(certificate.read_bytes()).public_key()
+        return _ciphers(settings.tls_certificate)
     except (OSError, ValueError):
-        return  # check_pair says what is wrong with it
-    os.environ[CIPHERS] = _FOR_RSA if isinstance(key, RSAPublicKey) else _FOR_OTHERS
+        return None
+
+
+def _ciphers(certificate: Path) -> str:
+    key = x509.load_pem_x509_certificate(certificate.read_bytes()).public_key()
+    return _FOR_RSA if isinstance(key, RSAPublicKey) else _FOR_OTHERS
 
 
 def check_pair(certificate: Path, key: Path) -> None:

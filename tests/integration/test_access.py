@@ -1,0 +1,378 @@
+"""Every method, every role, whose call, what token: nobody gets what the table does not give."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+
+from client import overview_stub
+from pipeline.access import authenticator as authenticating
+from pipeline.access.tokens import AccessStore, ApiToken
+from pipeline.audit.log import segments
+from pipeline.rpc import gate
+from pipeline.sections.access import AccessRole
+from tests.access import provider as idp
+from tests.access.provider import Provider
+from tests.integration.access import CALLS, Live, Requests, bearer, four_calls, guarded, of_role
+from tests.integration.helpers import end, rest, running, start, take
+from yuetone.v1 import call_service_pb2 as pb
+from yuetone.v1 import overview_service_pb2 as overview_pb
+
+pytestmark = pytest.mark.integration
+OWN, TEAM, TENANT = {"own"}, {"own", "team"}, {"own", "team", "tenant"}
+SEES: dict[str, set[str]] = {
+    "agent": OWN, "team-lead": TEAM, "supervisor": TENANT,
+    "telephony": set(), "quality": set(), "privacy-officer": set(), "ml-engineer": set(), "operator": set(),
+    "auditor": set(),
+}  # fmt: skip
+"""Whose live calls each role sees: written down here again, for a table is not its own proof."""
+SEARCHES = {"agent", "team-lead", "supervisor", "quality"}
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Provider]:
+    with idp.running() as found:
+        yield found
+
+
+class Cells:
+    """What was found and what should have been."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.surprises: list[str] = []
+
+    def expect(self, cell: str, found: object, wanted: object) -> None:
+        self.count += 1
+        if found != wanted:
+            self.surprises.append(f"{cell}: {found}, not {wanted}")
+
+
+async def test_every_method_for_every_role_and_every_call(provider: Provider) -> None:
+    cells = Cells()
+    async with four_calls(provider) as live:
+        for role in AccessRole:
+            await _role(live, role.value, cells)
+    assert not cells.surprises
+    assert cells.count >= 11 * 9 * 4
+
+
+async def _role(live: Live, role: str, cells: Cells) -> None:
+    asked, sees = Requests(live.run, of_role(live.provider, role)), SEES[role]
+    may = "ok" if sees else "PERMISSION_DENIED"
+
+    def reached(name: str) -> str:
+        return may if name in sees or not sees else "NOT_FOUND"
+
+    lists, listed = await asked.list_calls()
+    watches, watched = await asked.watch_calls()
+    alerted, alerts = await asked.watch_alerts()
+    cells.expect(f"{role} GetMe", await asked.get_me(), "ok")
+    about_others = sees - OWN if role == "agent" else sees
+    for name, fields in CALLS.items():
+        cell = f"{role} on {name}"
+        cells.expect(f"{cell} WatchCall", await asked.watch_call(name), reached(name))
+        cells.expect(f"{cell} ListCalls", (lists, name in listed), (may, name in sees))
+        cells.expect(f"{cell} WatchCalls", (watches, name in watched), (may, name in sees))
+        cells.expect(f"{cell} WatchAlerts", (alerted, name in alerts), (may, name in about_others))
+        unseen = "NOT_FOUND" if sees else "PERMISSION_DENIED"
+        acked = may if name in about_others else unseen
+        cells.expect(f"{cell} AckAlert", await asked.ack_alert(f"alert-{name}"), acked)
+        cells.expect(f"{cell} SubmitFeedback", await asked.submit_feedback(name), reached(name))
+        cells.expect(f"{cell} SetReplyLanguage", await asked.set_reply_language(name), reached(name))
+        company = fields["company"]
+        own_company = company == "bank"
+        sends = ("ok" if own_company else "PERMISSION_DENIED") if role == "telephony" else "PERMISSION_DENIED"
+        cells.expect(f"{cell} StreamCall", await asked.stream_call(tenant=company), sends)
+        searches = "ok" if role in SEARCHES and own_company else "PERMISSION_DENIED"
+        cells.expect(f"{cell} SearchArticles", await asked.search_articles(company), searches)
+        cells.expect(f"{cell} GetCapabilities", await asked.get_capabilities(), "ok")
+        named = (await asked.list_calls(company))[0], (await asked.watch_calls(company))[0]
+        there = may if own_company else "PERMISSION_DENIED"
+        cells.expect(f"{cell} lists of a company", named, (there, there))
+
+
+# ------------------------------------------------------------------ tokens
+
+
+def forged(provider: Provider) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Return what must not let anybody in, by what is wrong with it."""
+    good, now = provider.token(), time.time()
+    head, body, signature = good.split(".")
+    public = jwt.PyJWK(provider.answer("/keys")["keys"][0]).key.public_bytes(  # type: ignore[index]
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    hmac = base64.urlsafe_b64encode(json.dumps({"alg": "HS256", "typ": "JWT"}).encode()).decode().rstrip("=")
+    stranger = Provider()
+    stranger.url = provider.url
+    cut = base64.urlsafe_b64encode(json.dumps(provider.claims(roles=["auditor"])).encode()).decode()
+    return {
+        "none": (),
+        "empty": (("authorization", ""),),
+        "no bearer": (("authorization", good),),
+        "basic": (("authorization", "Basic YTpi"),),
+        "garbage": bearer("x.y.z"),
+        "expired": bearer(provider.token(exp=now - 60, iat=now - 600)),
+        "not yet": bearer(provider.token(nbf=now + 600)),
+        "of tomorrow": bearer(provider.token(iat=now + 86_400, exp=now + 90_000)),
+        "wrong audience": bearer(provider.token(aud="another service")),
+        "no audience": bearer(provider.token(aud=None)),
+        "wrong issuer": bearer(provider.token(iss="https://idp.example")),
+        "issuer with a slash": bearer(provider.token(iss=f"{provider.url}/")),
+        "no subject": bearer(provider.token(sub=None)),
+        "no end": bearer(provider.token(exp=None)),
+        "no company": bearer(provider.token(company=None)),
+        "company is a number": bearer(provider.token(company=7)),
+        "wrong key": bearer(stranger.token()),
+        "alg none": bearer(jwt.encode(provider.claims(), "", algorithm="none")),
+        "public key as secret": bearer(f"{hmac}.{body}.{_hmac(public, f'{hmac}.{body}')}"),
+        "other body": bearer(f"{head}.{cut.rstrip('=')}.{signature}"),
+        "no signature": bearer(f"{head}.{body}."),
+        "api token of nobody": bearer("yt_00000000_" + "A" * 43),
+        "long": bearer(provider.token(groups=["g" * 60] * 120)),
+        "oversized": bearer("a" * 17_000),
+    }
+
+
+def _hmac(key: bytes, text: str) -> str:
+    import hashlib  # noqa: PLC0415
+    import hmac  # noqa: PLC0415
+
+    made = hmac.new(key, text.encode(), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(made).decode().rstrip("=")
+
+
+async def test_no_method_lets_anybody_in_without_a_good_token(provider: Provider) -> None:
+    cells = Cells()
+    async with four_calls(provider) as live:
+        for name, metadata in forged(provider).items():
+            for method, outcome in (await Requests(live.run, metadata).every_one()).items():
+                if name in ("long", "oversized") and outcome == "RESOURCE_EXHAUSTED":
+                    continue  # gRPC has its own limit, which is no surprise
+                cells.expect(f"{name} {method}", outcome, "UNAUTHENTICATED")
+    assert not cells.surprises
+    assert cells.count >= 11 * 22
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "RS256", "EdDSA"])
+async def test_good_tokens_of_every_kind_are_verified_once(provider: Provider, algorithm: str) -> None:
+    async with running(guarded(provider)) as run:
+        asked = Requests(run, bearer(provider.token(algorithm=algorithm)))
+        before = len(provider.requests)
+        assert [await asked.get_me() for _ in range(20)] == ["ok"] * 20
+        assert run.server.app.authenticator._verifier.verified == 1
+        assert len(provider.requests) - before == 2, "discovery and keys, once"
+
+
+async def test_rotated_keys_are_fetched_and_invented_ones_are_not(provider: Provider) -> None:
+    async with running(guarded(provider)) as run:
+        old = bearer(provider.token())
+        assert await Requests(run, old).get_me() == "ok"
+        provider.rotate()
+        keys = run.server.app.authenticator._verifier._issuers[provider.url][1]
+        keys._tried = -1e9
+        assert await Requests(run, bearer(provider.token())).get_me() == "ok"
+        assert await Requests(run, old).get_me() == "UNAUTHENTICATED", "its key is gone"
+        before, stranger = len(provider.requests), Provider()
+        stranger.url = provider.url
+        for _ in range(30):
+            assert await Requests(run, bearer(stranger.token())).get_me() == "UNAUTHENTICATED"
+        assert len(provider.requests) - before <= 2
+
+
+async def test_a_provider_that_is_away_lets_those_in_whom_it_let_in_before(provider: Provider) -> None:
+    async with running(guarded(provider)) as run:
+        assert await Requests(run, bearer(provider.token())).get_me() == "ok"
+        provider.down = True
+        try:
+            assert await Requests(run, bearer(provider.token("bob"))).get_me() == "ok", "keys are known"
+        finally:
+            provider.down = False
+
+
+async def test_api_tokens_are_narrow_and_can_be_revoked(provider: Provider, tmp_path: Path) -> None:
+    path, now = str(tmp_path / "access.db"), time.time()
+    store = AccessStore(path)
+    roles = frozenset({AccessRole.SUPERVISOR})
+    good = store.create(ApiToken(prefix="", owner="export", tenant="bank", roles=roles, created_at=now))
+    ended = store.create(
+        ApiToken(prefix="", owner="x", tenant="bank", roles=roles, created_at=now - 9, expires_at=now - 1)
+    )
+    async with running(guarded(provider, access={"store": path})) as run:
+        asked = Requests(run, bearer(good))
+        assert (await asked.list_calls())[0] == "ok"
+        assert await Requests(run, bearer(ended)).get_me() == "UNAUTHENTICATED"
+        assert await Requests(run, bearer(good[:-1] + "A")).get_me() == "UNAUTHENTICATED"
+        store.revoke_token(good.split("_")[1], time.time())
+        await run.server.app.authenticator.look()
+        assert (await asked.list_calls())[0] == "UNAUTHENTICATED"
+    store.close()
+    assert good.encode() not in b"".join(file.read_bytes() for file in tmp_path.glob("access.db*"))
+
+
+async def test_a_person_who_is_revoked_is_out_until_a_new_token(provider: Provider, tmp_path: Path) -> None:
+    path = str(tmp_path / "access.db")
+    async with running(guarded(provider, access={"store": path})) as run:
+        old = Requests(run, bearer(provider.token("eve")))
+        assert await old.get_me() == "ok"
+        store = AccessStore(path)
+        store.revoke("oidc:staff:eve", time.time())
+        store.close()
+        await run.server.app.authenticator.look()
+        assert await old.get_me() == "UNAUTHENTICATED"
+        assert await Requests(run, bearer(provider.token("ann"))).get_me() == "ok"
+        assert await Requests(run, bearer(provider.token("eve", iat=time.time() + 1))).get_me() == "ok"
+
+
+async def test_whoever_asks_too_often_is_told_so(provider: Provider) -> None:
+    async with running(guarded(provider, access={"requests_per_s": 1})) as run:
+        busy = Requests(run, bearer(provider.token("busy")))
+        answers = [await busy.get_me() for _ in range(30)]
+        assert answers.count("RESOURCE_EXHAUSTED") > 15
+        assert await Requests(run, bearer(provider.token("calm"))).get_me() == "ok"
+
+
+# ------------------------------------------------------------------ streams
+
+
+async def test_watching_ends_behind_the_token_and_a_call_does_not(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "CHECK_S", 0.05)
+    monkeypatch.setattr(gate, "EXPIRY_GRACE_S", 0.5)
+    async with running(guarded(provider)) as run:
+        soon: dict[str, Any] = {"iat": time.time() - 1, "exp": time.time() + 1.0}
+        call = run.stub.StreamCall(metadata=bearer(provider.token(roles=["telephony"], **soon)))
+        await call.write(start("long"))
+        await take(call)
+        watch = run.stub.WatchCall(
+            pb.WatchCallRequest(call_id="long"), metadata=bearer(provider.token(**soon))
+        )
+        begun = time.monotonic()
+        with pytest.raises(grpc.aio.AioRpcError) as ended:
+            async with asyncio.timeout(10):
+                async for _message in watch:
+                    pass
+        assert ended.value.code() is grpc.StatusCode.UNAUTHENTICATED
+        assert (ended.value.details() or "").startswith("TOKEN_EXPIRED")
+        assert time.monotonic() - begun > 1.2
+        await call.write(end())
+        await call.done_writing()
+        assert (await rest(call))[-1].HasField("ended")
+
+
+async def test_watching_ends_when_somebody_is_revoked(
+    provider: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "CHECK_S", 0.05)
+    monkeypatch.setattr(authenticating, "FOLLOW_S", 0.05)
+    path = str(tmp_path / "access.db")
+    async with running(guarded(provider, access={"store": path})) as run:
+        request = overview_pb.WatchCallsRequest()
+        watch = overview_stub(run.channel).WatchCalls(request, metadata=bearer(provider.token("eve")))
+        assert await watch.read() is not grpc.aio.EOF
+        store = AccessStore(path)
+        store.revoke("oidc:staff:eve", time.time())
+        store.close()
+        with pytest.raises(grpc.aio.AioRpcError) as ended:
+            async with asyncio.timeout(10):
+                while await watch.read() is not grpc.aio.EOF:
+                    pass
+        assert ended.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_only_who_began_a_call_resumes_it(provider: Provider) -> None:
+    async with running(guarded(provider)) as run:
+        first = run.stub.StreamCall(metadata=bearer(provider.token("pbx-1", roles=["telephony"])))
+        await first.write(start("mine"))
+        session = (await take(first)).started.session_id
+        for subject, company in (("pbx-2", "bank"), ("pbx-1", "telecom")):
+            shown = bearer(provider.token(subject, roles=["telephony"], company=company))
+            thief = run.stub.StreamCall(metadata=shown)
+            await thief.write(start("mine", resume={"session_id": session, "last_server_seq": 0}))
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await rest(thief)
+            assert (refused.value.details() or "").startswith("UNKNOWN_CALL"), subject
+        again = run.stub.StreamCall(metadata=bearer(provider.token("pbx-1", roles=["telephony"])))
+        await again.write(start("mine", resume={"session_id": session, "last_server_seq": 0}))
+        assert (await take(again)).started.session_id == session
+        await again.write(end())
+        await again.done_writing()
+        await rest(again)
+
+
+async def test_two_companies_may_use_one_call_id(provider: Provider) -> None:
+    async with running(guarded(provider)) as run:
+        calls = []
+        for company in ("bank", "telecom"):
+            shown = bearer(provider.token("pbx", roles=["telephony"], company=company))
+            call = run.stub.StreamCall(metadata=shown)
+            await call.write(start("1001", team=company))
+            assert (await take(call)).HasField("started")
+            calls.append(call)
+        for company in ("bank", "telecom"):
+            answer = await overview_stub(run.channel).ListCalls(
+                overview_pb.ListCallsRequest(), metadata=bearer(provider.token(company=company))
+            )
+            assert [(row.call_id, row.tenant, row.team) for row in answer.calls] == [
+                ("1001", company, company)
+            ]
+        for call in calls:
+            await call.write(end())
+            await call.done_writing()
+            await rest(call)
+
+
+# ------------------------------------------------------------------ audit
+
+
+async def test_what_is_read_is_on_record_first(provider: Provider, tmp_path: Path) -> None:
+    folder = tmp_path / "audit"
+    async with four_calls(provider, guarded(provider, audit={"folder": folder})) as live:
+        asked = Requests(live.run, of_role(provider, "supervisor"))
+        assert await asked.watch_call("own") == "ok"
+        assert await asked.watch_call("other") == "NOT_FOUND"
+        assert await asked.ack_alert("alert-team") == "ok"
+        assert await Requests(live.run, ()).get_me() == "UNAUTHENTICATED"
+        assert (
+            await Requests(live.run, of_role(provider, "operator")).watch_call("own") == "PERMISSION_DENIED"
+        )
+        records = [json.loads(line) for file in segments(folder) for line in file.read_bytes().splitlines()]
+    seen = [(r["action"], r["target"]["id"], r["outcome"], r["reason"], r["scope"]) for r in records]
+    assert seen == [
+        ("call.watch", "own", "ok", "", "tenant"),
+        ("call.watch", "other", "ok", "", "tenant"),
+        ("alert.acknowledge", "alert-team", "ok", "", "tenant"),
+        ("identity.show", "", "refused", "UNAUTHENTICATED", ""),
+        ("call.watch", "", "refused", "PERMISSION_DENIED", ""),
+    ]
+    assert {r["actor"]["id"] for r in records[:3]} == {"oidc:staff:ann"}
+    assert all(r["tenant"] == "bank" for r in records[:3])
+
+
+async def test_a_full_disk_stops_reading_and_not_calls(
+    provider: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    async with four_calls(provider, guarded(provider, audit={"folder": tmp_path / "audit"})) as live:
+        monkeypatch.setattr("pipeline.audit.log._write", full)
+        asked = Requests(live.run, of_role(provider, "supervisor", "telephony"))
+        answers = await asked.every_one()
+        assert {method for method, outcome in answers.items() if outcome == "ok"} == {
+            "StreamCall", "GetCapabilities", "GetMe", "SearchArticles",
+        }  # fmt: skip
+        assert {outcome for outcome in answers.values() if outcome != "ok"} == {"UNAVAILABLE"}
+        monkeypatch.undo()
+        assert await asked.watch_call("own") == "ok"
