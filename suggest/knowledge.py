@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
-import json
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
+from itertools import groupby
 from pathlib import Path
 
-from models.files import replace_file
-from suggest.base import Article, Encoder, IndexBusyError, KnowledgeError, SearchResult
+from suggest.base import Article, Encoder, KnowledgeError, SearchResult
 from suggest.checking import Finding, check
-from suggest.retrieval.index import FORMAT, ArticleIndex, Changes
+from suggest.company_index import CompanyIndex
+from suggest.retrieval.index import FORMAT
 from suggest.retrieval.ranker import BUNDLED as BUNDLED_WEIGHTS
 from suggest.retrieval.ranker import read_ranker
 from suggest.retrieval.searcher import Search, Searcher
@@ -24,9 +25,13 @@ from suggest.store.record import Record
 from suggest.text.lexicon import BUNDLED as BUNDLED_TABLES
 from suggest.text.lexicon import SearchLexicon, read_lexicon
 
-STATE = "yuetone.json"
-WAIT_S = 120.0
-"""How long another process may take to write the index."""
+
+@dataclass(frozen=True, slots=True)
+class _Company:
+    """What one company searches with."""
+
+    follower: CompanyIndex
+    searcher: Searcher
 
 
 class KnowledgeBase:
@@ -61,13 +66,11 @@ class KnowledgeBase:
         self._lock = threading.Lock()
         self._stopped = False
         self._folder = self._place(index, tables)
-        self._index = ArticleIndex(self._folder, self.lexicon)
+        self._ranker, self._threshold, self._encoder = ranker, threshold, encoder
         self._mark: tuple[int, int] | None = None
-        self._searcher = Searcher(
-            self._index, self.lexicon, ranker, threshold=threshold, encoder=encoder, prior=self._prior
-        )
         self._priors: dict[tuple[str, str, str], float] = {}
         self._tenant = ""
+        self._companies = {"": self._company("")}
 
     def stop(self) -> None:
         """Let a :meth:`sync` that is under way in another thread give up; the index stays as it was."""
@@ -80,7 +83,7 @@ class KnowledgeBase:
     @property
     def threshold(self) -> float:
         """Confidence from which a hit counts as an answer."""
-        return self._searcher.threshold
+        return self._companies[""].searcher.threshold
 
     @property
     def in_memory(self) -> bool:
@@ -88,7 +91,31 @@ class KnowledgeBase:
         return sqlite_file(self.store.url) is None and self.store.url.get_backend_name() == "sqlite"
 
     def __len__(self) -> int:
-        return len(self._index)
+        shared = len(self._companies[""].follower.index)
+        return shared + sum(
+            len(company.follower.index) - shared for company in list(self._companies.values())
+        )
+
+    def _company(self, tenant: str) -> _Company:
+        named = hashlib.sha256(tenant.encode()).hexdigest()[:16]
+        beside = self._folder.with_name(f"{self._folder.name}-{named}") if self._folder else None
+        folder = beside if tenant else self._folder
+        follower = CompanyIndex(self.store, tenant, folder, self.lexicon, self._lock)
+        return _Company(
+            follower,
+            Searcher(
+                follower.index,
+                self.lexicon,
+                self._ranker,
+                threshold=self._threshold,
+                encoder=self._encoder,
+                prior=self._prior,
+            ),
+        )
+
+    def _searcher(self, tenant: str) -> Searcher:
+        """Return what searches for a company; one without articles of its own has everybody's."""
+        return self._companies.get(tenant, self._companies[""]).searcher
 
     # ---------------------------------------------------------------- searching
 
@@ -97,20 +124,21 @@ class KnowledgeBase:
 
         Args:
             wanted: query.
-            tenant: whose feedback counts.
+            tenant: the company that asks: its articles and everybody's are searched, its feedback counts.
         """
         with self._lock:
             self._tenant = tenant
-            return self._searcher.search(wanted)
+            return self._searcher(tenant).search(wanted)
+
+    def _prior(self, key: tuple[str, str]) -> float:
+        return self._priors.get((self._tenant, *key), 0.0)
 
     def check(
         self, articles: Iterable[Article], today: date, told: Callable[[], None] = lambda: None
     ) -> Iterator[Finding]:
         """Yield what is wrong with articles; see :mod:`suggest.checking`. Nobody may search meanwhile."""
-        return check(articles, self.lexicon, self._searcher, today, told)
-
-    def _prior(self, key: tuple[str, str]) -> float:
-        return self._priors.get((self._tenant, *key), 0.0)
+        for tenant, own in groupby(articles, key=lambda article: article.tenant):
+            yield from check(own, self.lexicon, self._searcher(tenant), today, told)
 
     def learn_from_feedback(self) -> None:
         """Take up what agents did meanwhile."""
@@ -130,66 +158,21 @@ class KnowledgeBase:
         Raises:
             KnowledgeError: the store cannot be read, or another process writes for too long.
         """
-        limit = time.monotonic() + WAIT_S
-        while True:
-            mark = self.store.mark()
-            if mark == self._mark:
-                return False
-            if self._taken_up(mark):
-                return True
-            try:
-                self._write(told)
-            except IndexBusyError:
-                if not wait:
-                    return False
-                if time.monotonic() > limit:
-                    raise
-                time.sleep(0.1)
-                continue
-            return True
-
-    def _taken_up(self, mark: tuple[int, int]) -> bool:
-        """See what another process has written, if that is all there is."""
-        if self._written() != mark:
+        mark = self.store.mark()
+        if mark == self._mark:
             return False
-        self._see(mark)
-        return True
-
-    def _see(self, mark: tuple[int, int]) -> None:
-        with self._lock:
-            self._index.reload()
+        tenants = {"", *self.store.tenants()}
+        for tenant in sorted(tenants):
+            if tenant not in self._companies:
+                self._companies[tenant] = self._company(tenant)
+        for gone in self._companies.keys() - tenants:
+            del self._companies[gone]
+        counted = functools.partial(self._counted, told)
+        done = [self._companies[tenant].follower.sync(counted, wait=wait) for tenant in sorted(tenants)]
+        if not all(done):
+            return False
         self._mark = mark
-
-    def _write(self, told: Callable[[int], None]) -> None:
-        """Write what the index lacks; what that is, is seen when no other process can write."""
-        reached = (-1, -1)
-
-        def load() -> Changes:
-            nonlocal reached
-            written, (revision, identity) = self._written(), self.store.mark()
-            if written is None or written[1] != identity or written[0] > revision:
-                reached = (revision, identity)
-                return Changes(articles=self._counted(self.store.all(), told), empty=True)
-            articles, removed, revision = self.store.changes(written[0])
-            reached = (revision, identity)
-            return Changes(articles=self._counted(articles, told), removed=removed)
-
-        self._index.write(load, lambda: self._remember(reached))
-        self._see(reached)
-
-    def _written(self) -> tuple[int, int] | None:
-        """Return the mark of the index as it lies there; None if it must be made anew."""
-        if self._folder is None:
-            return self._mark
-        try:
-            state = json.loads((self._folder / STATE).read_text("utf-8"))
-            return int(state["revision"]), int(state["store"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-
-    def _remember(self, mark: tuple[int, int]) -> None:
-        if self._folder is not None:
-            replace_file(self._folder / STATE, json.dumps({"revision": mark[0], "store": mark[1]}))
+        return True
 
     def _place(self, index: Path | None, tables: Sequence[Path]) -> Path | None:
         """Return the folder of the index; one for every set of tables, so that they do not meet."""
@@ -205,7 +188,7 @@ class KnowledgeBase:
             digest.update(table.read_bytes())
         return index.expanduser() / digest.hexdigest()[:12]
 
-    def _counted(self, articles: Iterable[Article], told: Callable[[int], None]) -> Iterator[Article]:
+    def _counted(self, told: Callable[[int], None], articles: Iterable[Article]) -> Iterator[Article]:
         count = 0
         for count, article in enumerate(articles, 1):
             if self._stopped:

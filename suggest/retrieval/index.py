@@ -21,7 +21,7 @@ from suggest.text.analysis import analyse
 from suggest.text.lexicon import SearchLexicon
 from suggest.text.tokens import Analysis, Tokens
 
-FORMAT = 2
+FORMAT = 3
 """Version of tokens and fields; an index of another format is made anew."""
 WRITER_BYTES = 64_000_000
 FEW, MOST_SEGMENTS = 1_000, 12
@@ -78,7 +78,7 @@ def entry_of(article: Article, lexicon: SearchLexicon) -> Entry:
 
 
 class ArticleIndex:
-    """The index of all tenants; not thread-safe, but for :meth:`write`.
+    """An index; not thread-safe, but for :meth:`write`.
 
     Args:
         folder: where it lies; None keeps it in memory.

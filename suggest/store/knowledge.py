@@ -81,6 +81,12 @@ class KnowledgeStore:
         with self.engine.connect() as connection:
             return int(connection.execute(query).scalar_one())
 
+    def tenants(self) -> list[str]:
+        """Return the companies that have articles; '' for everybody's."""
+        query = sa.select(articles.c.tenant).where(~articles.c.removed).distinct().order_by(articles.c.tenant)
+        with self.engine.connect() as connection:
+            return list(connection.execute(query).scalars())
+
     def get(self, tenant: str, article_id: str) -> Article | None:
         """Return an article; None if there is none."""
         query = sa.select(articles).where(

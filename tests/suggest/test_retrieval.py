@@ -93,13 +93,37 @@ def test_articles_of_others_and_of_other_days_are_not_found(base: KnowledgeBase)
     )  # fmt: skip
     base.sync()
 
-    def ids(text: str, **options: object) -> list[str]:
-        return [hit.article.id for hit in base.search(Search(text=text, **options)).hits]  # type: ignore[arg-type]
+    def ids(text: str, tenant: str = "", **options: object) -> list[str]:
+        wanted = Search(text=text, tenants=("", tenant), **options)  # type: ignore[arg-type]
+        return [hit.article.id for hit in base.search(wanted, tenant).hits]
 
     assert "x" not in ids("如何預約健身教練")
-    assert ids("如何預約健身教練", tenants=("", "acme"))[0] == "x"
+    assert ids("如何預約健身教練", "acme")[0] == "x"
+    assert "x" not in ids("如何預約健身教練", "other")
+    assert len(base) == len(PLANS) + 2
     assert ids("暑期優惠點申請", day=date(2026, 7, 1))[0] == "y"
     assert "y" not in ids("暑期優惠點申請", day=date(2026, 9, 1))
+
+
+def test_how_sure_a_hit_is_says_nothing_of_other_companies(base: KnowledgeBase) -> None:
+    def sure() -> list[float]:
+        found = base.search(Search(text="點樣重設密碼", tenants=("", "acme"), limit=5), "acme")
+        return [hit.confidence for hit in found.hits]
+
+    base.store.write(
+        [Article(id="own", tenant="acme", question_zh="如何預約健身教練？", answer_zh="請致電。")]
+    )
+    base.sync()
+    before = sure()
+    texts = ("如何重設密碼？", "密碼重設要幾耐？", "點樣重設密碼？")
+    base.store.write(
+        [Article(id=str(n), tenant="other", question_zh=text, answer_zh="好") for n, text in enumerate(texts)]
+    )
+    base.sync()
+    assert sure() == before
+    base.store.write([], [("acme", "own")])
+    base.sync()
+    assert "own" not in [hit.article.id for hit in base.search(Search(text="健身教練"), "acme").hits]
 
 
 def test_what_agents_refuse_falls_behind(base: KnowledgeBase) -> None:
