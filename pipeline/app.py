@@ -103,7 +103,7 @@ class App:
             batch_wait_s=settings.asr.batch_wait_ms / 1000,
             reference=None if factory else reference_speech,
         )
-        self.capacity = Capacity(settings.limits, scheduler, ticker)
+        self.capacity = Capacity(settings.limits, scheduler, ticker, tenants=settings.tenants)
         self.services = self._services(scheduler, ticker)
         self.authenticator = Authenticator(
             settings.access, development=self.exposure.development, client=httpx2.AsyncClient()
@@ -148,10 +148,10 @@ class App:
         Raises:
             InvalidRequest: unknown profile.
         """
-        profile = self.settings.profiles.get(spec.info.profile)
-        if profile is None:
-            known = ", ".join(self.settings.profiles)
-            raise InvalidRequest(f"no profile of that name; there are: {known}")
+        known = self.settings.profiles_of(spec.info.tenant)
+        if spec.info.profile not in known:
+            raise InvalidRequest(f"no profile of that name; there are: {', '.join(known)}")
+        profile = self.settings.profiles[spec.info.profile]
         return Call(spec, log, profile, self.settings.limits, self.services)
 
     # ---------------------------------------------------------------- life

@@ -33,6 +33,7 @@ from pipeline.sections.audit import AuditSettings
 from pipeline.sections.base import Section
 from pipeline.sections.diarization import DiarizationSettings, ProfileDiarizationSettings
 from pipeline.sections.suggest import ProfileSuggestSettings, SuggestSettings
+from pipeline.sections.tenants import TenantSettings
 from vad.endpointer import EndpointerSettings
 
 ENVIRONMENT_PREFIX = "YUETONE_"
@@ -227,6 +228,7 @@ class Settings(BaseSettings):
     server: ServerSettings = ServerSettings()
     access: AccessSettings = AccessSettings()
     audit: AuditSettings = AuditSettings()
+    tenants: dict[str, TenantSettings] = Field(default_factory=dict, description="companies, by name")
     limits: LimitSettings = LimitSettings()
     asr: AsrSettings = AsrSettings()
     vad_aggressiveness: int = Field(1, ge=0, le=3, description="of webrtcvad; 3 lets least through")
@@ -241,6 +243,21 @@ class Settings(BaseSettings):
     @classmethod
     def _has_default(cls, profiles: dict[str, ProfileSettings]) -> dict[str, ProfileSettings]:
         return {"default": ProfileSettings(), **profiles}
+
+    @model_validator(mode="after")
+    def _profiles_exist(self) -> Settings:
+        for name, tenant in self.tenants.items():
+            if unknown := [profile for profile in tenant.profiles if profile not in self.profiles]:
+                raise ValueError(f"tenants.{name}.profiles: there is no profile {unknown[0]!r}")
+        return self
+
+    def profiles_of(self, tenant: str | None) -> tuple[str, ...]:
+        """Return the profiles that calls of a company may name: its own, else those of no company."""
+        own = self.tenants.get(tenant or "")
+        if own is not None and own.profiles:
+            return tuple(dict.fromkeys(("default", *own.profiles)))
+        taken = {profile for other in self.tenants.values() for profile in other.profiles} - {"default"}
+        return tuple(name for name in self.profiles if name not in taken)
 
     @classmethod
     def settings_customise_sources(

@@ -11,14 +11,16 @@ import math
 import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pipeline.config import LimitSettings
 from pipeline.errors import AtCapacity
 from pipeline.inference.admission import ServerLoad, carries, slots
 from pipeline.inference.scheduler import AsrScheduler
+from pipeline.inference.shares import LiveCalls, Shares
 from pipeline.inference.ticker import BatchTicker
+from pipeline.sections.tenants import TenantSettings
 
 CHANNELS = 2
 """Channels of the call whose cost is known."""
@@ -52,6 +54,7 @@ class Capacity:
         clock: s, monotonic.
         cpu: s of processor time that the calling thread has used.
         cores: that the process may use; None asks the system.
+        tenants: what each company has of the server.
     """
 
     def __init__(
@@ -62,7 +65,9 @@ class Capacity:
         clock: Callable[[], float] = time.monotonic,
         cpu: Callable[[], float] = time.thread_time,
         cores: float | None = None,
+        tenants: Mapping[str, TenantSettings] | None = None,
     ) -> None:
+        self._shares = Shares(tenants or {})
         self._limits = limits
         self._scheduler = scheduler
         self._ticker = ticker
@@ -87,31 +92,34 @@ class Capacity:
         limit = self._limits.max_calls
         return carried if limit is None else min(limit, carried or limit)
 
-    def admit(self, calls: int, channels: int = CHANNELS) -> None:
+    def admit(self, live: LiveCalls, channels: int = CHANNELS, tenant: str | None = None) -> None:
         """Note that one more call comes.
 
         Args:
-            calls: live now.
+            live: calls now, by company.
             channels: of the one that comes.
+            tenant: its company.
 
         Raises:
-            AtCapacity: it must not.
+            AtCapacity: it must not. The message tells nothing of other companies.
         """
-        share = channels / CHANNELS
+        self._shares.check(live, tenant)
+        reserved = self._shares.reserved(live, tenant)
+        share, calls = channels / CHANNELS, sum(live.values())
         limit = self._limits.max_calls
-        if limit is not None and calls >= limit:
-            raise AtCapacity(f"all {limit} calls are taken (limits.max_calls)")
-        if self._limits.max_final_wait_ms and calls:
-            self._check_wait(calls)
-            self._check_load(calls, share)
+        if limit is not None and calls + reserved >= limit:
+            raise AtCapacity("all calls are taken (limits.max_calls, tenants.reserved_calls)")
+        if self._limits.max_final_wait_ms and calls + reserved:
+            self._check_wait(calls + reserved)
+            self._check_load(calls + reserved, share + reserved)
         self._admitted.append((self._clock(), share))
 
     def _check_wait(self, calls: int) -> None:
         predicted = self._scheduler.predicted_wait_s(calls, self._ticker.lag_s)
         if predicted > self._wait_s:
             raise AtCapacity(
-                f"with one more call than {calls}, finals would wait {predicted * 1000:.0f} ms, "
-                f"more than {self._wait_s * 1000:.0f} (limits.max_final_wait_ms); try another server"
+                f"with one more call, finals would wait more than {self._wait_s * 1000:.0f} ms "
+                "(limits.max_final_wait_ms); try another server"
             )
 
     def _check_load(self, calls: int, share: float) -> None:
@@ -126,7 +134,7 @@ class Capacity:
             cost, self._load(), unheard=self._unheard() + share, cores=self._cores, wait_s=self._wait_s
         ):
             raise AtCapacity(
-                f"one more call than {calls} is more than this processor carries "
+                "one more call is more than this processor carries "
                 "(limits.max_final_wait_ms); try another server"
             )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -108,7 +109,8 @@ class MemoryCallDirectory:
 
     Args:
         start: makes a call, given its log; raises InvalidRequest for an unknown profile.
-        admit: raises AtCapacity where one more call than so many must not come; it has so many channels.
+        admit: raises AtCapacity where, beside the live calls of each company, a call of so many channels of
+            that company must not come.
         resume_window_s: how long a broken call waits for a new stream.
         tasks: runs the calls.
     """
@@ -116,7 +118,7 @@ class MemoryCallDirectory:
     def __init__(
         self,
         start: Callable[[CallSpec, MemoryCallLog], RunningCall],
-        admit: Callable[[int, int], None],
+        admit: Callable[[Mapping[str | None, int], int, str | None], None],
         resume_window_s: float,
         tasks: asyncio.TaskGroup,
     ) -> None:
@@ -148,7 +150,8 @@ class MemoryCallDirectory:
             raise ShuttingDown("the server is shutting down; connect to another one")
         if _name_of(spec.info) in self._entries:
             raise DuplicateCall("a live call has this call_id; use another, or resume with its session_id")
-        self._admit(len(self._entries), len(spec.roles))
+        live = Counter(name[0] for name in self._entries)
+        self._admit(live, len(spec.roles), spec.info.tenant)
         overview = CallOverview(CallRow(info=spec.info, phase_since=spec.info.started_at))
         log = MemoryCallLog(spec.call_id, appended=lambda event: self._happened(overview, event))
         entry = _Entry(

@@ -291,7 +291,7 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
             model=services.scheduler.model.name,
             model_ready=services.scheduler.ready,
             features=[*FEATURES, *(name for name, there in assisting.items() if there)],
-            profiles=list(self._settings.profiles),
+            profiles=self._settings.profiles_of(granted().principal.tenant),
             limits=self._limits,
             max_calls=self._app.capacity.calls,
             live_calls=len(await self._calls.list(CallFilter(reach=granted().reach))),

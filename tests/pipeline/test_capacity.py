@@ -19,6 +19,7 @@ from pipeline.inference.capacity import HEARD_S, Capacity, usable_cores
 from pipeline.inference.scheduler import AsrScheduler, ServedModel, measured_cost
 from pipeline.inference.ticker import BatchTicker
 from pipeline.metrics import Metrics
+from pipeline.sections.tenants import TenantSettings
 from tests.fakes.engines import FakeEngine
 
 TINY = CallCost.of_inferences(0.023, 0.008)
@@ -79,7 +80,7 @@ def admitted(found: Capacity, clock: Clock, wanted: int, every_s: float) -> int:
     for _ in range(wanted):
         clock.now += every_s
         try:
-            found.admit(calls)
+            found.admit({None: calls})
         except AtCapacity:
             continue
         calls += 1
@@ -98,7 +99,7 @@ def test_a_call_of_one_channel_counts_half() -> None:
     calls = 0
     with contextlib.suppress(AtCapacity):
         while True:
-            found.admit(calls, channels=1)
+            found.admit({None: calls}, channels=1)
             calls += 1
     assert calls >= slots(TINY, 1, 0.4) * 1.9
 
@@ -111,7 +112,7 @@ def test_calls_that_have_been_heard_count_as_what_they_cost() -> None:
     assert admitted(found, clock, 5, 0.01) == 5, "they are quieter than was thought"
     scheduler.finals = 0.75
     with pytest.raises(AtCapacity, match="more than this processor carries"):
-        found.admit(first + 5)
+        found.admit({None: first + 5})
 
 
 def test_until_the_cost_is_known_few_are_taken_and_limits_hold() -> None:
@@ -121,9 +122,9 @@ def test_until_the_cost_is_known_few_are_taken_and_limits_hold() -> None:
     assert found.calls == 30
     assert admitted(found, clock, 120, 0.0) == 4
     with pytest.raises(AtCapacity, match="being loaded"):
-        found.admit(4)
+        found.admit({None: 4})
     with pytest.raises(AtCapacity, match=r"limits\.max_calls"):
-        found.admit(30)
+        found.admit({None: 30})
     never, _scheduler = capacity(clock, max_final_wait_ms=0)
     assert admitted(never, clock, 120, 0.0) == 120, "0 turns it off"
 
@@ -157,3 +158,34 @@ def test_a_container_has_the_cores_of_its_quota(tmp_path: Path) -> None:
     whole = usable_cores(tmp_path / "none")
     quota.write_text("max 100000\n")
     assert usable_cores(quota) == whole >= 1
+
+
+def test_what_is_reserved_for_one_company_no_other_takes() -> None:
+    tenants = {
+        "bank": TenantSettings(reserved_calls=3),
+        "telecom": TenantSettings(max_calls=4),
+        "shop": TenantSettings(),
+    }
+    _other, scheduler = capacity(Clock())
+    limits = LimitSettings(max_calls=8, max_final_wait_ms=0)
+    found = Capacity(limits, scheduler, BatchTicker(), tenants=tenants)
+
+    def taken(tenant: str | None, **live: int) -> bool:
+        by_company: dict[str | None, int] = {**live}
+        try:
+            found.admit(by_company, tenant=tenant)
+        except AtCapacity as error:
+            told.append(str(error))
+            return False
+        return True
+
+    told: list[str] = []
+    assert taken("shop", shop=4)
+    assert not taken("shop", shop=5), "three are the bank's"
+    assert not taken(None, shop=5)
+    assert taken("bank", shop=5)
+    assert taken("bank", shop=5, bank=2)
+    assert not taken("bank", shop=5, bank=3), "all eight are taken"
+    assert taken("shop", shop=4, bank=3), "what the bank uses is not reserved any more"
+    assert not taken("telecom", telecom=4), "it has its most"
+    assert not any(word in message for message in told for word in tenants)

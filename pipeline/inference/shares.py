@@ -1,0 +1,40 @@
+"""How much of a server each company may take. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pipeline.errors import AtCapacity
+from pipeline.sections.tenants import TenantSettings
+
+LiveCalls = Mapping[str | None, int]
+"""Live calls by company."""
+
+
+class Shares:
+    """Keeps for each company what is reserved for it.
+
+    Args:
+        tenants: what each company has.
+    """
+
+    def __init__(self, tenants: Mapping[str, TenantSettings]) -> None:
+        self._tenants = tenants
+
+    def check(self, live: LiveCalls, tenant: str | None) -> None:
+        """Refuse a call of a company that has its most.
+
+        Raises:
+            AtCapacity: it has.
+        """
+        own = self._tenants.get(tenant or "")
+        if own is not None and own.max_calls is not None and live.get(tenant, 0) >= own.max_calls:
+            raise AtCapacity("all calls of this company are taken (tenants.max_calls)")
+
+    def reserved(self, live: LiveCalls, tenant: str | None) -> int:
+        """Return the calls that must stay free for the others when ``tenant`` begins one."""
+        return sum(
+            max(0, settings.reserved_calls - live.get(name, 0))
+            for name, settings in self._tenants.items()
+            if name != tenant
+        )
