@@ -295,7 +295,7 @@ def _auditor(settings: Settings, metrics: Metrics, *, identified: bool) -> Audit
     audit = settings.audit
     if audit.enabled == "off" or (audit.enabled == "auto" and not identified):
         return NoAudit()
-    return AuditService(AuditLog(audit.folder.expanduser(), audit.origin), metrics)
+    return AuditService(AuditLog(audit.folder.expanduser(), audit.origin), metrics, audit)
 
 
 def _second_look(settings: Settings) -> SecondLook:

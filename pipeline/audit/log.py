@@ -139,6 +139,23 @@ class AuditLog:
         """Return the head of the tree as it is now, signed; nothing is written."""
         return self.signer.sign(self._head.size, self._head.root)
 
+    def forget(self, months: int) -> list[str]:
+        """Delete the segments that are older than so many months, whole; return their names.
+
+        Raises:
+            OSError: one cannot be deleted.
+        """
+        today = datetime.fromtimestamp(self._clock(), UTC)
+        oldest = today.year * 12 + today.month - 1 - months
+        gone = []
+        for segment in segments(self.folder)[:-1]:
+            year, month = map(int, segment.stem.removeprefix("audit-").split("-"))
+            if year * 12 + month - 1 < oldest:
+                segment.unlink()
+                segment.with_suffix(".start").unlink(missing_ok=True)
+                gone.append(segment.name)
+        return gone
+
     # ---------------------------------------------------------------- files
 
     @contextmanager

@@ -12,11 +12,14 @@ import structlog
 
 from pipeline.audit.entry import AuditEntry
 from pipeline.audit.log import AuditLog
+from pipeline.audit.receivers import AuditSender
 from pipeline.errors import AuditUnavailable
 from pipeline.metrics import Metrics
+from pipeline.sections.audit import AuditSettings
 
 MOST_WAITING = 5000
 """Records that may wait for the disk; beyond, what needs one is refused."""
+FORGET_S = 3600.0
 CHECKPOINT_S = 60.0
 """Time from which a new checkpoint is due, s."""
 UNAVAILABLE = "the audit log cannot be written, and nothing may be read without it; try again"
@@ -56,10 +59,12 @@ class AuditService:
     Args:
         log: the files.
         metrics: where failures are counted.
+        settings: how long it is kept, and where it is sent as well.
     """
 
-    def __init__(self, log: AuditLog, metrics: Metrics) -> None:
+    def __init__(self, log: AuditLog, metrics: Metrics, settings: AuditSettings | None = None) -> None:
         self._log = log
+        self._settings = settings or AuditSettings()
         self._metrics = metrics
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="audit")
         self._waiting: list[tuple[AuditEntry, asyncio.Future[None]]] = []  # bounded by MOST_WAITING
@@ -81,6 +86,10 @@ class AuditService:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._write_all(), name="audit writer")
                 tasks.create_task(self._sign(), name="audit checkpoints")
+                tasks.create_task(self._forget(), name="audit retention")
+                for receiver in self._settings.receivers:
+                    sender = AuditSender(self._log.folder, receiver, self._metrics)
+                    tasks.create_task(sender.run(), name=f"audit receiver {receiver.name}")
         finally:
             await self._write()
             await self._checkpoint(due_only=False)
@@ -113,6 +122,15 @@ class AuditService:
         while True:
             await asyncio.sleep(CHECKPOINT_S)
             await self._checkpoint(due_only=False)
+
+    async def _forget(self) -> None:
+        while True:
+            try:
+                for name in await self._in_thread(partial(self._log.forget, self._settings.keep_months)):
+                    _log.info("audit segment deleted: it is older than audit.keep_months", segment=name)
+            except OSError as error:
+                self._fail(error)
+            await asyncio.sleep(FORGET_S)
 
     async def _checkpoint(self, *, due_only: bool) -> None:
         try:

@@ -171,7 +171,7 @@ def test_what_is_reserved_for_one_company_no_other_takes() -> None:
     found = Capacity(limits, scheduler, BatchTicker(), tenants=tenants)
 
     def taken(tenant: str | None, **live: int) -> bool:
-        by_company: dict[str | None, int] = {**live}
+        by_company: dict[str | None, int] = dict(live.items())
         try:
             found.admit(by_company, tenant=tenant)
         except AtCapacity as error:
