@@ -230,6 +230,25 @@ def outages(result: Result) -> str:
     return f"{how}, at random moments.\n\n{table(head, rows)}"
 
 
+def access(result: Result) -> str:
+    """Return the section of ``access``."""
+    tokens, requests, records = result["tokens_us"], result["requests_us"], result["records"]
+    kinds = ("no gate", "gate", "gate and audit")
+    rows: list[list[object]] = [[f"token, {name}", f"{value} µs"] for name, value in tokens.items()]
+    rows += [[f"request, {name}", f"{requests[name]} µs"] for name in kinds]
+    rows += [
+        ["record, with others, written", f"{records['append_us']} µs"],
+        ["record, alone, on disk", f"p50 {records['one at a time']['p50_ms']} ms"],
+        [f"{records['verified']:,} records verified", f"{records['verify_s']} s"],
+    ]
+    assumed = result["assumed"]
+    return (
+        f"Gate and audit: **{result['a_call_second_us']} µs of processor time a call-second** "
+        f"({assumed['requests_a_call']} requests in a call of {assumed['call_s']:.0f} s, assumed; "
+        "nothing is added to a message).\n\n" + table(["what", "processor time"], rows)
+    )
+
+
 SECTIONS: tuple[tuple[str, str, Callable[[Result], str]], ...] = (
     ("peers_real", "Beside its peers, on real people", peers_real),
     ("real", "Real people", real),
@@ -244,6 +263,7 @@ SECTIONS: tuple[tuple[str, str, Callable[[Result], str]], ...] = (
     ("accuracy", "Accuracy", accuracy),
     ("soak", "Endurance", soak),
     ("outages", "Outages", outages),
+    ("access", "Identity and audit", access),
 )
 
 
