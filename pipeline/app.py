@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 from typing import Any
 
 import httpx2
@@ -21,6 +23,7 @@ from pipeline.alerts.profile_rules import read_rules
 from pipeline.alerts.service import AlertService, NoAlerts
 from pipeline.alerts.store import AlertStore
 from pipeline.alerts.webhook import WebhookSender, route_of
+from pipeline.audit.entry import AuditEntry
 from pipeline.audit.log import AuditLog
 from pipeline.audit.service import AuditService, NoAudit
 from pipeline.call import Call
@@ -37,7 +40,7 @@ from pipeline.engines import (
     find_model,
     reference_speech,
 )
-from pipeline.errors import InvalidRequest, SettingsError
+from pipeline.errors import AuditUnavailable, InvalidRequest, SettingsError
 from pipeline.inference.capacity import Capacity
 from pipeline.inference.detector import VadBatcher
 from pipeline.inference.scheduler import AsrScheduler, ServedModel
@@ -186,13 +189,20 @@ class App:
             workers = [tasks.create_task(work, name=name) for name, work in works.items()]
             await self.knowledge.start()
             workers.append(tasks.create_task(self.knowledge.run(), name="knowledge base"))
+            await self._note("server.start")
             yield calls
             if not await self.alerts.flush():
                 _log.error("alerts could not be stored before the end")
             await calls.abandon()  # before what they wait for: the recogniser, the voice detector
             calls.stop_second_looks()
+            await self._note("server.stop")
             for worker in workers:
                 worker.cancel()
+
+    async def _note(self, action: str) -> None:
+        """Write into the audit log what the server itself does; where that fails, it goes on."""
+        with contextlib.suppress(AuditUnavailable):
+            await self.auditor.record(AuditEntry(action=action, detail={"version": version("yuetone")}))
 
     async def _warn(self) -> None:
         """Say over and over what people must know about how this server can be reached."""
@@ -250,6 +260,7 @@ class App:
             for part in self.reloadables:
                 await self._reload(part)
             self.reloads += 1
+            await self._note("server.reload")
 
     async def _reload(self, part: Reloadable) -> None:
         try:

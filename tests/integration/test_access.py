@@ -350,14 +350,15 @@ async def test_what_is_read_is_on_record_first(provider: Provider, tmp_path: Pat
         records = [json.loads(line) for file in segments(folder) for line in file.read_bytes().splitlines()]
     seen = [(r["action"], r["target"]["id"], r["outcome"], r["reason"], r["scope"]) for r in records]
     assert seen == [
+        ("server.start", "", "ok", "", ""),
         ("call.watch", "own", "ok", "", "tenant"),
         ("call.watch", "other", "ok", "", "tenant"),
         ("alert.acknowledge", "alert-team", "ok", "", "tenant"),
         ("identity.show", "", "refused", "UNAUTHENTICATED", ""),
         ("call.watch", "", "refused", "PERMISSION_DENIED", ""),
     ]
-    assert {r["actor"]["id"] for r in records[:3]} == {"oidc:staff:ann"}
-    assert all(r["tenant"] == "bank" for r in records[:3])
+    assert {r["actor"]["id"] for r in records[1:4]} == {"oidc:staff:ann"}
+    assert all(r["tenant"] == "bank" for r in records[1:4])
 
 
 async def test_a_full_disk_stops_reading_and_not_calls(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -55,3 +56,33 @@ def test_nothing_is_looked_up_and_no_device_id_is_kept(name: str, tmp_path: Path
     assert done.returncode == 0, done.stderr.decode()[-500:]
     kept = [path.name for path in tmp_path.rglob("*") if "onnxruntime" in str(path) or "device" in path.name]
     assert kept == []
+
+
+NAMESPACE = ("unshare", "--map-root-user", "--net", "--mount")
+
+
+def namespaces_are_allowed() -> bool:
+    try:
+        return subprocess.run([*NAMESPACE, "true"], check=False, capture_output=True).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not namespaces_are_allowed(), reason="this machine allows no network namespaces")
+def test_server_and_command_line_look_nothing_up(tmp_path: Path) -> None:
+    module = [sys.executable, "-W", "ignore", "-m", "tests.models.quiet_namespace", str(tmp_path)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("YUETONE_")}
+    done = subprocess.run(
+        [*NAMESPACE, *module],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stderr[-1000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert "seen.example" in found["proved"], "a look-up would be seen"
+    assert found["statuses"] == [0] * 7
+    assert found["asked"] == []
