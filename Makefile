@@ -2,10 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-SPEC := pyproject.toml constraints.txt
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
+LOCKED := --require-hashes --requirement requirements
+OURSELVES := --no-deps --no-build-isolation --editable .
+SPEC := pyproject.toml $(wildcard requirements/*.txt)
 
-.PHONY: help demo test check proto clean
+.PHONY: help demo test check proto sbom clean
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
@@ -21,6 +23,12 @@ check: $(VENV)/.test ## the whole gate: format, lint, types, import contracts, s
 proto: $(VENV)/.test ## regenerate proto/gen from proto/yuetone
 	@$(BIN)/python -m scripts.generate_proto
 
+sbom: $(VENV)/.run ## write what is installed and under which licences: sbom.json (CycloneDX)
+	@$(BIN)/python -m venv $(VENV)/sbom
+	@$(VENV)/sbom/bin/python -m pip --quiet --disable-pip-version-check install $(LOCKED)/sbom.txt
+	@$(VENV)/sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON -o sbom.json $(BIN)/python
+	@echo "sbom.json: what is installed, and under which licences"
+
 clean: ## remove the virtual environment
 	rm -rf $(VENV)
 
@@ -30,10 +38,12 @@ $(VENV)/bin/python:
 
 $(VENV)/.run: $(VENV)/bin/python $(SPEC)
 	@echo "Installing Yuetone into $(VENV) (once) ..."
-	@$(PIP) --editable ".[plot]"
+	@$(PIP) $(LOCKED)/run.txt
+	@$(PIP) $(OURSELVES)
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.run
 	@echo "Installing the development tools and training libraries into $(VENV) (once) ..."
-	@$(PIP) --editable ".[dev,documents,finetune,plot,postgresql,pyannote]"
+	@$(PIP) $(LOCKED)/all.txt
+	@$(PIP) $(OURSELVES)
 	@touch $@

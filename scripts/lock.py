@@ -1,10 +1,11 @@
-"""Write ``requirements/``: what make installs, by version and hash, for the Python that runs this.
+"""Write ``requirements/``: what make installs, by version and hash.
 
-    python3.11 -m scripts.lock        # and with every other Python that is supported
+    python -m scripts.lock        # with the oldest Python that is supported: it needs most
+    python -m scripts.lock run    # only that set
 
-Versions come from ``constraints.txt``; what is needed, from pip itself, which resolves without installing
-(so the Python needs pip and nothing else). The hashes are those of all files of a release on the package
-index, so that other platforms find theirs. A file that was exchanged on its way, or on the index, is refused.
+Versions come from ``constraints.txt``; what is needed, from pip itself, which resolves without installing.
+The hashes are those of all files of a release on the package index, so that other platforms and Pythons find
+theirs. A file that was exchanged on its way, or on the index, is refused.
 """
 
 from __future__ import annotations
@@ -96,13 +97,12 @@ def lines(wanted: tuple[str, ...]) -> Iterator[str]:
 
 
 def main() -> None:
-    """Write the files for this Python."""
-    python = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    """Write the files."""
     (ROOT / "requirements").mkdir(exist_ok=True)
-    for name, wanted in SETS.items():
-        out = ROOT / "requirements" / f"{name}-{python}.txt"
+    for name in sys.argv[1:] or SETS:
+        out = ROOT / "requirements" / f"{name}.txt"
         head = "# Written by 'python -m scripts.lock'; versions are in constraints.txt.\n"
-        out.write_text(head + "\n".join(lines(wanted)) + "\n", "ascii")
+        out.write_text(head + "\n".join(lines(SETS[name])) + "\n", "ascii")
         print(out.relative_to(ROOT))
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -74,3 +76,23 @@ def test_the_default_install_needs_no_torch() -> None:
         "WhisperEngine(find_recogniser('tiny', Path('/nowhere')))"
     )
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, cwd=ROOT)
+
+
+def test_what_make_installs_is_pinned_by_hash_to_what_was_tested() -> None:
+    """``python -m scripts.lock`` was run behind the last change of versions."""
+    pinned = dict(
+        line.lower().replace("_", "-").split("==")
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if "==" in line and not line.startswith("#")
+    )
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for name in ("run", "all", "sbom"):
+        text = (ROOT / "requirements" / f"{name}.txt").read_text()
+        locked = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", text, re.MULTILINE))
+        assert len(locked) > 20
+        entries = re.split(r"^(?=[a-z0-9-]+==)", text, flags=re.MULTILINE)[1:]
+        assert all("--hash=sha256:" in entry for entry in entries)
+        assert {n: v for n, v in locked.items() if n in pinned and pinned[n] != v} == {}
+        if name != "sbom":
+            wanted = {re.split(r"[>=<~;\[ ]", spec)[0].lower() for spec in declared["dependencies"]}
+            assert wanted <= set(locked), wanted - set(locked)
