@@ -92,7 +92,7 @@ class TokenVerifier:
             claims = self._claims(token, key, settings)
         except jwt.ExpiredSignatureError:
             raise TokenExpired("the token has expired; get a fresh one") from None
-        except (jwt.PyJWTError, KeyError, TypeError, ValueError):
+        except (jwt.PyJWTError, KeyError, TypeError, ValueError, RecursionError):
             raise Unauthenticated(_UNVERIFIED) from None
         self.verified += 1
         return _Remembered(_principal(claims, settings), keys, generation)
@@ -116,13 +116,16 @@ def _principal(claims: Mapping[str, Any], settings: IssuerSettings) -> Principal
     Raises:
         Unauthenticated: it names no company, or claims are of the wrong kind.
     """
+    subject = claims["sub"]
+    if not isinstance(subject, str) or not 0 < len(subject) <= LONGEST_NAME:
+        raise Unauthenticated(_UNVERIFIED)  # cut off, it might be somebody else's
     tenant = settings.tenant or (_texts(claims, settings.tenant_claim or "") or [""])[0]
     if not tenant:
         raise Unauthenticated("the token names no company (access.issuers.tenant_claim)")
     roles = {_role(value, settings) for value in _texts(claims, settings.roles_claim)}
     agent = _texts(claims, settings.agent_claim)
     return Principal(
-        id=f"oidc:{settings.name}:{str(claims['sub'])[:LONGEST_NAME]}",
+        id=f"oidc:{settings.name}:{subject}",
         method=AuthMethod.OIDC,
         tenant=tenant,
         roles=frozenset(role for role in roles if role is not None),

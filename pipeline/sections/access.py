@@ -120,7 +120,7 @@ class AccessSettings(Section):
         description="SQLite file, or a URL such as postgresql://host/name; API tokens and revocations",
     )
     requests_per_s: float = Field(
-        50.0, gt=0, description="requests that one principal may begin a second, on average"
+        200.0, gt=0, description="requests that one principal may begin a second, on average"
     )
     streams_per_principal: int = Field(1000, ge=1, description="streams that one principal may hold at once")
 

@@ -179,9 +179,10 @@ class Requests:
         found: set[str] = set()
 
         async def work() -> None:
+            assert await stream.read() is not grpc.aio.EOF  # a heartbeat comes at once
             try:
                 async with asyncio.timeout(for_s):
-                    async for message in stream:
+                    while isinstance(message := await stream.read(), supervisor_pb.WatchAlertsResponse):
                         if message.HasField("alert"):
                             found.add(message.call_id)
             except TimeoutError:
