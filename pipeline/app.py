@@ -45,6 +45,7 @@ from pipeline.inference.capacity import Capacity
 from pipeline.inference.detector import VadBatcher
 from pipeline.inference.scheduler import AsrScheduler, ServedModel
 from pipeline.inference.second_look import NoSecondLook, SecondLook, SecondLookWorker
+from pipeline.inference.shares import Shares
 from pipeline.inference.ticker import BatchTicker
 from pipeline.knowledge.off import NoKnowledge
 from pipeline.knowledge.service import KnowledgeService
@@ -68,6 +69,7 @@ class App:
         settings: of the server.
         factory: makes the recogniser; None takes the one that the settings name.
         exposure: how the server may be reached; None judges the settings.
+        reread: reads the settings again; None where they come from nowhere.
 
     Attributes:
         settings: of the server.
@@ -75,6 +77,7 @@ class App:
         capacity: admits calls.
         authenticator: says who somebody is.
         auditor: writes down who did what.
+        shares: what each company has of the server.
         services: what calls share.
         alerts: keeps alerts.
         knowledge: the knowledge base.
@@ -89,7 +92,10 @@ class App:
         settings: Settings,
         factory: Callable[[], AsrEngine] | None = None,
         exposure: Exposure | None = None,
+        reread: Callable[[], Settings] | None = None,
     ) -> None:
+        self._reread = reread
+        self.shares = Shares(settings.tenants)
         self.reloads = 0
         self.exposure = exposure or exposure_of(settings.server, settings.access)
         threadpool_limits(1, user_api="blas")  # numpy's products here are tiny; idle BLAS threads spin
@@ -106,7 +112,7 @@ class App:
             batch_wait_s=settings.asr.batch_wait_ms / 1000,
             reference=None if factory else reference_speech,
         )
-        self.capacity = Capacity(settings.limits, scheduler, ticker, tenants=settings.tenants)
+        self.capacity = Capacity(settings.limits, scheduler, ticker, shares=self.shares)
         self.services = self._services(scheduler, ticker)
         self.authenticator = Authenticator(
             settings.access, development=self.exposure.development, client=httpx2.AsyncClient()
@@ -151,7 +157,7 @@ class App:
         Raises:
             InvalidRequest: unknown profile.
         """
-        known = self.settings.profiles_of(spec.info.tenant)
+        known = self.shares.profiles(self.settings.profiles, spec.info.tenant)
         if spec.info.profile not in known:
             raise InvalidRequest(f"no profile of that name; there are: {', '.join(known)}")
         profile = self.settings.profiles[spec.info.profile]
@@ -250,7 +256,8 @@ class App:
         services = self.services
         recogniser = RecogniserReload(self.settings, services.scheduler)
         models = (recogniser, services.emotion, services.voices)
-        return (*models, services.rules, services.phrases, self.knowledge)
+        access = AccessReload(self._reread, self.authenticator, self.shares)
+        return (*models, services.rules, services.phrases, self.knowledge, access)
 
     async def _reload_when(self, asked: asyncio.Event) -> None:
         """Read everything again, whenever asked; what cannot be loaded changes nothing."""
@@ -307,6 +314,34 @@ def _auditor(settings: Settings, metrics: Metrics, *, identified: bool) -> Audit
     if audit.enabled == "off" or (audit.enabled == "auto" and not identified):
         return NoAudit()
     return AuditService(AuditLog(audit.folder.expanduser(), audit.origin), metrics, audit)
+
+
+class AccessReload:
+    """Whom a server believes, and what companies have of it, as something that can be read again.
+
+    Args:
+        reread: reads the settings; None where they come from nowhere.
+        authenticator: takes them.
+        shares: takes them.
+    """
+
+    name = "access settings"
+
+    def __init__(
+        self, reread: Callable[[], Settings] | None, authenticator: Authenticator, shares: Shares
+    ) -> None:
+        self._reread = reread
+        self._authenticator = authenticator
+        self._shares = shares
+
+    async def reload(self) -> str:
+        """Read the settings again; see :class:`pipeline.reloading.Reloadable`."""
+        if self._reread is None:
+            return ""
+        fresh = await asyncio.to_thread(self._reread)
+        self._authenticator.take(fresh.access)
+        self._shares.take(fresh.tenants)
+        return f"{len(fresh.access.issuers)} issuers, {len(fresh.access.certificates)} certificates"
 
 
 def _second_look(settings: Settings) -> SecondLook:

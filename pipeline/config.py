@@ -251,14 +251,6 @@ class Settings(BaseSettings):
                 raise ValueError(f"tenants.{name}.profiles: there is no profile {unknown[0]!r}")
         return self
 
-    def profiles_of(self, tenant: str | None) -> tuple[str, ...]:
-        """Return the profiles that calls of a company may name: its own, else those of no company."""
-        own = self.tenants.get(tenant or "")
-        if own is not None and own.profiles:
-            return tuple(dict.fromkeys(("default", *own.profiles)))
-        taken = {profile for other in self.tenants.values() for profile in other.profiles} - {"default"}
-        return tuple(name for name in self.profiles if name not in taken)
-
     @classmethod
     def settings_customise_sources(
         cls,

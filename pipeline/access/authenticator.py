@@ -81,6 +81,11 @@ class Authenticator:
         self._revoked = self._store.revoked()
         self._looked = time.monotonic()
 
+    def take(self, settings: AccessSettings) -> None:
+        """Believe the issuers and certificates of these settings from now on; the store stays."""
+        self._settings = settings
+        self._verifier = TokenVerifier(settings.issuers, self._client, self._clock)
+
     async def identify(self, shown: Credentials) -> Principal:
         """Return who shows this.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import sys
 from pathlib import Path
@@ -63,7 +64,8 @@ def serve_command(
     from pipeline.rpc.server import serve  # noqa: PLC0415
 
     use_one_arena()
-    settings = load_settings(
+    read = functools.partial(
+        load_settings,
         config,
         flags(
             server={
@@ -80,13 +82,14 @@ def serve_command(
             log={"level": log_level},
         ),
     )
+    settings = read()
     _begin_again_for_tls(settings.server)
     configure_logs(settings.log)
     allow_handles(settings.limits.max_connections)
     if settings.server.gateways:
-        asyncio.run(serve_behind(settings))
+        asyncio.run(serve_behind(settings, reread=read))
     else:
-        asyncio.run(serve(settings))
+        asyncio.run(serve(settings, reread=read))
 
 
 def _begin_again_for_tls(server: ServerSettings) -> None:

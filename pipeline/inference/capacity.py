@@ -11,7 +11,7 @@ import math
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.config import LimitSettings
@@ -20,7 +20,6 @@ from pipeline.inference.admission import ServerLoad, carries, slots
 from pipeline.inference.scheduler import AsrScheduler
 from pipeline.inference.shares import LiveCalls, Shares
 from pipeline.inference.ticker import BatchTicker
-from pipeline.sections.tenants import TenantSettings
 
 CHANNELS = 2
 """Channels of the call whose cost is known."""
@@ -54,7 +53,7 @@ class Capacity:
         clock: s, monotonic.
         cpu: s of processor time that the calling thread has used.
         cores: that the process may use; None asks the system.
-        tenants: what each company has of the server.
+        shares: what each company has of the server.
     """
 
     def __init__(
@@ -65,9 +64,9 @@ class Capacity:
         clock: Callable[[], float] = time.monotonic,
         cpu: Callable[[], float] = time.thread_time,
         cores: float | None = None,
-        tenants: Mapping[str, TenantSettings] | None = None,
+        shares: Shares | None = None,
     ) -> None:
-        self._shares = Shares(tenants or {})
+        self._shares = shares or Shares({})
         self._limits = limits
         self._scheduler = scheduler
         self._ticker = ticker

@@ -1,8 +1,8 @@
-"""How much of a server each company may take. Pure."""
+"""What each company has of a server: calls, and profiles. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from pipeline.errors import AtCapacity
 from pipeline.sections.tenants import TenantSettings
@@ -20,6 +20,18 @@ class Shares:
 
     def __init__(self, tenants: Mapping[str, TenantSettings]) -> None:
         self._tenants = tenants
+
+    def take(self, tenants: Mapping[str, TenantSettings]) -> None:
+        """Go by these settings from now on."""
+        self._tenants = tenants
+
+    def profiles(self, all_profiles: Iterable[str], tenant: str | None) -> tuple[str, ...]:
+        """Return the profiles that calls of a company may name: its own, else those of no company."""
+        own = self._tenants.get(tenant or "")
+        if own is not None and own.profiles:
+            return tuple(dict.fromkeys(("default", *own.profiles)))
+        taken = {profile for other in self._tenants.values() for profile in other.profiles} - {"default"}
+        return tuple(name for name in all_profiles if name not in taken)
 
     def check(self, live: LiveCalls, tenant: str | None) -> None:
         """Refuse a call of a company that has its most.

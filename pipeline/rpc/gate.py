@@ -18,6 +18,7 @@ from pipeline.audit.entry import AuditEntry, Outcome
 from pipeline.audit.service import Auditor
 from pipeline.errors import AtCapacity, AuditUnavailable, CallError, PermissionDenied
 from pipeline.metrics import Metrics
+from pipeline.rpc.audit_records import actor_of, record_of, target_of
 from pipeline.rpc.caller import CALLER, Caller
 from pipeline.rpc.methods import METHODS, PUBLIC, MethodRule
 from pipeline.rpc.peers import OLD_TLS, Connection, StreamCounter, connection_of, is_old_tls
@@ -138,7 +139,7 @@ class Gate(grpc.aio.ServerInterceptor):
             await self._note_refusal(rule, name, connection, principal, error)
             raise
         if rule.content or rule.changes:
-            await self._auditor.record(entry_of(rule, given, connection, request))
+            await self._auditor.record(record_of(given, connection, *target_of(request)))
         return given
 
     async def _note_refusal(
@@ -217,35 +218,3 @@ class RequestRate:
         self._left.move_to_end(name)
         while len(self._left) > MOST_REMEMBERED:
             self._left.popitem(last=False)
-
-
-def actor_of(principal: Principal) -> dict[str, Any]:
-    """Return a principal as the audit log names it."""
-    return {
-        "actor": principal.id,
-        "actor_type": principal.method.value,
-        "roles": tuple(sorted(principal.roles)),
-        "tenant": principal.tenant or "",
-    }
-
-
-def entry_of(rule: MethodRule, given: Grant, connection: Connection, request: Any) -> AuditEntry:
-    """Return the record of a request that is let in."""
-    kind, target = target_of(request)
-    return AuditEntry(
-        action=rule.permission.value,
-        target_kind=kind,
-        target=target,
-        scope=given.scope.name.lower(),
-        peer=connection.host,
-        **actor_of(given.principal),
-    )
-
-
-def target_of(request: Any) -> tuple[str, str]:
-    """Return what a request is about: its kind and its id; empty where it names nothing."""
-    for kind in ("alert", "call"):
-        named = getattr(request, f"{kind}_id", "")
-        if isinstance(named, str) and named:
-            return kind, named
-    return "", ""

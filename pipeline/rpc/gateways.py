@@ -81,6 +81,7 @@ async def serve_behind(
     ready: Callable[[Server], None] | None = None,
     factory: Callable[[], AsrEngine] | None = None,
     signals: bool = True,
+    reread: Callable[[], Settings] | None = None,
 ) -> None:
     """Serve as :func:`pipeline.rpc.server.serve` does, with ``server.gateways`` processes on the wire.
 
@@ -105,7 +106,9 @@ async def serve_behind(
         inside = outside.model_copy(update={"host": core})
         behind = Behind(secret=front.secret, outside=outside)
         try:
-            await _run(settings, (inside, behind), (told, core, port), ready, factory, signals=signals)
+            await _run(
+                settings, (inside, behind), (told, core, port), ready, factory, signals=signals, reread=reread
+            )
         except BaseExceptionGroup as group:
             raise plain(group) from group
 
@@ -118,6 +121,7 @@ async def _run(
     factory: Callable[[], AsrEngine] | None,
     *,
     signals: bool,
+    reread: Callable[[], Settings] | None,
 ) -> None:
     """Run the server behind, then the gateways, until the server ends."""
     told, core, port = where
@@ -131,6 +135,7 @@ async def _run(
                 factory=factory,
                 signals=signals,
                 behind=behind,
+                reread=reread,
             ),
             name="server behind",
         )

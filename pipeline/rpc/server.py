@@ -85,6 +85,7 @@ async def serve(
     signals: bool = True,
     behind: Behind | None = None,
     private: bool = False,
+    reread: Callable[[], Settings] | None = None,
 ) -> None:
     """Serve until SIGTERM, SIGINT or :meth:`Server.stop`.
 
@@ -95,13 +96,14 @@ async def serve(
         signals: listen to SIGTERM and SIGINT.
         behind: the gateways in front; None where there are none.
         private: whether nobody reaches it but the program that calls this.
+        reread: reads the settings again, on SIGHUP; None leaves access and companies as they are.
 
     Raises:
         SettingsError: the model, a certificate or the address cannot be used.
     """
     outside = behind.outside if behind else settings.server
     exposure = PRIVATE if private else exposure_of(outside, settings.access)
-    app = App(settings, factory, exposure)
+    app = App(settings, factory, exposure, reread)
     stopping, reloading = Stopping(), asyncio.Event()
     if signals:
         _listen_to_signals(stopping, reloading, settings.server.shutdown_grace_s + BEYOND_GRACE_S)

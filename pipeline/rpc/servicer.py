@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -20,8 +21,17 @@ from pipeline.calls.info import CallSpec
 from pipeline.calls.log import check_cursor
 from pipeline.calls.messages import EndCall, Pause, Resume
 from pipeline.calls.overview import CallFilter
-from pipeline.errors import AtCapacity, CallError, IdleTimeout, InternalFailure, InvalidRequest, SlowConsumer
+from pipeline.errors import (
+    AtCapacity,
+    AuditUnavailable,
+    CallError,
+    IdleTimeout,
+    InternalFailure,
+    InvalidRequest,
+    SlowConsumer,
+)
 from pipeline.rpc import mapping
+from pipeline.rpc.audit_records import record_of
 from pipeline.rpc.caller import caller, granted, may_see_alerts
 from pipeline.rpc.heartbeat import CALL_HEARTBEAT_S
 from pipeline.rpc.idle import IdleWatch
@@ -163,8 +173,14 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
             raise InvalidRequest(f"StartCall of over {mapping.BESIDE_AUDIO_BYTES} bytes")
         spec = _of_caller(mapping.call_spec(first, now=time.time()))
         if spec.resume:
-            return await self._calls.resume(spec, stream), spec.resume.last_server_seq
-        return await self._calls.open(spec, stream), 0
+            call = await self._calls.resume(spec, stream)
+        else:
+            call = await self._calls.open(spec, stream)
+        with contextlib.suppress(AuditUnavailable):  # a call goes on all the same
+            detail = {"resumed": int(spec.resume is not None)}
+            record = record_of(granted(), caller().connection, "call", spec.call_id, detail)
+            await self._app.auditor.record(record)
+        return call, spec.resume.last_server_seq if spec.resume else 0
 
     @staticmethod
     async def _refuse(context: _Context, error: CallError) -> None:
@@ -291,7 +307,7 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
             model=services.scheduler.model.name,
             model_ready=services.scheduler.ready,
             features=[*FEATURES, *(name for name, there in assisting.items() if there)],
-            profiles=self._settings.profiles_of(granted().principal.tenant),
+            profiles=self._app.shares.profiles(self._settings.profiles, granted().principal.tenant),
             limits=self._limits,
             max_calls=self._app.capacity.calls,
             live_calls=len(await self._calls.list(CallFilter(reach=granted().reach))),

@@ -45,7 +45,7 @@ def guarded(provider: Provider, **sections: dict[str, Any]) -> Settings:
         "name": "staff", "issuer": provider.url, "audience": AUDIENCE, "tenant_claim": "company",
         "agent_claim": "agent", "teams_claim": "teams",
     }  # fmt: skip
-    access = {"issuers": [issuer], **sections.pop("access", {})}
+    access = {"issuers": [issuer], "identity": "required", **sections.pop("access", {})}
     return settings(access=access, **sections)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -41,7 +41,11 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    chosen: Settings | None = None, engine: FakeEngine | None = None, *, real: bool = False
+    chosen: Settings | None = None,
+    engine: FakeEngine | None = None,
+    *,
+    real: bool = False,
+    reread: Callable[[], Settings] | None = None,
 ) -> AsyncIterator[Running]:
     """Start a server with a fake recogniser (or the bundled one) and connect to it."""
     fake, wanted = engine or FakeEngine(), chosen or settings()
@@ -57,6 +61,7 @@ async def running(
             ready=listening.set_result,
             factory=None if real else lambda: fake,
             signals=False,
+            reread=reread,
         ),
         name="server",
     )

@@ -19,12 +19,13 @@ from client import overview_stub
 from pipeline.access import authenticator as authenticating
 from pipeline.access.tokens import AccessStore, ApiToken
 from pipeline.audit.log import segments
+from pipeline.errors import AtCapacity
 from pipeline.rpc import gate
 from pipeline.sections.access import AccessRole
 from tests.access import provider as idp
 from tests.access.provider import Provider
 from tests.integration.access import CALLS, Live, Requests, bearer, four_calls, guarded, of_role
-from tests.integration.helpers import end, rest, running, start, take
+from tests.integration.helpers import end, reloaded, rest, running, start, take
 from yuetone.v1 import call_service_pb2 as pb
 from yuetone.v1 import overview_service_pb2 as overview_pb
 
@@ -343,6 +344,23 @@ async def test_two_companies_may_use_one_call_id(provider: Provider) -> None:
             await rest(call)
 
 
+async def test_issuers_and_companies_are_read_again(provider: Provider, tmp_path: Path) -> None:
+    store = {"store": str(tmp_path / "access.db")}
+    before = guarded(provider, access=store)
+    after = guarded(
+        provider,
+        access={**store, "issuers": [], "certificates": [{"common_name": "pbx", "tenant": "bank"}]},
+        tenants={"bank": {"max_calls": 0}},
+    )
+    async with running(before, reread=lambda: after) as run:
+        shown = bearer(provider.token(roles=["telephony"]))
+        assert await Requests(run, shown).stream_call() == "ok"
+        await reloaded(run)
+        assert await Requests(run, shown).stream_call() == "UNAUTHENTICATED"
+        with pytest.raises(AtCapacity):
+            run.server.app.capacity.admit({}, tenant="bank")
+
+
 # ------------------------------------------------------------------ audit
 
 
@@ -358,6 +376,11 @@ async def test_what_is_read_is_on_record_first(provider: Provider, tmp_path: Pat
             await Requests(live.run, of_role(provider, "operator")).watch_call("own") == "PERMISSION_DENIED"
         )
         records = [json.loads(line) for file in segments(folder) for line in file.read_bytes().splitlines()]
+    calls = [r for r in records if r["action"] == "call.send"]
+    assert [(r["target"]["id"], r["tenant"], r["detail"]) for r in calls] == [
+        (name, fields["company"], {"resumed": 0}) for name, fields in CALLS.items()
+    ]
+    records = [r for r in records if r["action"] != "call.send"]
     seen = [(r["action"], r["target"]["id"], r["outcome"], r["reason"], r["scope"]) for r in records]
     assert seen == [
         ("server.start", "", "ok", "", ""),

@@ -17,6 +17,7 @@ from pipeline.errors import AtCapacity
 from pipeline.inference.admission import CallCost, ServerLoad, carries, slots
 from pipeline.inference.capacity import HEARD_S, Capacity, usable_cores
 from pipeline.inference.scheduler import AsrScheduler, ServedModel, measured_cost
+from pipeline.inference.shares import Shares
 from pipeline.inference.ticker import BatchTicker
 from pipeline.metrics import Metrics
 from pipeline.sections.tenants import TenantSettings
@@ -168,7 +169,7 @@ def test_what_is_reserved_for_one_company_no_other_takes() -> None:
     }
     _other, scheduler = capacity(Clock())
     limits = LimitSettings(max_calls=8, max_final_wait_ms=0)
-    found = Capacity(limits, scheduler, BatchTicker(), tenants=tenants)
+    found = Capacity(limits, scheduler, BatchTicker(), shares=Shares(tenants))
 
     def taken(tenant: str | None, **live: int) -> bool:
         by_company: dict[str | None, int] = dict(live.items())
