@@ -11,9 +11,10 @@ meter                   latencies as a client sees them
 messages                messages as JSON
 ======================  =====================================================================
 
-A call in ten lines::
+A call in a few lines::
 
-    async with connected("asr.example:50051") as channel:
+    identity = Identity(token=token_in(Path("token")), secure=True)
+    async with connected("asr.example:50051", identity) as channel:
         call = CallStream(channel, CallOptions(call_id="a1", roles=("customer", "agent")), MULAW_8K_STEREO)
         async with call, asyncio.TaskGroup() as tasks:
             tasks.create_task(feed(call))                   # await call.send_audio(data); await call.end()

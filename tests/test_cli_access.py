@@ -95,6 +95,8 @@ def test_the_log_is_read_verified_proved_and_exported(desk: Desk) -> None:
     key = desk.run("audit", "key").strip()
     assert "3 records from 0 on" in desk.run("audit", "verify", "--key", key)
     assert "access.revoke" in desk.run("audit", "list")
+    (first, *_rest) = desk.run("audit", "list", "--json").splitlines()
+    assert json.loads(first)["actor"]["id"].startswith("local:")
     assert desk.run("audit", "list", "--refused", "--json") == ""
     proof = desk.run("audit", "prove", "1")
     assert proof.startswith("c2sp.org/tlog-proof@v1\nindex 1\n")

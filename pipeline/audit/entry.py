@@ -29,7 +29,8 @@ class AuditEntry:
         action: what, as the permission table calls it, such as ``call.watch``.
         outcome: what came of it.
         actor: id of the principal; empty where nobody knows who asked.
-        actor_type: how the principal proved who they are; ``system`` for the server itself.
+        actor_type: how the principal proved who they are; ``system`` for the server itself and for commands
+            on its machine, ``unknown`` where nobody knows.
         roles: of the principal.
         tenant: the company; empty where none is known.
         target_kind: ``call``, ``alert``, ``api-token`` …; empty without a target.

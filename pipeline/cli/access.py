@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import os
 import time
 from datetime import UTC, datetime
 from typing import Annotated
@@ -200,9 +202,20 @@ def _note(settings: Settings, action: str, target: str, detail: dict[str, int | 
         return
     log = AuditLog(settings.audit.folder.expanduser(), settings.audit.origin)
     try:
-        log.append([AuditEntry(action=action, target_kind="credential", target=target, detail=detail)])
+        entry = AuditEntry(
+            action=action, actor=_operator(), target_kind="credential", target=target, detail=detail
+        )
+        log.append([entry])
     except OSError as error:
         raise SettingsError(f"audit.folder: the change is not on record ({error.strerror})") from error
+
+
+def _operator() -> str:
+    """Return who runs this command, as the system knows them."""
+    try:
+        return f"local:{getpass.getuser()}"
+    except (KeyError, OSError):  # an account without a name, as in containers
+        return f"local:{os.getuid()}"
 
 
 def _row(token: ApiToken) -> dict[str, object | None]:

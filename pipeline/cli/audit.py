@@ -80,7 +80,7 @@ def list_records(
         table.add_column(heading, overflow="fold")
     for record in wanted:
         outcome = record["outcome"] + (f" ({record['reason']})" if record["reason"] else "")
-        who, target = record["actor"]["id"] or "?", record["target"]["id"]
+        who, target = record["actor"]["id"] or record["actor"]["type"], record["target"]["id"]
         cells = (record["tenant"], who, record["action"], target, outcome)
         table.add_row(str(record["n"]), record["at"][:19], *map(escape, cells))
     Console().print(table)

@@ -166,7 +166,7 @@ class Gate(grpc.aio.ServerInterceptor):
                     outcome=Outcome.REFUSED,
                     reason=error.code,
                     peer=connection.host,
-                    **(actor_of(principal) if principal else {}),
+                    **(actor_of(principal) if principal else {"actor_type": "unknown"}),
                 )
             )
         except AuditUnavailable:
