@@ -108,6 +108,8 @@ def test_the_log_is_read_verified_proved_and_exported(desk: Desk) -> None:
     (segment,) = (desk.folder / "audit").glob("*.jsonl")
     segment.write_bytes(b"".join(segment.read_bytes().splitlines(keepends=True)[:2]))
     assert "2 records" in desk.run("audit", "verify")
+    (desk.folder / "empty").write_text("")
+    assert "holds no checkpoint" in desk.run("audit", "verify", "--checkpoint", desk.folder / "empty", code=2)
     cut = desk.run("audit", "verify", "--checkpoint", checkpoint, code=1)
     assert "records 2 to 2 are gone" in cut
     segment.write_bytes(segment.read_bytes().replace(b"oidc:staff:0", b"oidc:staff:7"))
@@ -120,6 +122,10 @@ def test_the_log_is_read_verified_proved_and_exported(desk: Desk) -> None:
         (("serve", "--host", "0.0.0.0"), "--insecure"),  # noqa: S104 (that is what is refused)
         (("access", "token", "create", "x", "--tenant", "bank"), "role"),
         (("access", "token", "create", "x", "--tenant", "bank", "--role", "king"), "king"),
+        (("access", "token", "create", "x", "--tenant", "", "--role", "agent"), "--tenant"),
+        (("access", "token", "create", "x", "--tenant", "a", "--role", "agent", "--days", "1e9"), "--days"),
+        (("access", "revoke", ""), "printable"),
+        (("access", "revoke", "a\udcff"), "printable"),
         (("access", "whoami", "--token-file", "/none", "--server", "127.0.0.1:1"), "no server answers"),
         (("access", "whoami", "--token-file", "a", "--token-command", "b"), "give one of"),
         (("audit", "verify", "--folder", "/none"), "no audit log in /none"),

@@ -58,6 +58,9 @@ class Authenticator:
         client: fetches keys of issuers; closed with the authenticator.
         clock: s since 1970 UTC.
 
+    Attributes:
+        epoch: rises with other settings: whoever was let in before is to be judged again.
+
     Raises:
         SettingsError: the store cannot be opened.
     """
@@ -80,11 +83,13 @@ class Authenticator:
         self._api_tokens: OrderedDict[str, Principal] = OrderedDict()  # bounded by MOST_REMEMBERED
         self._revoked = self._store.revoked()
         self._looked = time.monotonic()
+        self.epoch = 0
 
     def take(self, settings: AccessSettings) -> None:
         """Believe the issuers and certificates of these settings from now on; the store stays."""
         self._settings = settings
         self._verifier = TokenVerifier(settings.issuers, self._client, self._clock)
+        self.epoch += 1
 
     async def identify(self, shown: Credentials) -> Principal:
         """Return who shows this.
@@ -137,7 +142,11 @@ class Authenticator:
     async def _by_api_token(self, token: str) -> Principal:
         known = self._api_tokens.get(token)
         if known is None:
-            found = await self._in_thread(partial(self._store.find, token))
+            try:
+                found = await self._in_thread(partial(self._store.find, token))
+            except Exception as error:  # noqa: BLE001 (whatever a database raises, it shows SQL)
+                _log.error("API tokens cannot be read", error=type(error).__name__)
+                raise Unauthenticated("the token cannot be verified now (access.store); try again") from None
             if found is None:
                 raise Unauthenticated("the token cannot be verified")
             known = found.principal
@@ -170,4 +179,5 @@ class Authenticator:
         """Close the store and the client."""
         self._thread.shutdown(wait=True, cancel_futures=True)
         self._store.close()
+        await self._verifier.close()
         await self._client.aclose()

@@ -52,7 +52,7 @@ class IssuerKeys:
         self._keys: dict[tuple[str | None, str], jwt.PyJWK] = {}
         self._fetched = -OLDEST_S
         self._tried = -SOONEST_S
-        self._fetching = asyncio.Lock()
+        self._fetching: asyncio.Task[None] | None = None
         self.generation = 0
 
     async def key(self, key_id: str | None, algorithm: str) -> jwt.PyJWK:
@@ -71,25 +71,33 @@ class IssuerKeys:
         return self._keys[wanted]
 
     async def _refresh(self) -> None:
-        async with self._fetching:
+        """Fetch the keys, unless that was tried a moment ago; who asks may leave, the fetch goes on."""
+        if self._fetching is None or self._fetching.done():
             if self._clock() - self._tried < SOONEST_S:
                 return
             self._tried = self._clock()
-            try:
-                found = _keys_of(await self._fetch())
-            except (httpx2.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
-                _log.warning(
-                    "keys of an issuer cannot be fetched",
-                    issuer=self._settings.name,
-                    error=type(error).__name__,
-                )
-                return
-            self._fetched = self._clock()
-            if {name: _public(key) for name, key in found.items()} != {
-                name: _public(key) for name, key in self._keys.items()
-            }:
-                self._keys = found
-                self.generation += 1
+            self._fetching = asyncio.create_task(self._take(), name=f"keys of {self._settings.name}")
+        await asyncio.shield(self._fetching)
+
+    async def _take(self) -> None:
+        try:
+            found = _keys_of(await self._fetch())
+        except (httpx2.HTTPError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            _log.warning(
+                "keys of an issuer cannot be fetched", issuer=self._settings.name, error=type(error).__name__
+            )
+            return
+        self._fetched = self._clock()
+        public = {name: _public(key) for name, key in found.items()}
+        if public != {name: _public(key) for name, key in self._keys.items()}:
+            self._keys = found
+            self.generation += 1
+
+    async def close(self) -> None:
+        """Give up a fetch that is under way."""
+        if self._fetching is not None:
+            self._fetching.cancel()
+            await asyncio.gather(self._fetching, return_exceptions=True)
 
     async def _fetch(self) -> Any:
         url = self._settings.jwks_url

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -15,13 +16,15 @@ import jwt
 from pipeline.access.jwks import IssuerKeys
 from pipeline.access.principal import AuthMethod, Principal
 from pipeline.errors import TokenExpired, Unauthenticated
-from pipeline.sections.access import AccessRole, IssuerSettings
+from pipeline.sections.access import TENANT, AccessRole, IssuerSettings
 
 MOST_REMEMBERED = 4096
 LONGEST_NAME = 128
 """Characters of a subject, an agent or a team."""
 MOST_VALUES = 200
 """Values of a claim that are looked at."""
+LAST_TIME = 1e11
+"""S since 1970 UTC behind which no token ends."""
 _REQUIRED = ["exp", "iat", "iss", "aud", "sub"]
 _ROLES = {role.value: role for role in AccessRole}
 _UNVERIFIED = "the token cannot be verified"
@@ -31,6 +34,7 @@ _UNVERIFIED = "the token cannot be verified"
 class _Remembered:
     principal: Principal
     keys: IssuerKeys
+    name: tuple[str | None, str]  # of the key: id and algorithm
     generation: int
 
 
@@ -66,6 +70,8 @@ class TokenVerifier:
         """
         name = hashlib.sha256(token.encode("utf-8", "replace")).digest()
         known = self._remembered.get(name)
+        if known is not None:
+            await known.keys.key(*known.name)  # may be withdrawn by now
         if known is None or known.generation != known.keys.generation:
             known = await self._verify(token)
             self._remember(name, known)
@@ -89,13 +95,18 @@ class TokenVerifier:
                 raise Unauthenticated(_UNVERIFIED)
             key = await keys.key(header.get("kid"), algorithm)
             generation = keys.generation
-            claims = self._claims(token, key, settings)
+            principal = _principal(self._claims(token, key, settings), settings, self._clock())
         except jwt.ExpiredSignatureError:
             raise TokenExpired("the token has expired; get a fresh one") from None
-        except (jwt.PyJWTError, KeyError, TypeError, ValueError, RecursionError):
+        except (jwt.PyJWTError, KeyError, TypeError, ValueError, OverflowError, RecursionError):
             raise Unauthenticated(_UNVERIFIED) from None
         self.verified += 1
-        return _Remembered(_principal(claims, settings), keys, generation)
+        return _Remembered(principal, keys, (header.get("kid"), algorithm), generation)
+
+    async def close(self) -> None:
+        """Give up what is under way."""
+        for _settings, keys in self._issuers.values():
+            await keys.close()
 
     @staticmethod
     def _claims(token: str, key: jwt.PyJWK, settings: IssuerSettings) -> Mapping[str, Any]:
@@ -110,17 +121,21 @@ class TokenVerifier:
         )
 
 
-def _principal(claims: Mapping[str, Any], settings: IssuerSettings) -> Principal:
+def _principal(claims: Mapping[str, Any], settings: IssuerSettings, now: float) -> Principal:
     """Return whom a verified token names.
 
     Raises:
         Unauthenticated: it names no company, or claims are of the wrong kind.
+        OverflowError, ValueError: times are none.
     """
-    subject = claims["sub"]
-    if not isinstance(subject, str) or not 0 < len(subject) <= LONGEST_NAME:
+    subject, jti = claims["sub"], claims.get("jti", "")
+    if not (_is_name(subject) and (jti == "" or _is_name(jti))):
         raise Unauthenticated(_UNVERIFIED)  # cut off, it might be somebody else's
+    issued_at, expires_at = float(claims["iat"]), float(claims["exp"])
+    if not (0 <= issued_at < LAST_TIME and 0 < expires_at < LAST_TIME):
+        raise Unauthenticated(_UNVERIFIED)
     tenant = settings.tenant or (_texts(claims, settings.tenant_claim or "") or [""])[0]
-    if not tenant:
+    if not re.fullmatch(TENANT, tenant):
         raise Unauthenticated("the token names no company (access.issuers.tenant_claim)")
     roles = {_role(value, settings) for value in _texts(claims, settings.roles_claim)}
     agent = _texts(claims, settings.agent_claim)
@@ -131,10 +146,14 @@ def _principal(claims: Mapping[str, Any], settings: IssuerSettings) -> Principal
         roles=frozenset(role for role in roles if role is not None),
         agent_id=agent[0] if agent else None,
         teams=frozenset(_texts(claims, settings.teams_claim)),
-        issued_at=float(claims["iat"]),
-        expires_at=float(claims["exp"]),
-        credential=str(claims.get("jti", ""))[:LONGEST_NAME],
+        issued_at=min(issued_at, now),  # a clock that is ahead must not outlive a revocation
+        expires_at=expires_at,
+        credential=jti,
     )
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= LONGEST_NAME and value.isprintable()
 
 
 def _role(value: str, settings: IssuerSettings) -> AccessRole | None:
@@ -151,4 +170,4 @@ def _texts(claims: Mapping[str, Any], path: str) -> list[str]:
         for part in path.split("."):
             found = found.get(part) if isinstance(found, Mapping) else None
     values = found if isinstance(found, list) else [found]
-    return [v for v in values[:MOST_VALUES] if isinstance(v, str) and 0 < len(v) <= LONGEST_NAME]
+    return [value for value in values[:MOST_VALUES] if _is_name(value)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import secrets
 from dataclasses import dataclass
 
@@ -172,16 +173,14 @@ class AccessStore:
             connection.execute(revocations.insert().values(name=name, at=at))
 
     def revoked(self) -> dict[str, float]:
-        """Return everything that was revoked: names, and since when; API tokens by their principal."""
+        """Return everything that was revoked: names, and until when; API tokens, for ever, by principal."""
         with self._engine.connect() as connection:
             named = connection.execute(sa.select(revocations.c.name, revocations.c.at)).all()
             query = sa.select(api_tokens.c.prefix, api_tokens.c.revoked_at).where(
                 api_tokens.c.revoked_at.is_not(None)
             )
             tokens = connection.execute(query).all()
-        return {row.name: row.at for row in named} | {
-            f"api-token:{row.prefix}": row.revoked_at for row in tokens
-        }
+        return {row.name: row.at for row in named} | {f"api-token:{row.prefix}": math.inf for row in tokens}
 
 
 def _hash(shown: str) -> str:

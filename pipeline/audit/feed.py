@@ -92,6 +92,8 @@ class AuditFeed:
                         events.append(ocsf_of(json.loads(line)))
                     if len(events) == BATCH:
                         return events, self._line
+        if self._line < wanted:
+            raise ValueError("the place of this receiver is beyond the log")
         return events, self._line
 
     def _checkpoints(self) -> tuple[list[dict[str, Any]], int]:

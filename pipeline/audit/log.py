@@ -12,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,23 +27,28 @@ from pipeline.errors import SettingsError
 FIRST = "0" * 64
 """What stands for the line before the first one."""
 CHECKPOINTS = "checkpoints.txt"
+_NAME = re.compile(r"audit-[0-9]{4}-(0[1-9]|1[0-2])\.jsonl")
 CHECKPOINT_RECORDS = 1000
 """Records from which a new checkpoint is due."""
 
 
 def segments(folder: Path) -> list[Path]:
-    """Return the segments, the oldest first."""
-    return sorted(folder.glob("audit-????-??.jsonl"))
+    """Return the segments, the oldest first; other files of the folder are none."""
+    named = (path for path in folder.glob("audit-*.jsonl") if _NAME.fullmatch(path.name))
+    return sorted(path for path in named if path.is_file())
 
 
 def begin_of(segment: Path) -> tuple[TreeHead, str]:
     """Return how the tree stood before a segment, and the hash of the line before it.
 
     Raises:
-        ValueError, OSError: its start cannot be read.
+        ValueError, KeyError, TypeError, OSError: its start cannot be read.
     """
     start = json.loads(segment.with_suffix(".start").read_text("ascii"))
-    return TreeHead(start["size"], map(bytes.fromhex, start["subtrees"])), str(start["prev"])
+    size, subtrees, previous = start["size"], start["subtrees"], start["prev"]
+    if type(size) is not int or size < 0 or not isinstance(previous, str):
+        raise ValueError("no start of a segment")
+    return TreeHead(size, map(bytes.fromhex, subtrees)), previous
 
 
 def lines_of(segment: Path) -> Iterator[bytes]:

@@ -128,14 +128,14 @@ class AuditService:
             try:
                 for name in await self._in_thread(partial(self._log.forget, self._settings.keep_months)):
                     _log.info("audit segment deleted: it is older than audit.keep_months", segment=name)
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 self._fail(error)
             await asyncio.sleep(FORGET_S)
 
     async def _checkpoint(self, *, due_only: bool) -> None:
         try:
             await self._in_thread(partial(self._log.checkpoint, due_only=due_only))
-        except OSError as error:
+        except (OSError, ValueError) as error:
             self._fail(error)
 
     def _fail(self, error: Exception) -> None:

@@ -21,19 +21,27 @@ class Verdict:
         first: number of the oldest record that is still there.
         root: head of the tree over them and all before, 32 bytes.
         checkpoints: that were compared.
+        outside: of them, those that were kept elsewhere.
         problem: what is wrong first; None where all is well.
     """
 
     records: int
     first: int
     root: bytes
-    checkpoints: int
-    problem: str | None
+    checkpoints: int = 0
+    outside: int = 0
+    problem: str | None = None
 
 
 def notes_in(text: str) -> list[str]:
-    """Return the signed notes of a file: each is text, a blank line, and signatures."""
+    """Return the signed notes of a file: each is text, a blank line, and signatures.
+
+    Raises:
+        BadCheckpoint: it holds something else.
+    """
     parts = [part for part in text.split("\n\n") if part.strip()]
+    if len(parts) % 2:
+        raise BadCheckpoint("checkpoints cannot be read")
     return [
         f"{body}\n\n{signatures.rstrip()}\n"
         for body, signatures in zip(parts[::2], parts[1::2], strict=False)
@@ -57,21 +65,23 @@ def verify(
     try:
         inside = folder / CHECKPOINTS
         kept = notes_in(inside.read_text("utf-8")) if inside.exists() else []
-        heads = [verifier.open(note) for note in (*kept, *outside)]
+        heads = [(verifier.open(note), False) for note in kept]
+        heads += [(verifier.open(note), True) for note in outside]
     except (BadCheckpoint, OSError, UnicodeDecodeError) as error:
         problem = str(error) if isinstance(error, BadCheckpoint) else "checkpoints.txt cannot be read"
-        return Verdict(records=0, first=0, root=b"", checkpoints=0, problem=problem)
+        return Verdict(records=0, first=0, root=b"", problem=problem)
     return _Walk(heads, progress).through(segments(folder))
 
 
 class _Walk:
     """One pass through all segments."""
 
-    def __init__(self, heads: list[Checkpoint], progress: Callable[[int], None]) -> None:
-        self._heads: dict[int, list[Checkpoint]] = {}
-        for checkpoint in heads:
-            self._heads.setdefault(checkpoint.size, []).append(checkpoint)
-        self._checkpoints = len(heads)
+    def __init__(self, heads: list[tuple[Checkpoint, bool]], progress: Callable[[int], None]) -> None:
+        self._heads: dict[int, list[tuple[Checkpoint, bool]]] = {}
+        for checkpoint, outside in heads:
+            self._heads.setdefault(checkpoint.size, []).append((checkpoint, outside))
+        self._given_outside = any(outside for _checkpoint, outside in heads)
+        self._compared = self._compared_outside = 0
         self._progress = progress
         self._head, self._previous = TreeHead(), FIRST
         self._sound = 0
@@ -88,14 +98,15 @@ class _Walk:
             records=self._records,
             first=self._first,
             root=self._head.root,
-            checkpoints=self._checkpoints,
+            checkpoints=self._compared,
+            outside=self._compared_outside,
             problem=problem or self._end(),
         )
 
     def _begin(self, segment: Path, *, oldest: bool) -> str | None:
         try:
             head, previous = begin_of(segment)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return f"the start of {segment.name} cannot be read"
         if oldest:
             self._head, self._previous = head, previous
@@ -135,8 +146,10 @@ class _Walk:
         """Compare the tree with the checkpoints of its present size."""
         heads = self._heads.pop(self._head.size, ())
         root = self._head.root if heads else b""
-        if any(checkpoint.root != root for checkpoint in heads):
+        if any(checkpoint.root != root for checkpoint, _outside in heads):
             return f"a record of {self._sound} to {self._head.size - 1} was changed: a checkpoint says so"
+        self._compared += len(heads)
+        self._compared_outside += sum(outside for _checkpoint, outside in heads)
         if heads:
             self._sound = self._head.size
         return None
@@ -146,4 +159,9 @@ class _Walk:
         beyond = [size for size in self._heads if size > self._head.size]
         if beyond:
             return f"records {self._head.size} to {max(beyond) - 1} are gone: a checkpoint has them"
+        if self._given_outside and not self._compared_outside:
+            return (
+                f"no checkpoint from elsewhere reaches the oldest record here, number {self._first}: "
+                "nothing vouches for this log"
+            )
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import re
 import time
 from datetime import UTC, datetime
 from typing import Annotated
@@ -18,14 +19,14 @@ from rich.table import Table
 import client
 from pipeline.access.permissions import Permission
 from pipeline.access.tokens import TOKEN_MARK, AccessStore, ApiToken
-from pipeline.audit.entry import AuditEntry
+from pipeline.audit.entry import LONGEST_TEXT, AuditEntry
 from pipeline.audit.log import AuditLog
 from pipeline.cli.calls import SERVER, ServerOption, run_connected
 from pipeline.cli.identity import with_identity
 from pipeline.cli.serve import ConfigOption
 from pipeline.config import Settings, load_settings
 from pipeline.errors import SettingsError
-from pipeline.sections.access import AccessRole
+from pipeline.sections.access import TENANT, AccessRole
 from yuetone.v1 import overview_service_pb2
 
 app = typer.Typer(help="Who may reach a server, and what they may do.", no_args_is_help=True)
@@ -78,7 +79,7 @@ def create_token(
     owner: Annotated[str, typer.Argument(help="Whose it is, for people: a script, a program, a person.")],
     tenant: Annotated[str, typer.Option(help="The company.")],
     role: Annotated[list[AccessRole], typer.Option(help="What it may do; may be given many times.")],
-    days: Annotated[float, typer.Option(min=0.01, help="Days until it ends.")] = 90.0,
+    days: Annotated[float, typer.Option(min=0.01, max=3650, help="Days until it ends.")] = 90.0,
     only: Annotated[
         list[Permission] | None, typer.Option(help="Of what its roles allow, only this; may be repeated.")
     ] = None,
@@ -94,6 +95,10 @@ def create_token(
         yuetone access token create pbx-2 --tenant bank --role telephony --days 365
     """
     settings, now = load_settings(config), time.time()
+    if not re.fullmatch(TENANT, tenant):
+        raise SettingsError("--tenant: letters, digits, dots, dashes and underscores, at most 64")
+    for name in (owner, agent or "-", *(team or ())):
+        _check_name(name)
     wanted = ApiToken(
         prefix="",
         owner=owner,
@@ -152,7 +157,7 @@ def revoke_token(
     prefix: Annotated[str, typer.Argument(help="How it begins; see 'yuetone access token list'.")],
     config: ConfigOption = None,
 ) -> None:
-    """Make an API token void; a server that runs knows within 60 s.
+    """Make an API token void; a server that runs knows within 10 s.
 
     Examples:
         yuetone access token revoke yt_3f9a2c1d
@@ -173,7 +178,7 @@ def revoke(
     principal: Annotated[str, typer.Argument(help="As whoami shows it, or the jti of one access token.")],
     config: ConfigOption = None,
 ) -> None:
-    """Make void what somebody was given until now; a server that runs knows within 60 s.
+    """Make void what somebody was given until now; a server that runs knows within 10 s.
 
     Tokens that the identity provider issues from now on are good again: lock the account there.
 
@@ -183,6 +188,7 @@ def revoke(
         yuetone access revoke certificate:spiffe://centre.example/bank/pbx-1
     """
     settings = load_settings(config)
+    _check_name(principal)
     store = AccessStore(settings.access.store)
     try:
         store.revoke(principal, time.time())
@@ -208,6 +214,16 @@ def _note(settings: Settings, action: str, target: str, detail: dict[str, int | 
         log.append([entry])
     except OSError as error:
         raise SettingsError(f"audit.folder: the change is not on record ({error.strerror})") from error
+
+
+def _check_name(name: str) -> None:
+    """Refuse what no principal, owner, agent or team is called.
+
+    Raises:
+        SettingsError: it is empty, too long or not printable.
+    """
+    if not 0 < len(name) <= LONGEST_TEXT or not name.isprintable():
+        raise SettingsError(f"a name must be printable and have 1 to {LONGEST_TEXT} characters")
 
 
 def _operator() -> str:

@@ -27,6 +27,9 @@ app = typer.Typer(help="Who did what: read, verify, prove and export the audit l
 FolderOption = Annotated[Path | None, typer.Option(help="Folder of the log; else audit.folder.")]
 
 
+_KEYS = {"n", "at", "tenant", "actor", "peer", "action", "target", "scope", "outcome", "reason", "detail"}
+
+
 def _folder(folder: Path | None, config: Path | None) -> Path:
     found = folder or load_settings(config).audit.folder.expanduser()
     if not segments(found):
@@ -38,8 +41,11 @@ def _records(folder: Path) -> Iterator[dict[str, Any]]:
     for segment in segments(folder):
         for number, line in enumerate(lines_of(segment)):
             try:
-                yield json.loads(line)
-            except ValueError:
+                record = json.loads(line)
+                if not isinstance(record, dict) or not record.keys() >= _KEYS:
+                    raise ValueError("no record")  # noqa: TRY301 (one message for both)
+                yield record
+            except (ValueError, RecursionError):
                 raise SettingsError(
                     f"line {number + 1} of {segment.name} cannot be read; see 'yuetone audit verify'"
                 ) from None
@@ -130,15 +136,19 @@ def verify_log(
         typer.secho(f"yuetone: {verdict.problem}", err=True, fg=typer.colors.RED)
         sys.exit(1)
     typer.echo(
-        f"{verdict.records} records from {verdict.first} on, {verdict.checkpoints} checkpoints: all right"
+        f"{verdict.records} records from {verdict.first} on, {verdict.checkpoints} checkpoints, "
+        f"of them {verdict.outside} from elsewhere: all right"
     )
 
 
 def _notes(file: Path) -> list[str]:
     try:
-        return notes_in(file.read_text("utf-8"))
+        notes = notes_in(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError):
         raise SettingsError(f"--checkpoint: {file} cannot be read") from None
+    if not notes:
+        raise SettingsError(f"--checkpoint: {file} holds no checkpoint")
+    return notes
 
 
 @app.command("prove")
@@ -154,7 +164,13 @@ def prove(
     """
     found = _folder(folder, config)
     files = segments(found)
-    if begin_of(files[0])[0].size:
+    try:
+        begun = begin_of(files[0])[0].size
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise SettingsError(
+            f"the start of {files[0].name} cannot be read; see 'yuetone audit verify'"
+        ) from None
+    if begun:
         raise SettingsError("older segments were deleted; a proof needs the log from its first record on")
     log = AuditLog(found, load_settings(config).audit.origin)
     leaves = [leaf_hash(line) for segment in files for line in lines_of(segment)][: log.size]

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from pipeline.access.grant import Grant
+from pipeline.access.grant import Grant, grant
+from pipeline.access.permissions import Permission
 from pipeline.calls.info import CallInfo
 from pipeline.config import ProfileSettings
+from pipeline.errors import PermissionDenied
 from pipeline.rpc.peers import Connection
 
 
@@ -39,6 +41,11 @@ def caller() -> Caller:
 
 def may_see_alerts(given: Grant, call: CallInfo, profiles: Mapping[str, ProfileSettings]) -> bool:
     """Tell whether somebody may know of alerts about a call: agents only where the call's profile says so."""
+    if given.permission not in (Permission.ALERT_WATCH, Permission.ALERT_ACKNOWLEDGE):
+        try:
+            given = grant(given.principal, Permission.ALERT_WATCH)
+        except PermissionDenied:
+            return False
     if not given.reach.takes(call):
         return False
     profile = profiles.get(call.profile)

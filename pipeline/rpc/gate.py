@@ -35,6 +35,8 @@ BURST_S = 10.0
 REFUSAL_S = 10.0
 """Refusals of one kind to one machine are written down once in this time, s: they must not fill the disk."""
 MOST_REMEMBERED = 4096
+PUBLIC_STREAMS, PUBLIC_STREAMS_A_HOST = 64, 8
+"""Streams of health that may be watched at once, by those whom nobody knows."""
 
 _log = structlog.get_logger(__name__)
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -66,7 +68,7 @@ class Gate(grpc.aio.ServerInterceptor):
         self._gateway_secret = gateway_secret
         self._requests = RequestRate(settings.requests_per_s)
         self._most_streams = settings.streams_per_principal
-        self._streams = StreamCounter()
+        self._streams, self._public = StreamCounter(), StreamCounter()
         self._refused: OrderedDict[tuple[str, str, str], float] = OrderedDict()  # bounded by MOST_REMEMBERED
 
     async def intercept_service(
@@ -74,9 +76,31 @@ class Gate(grpc.aio.ServerInterceptor):
     ) -> Any:
         """Return the method's handler behind the gate."""
         handler = await continuation(handler_call_details)
-        if handler is None or handler_call_details.method.startswith(PUBLIC):
-            return handler
+        if handler is None:
+            return None
+        if handler_call_details.method.startswith(PUBLIC):
+            return self._for_everybody(handler)
         return self._behind(handler, handler_call_details.method)
+
+    def _for_everybody(self, handler: Any) -> Any:
+        """Return a public method; streams of those whom nobody knows must not crowd out the others."""
+        if handler.request_streaming or not handler.response_streaming:
+            return handler
+        method: _Method = handler.unary_stream
+
+        async def counted(request: Any, context: _Context) -> Any:
+            host = connection_of(context, self._gateway_secret).host
+            with self._public.counted(host) as of_this_host:
+                if of_this_host > PUBLIC_STREAMS_A_HOST or self._public.total > PUBLIC_STREAMS:
+                    crowd = AtCapacity("too many streams of this kind")
+                    await context.abort(status_of(crowd), details_of(crowd))
+                return await method(request, context)
+
+        return grpc.unary_stream_rpc_method_handler(
+            counted,
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
 
     def _behind(self, handler: Any, name: str) -> Any:
         wire = {
@@ -111,9 +135,14 @@ class Gate(grpc.aio.ServerInterceptor):
                 if streams > self._most_streams and given.principal is not DEVELOPMENT:
                     crowd = AtCapacity("too many streams of this identity (access.streams_per_principal)")
                     await context.abort(status_of(crowd), details_of(crowd))
+                work = method(request, context)
                 if watches:
-                    return await self._while_valid(given.principal, method(request, context), context)
-                return await method(request, context)
+                    work = self._while_valid(given, connection, work, context)
+                try:
+                    return await work
+                except grpc.aio.AbortError:
+                    await self._note_abort(given, connection, request, context)
+                    raise
 
         return guarded
 
@@ -136,7 +165,9 @@ class Gate(grpc.aio.ServerInterceptor):
             if principal is not DEVELOPMENT:  # which is everybody
                 self._requests.check(principal.id)
         except CallError as error:
-            await self._note_refusal(rule, name, connection, principal, error)
+            await self._note_refusal(
+                rule.permission.value if rule else name, connection, principal, error.code, ("", "")
+            )
             raise
         if rule.content or rule.changes:
             await self._auditor.record(record_of(given, connection, *target_of(request)))
@@ -144,13 +175,13 @@ class Gate(grpc.aio.ServerInterceptor):
 
     async def _note_refusal(
         self,
-        rule: MethodRule | None,
-        name: str,
+        action: str,
         connection: Connection,
         principal: Principal | None,
-        error: CallError,
+        code: str,
+        target: tuple[str, str],
     ) -> None:
-        kind = (connection.host, principal.id if principal else name, error.code)
+        kind = (connection.host, principal.id if principal else action, code)
         now = time.monotonic()
         if now - self._refused.get(kind, -REFUSAL_S) < REFUSAL_S:
             return
@@ -158,13 +189,15 @@ class Gate(grpc.aio.ServerInterceptor):
         self._refused.move_to_end(kind)
         while len(self._refused) > MOST_REMEMBERED:
             self._refused.popitem(last=False)
-        _log.info("request refused", method=name, code=error.code)
+        _log.info("request refused", action=action, code=code)
         try:
             await self._auditor.record(
                 AuditEntry(
-                    action=rule.permission.value if rule else name,
+                    action=action,
                     outcome=Outcome.REFUSED,
-                    reason=error.code,
+                    reason=code,
+                    target_kind=target[0],
+                    target=target[1],
                     peer=connection.host,
                     **(actor_of(principal) if principal else {"actor_type": "unknown"}),
                 )
@@ -172,16 +205,30 @@ class Gate(grpc.aio.ServerInterceptor):
         except AuditUnavailable:
             return  # the refusal stands all the same
 
+    async def _note_abort(
+        self, given: Grant, connection: Connection, request: Any, context: _Context
+    ) -> None:
+        """Write down that a method refused, or found nothing: somebody may be trying doors."""
+        if context.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.PERMISSION_DENIED):
+            code = str(context.details() or "").partition(":")[0]
+            action = given.permission.value
+            await self._note_refusal(action, connection, given.principal, code, target_of(request))
+
     # ---------------------------------------------------------------- for how long
 
-    async def _while_valid(self, principal: Principal, work: Awaitable[Any], context: _Context) -> Any:
+    async def _while_valid(
+        self, given: Grant, connection: Connection, work: Awaitable[Any], context: _Context
+    ) -> Any:
         """Let a stream that watches go on while its principal may; end it with the reason."""
-        task = asyncio.ensure_future(work)
+        task, epoch = asyncio.ensure_future(work), self._authenticator.epoch
         try:
             while not task.done():
                 await asyncio.wait({task}, timeout=CHECK_S)
                 if not task.done():
-                    self._authenticator.check(principal, grace_s=EXPIRY_GRACE_S)
+                    self._authenticator.check(given.principal, grace_s=EXPIRY_GRACE_S)
+                    if self._authenticator.epoch != epoch:
+                        epoch = self._authenticator.epoch
+                        grant(await self._authenticator.identify(connection.credentials), given.permission)
             return task.result()
         except CallError as error:
             await context.abort(status_of(error), details_of(error))

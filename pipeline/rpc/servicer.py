@@ -53,6 +53,9 @@ FIRST_MESSAGE_S = 10.0
 END_OF_STREAM_S = 0.1
 """How long an end of stream without EndCall must last to be taken for the end of the call."""
 
+NOTE_S = 2.0
+"""Time for the audit log to take the beginning of a call, s."""
+
 _log = structlog.get_logger(__name__)
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -145,7 +148,9 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
             await self._refuse(context, error)
             return
         try:
-            await self._converse(call, after, context, stream)
+            await self._note(call, resumed=after > 0)
+            if not stream.is_replaced:  # by another one, meanwhile
+                await self._converse(call, after, context, stream)
         except SlowConsumer:
             raise reset() from None  # the call goes on: whoever reads again may resume it
         finally:
@@ -173,14 +178,17 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
             raise InvalidRequest(f"StartCall of over {mapping.BESIDE_AUDIO_BYTES} bytes")
         spec = _of_caller(mapping.call_spec(first, now=time.time()))
         if spec.resume:
-            call = await self._calls.resume(spec, stream)
-        else:
-            call = await self._calls.open(spec, stream)
-        with contextlib.suppress(AuditUnavailable):  # a call goes on all the same
-            detail = {"resumed": int(spec.resume is not None)}
-            record = record_of(granted(), caller().connection, "call", spec.call_id, detail)
-            await self._app.auditor.record(record)
-        return call, spec.resume.last_server_seq if spec.resume else 0
+            return await self._calls.resume(spec, stream), spec.resume.last_server_seq
+        return await self._calls.open(spec, stream), 0
+
+    async def _note(self, call: LiveCall, *, resumed: bool) -> None:
+        """Write down that a call is sent; the call goes on where that fails, or takes long."""
+        record = record_of(
+            granted(), caller().connection, "call", call.info.call_id, {"resumed": int(resumed)}
+        )
+        with contextlib.suppress(AuditUnavailable, TimeoutError):
+            async with asyncio.timeout(NOTE_S):
+                await self._app.auditor.record(record)
 
     @staticmethod
     async def _refuse(context: _Context, error: CallError) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
@@ -48,15 +49,22 @@ class SupervisorServicer(supervisor_service_pb2_grpc.SupervisorServiceServicer):
             tenant = given.tenant(request.tenant if request.HasField("tenant") else None)
             after = self._alerts.position(request.cursor if request.HasField("cursor") else None)
             await write(self._heartbeat(after))  # whoever loses the line at once knows where to go on
-            async with aclosing(with_heartbeats(self._alerts.watch(after), self._heartbeat_s)) as records:
+
+            async def seen() -> AsyncGenerator[AlertRecord, None]:
+                """Yield what is for this watcher; heartbeats come as if there were no other alerts."""
+                nonlocal after
+                async with aclosing(self._alerts.watch(after)) as records:
+                    async for record in records:
+                        after = record.seq
+                        known = may_see_alerts(given, record.call, self._profiles)
+                        if known and _wanted(request, record, tenant):
+                            yield record
+
+            async with aclosing(with_heartbeats(seen(), self._heartbeat_s)) as records:
                 async for record in records:
                     if record is None:
                         await write(self._heartbeat(after))
-                        continue
-                    after = record.seq
-                    if _wanted(request, record, tenant) and may_see_alerts(
-                        given, record.call, self._profiles
-                    ):
+                    else:
                         await write(assist.watched(record, self._alerts.cursor(record.seq)))
 
     def _heartbeat(self, after: int) -> pb.WatchAlertsResponse:

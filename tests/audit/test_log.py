@@ -289,6 +289,43 @@ def test_a_log_written_anew_with_the_stolen_key_is_found_from_outside(tmp_path: 
     assert "was changed" in str(verify(forged, Verifier.of(vkey), outside).problem)
 
 
+def test_a_log_that_begins_behind_the_checkpoints_from_elsewhere_is_found(tmp_path: Path) -> None:
+    log = filled(tmp_path, 5)
+    note, previous = log.signed_now(), "22" * 32
+    (segment,) = segments(tmp_path)
+    start = {"size": 6, "subtrees": ["00" * 32, "11" * 32], "prev": previous}
+    segment.with_suffix(".start").write_text(json.dumps(start))
+    lines = []
+    for number in (6, 7):
+        lines.append(line_of(entry(number), number, NOVEMBER, previous))
+        previous = leaf_hash(lines[-1][:-1]).hex()
+    segment.write_bytes(b"".join(lines))
+    (tmp_path / CHECKPOINTS).unlink()
+    verdict = verify(tmp_path, log.signer.verifier, [note])
+    assert "nothing vouches for this log" in str(verdict.problem)
+
+
+def test_what_is_no_checkpoint_is_an_error() -> None:
+    assert notes_in("") == []
+    for text in ("text\n1\nroot\n", "a b c", "a\n\nb\n\nc"):
+        with pytest.raises(BadCheckpoint):
+            notes_in(text)
+
+
+@pytest.mark.parametrize(
+    "start", ['{"size": "3", "subtrees": [], "prev": ""}', "[]", "{}", "x", '{"size": -1}']
+)
+def test_a_start_that_cannot_be_read_is_told(tmp_path: Path, start: str) -> None:
+    log = filled(tmp_path, 3)
+    (tmp_path / "audit-2026-13.jsonl").mkdir()
+    (tmp_path / "audit-2026-1x.jsonl").write_text("none of ours")
+    (segment,) = segments(tmp_path)
+    segment.with_suffix(".start").write_text(start)
+    assert "cannot be read" in str(verify(tmp_path, log.signer.verifier).problem)
+    with pytest.raises(SettingsError, match=r"audit\.folder"):
+        AuditLog(tmp_path, ORIGIN)
+
+
 def test_a_missing_end_is_named(tmp_path: Path) -> None:
     log = filled(tmp_path)
     (segment,) = segments(tmp_path)

@@ -145,6 +145,13 @@ def test_a_feed_goes_over_months_and_half_written_lines(tmp_path: Path) -> None:
     assert numbers(AuditFeed(tmp_path, "another").next()[0]) == [0, 1, 2]
 
 
+def test_a_place_beyond_the_log_is_no_silence(tmp_path: Path) -> None:
+    filled(tmp_path, 3)
+    (tmp_path / "sent-siem.json").write_text('{"record": 1000000000, "checkpoint": 0}')
+    with pytest.raises(ValueError, match="beyond the log"):
+        AuditFeed(tmp_path, "siem").next()
+
+
 def test_old_segments_are_deleted_whole(tmp_path: Path) -> None:
     now = [NOVEMBER]
     log = AuditLog(tmp_path, ORIGIN, lambda: now[0])

@@ -7,6 +7,7 @@ import base64
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,20 @@ import grpc
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from client import overview_stub
 from pipeline.access import authenticator as authenticating
+from pipeline.access.grant import grant
+from pipeline.access.permissions import Permission
+from pipeline.access.principal import AuthMethod, Principal
 from pipeline.access.tokens import AccessStore, ApiToken
 from pipeline.audit.log import segments
+from pipeline.calls.info import CallInfo
+from pipeline.config import ProfileSettings
 from pipeline.errors import AtCapacity
 from pipeline.rpc import gate
+from pipeline.rpc.caller import may_see_alerts
 from pipeline.sections.access import AccessRole
 from tests.access import provider as idp
 from tests.access.provider import Provider
@@ -136,6 +144,10 @@ def forged(provider: Provider) -> dict[str, tuple[tuple[str, str], ...]]:
         "list for key": bearer(f"{_part({'alg': 'ES256', 'kid': []})}.{body}.AAAA"),
         "list for subject": bearer(provider.token(sub=["ann"])),
         "a long subject": bearer(provider.token("a" * 129)),
+        "no time": bearer(provider.token(exp=10**18)),
+        "a time that is no number": bearer(provider.token(iat=-(10**400))),
+        "half a character": bearer(provider.token("\ud800")),
+        "a long id": bearer(provider.token(jti="j" * 200)),
         "no subject": bearer(provider.token(sub=None)),
         "no end": bearer(provider.token(exp=None)),
         "no company": bearer(provider.token(company=None)),
@@ -253,6 +265,117 @@ async def test_whoever_asks_too_often_is_told_so(provider: Provider) -> None:
         assert await Requests(run, bearer(provider.token("calm"))).get_me() == "ok"
 
 
+async def test_who_leaves_at_once_keeps_nobody_else_out(provider: Provider) -> None:
+    """Whoever shows an invented key id makes us ask the provider; that goes on when they hang up."""
+    async with running(guarded(provider)) as run:
+        keys = run.server.app.authenticator._verifier._issuers[provider.url][1]
+        fetch, going = keys._fetch, asyncio.Event()
+
+        async def slow() -> Any:
+            going.set()
+            await asyncio.sleep(0.3)
+            return await fetch()
+
+        keys._fetch = slow  # type: ignore[method-assign]
+        stranger = Provider()
+        stranger.url = provider.url
+        asking = asyncio.create_task(Requests(run, bearer(stranger.token())).get_me(), name="Task-leaves")
+        await going.wait()
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        assert await Requests(run, bearer(provider.token())).get_me() == "ok"
+
+
+async def test_who_begins_a_call_and_leaves_leaves_no_call_behind(
+    provider: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = guarded(
+        provider, audit={"folder": tmp_path}, limits={"resume_window_s": 0.2, "idle_timeout_s": 2}
+    )
+    async with running(chosen) as run:
+        real = run.server.app.auditor.record
+
+        async def slow(entry: Any) -> None:
+            await asyncio.sleep(0.3)
+            await real(entry)
+
+        monkeypatch.setattr(run.server.app.auditor, "record", slow)
+        shown = bearer(provider.token(roles=["telephony"]))
+        for number in range(5):
+            call = run.stub.StreamCall(metadata=shown)
+            await call.write(start(f"left-{number}"))
+            await asyncio.sleep(0.1)
+            call.cancel()
+        async with asyncio.timeout(10):
+            while len(run.server.calls):
+                await asyncio.sleep(0.05)
+
+
+async def test_revoking_an_api_token_asks_no_clock(provider: Provider, tmp_path: Path) -> None:
+    path = str(tmp_path / "access.db")
+    store = AccessStore(path)
+    ahead = ApiToken(
+        prefix="", owner="x", tenant="bank", roles=frozenset({AccessRole.SUPERVISOR}),
+        created_at=time.time() + 5,
+    )  # fmt: skip
+    token = store.create(ahead)
+    async with running(guarded(provider, access={"store": path})) as run:
+        asked = Requests(run, bearer(token))
+        assert await asked.get_me() == "ok"
+        store.revoke_token(token.split("_")[1], time.time())
+        await run.server.app.authenticator.look()
+        assert await asked.get_me() == "UNAUTHENTICATED"
+    store.close()
+
+
+async def test_a_clock_that_is_ahead_outlives_no_revocation(provider: Provider, tmp_path: Path) -> None:
+    path = str(tmp_path / "access.db")
+    async with running(guarded(provider, access={"store": path})) as run:
+        early = Requests(run, bearer(provider.token("eve", iat=time.time() + 20)))
+        assert await early.get_me() == "ok"
+        store = AccessStore(path)
+        store.revoke("oidc:staff:eve", time.time())
+        await run.server.app.authenticator.look()
+        assert await early.get_me() == "UNAUTHENTICATED"
+        with store._engine.begin() as connection:
+            connection.exec_driver_sql("DROP TABLE api_tokens")
+        store.close()
+        outcome = await Requests(run, bearer("yt_deadbeef_x")).get_me()
+        assert outcome == "UNAUTHENTICATED", "no SQL for strangers"
+
+
+def test_alerts_are_for_those_who_may_watch_alerts() -> None:
+    info = CallInfo(call_id="c", tenant="bank", agent_id="me")
+    profiles = {"default": ProfileSettings()}
+    who = Principal(
+        id="p", method=AuthMethod.API_TOKEN, tenant="bank", roles=frozenset({AccessRole.SUPERVISOR})
+    )
+    narrow = replace(who, only=frozenset({Permission.CALL_LIST}))
+    agent = replace(who, roles=frozenset({AccessRole.AGENT}), agent_id="me")
+    told = {"default": ProfileSettings(agents_see_alerts=True)}
+    assert may_see_alerts(grant(who, Permission.CALL_LIST), info, profiles)
+    assert not may_see_alerts(grant(narrow, Permission.CALL_LIST), info, profiles)
+    assert not may_see_alerts(grant(agent, Permission.CALL_WATCH), info, profiles)
+    assert may_see_alerts(grant(agent, Permission.CALL_WATCH), info, told)
+
+
+async def test_strangers_who_watch_the_health_leave_room(provider: Provider) -> None:
+    async with running(guarded(provider)) as run:
+        health = health_pb2_grpc.HealthStub(run.channel)
+        streams = [health.Watch(health_pb2.HealthCheckRequest()) for _ in range(20)]
+        outcomes = []
+        for stream in streams:
+            try:
+                outcomes.append(await stream.read() is not grpc.aio.EOF)
+            except grpc.aio.AioRpcError as error:
+                assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED  # noqa: PT017 (others succeed)
+                outcomes.append(False)
+        assert outcomes.count(True) == gate.PUBLIC_STREAMS_A_HOST
+        assert await Requests(run, bearer(provider.token())).get_me() == "ok"
+        for stream in streams:
+            stream.cancel()
+
+
 # ------------------------------------------------------------------ streams
 
 
@@ -364,6 +487,27 @@ async def test_issuers_and_companies_are_read_again(provider: Provider, tmp_path
 # ------------------------------------------------------------------ audit
 
 
+async def test_doors_that_were_tried_behind_the_gate_are_on_record(
+    provider: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "REFUSAL_S", 0.0)
+    folder = tmp_path / "audit"
+    async with four_calls(provider, guarded(provider, audit={"folder": folder})) as live:
+        asked = Requests(live.run, of_role(provider, "supervisor", "telephony"))
+        assert await asked.watch_call("other") == "NOT_FOUND"
+        assert await asked.ack_alert("alert-other") == "NOT_FOUND"
+        assert (await asked.list_calls("telecom"))[0] == "PERMISSION_DENIED"
+        assert await asked.stream_call(tenant="telecom") == "PERMISSION_DENIED"
+    records = [json.loads(line) for file in segments(folder) for line in file.read_bytes().splitlines()]
+    refused = [(r["action"], r["target"]["id"], r["reason"]) for r in records if r["outcome"] == "refused"]
+    assert refused == [
+        ("call.watch", "other", "UNKNOWN_CALL"),
+        ("alert.acknowledge", "alert-other", "UNKNOWN_ALERT"),
+        ("call.list", "", "PERMISSION_DENIED"),
+        ("call.send", "", "PERMISSION_DENIED"),
+    ]
+
+
 async def test_what_is_read_is_on_record_first(provider: Provider, tmp_path: Path) -> None:
     folder = tmp_path / "audit"
     async with four_calls(provider, guarded(provider, audit={"folder": folder})) as live:
@@ -386,12 +530,13 @@ async def test_what_is_read_is_on_record_first(provider: Provider, tmp_path: Pat
         ("server.start", "", "ok", "", ""),
         ("call.watch", "own", "ok", "", "tenant"),
         ("call.watch", "other", "ok", "", "tenant"),
+        ("call.watch", "other", "refused", "UNKNOWN_CALL", ""),
         ("alert.acknowledge", "alert-team", "ok", "", "tenant"),
         ("identity.show", "", "refused", "UNAUTHENTICATED", ""),
         ("call.watch", "", "refused", "PERMISSION_DENIED", ""),
     ]
-    assert {r["actor"]["id"] for r in records[1:4]} == {"oidc:staff:ann"}
-    assert all(r["tenant"] == "bank" for r in records[1:4])
+    assert {r["actor"]["id"] for r in records[1:5]} == {"oidc:staff:ann"}
+    assert all(r["tenant"] == "bank" for r in records[1:5])
 
 
 async def test_a_full_disk_stops_reading_and_not_calls(
