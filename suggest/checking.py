@@ -110,9 +110,8 @@ def _beside(
 def neighbours(article: Article, index: ArticleIndex, searcher: Searcher) -> list[Entry]:
     """Return the articles whose questions are most like an article's, without itself."""
     text = article.question_zh or article.question_en
-    tenants = tuple(dict.fromkeys(("", article.tenant)))
     analysis = searcher.analyse(Search(text=text).text)
-    found = index.candidates(analysis, tenants, NEIGHBOURS)
+    found = index.candidates(analysis, NEIGHBOURS)
     return [entry for entry in found if entry.article.key != article.key]
 
 

@@ -7,6 +7,7 @@ what the others have written.
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
@@ -81,6 +82,11 @@ class CompanyIndex:
                 time.sleep(0.1)
                 continue
             return True
+
+    def remove(self) -> None:
+        """Delete the index: its company has no articles any more, and what they said must not stay."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _see(self, mark: tuple[int, int]) -> None:
         with self._lock:

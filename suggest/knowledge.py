@@ -119,16 +119,11 @@ class KnowledgeBase:
 
     # ---------------------------------------------------------------- searching
 
-    def search(self, wanted: Search, tenant: str = "") -> SearchResult:
-        """Return the hits for a query, best first.
-
-        Args:
-            wanted: query.
-            tenant: the company that asks: its articles and everybody's are searched, its feedback counts.
-        """
+    def search(self, wanted: Search) -> SearchResult:
+        """Return the hits for a query, best first: articles of the company that asks, and everybody's."""
         with self._lock:
-            self._tenant = tenant
-            return self._searcher(tenant).search(wanted)
+            self._tenant = wanted.tenant
+            return self._searcher(wanted.tenant).search(wanted)
 
     def _prior(self, key: tuple[str, str]) -> float:
         return self._priors.get((self._tenant, *key), 0.0)
@@ -162,17 +157,18 @@ class KnowledgeBase:
         if mark == self._mark:
             return False
         tenants = {"", *self.store.tenants()}
+        counted, done = functools.partial(self._counted, told), True
         for tenant in sorted(tenants):
-            if tenant not in self._companies:
-                self._companies[tenant] = self._company(tenant)
+            company = self._companies.get(tenant) or self._company(tenant)
+            if company.follower.sync(counted, wait=wait):
+                self._companies[tenant] = company  # not before: an empty index would answer nothing
+            else:
+                done = False
         for gone in self._companies.keys() - tenants:
-            del self._companies[gone]
-        counted = functools.partial(self._counted, told)
-        done = [self._companies[tenant].follower.sync(counted, wait=wait) for tenant in sorted(tenants)]
-        if not all(done):
-            return False
-        self._mark = mark
-        return True
+            self._companies.pop(gone).follower.remove()
+        if done:
+            self._mark = mark
+        return done
 
     def _place(self, index: Path | None, tables: Sequence[Path]) -> Path | None:
         """Return the folder of the index; one for every set of tables, so that they do not meet."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +16,8 @@ import structlog
 from pipeline.access.certificates import machine_of
 from pipeline.access.oidc import TokenVerifier
 from pipeline.access.principal import DEVELOPMENT, Principal
-from pipeline.access.tokens import TOKEN_MARK, AccessStore, NoTokens
+from pipeline.access.remembered import Remembered
+from pipeline.access.tokens import TOKEN_MARK, AccessStore, NoTokens, hash_of
 from pipeline.errors import TokenExpired, Unauthenticated
 from pipeline.sections.access import AccessSettings
 
@@ -80,7 +80,7 @@ class Authenticator:
         self._store = NoTokens() if development else AccessStore(settings.store)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="access")
         self._verifier = TokenVerifier(settings.issuers, client, clock)
-        self._api_tokens: OrderedDict[str, Principal] = OrderedDict()  # bounded by MOST_REMEMBERED
+        self._api_tokens: Remembered[str, Principal] = Remembered(MOST_REMEMBERED)  # by hash
         self._revoked = self._store.revoked()
         self._looked = time.monotonic()
         self.epoch = 0
@@ -140,19 +140,18 @@ class Authenticator:
         return await self._verifier.identify(token)
 
     async def _by_api_token(self, token: str) -> Principal:
-        known = self._api_tokens.get(token)
+        name = hash_of(token)
+        known = self._api_tokens.get(name)
         if known is None:
             try:
-                found = await self._in_thread(partial(self._store.find, token))
+                found = await self._in_thread(partial(self._store.find, name))
             except Exception as error:  # noqa: BLE001 (whatever a database raises, it shows SQL)
                 _log.error("API tokens cannot be read", error=type(error).__name__)
                 raise Unauthenticated("the token cannot be verified now (access.store); try again") from None
             if found is None:
                 raise Unauthenticated("the token cannot be verified")
             known = found.principal
-            self._api_tokens[token] = known
-            while len(self._api_tokens) > MOST_REMEMBERED:
-                self._api_tokens.popitem(last=False)
+            self._api_tokens.put(name, known)
         return known
 
     # ---------------------------------------------------------------- in the background

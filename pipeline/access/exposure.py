@@ -24,7 +24,7 @@ class Exposure:
 
 
 PRIVATE = Exposure(development=True)
-"""Of a server that nobody reaches but the program that started it."""
+"""How a server may be reached that nobody knows but the program that started it."""
 
 
 def exposure_of(server: ServerSettings, access: AccessSettings) -> Exposure:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ import jwt
 
 from pipeline.access.jwks import IssuerKeys
 from pipeline.access.principal import AuthMethod, Principal
+from pipeline.access.remembered import Remembered
 from pipeline.errors import TokenExpired, Unauthenticated
 from pipeline.sections.access import TENANT, AccessRole, IssuerSettings
 
@@ -31,7 +31,7 @@ _UNVERIFIED = "the token cannot be verified"
 
 
 @dataclass(frozen=True, slots=True)
-class _Remembered:
+class _Verified:
     principal: Principal
     keys: IssuerKeys
     name: tuple[str | None, str]  # of the key: id and algorithm
@@ -55,7 +55,7 @@ class TokenVerifier:
     ) -> None:
         self._issuers = {issuer.issuer: (issuer, IssuerKeys(issuer, client)) for issuer in issuers}
         self._clock = clock
-        self._remembered: OrderedDict[bytes, _Remembered] = OrderedDict()  # bounded by MOST_REMEMBERED
+        self._known: Remembered[bytes, _Verified] = Remembered(MOST_REMEMBERED)
         self.verified = 0
 
     async def identify(self, token: str) -> Principal:
@@ -65,27 +65,19 @@ class TokenVerifier:
             token: as it came.
 
         Raises:
-            TokenExpired: it was good until a moment ago.
+            TokenExpired: it had ended when it was first seen; later, :meth:`Authenticator.check` says so.
             Unauthenticated: it is none of ours, or not valid; why is not told.
         """
         name = hashlib.sha256(token.encode("utf-8", "replace")).digest()
-        known = self._remembered.get(name)
+        known = self._known.get(name)
         if known is not None:
             await known.keys.key(*known.name)  # may be withdrawn by now
         if known is None or known.generation != known.keys.generation:
             known = await self._verify(token)
-            self._remember(name, known)
-        expires = known.principal.expires_at
-        if expires is not None and self._clock() >= expires:
-            raise TokenExpired("the token has expired; get a fresh one")
+            self._known.put(name, known)
         return known.principal
 
-    def _remember(self, name: bytes, known: _Remembered) -> None:
-        self._remembered[name] = known
-        while len(self._remembered) > MOST_REMEMBERED:
-            self._remembered.popitem(last=False)
-
-    async def _verify(self, token: str) -> _Remembered:
+    async def _verify(self, token: str) -> _Verified:
         try:
             header = jwt.get_unverified_header(token)
             unverified = jwt.decode(token, options={"verify_signature": False})
@@ -101,7 +93,7 @@ class TokenVerifier:
         except (jwt.PyJWTError, KeyError, TypeError, ValueError, OverflowError, RecursionError):
             raise Unauthenticated(_UNVERIFIED) from None
         self.verified += 1
-        return _Remembered(principal, keys, (header.get("kid"), algorithm), generation)
+        return _Verified(principal, keys, (header.get("kid"), algorithm), generation)
 
     async def close(self) -> None:
         """Give up what is under way."""

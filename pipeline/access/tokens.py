@@ -75,7 +75,7 @@ class ApiToken:
 class NoTokens:
     """Stands where an :class:`AccessStore` would, where nobody is asked who they are."""
 
-    def find(self, shown: str) -> ApiToken | None:
+    def find(self, sha256: str) -> ApiToken | None:
         """Return None: there are no tokens."""
 
     def revoked(self) -> dict[str, float]:
@@ -122,7 +122,7 @@ class AccessStore:
             connection.execute(
                 api_tokens.insert().values(
                     prefix=prefix,
-                    sha256=_hash(shown),
+                    sha256=hash_of(shown),
                     owner=token.owner,
                     tenant=token.tenant,
                     agent_id=token.agent_id,
@@ -133,9 +133,9 @@ class AccessStore:
             )
         return shown
 
-    def find(self, shown: str) -> ApiToken | None:
-        """Return the token that somebody shows; None where there is none."""
-        query = sa.select(api_tokens).where(api_tokens.c.sha256 == _hash(shown))
+    def find(self, sha256: str) -> ApiToken | None:
+        """Return the token of that hash (:func:`hash_of`); None where there is none."""
+        query = sa.select(api_tokens).where(api_tokens.c.sha256 == sha256)
         with self._engine.connect() as connection:
             row = connection.execute(query).first()
         return None if row is None else _token(row)
@@ -183,7 +183,8 @@ class AccessStore:
         return {row.name: row.at for row in named} | {f"api-token:{row.prefix}": math.inf for row in tokens}
 
 
-def _hash(shown: str) -> str:
+def hash_of(shown: str) -> str:
+    """Return the hash by which a token that somebody shows is known, hexadecimal."""
     return hashlib.sha256(shown.encode("utf-8", "replace")).hexdigest()
 
 

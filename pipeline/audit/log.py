@@ -9,6 +9,7 @@ lock                    held while somebody appends: the server, or a command be
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -27,6 +28,7 @@ from pipeline.errors import SettingsError
 FIRST = "0" * 64
 """What stands for the line before the first one."""
 CHECKPOINTS = "checkpoints.txt"
+KEY = "key"
 _NAME = re.compile(r"audit-[0-9]{4}-(0[1-9]|1[0-2])\.jsonl")
 CHECKPOINT_RECORDS = 1000
 """Records from which a new checkpoint is due."""
@@ -49,6 +51,31 @@ def begin_of(segment: Path) -> tuple[TreeHead, str]:
     if type(size) is not int or size < 0 or not isinstance(previous, str):
         raise ValueError("no start of a segment")
     return TreeHead(size, map(bytes.fromhex, subtrees)), previous
+
+
+@contextmanager
+def locked(folder: Path, flags: int = os.O_RDWR | os.O_CREAT) -> Iterator[None]:
+    """Hold the log: nobody appends meanwhile; raises OSError."""
+    file = os.open(folder / "lock", flags, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
+
+
+def sizes_of(folder: Path) -> dict[Path, int]:
+    """Return the segments, the oldest first, and their bytes at one moment between two appends.
+
+    A folder that cannot be locked, such as a copy without its lock, is taken as it is.
+
+    Raises:
+        OSError: a segment cannot be found.
+    """
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            stack.enter_context(locked(folder, os.O_RDONLY))
+        return {segment: segment.stat().st_size for segment in segments(folder)}
 
 
 def lines_of(segment: Path) -> Iterator[bytes]:
@@ -79,8 +106,8 @@ class AuditLog:
         self._head, self._previous = TreeHead(), FIRST
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self.signer = Signer.at(folder / "key", origin)
-            with self._locked():
+            self.signer = Signer.at(folder / KEY, origin)
+            with locked(folder):
                 self._catch_up()
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise SettingsError(
@@ -99,7 +126,7 @@ class AuditLog:
         Raises:
             OSError: they cannot be written; none of them is.
         """
-        with self._locked():
+        with locked(self.folder):
             self._catch_up()
             now = self._clock()
             segment = self._segment_of(now)
@@ -163,15 +190,6 @@ class AuditLog:
         return gone
 
     # ---------------------------------------------------------------- files
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        file = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(file)
 
     def _catch_up(self) -> None:
         """Take in what another process has appended, or everything at first; cut off an unfinished line."""

@@ -105,18 +105,16 @@ class AuditService:
         batch, self._waiting = self._waiting, []
         if not batch:
             return
+        failure: AuditUnavailable | None = AuditUnavailable(UNAVAILABLE)
         try:
             await self._in_thread(partial(self._log.append, [entry for entry, _written in batch]))
+            self._healthy, failure = True, None
         except Exception as error:  # noqa: BLE001 (a full disk, a folder that is gone: told to those who wait)
             self._fail(error)
+        finally:  # also where this is cancelled: nobody waits for ever
             for _entry, written in batch:
                 if not written.done():
-                    written.set_exception(AuditUnavailable(UNAVAILABLE))
-            return
-        self._healthy = True
-        for _entry, written in batch:
-            if not written.done():
-                written.set_result(None)
+                    written.set_exception(failure) if failure else written.set_result(None)
 
     async def _sign(self) -> None:
         while True:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.audit.checkpoint import BadCheckpoint, Checkpoint, Verifier
-from pipeline.audit.log import CHECKPOINTS, FIRST, begin_of, segments
+from pipeline.audit.log import CHECKPOINTS, FIRST, begin_of, sizes_of
 from pipeline.audit.merkle import TreeHead, leaf_hash
 
 
@@ -67,10 +67,11 @@ def verify(
         kept = notes_in(inside.read_text("utf-8")) if inside.exists() else []
         heads = [(verifier.open(note), False) for note in kept]
         heads += [(verifier.open(note), True) for note in outside]
+        sizes = sizes_of(folder)  # behind the checkpoints: what is appended meanwhile is left out
     except (BadCheckpoint, OSError, UnicodeDecodeError) as error:
-        problem = str(error) if isinstance(error, BadCheckpoint) else "checkpoints.txt cannot be read"
+        problem = str(error) if isinstance(error, BadCheckpoint) else "the log cannot be read"
         return Verdict(records=0, first=0, root=b"", problem=problem)
-    return _Walk(heads, progress).through(segments(folder))
+    return _Walk(heads, progress).through(sizes)
 
 
 class _Walk:
@@ -88,10 +89,10 @@ class _Walk:
         self._first = 0
         self._records = 0
 
-    def through(self, files: list[Path]) -> Verdict:
+    def through(self, sizes: Mapping[Path, int]) -> Verdict:
         problem = None
-        for index, segment in enumerate(files):
-            problem = self._begin(segment, oldest=index == 0) or self._segment(segment)
+        for index, (segment, size) in enumerate(sizes.items()):
+            problem = self._begin(segment, oldest=index == 0) or self._segment(segment, size)
             if problem:
                 break
         return Verdict(
@@ -116,9 +117,9 @@ class _Walk:
             return f"{segment.name} does not go on where the segment before it ends"
         return None
 
-    def _segment(self, segment: Path) -> str | None:
+    def _segment(self, segment: Path, size: int) -> str | None:
         with segment.open("rb") as file:
-            for line in file:
+            while file.tell() < size and (line := file.readline()):
                 if not line.endswith(b"\n"):
                     return f"record {self._head.size} is not finished ({segment.name})"
                 problem = self._record(line[:-1])

@@ -14,27 +14,28 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from pipeline.audit.checkpoint import Verifier, proof_text
-from pipeline.audit.log import AuditLog, begin_of, lines_of, segments
+from pipeline.audit.checkpoint import Signer, Verifier, proof_text
+from pipeline.audit.log import KEY, AuditLog, begin_of, lines_of, segments
 from pipeline.audit.merkle import inclusion_proof, leaf_hash
 from pipeline.audit.ocsf import ocsf_of
 from pipeline.audit.verify import notes_in, verify
 from pipeline.cli.serve import ConfigOption
 from pipeline.config import load_settings
 from pipeline.errors import SettingsError
+from pipeline.sections.audit import AuditSettings
 
 app = typer.Typer(help="Who did what: read, verify, prove and export the audit log.", no_args_is_help=True)
 FolderOption = Annotated[Path | None, typer.Option(help="Folder of the log; else audit.folder.")]
-
-
 _KEYS = {"n", "at", "tenant", "actor", "peer", "action", "target", "scope", "outcome", "reason", "detail"}
 
 
-def _folder(folder: Path | None, config: Path | None) -> Path:
-    found = folder or load_settings(config).audit.folder.expanduser()
+def _settings(folder: Path | None, config: Path | None) -> AuditSettings:
+    """Return the settings of the log that is meant; raises SettingsError where there is none."""
+    audit = load_settings(config).audit
+    found = (folder or audit.folder).expanduser()
     if not segments(found):
         raise SettingsError(f"no audit log in {found}")
-    return found
+    return audit.model_copy(update={"folder": found})
 
 
 def _records(folder: Path) -> Iterator[dict[str, Any]]:
@@ -71,7 +72,7 @@ def list_records(
     """
     wanted = [
         record
-        for record in _records(_folder(folder, config))
+        for record in _records(_settings(folder, config).folder)
         if (tenant is None or record["tenant"] == tenant)
         and (actor is None or record["actor"]["id"] == actor)
         and (action is None or record["action"] == action)
@@ -100,7 +101,8 @@ def key(config: ConfigOption = None) -> None:
         yuetone audit key > /mnt/other/audit.vkey
     """
     audit = load_settings(config).audit
-    typer.echo(AuditLog(audit.folder.expanduser(), audit.origin).signer.verifier.vkey)
+    audit.folder.expanduser().mkdir(parents=True, exist_ok=True, mode=0o700)
+    typer.echo(Signer.at(audit.folder.expanduser() / KEY, audit.origin).verifier.vkey)
 
 
 @app.command("verify")
@@ -124,9 +126,9 @@ def verify_log(
 
         yuetone audit verify --checkpoint /mnt/other/checkpoints.txt --key "$(cat /mnt/other/audit.vkey)"
     """
-    found = _folder(folder, config)
-    origin = load_settings(config).audit.origin
-    verifier = Verifier.of(vkey) if vkey else AuditLog(found, origin).signer.verifier
+    audit = _settings(folder, config)
+    found = audit.folder
+    verifier = Verifier.of(vkey) if vkey else Signer.at(found / KEY, audit.origin).verifier
     outside = [note for file in checkpoint or () for note in _notes(file)]
     errors = Console(stderr=True)
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
@@ -162,8 +164,8 @@ def prove(
     Examples:
         yuetone audit prove 1204 > 1204.tlog-proof
     """
-    found = _folder(folder, config)
-    files = segments(found)
+    audit = _settings(folder, config)
+    files = segments(audit.folder)
     try:
         begun = begin_of(files[0])[0].size
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -172,7 +174,7 @@ def prove(
         ) from None
     if begun:
         raise SettingsError("older segments were deleted; a proof needs the log from its first record on")
-    log = AuditLog(found, load_settings(config).audit.origin)
+    log = AuditLog(audit.folder, audit.origin)
     leaves = [leaf_hash(line) for segment in files for line in lines_of(segment)][: log.size]
     if number >= len(leaves):
         raise SettingsError(f"the log has {len(leaves)} records, the first is number 0")
@@ -190,6 +192,6 @@ def export(
     Examples:
         yuetone audit export --after 1200 | vector --config siem.toml
     """
-    for record in _records(_folder(folder, config)):
+    for record in _records(_settings(folder, config).folder):
         if record["n"] > after:
             typer.echo(json.dumps(ocsf_of(record), sort_keys=True))

@@ -91,11 +91,6 @@ def index_progress(errors: Console) -> Iterator[Any]:
         yield lambda count: progress.update(task, completed=count)
 
 
-def tenants_of(tenant: str) -> tuple[str, ...]:
-    """Return whose articles a company sees."""
-    return tuple(dict.fromkeys(("", tenant)))
-
-
 # ------------------------------------------------------------------ looking
 
 
@@ -153,7 +148,7 @@ def show(context: typer.Context, article_id: Annotated[str, typer.Argument(help=
 
 
 def _found(base: KnowledgeBase, tenant: str, article_id: str) -> Article:
-    for owner in reversed(tenants_of(tenant)):
+    for owner in dict.fromkeys((tenant, "")):
         article = base.store.get(owner, article_id)
         if article is not None:
             return article

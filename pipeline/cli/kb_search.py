@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from pipeline.cli.kb import JsonOption, TenantOption, app, opened, tenants_of
+from pipeline.cli.kb import JsonOption, TenantOption, app, opened
 from pipeline.errors import SettingsError
 from suggest.base import ArticleHit, SearchResult, today
 from suggest.retrieval.searcher import Search
@@ -44,8 +44,8 @@ def search(
     with opened(context) as base:
         day = today()
         for line in lines:
-            wanted = Search(text=line, before=before, tenants=tenants_of(tenant), day=day, limit=top)
-            result = base.search(wanted, tenant)
+            wanted = Search(text=line, before=before, tenant=tenant, day=day, limit=top)
+            result = base.search(wanted)
             if as_json or batch is not None:
                 sys.stdout.write(
                     json.dumps(as_object(line, result, explain=explain), ensure_ascii=False) + "\n"

@@ -134,11 +134,11 @@ class KnowledgeService:
         """Whether there is nothing to suggest."""
         return not self.articles
 
-    async def search(self, wanted: Search, tenant: str = "") -> SearchResult:
+    async def search(self, wanted: Search) -> SearchResult:
         """Return the hits for a query, best first."""
         self._searching += 1
         try:
-            return await self._in(self._thread, self.base.search, wanted, tenant)
+            return await self._in(self._thread, self.base.search, wanted)
         finally:
             self._searching -= 1
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import grpc
 
+from pipeline.rpc.handlers import method_of, rebuilt
+
 NOT_A_MESSAGE = "INVALID_REQUEST: the message is not of this method's type (not valid protobuf)"
 
 
@@ -28,17 +30,10 @@ class MalformedGuard(grpc.aio.ServerInterceptor):
 
 
 def _guarded(handler: Any) -> Any:
-    wire = {
-        "request_deserializer": _careful(handler.request_deserializer),
-        "response_serializer": handler.response_serializer,
-    }
-    if handler.request_streaming:
-        if handler.response_streaming:
-            return grpc.stream_stream_rpc_method_handler(handler.stream_stream, **wire)
-        return grpc.stream_unary_rpc_method_handler(handler.stream_unary, **wire)
-    if handler.response_streaming:
-        return grpc.unary_stream_rpc_method_handler(_stream(handler.unary_stream), **wire)
-    return grpc.unary_unary_rpc_method_handler(_unary(handler.unary_unary), **wire)
+    method = method_of(handler)
+    if not handler.request_streaming:  # else the method itself finds what cannot be read
+        method = _stream(method) if handler.response_streaming else _unary(method)
+    return rebuilt(handler, method, _careful(handler.request_deserializer))
 
 
 def _careful(read: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:

@@ -17,7 +17,7 @@ import structlog
 from pipeline.app import App
 from pipeline.calls.directory import CallDirectory, CallStream, LiveCall
 from pipeline.calls.events import AlertEvent, Ended
-from pipeline.calls.info import CallSpec
+from pipeline.calls.info import CallSpec, ResumePoint
 from pipeline.calls.log import check_cursor
 from pipeline.calls.messages import EndCall, Pause, Resume
 from pipeline.calls.overview import CallFilter
@@ -52,7 +52,6 @@ FIRST_MESSAGE_S = 10.0
 """How long a new stream may wait before StartCall."""
 END_OF_STREAM_S = 0.1
 """How long an end of stream without EndCall must last to be taken for the end of the call."""
-
 NOTE_S = 2.0
 """Time for the audit log to take the beginning of a call, s."""
 
@@ -141,14 +140,15 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
         stream = _Stream()
         try:
             self._check_host(of_this_host)
-            call, after = await self._open(context, stream)
+            call, resumed = await self._open(context, stream)
         except CallError as error:
             self._metrics.refused.labels(error.code).inc()
             _log.info("call refused", code=error.code)
             await self._refuse(context, error)
             return
         try:
-            await self._note(call, resumed=after > 0)
+            await self._note(call, resumed=resumed is not None)
+            after = resumed.last_server_seq if resumed else 0
             if not stream.is_replaced:  # by another one, meanwhile
                 await self._converse(call, after, context, stream)
         except SlowConsumer:
@@ -165,7 +165,8 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
         if most is not None and streams > most:
             raise AtCapacity(f"{most} calls at once from one machine (limits.max_calls_per_host)")
 
-    async def _open(self, context: _Context, stream: CallStream) -> tuple[LiveCall, int]:
+    async def _open(self, context: _Context, stream: CallStream) -> tuple[LiveCall, ResumePoint | None]:
+        """Begin a call or take one up; return it, and where it goes on."""
         try:
             async with asyncio.timeout(FIRST_MESSAGE_S):
                 first = await context.read()
@@ -178,8 +179,8 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
             raise InvalidRequest(f"StartCall of over {mapping.BESIDE_AUDIO_BYTES} bytes")
         spec = _of_caller(mapping.call_spec(first, now=time.time()))
         if spec.resume:
-            return await self._calls.resume(spec, stream), spec.resume.last_server_seq
-        return await self._calls.open(spec, stream), 0
+            return await self._calls.resume(spec, stream), spec.resume
+        return await self._calls.open(spec, stream), None
 
     async def _note(self, call: LiveCall, *, resumed: bool) -> None:
         """Write down that a call is sent; the call goes on where that fails, or takes long."""

@@ -104,13 +104,8 @@ class SuggestionServicer(suggestion_service_pb2_grpc.SuggestionServiceServicer):
             tenant = granted().tenant(request.tenant or None) or ""
         except CallError as error:
             await context.abort(status_of(error), details_of(error))
-        wanted = Search(
-            text=request.query,
-            tenants=tuple(dict.fromkeys(("", tenant))),
-            day=today(),
-            limit=limit,
-        )
-        found = await self._knowledge.search(wanted, tenant)
+        wanted = Search(text=request.query, tenant=tenant, day=today(), limit=limit)
+        found = await self._knowledge.search(wanted)
         return pb.SearchArticlesResponse(answered=found.answered, hits=[_hit(hit) for hit in found.hits])
 
 

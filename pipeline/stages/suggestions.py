@@ -131,7 +131,7 @@ class SuggestionStage:
         self._context = context
         self._tools = tools
         self._knowledge = tools.knowledge
-        self._info, self._tenant = context.spec.info, context.spec.info.tenant or ""
+        self._info = context.spec.info
         self._active = ActiveSuggestions()
         wanted = context.profile.suggestions
         start: Language = "en" if context.controls.language.now.startswith("en") else CHINESE
@@ -233,15 +233,15 @@ class SuggestionStage:
             await self._add(channel, partial, result.hits[0])
 
     async def _look_up(self, asked: Asked) -> SearchResult:
-        tenants = tuple(dict.fromkeys(("", self._tenant)))
-        wanted = Search(text=asked.text, before=asked.before, tenants=tenants, day=today())
-        found = await self._knowledge.search(wanted, self._tenant)
+        tenant = self._info.tenant or ""
+        wanted = Search(text=asked.text, before=asked.before, tenant=tenant, day=today())
+        found = await self._knowledge.search(wanted)
         if not asked.question:
             sure = found.answered and found.hits[0].confidence >= STATEMENT
             return replace(found, answered=sure)
         if found.answered or not asked.answers:
             return found
-        again = await self._knowledge.search(replace(wanted, before=asked.answers), self._tenant)
+        again = await self._knowledge.search(replace(wanted, before=asked.answers))
         return again if again.answered else found
 
     def _unanswered(self, final: TranscriptEvent, asked: Asked, result: SearchResult) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -193,12 +193,11 @@ class ArticleIndex:
         self._rarity[token] = value
         return value
 
-    def candidates(self, query: Analysis, tenants: Sequence[str], limit: int) -> list[Entry]:
+    def candidates(self, query: Analysis, limit: int) -> list[Entry]:
         """Return the articles that share most with a query, best first.
 
         Args:
             query: analysed.
-            tenants: whose articles; '' for those of everybody.
             limit: how many.
         """
         large = len(self) > LARGE
@@ -213,15 +212,7 @@ class ArticleIndex:
                 parts.append((tantivy.Occur.Should, tantivy.Query.boost_query(term, boost * weight)))
         if not parts or not len(self):
             return []
-        owners = [tantivy.Query.term_query(self._schema, "tenant", _tenant(name)) for name in tenants]
-        whose = tantivy.Query.boolean_query([(tantivy.Occur.Should, owner) for owner in owners])
-        whole = tantivy.Query.boolean_query(
-            [
-                (tantivy.Occur.Must, tantivy.Query.boolean_query(parts)),
-                (tantivy.Occur.Must, tantivy.Query.const_score_query(whose, 0.0)),
-            ]
-        )
-        found = self._searcher.search(whole, limit=limit, count=False)
+        found = self._searcher.search(tantivy.Query.boolean_query(parts), limit=limit, count=False)
         return [_entry(self._searcher.doc(address), float(score)) for score, address in found.hits]
 
     def _is_common(self, token: str) -> bool:
@@ -230,16 +221,11 @@ class ArticleIndex:
 
 def _schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
-    for name in ("key", "tenant"):
-        builder.add_text_field(name, stored=False, tokenizer_name="raw", index_option="basic")
+    builder.add_text_field("key", stored=False, tokenizer_name="raw", index_option="basic")
     for name in _FIELD_BOOST:
         builder.add_text_field(name, stored=False, tokenizer_name=_ANALYZER, index_option="freq")
     builder.add_bytes_field("body", stored=True, indexed=False, fast=False)
     return builder.build()
-
-
-def _tenant(name: str) -> str:
-    return "t" + name  # a term must not be empty
 
 
 def _key(key: tuple[str, str]) -> str:
@@ -250,7 +236,6 @@ def _document(entry: Entry) -> Any:
     body = to_plain(entry.article)
     document = tantivy.Document()
     document.add_text("key", _key(entry.article.key))
-    document.add_text("tenant", _tenant(entry.article.tenant))
     document.add_text("asked", " ".join(entry.asked))
     document.add_text("answered", " ".join(entry.answered))
     document.add_bytes("body", json.dumps([body, entry.asked, " ".join(sorted(entry.answered))]).encode())

@@ -33,14 +33,14 @@ class Search:
     Attributes:
         text: the question.
         before: what it goes on from; '' if it stands by itself.
-        tenants: whose articles.
+        tenant: the company that asks; its feedback counts, and its index is searched (KnowledgeBase).
         day: on which they must be valid; None for all.
         limit: most hits.
     """
 
     text: str
     before: str = ""
-    tenants: tuple[str, ...] = ("",)
+    tenant: str = ""
     day: date | None = None
     limit: int = 3
 
@@ -87,7 +87,7 @@ class Searcher:
             analysis = combined(analysis, self.analyse(wanted.before))
         if analysis.mass < ENOUGH_MASS:
             return SearchResult(answered=False, hits=())
-        found = self.index.candidates(analysis, wanted.tenants, CANDIDATES)
+        found = self.index.candidates(analysis, CANDIDATES)
         valid = [e for e in found if wanted.day is None or e.article.valid_on(wanted.day)]
         hits = self._ranked(wanted, analysis, valid)
         answered = mass > 0 and bool(hits) and hits[0].confidence >= self.threshold

@@ -248,3 +248,16 @@ async def _outcome(work: Any) -> str:
     except grpc.aio.AioRpcError as error:
         return error.code().name
     return "ok"
+
+
+class Cells:
+    """What was found and what should have been."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.surprises: list[str] = []
+
+    def expect(self, cell: str, found: object, wanted: object) -> None:
+        self.count += 1
+        if found != wanted:
+            self.surprises.append(f"{cell}: {found}, not {wanted}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from suggest.base import Article
 from suggest.dialogue.active import ActiveSuggestion
 from suggest.dialogue.drafting import Draft
 from suggest.store.knowledge import KnowledgeStore
-from tests.access import provider as idp
 from tests.access.provider import Provider
 from tests.integration.access import alert, bearer, guarded
 from tests.integration.helpers import Running, end, rest, running, start, take
@@ -37,12 +35,6 @@ MOVES_WITHOUT_ITS_OWN_DOING = {
     "at_unix_ms", "started_at_unix_ms", "phase_since_unix_ms", "cursor", "session_id", "audio_ms",
 }  # fmt: skip
 """Clocks, and what is drawn at random."""
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[Provider]:
-    with idp.running() as found:
-        yield found
 
 
 class Company:

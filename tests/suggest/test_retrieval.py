@@ -94,8 +94,8 @@ def test_articles_of_others_and_of_other_days_are_not_found(base: KnowledgeBase)
     base.sync()
 
     def ids(text: str, tenant: str = "", **options: object) -> list[str]:
-        wanted = Search(text=text, tenants=("", tenant), **options)  # type: ignore[arg-type]
-        return [hit.article.id for hit in base.search(wanted, tenant).hits]
+        wanted = Search(text=text, tenant=tenant, **options)  # type: ignore[arg-type]
+        return [hit.article.id for hit in base.search(wanted).hits]
 
     assert "x" not in ids("如何預約健身教練")
     assert ids("如何預約健身教練", "acme")[0] == "x"
@@ -107,7 +107,7 @@ def test_articles_of_others_and_of_other_days_are_not_found(base: KnowledgeBase)
 
 def test_how_sure_a_hit_is_says_nothing_of_other_companies(base: KnowledgeBase) -> None:
     def sure() -> list[float]:
-        found = base.search(Search(text="點樣重設密碼", tenants=("", "acme"), limit=5), "acme")
+        found = base.search(Search(text="點樣重設密碼", tenant="acme", limit=5))
         return [hit.confidence for hit in found.hits]
 
     base.store.write(
@@ -123,7 +123,7 @@ def test_how_sure_a_hit_is_says_nothing_of_other_companies(base: KnowledgeBase) 
     assert sure() == before
     base.store.write([], [("acme", "own")])
     base.sync()
-    assert "own" not in [hit.article.id for hit in base.search(Search(text="健身教練"), "acme").hits]
+    assert "own" not in [hit.article.id for hit in base.search(Search(text="健身教練", tenant="acme")).hits]
 
 
 def test_what_agents_refuse_falls_behind(base: KnowledgeBase) -> None:
@@ -133,8 +133,8 @@ def test_what_agents_refuse_falls_behind(base: KnowledgeBase) -> None:
     first, second = (hit.article.id for hit in base.search(Search(text="點樣重設密碼", limit=2)).hits)
     assert {first, second} == {"reset", "reset2"}
     base._priors = {("acme", "", first): -0.8}
-    assert base.search(Search(text="點樣重設密碼", limit=1), "acme").hits[0].article.id == second
-    assert base.search(Search(text="點樣重設密碼", limit=1), "other").hits[0].article.id == first
+    assert base.search(Search(text="點樣重設密碼", tenant="acme", limit=1)).hits[0].article.id == second
+    assert base.search(Search(text="點樣重設密碼", tenant="other", limit=1)).hits[0].article.id == first
 
 
 def test_searching_goes_on_while_articles_come_in(base: KnowledgeBase) -> None:

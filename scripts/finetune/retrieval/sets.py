@@ -71,7 +71,7 @@ def examples(
     out = []
     for query in queries:
         analysis = left_out(analyse(query.text, lexicon, spots=True), without)
-        entries = index.candidates(analysis, ("",), CANDIDATES)
+        entries = index.candidates(analysis, CANDIDATES)
         asked = Query(analysis, index.rarity, without)
         best = max((entry.bm25 for entry in entries), default=0.0)
         rows = [[*features(asked, entry, best).values()] for entry in entries]
