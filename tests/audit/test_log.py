@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import shutil
+import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -324,6 +325,26 @@ def test_a_start_that_cannot_be_read_is_told(tmp_path: Path, start: str) -> None
     assert "cannot be read" in str(verify(tmp_path, log.signer.verifier).problem)
     with pytest.raises(SettingsError, match=r"audit\.folder"):
         AuditLog(tmp_path, ORIGIN)
+
+
+def test_a_log_that_grows_is_whole_at_any_moment(tmp_path: Path) -> None:
+    """Whoever verifies beside a server waits for its append, and leaves out what comes later."""
+    log = filled(tmp_path, 40)
+    stop = threading.Event()
+
+    def append() -> None:
+        while not stop.is_set():
+            log.append([entry(1), entry(2)])
+            log.checkpoint()
+            stop.wait(0.005)  # as a server does: the system hands a lock out in no order
+
+    writer = threading.Thread(target=append)
+    writer.start()
+    problems = [verify(tmp_path, log.signer.verifier).problem for _ in range(60)]
+    stop.set()
+    writer.join()
+    assert problems == [None] * 60
+    assert log.size > 50
 
 
 def test_a_missing_end_is_named(tmp_path: Path) -> None:

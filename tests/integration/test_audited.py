@@ -10,7 +10,8 @@ import pytest
 from pipeline.audit.log import segments
 from pipeline.rpc import refusals
 from tests.access.provider import Provider
-from tests.integration.access import CALLS, Requests, four_calls, guarded, of_role
+from tests.integration.access import CALLS, Requests, bearer, four_calls, guarded, of_role
+from tests.integration.helpers import end, rest, running, start, take
 
 pytestmark = pytest.mark.integration
 
@@ -83,3 +84,20 @@ async def test_a_full_disk_stops_reading_and_not_calls(
         assert {outcome for outcome in answers.values() if outcome != "ok"} == {"UNAVAILABLE"}
         monkeypatch.undo()
         assert await asked.watch_call("own") == "ok"
+
+
+async def test_a_call_that_is_taken_up_again_is_on_record_as_such(provider: Provider, tmp_path: Path) -> None:
+    shown = bearer(provider.token("pbx", roles=["telephony"]))
+    async with running(guarded(provider, audit={"folder": tmp_path})) as run:
+        first = run.stub.StreamCall(metadata=shown)
+        await first.write(start("mine"))
+        session = (await take(first)).started.session_id
+        again = run.stub.StreamCall(metadata=shown)
+        await again.write(start("mine", resume={"session_id": session, "last_server_seq": 0}))
+        await take(again)
+        await again.write(end())
+        await again.done_writing()
+        await rest(again)
+    records = [json.loads(line) for file in segments(tmp_path) for line in file.read_bytes().splitlines()]
+    sent = [(r["target"]["id"], r["detail"]) for r in records if r["action"] == "call.send"]
+    assert sent == [("mine", {"resumed": 0}), ("mine", {"resumed": 1})]
