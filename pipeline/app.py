@@ -233,7 +233,7 @@ class App:
     def _count(self, calls: MemoryCallDirectory) -> None:
         """Let the metrics ask the directory, from their own thread."""
         metrics = self.metrics
-        metrics.calls_live.set_function(lambda: float(len(calls)))
+        metrics.follow_live(lambda: [call.info.tenant for call in calls.calls])
         metrics.lag.set_function(lambda: max((call.lag for call in calls.calls), default=0) / SAMPLE_RATE)
         waiting = metrics.queue.labels("mailboxes")
         waiting.set_function(lambda: float(sum(call.backlog for call in calls.calls)))

@@ -296,7 +296,8 @@ class Call:
                 second_look=self._spool is not None,
             )
         )
-        self._services.metrics.calls.labels(reason).inc()
+        metrics = self._services.metrics
+        metrics.calls.labels(reason, metrics.company(self.info.tenant)).inc()
         audio_s = round(context.progress.received / SAMPLE_RATE, 1)
         utterances = context.progress.totals.utterances
         _log.info("call ended", call=self.spec.call_id, audio_s=audio_s, utterances=utterances)

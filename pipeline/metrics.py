@@ -2,22 +2,69 @@
 
 from __future__ import annotations
 
+from collections import Counter as Counted
+from collections.abc import Callable, Iterable, Iterator
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 _LATENCY_BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+MOST_COMPANIES = 1_000
+"""Companies with a label of their own; a development identity may name any number."""
+
+
+class _LiveCalls(Collector):
+    """Counts live calls by company whenever the metrics are read.
+
+    Args:
+        live: gives the company of each live call; called from any thread.
+        label: gives a company's label.
+    """
+
+    def __init__(self, live: Callable[[], Iterable[str | None]], label: Callable[[str | None], str]) -> None:
+        self._live, self._label = live, label
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield the gauge; a server without a call has one of 0."""
+        gauge = GaugeMetricFamily("yuetone_calls_live", "Calls in progress", labels=["tenant"])
+        counted = Counted(self._label(tenant) for tenant in self._live())
+        for label, count in (counted or {"": 0}).items():
+            gauge.add_metric([label], count)
+        yield gauge
 
 
 class Metrics:
     """What the server counts."""
 
+    def company(self, tenant: str | None) -> str:
+        """Return the label of a company: its name, '' for none, ``other`` where there are too many."""
+        name = tenant or ""
+        if name in self._companies or len(self._companies) < MOST_COMPANIES:
+            self._companies.add(name)
+            return name
+        return "other"
+
+    def follow_live(self, live: Callable[[], Iterable[str | None]]) -> None:
+        """Count live calls by company.
+
+        Args:
+            live: gives the company of each live call; called from the thread that reads the metrics.
+        """
+        self.registry.register(_LiveCalls(live, self.company))
+
     def __init__(self) -> None:
+        self._companies: set[str] = set()  # bounded by MOST_COMPANIES
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         registry = self.registry
-        self.calls_live = Gauge("yuetone_calls_live", "Calls in progress", registry=registry)
-        self.calls = Counter("yuetone_calls", "Finished calls by reason", ["reason"], registry=registry)
+        self.calls = Counter(
+            "yuetone_calls", "Finished calls by reason", ["reason", "tenant"], registry=registry
+        )
         self.refused = Counter("yuetone_calls_refused", "Refused calls by code", ["code"], registry=registry)
-        self.audio = Counter("yuetone_audio_seconds", "Audio taken, over channels", registry=registry)
+        self.audio = Counter(
+            "yuetone_audio_seconds", "Audio taken, over channels", ["tenant"], registry=registry
+        )
         self.speech = Counter("yuetone_speech_seconds", "Speech found, over channels", registry=registry)
         self.gaps = Counter("yuetone_gap_seconds", "Missing audio counted as silence", registry=registry)
         self.lag = Gauge(
@@ -60,10 +107,13 @@ class Metrics:
         )
         self.articles = Gauge("yuetone_articles", "Articles that can be suggested", registry=registry)
         self.suggestions = Counter(
-            "yuetone_suggestions", "Suggestions by state", ["state"], registry=registry
+            "yuetone_suggestions", "Suggestions by state", ["state", "tenant"], registry=registry
         )
         self.suggestion_feedback = Counter(
-            "yuetone_suggestion_feedback", "What agents did with suggestions", ["action"], registry=registry
+            "yuetone_suggestion_feedback",
+            "What agents did with suggestions",
+            ["action", "tenant"],
+            registry=registry,
         )
         self.drafts = Counter(
             "yuetone_drafts", "Drafts of the language model by outcome", ["outcome"], registry=registry
@@ -75,7 +125,7 @@ class Metrics:
             registry=registry,
         )
         self.alerts = Counter(
-            "yuetone_alerts", "Alerts by rule and state", ["rule", "state"], registry=registry
+            "yuetone_alerts", "Alerts by rule and state", ["rule", "state", "tenant"], registry=registry
         )
         self.webhooks = Counter(
             "yuetone_webhook_attempts", "Webhook calls by outcome", ["webhook", "outcome"], registry=registry

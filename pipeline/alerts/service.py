@@ -143,7 +143,7 @@ class AlertService:
             event: what.
             expire_s: after which nobody took it.
         """
-        self._metrics.alerts.labels(event.rule, event.state.value).inc()
+        self._count(call, event)
         if self._unsaved.full():
             self._unsaved.get_nowait()
             self._unsaved.task_done()
@@ -286,6 +286,10 @@ class AlertService:
         newest = await self.in_thread(self._store.newest, alert_id)  # another one may have been quicker
         return newest or record
 
+    def _count(self, call: CallInfo, event: AlertEvent) -> None:
+        company = self._metrics.company(call.tenant)
+        self._metrics.alerts.labels(event.rule, event.state.value, company).inc()
+
     async def _close(
         self, record: AlertRecord, state: AlertState, verdict: str | None = None, note: str | None = None
     ) -> bool:
@@ -295,7 +299,7 @@ class AlertService:
         saved = await self._save(fresh, verdict, note)
         if saved.record is None:
             return saved.done
-        self._metrics.alerts.labels(event.rule, state.value).inc()
+        self._count(record.call, event)
         if self._closed.full():
             self._closed.get_nowait()
         self._closed.put_nowait(saved.record)

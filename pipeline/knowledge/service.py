@@ -235,7 +235,8 @@ class KnowledgeService:
             return  # a desktop that asks twice must not count twice
         told.done.add(action)
         now = datetime.now(UTC)
-        self._metrics.suggestion_feedback.labels(action).inc()
+        company = self._metrics.company(told.call.tenant)
+        self._metrics.suggestion_feedback.labels(action, company).inc()
         owner, article_id = told.article
         self._keep(
             Feedback(

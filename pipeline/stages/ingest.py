@@ -53,6 +53,7 @@ class Ingest:
 
     def __init__(self, context: CallContext, echo: EchoWatch) -> None:
         self._context = context
+        self._audio = context.metrics.audio.labels(context.metrics.company(context.spec.info.tenant))
         self._echo = echo
         self._held: set[int] = (
             set()
@@ -168,7 +169,7 @@ class Ingest:
         progress = context.progress.channels[channel]
         progress.received = timeline.position
         progress.arrivals.note(timeline.position, chunk.arrived)
-        context.metrics.audio.inc((timeline.position - before) / SAMPLE_RATE)
+        self._audio.inc((timeline.position - before) / SAMPLE_RATE)
         return placed
 
     def _came(self, channel: int, samples: Pcm, first: int, placed: Placed) -> Iterator[Piece]:

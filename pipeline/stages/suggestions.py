@@ -294,7 +294,8 @@ class SuggestionStage:
                 self._knowledge.remember(self._info, shown, question)
             else:
                 self._shown.pop(shown.id, None)
-            self._context.metrics.suggestions.labels(shown.state.value).inc()
+            metrics = self._context.metrics
+            metrics.suggestions.labels(shown.state.value, metrics.company(self._info.tenant)).inc()
             self._context.output.emit(event)
 
     def _reword(self, suggestion_id: str, draft: Draft) -> None:

@@ -272,7 +272,7 @@ async def test_the_command_serves_until_sigterm_and_counts() -> None:
                 .read()
                 .decode()
             )
-            assert 'yuetone_calls_total{reason="client"} 1.0' in text
+            assert 'yuetone_calls_total{reason="client",tenant=""} 1.0' in text
             assert "yuetone_final_latency_seconds_bucket" in text
             process.send_signal(signal.SIGTERM)
             log = (await process.stderr.read()).decode()
