@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -143,12 +144,16 @@ class KnowledgeBase:
 
     # ---------------------------------------------------------------- following the store
 
-    def sync(self, told: Callable[[int], None] = lambda _count: None, *, wait: bool = True) -> bool:
+    def sync(
+        self, told: Callable[[int], None] = lambda _count: None, *, wait: bool = True, rest: float = 0.0
+    ) -> bool:
         """Bring the index up to the store; return whether anything changed.
 
         Args:
             told: called with how many articles have been taken, now and then.
             wait: for another process that writes; else that is left for the next time.
+            rest: s to rest for each s of work, so that searches of other threads find their turn: one
+                without it waits for Python's lock at each of its steps.
 
         Raises:
             KnowledgeError: the store cannot be read, or another process writes for too long.
@@ -157,7 +162,7 @@ class KnowledgeBase:
         if mark == self._mark:
             return False
         tenants = {"", *self.store.tenants()}
-        counted, done = functools.partial(self._counted, told), True
+        counted, done = functools.partial(self._counted, told, rest), True
         for tenant in sorted(tenants):
             company = self._companies.get(tenant) or self._company(tenant)
             if company.follower.sync(counted, wait=wait):
@@ -184,12 +189,17 @@ class KnowledgeBase:
             digest.update(table.read_bytes())
         return index.expanduser() / digest.hexdigest()[:12]
 
-    def _counted(self, told: Callable[[int], None], articles: Iterable[Article]) -> Iterator[Article]:
+    def _counted(
+        self, told: Callable[[int], None], rest: float, articles: Iterable[Article]
+    ) -> Iterator[Article]:
         count = 0
         for count, article in enumerate(articles, 1):
             if self._stopped:
                 raise KnowledgeError("the knowledge base is being closed")
+            began = time.monotonic()
             yield article
+            if rest:
+                time.sleep(rest * (time.monotonic() - began))
             if count % 200 == 0:
                 told(count)
         told(count)

@@ -188,7 +188,12 @@ async def test_a_client_that_does_not_read_loses_its_stream_and_then_its_call() 
                 while len(run.server.calls):
                     await asyncio.wait_for(call.write(key), 5)
             call.cancel()
-        assert run.server.metrics.registry.get_sample_value("yuetone_calls_total", {"reason": "lost", "tenant": ""}) == 1
+        assert (
+            run.server.metrics.registry.get_sample_value(
+                "yuetone_calls_total", {"reason": "lost", "tenant": ""}
+            )
+            == 1
+        )
         await still_works(run)
 
 
