@@ -9,51 +9,91 @@ them understands stays words as a whole: half-converted text is the worst outcom
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from cantonese.figures import amounts, codes, times
 from cantonese.figures.grammar import NUMERAL, Rule
 from cantonese.figures.idioms import IDIOMS
 from cantonese.numerals import NUMERAL_CHARS
 
-__all__ = ["with_figures"]
+__all__ = ["NumberSpan", "number_spans", "with_figures"]
+
+NumberKind = Literal["code", "date", "amount", "time", "idiom", "words"]
+"""Read digit by digit; a date; money, a rate or a count; a time of day; words that only look like a number; a
+numeral that nothing here understands."""
 
 _BEGINS = re.compile(f"[{NUMERAL_CHARS}孖幺洞港A-Z星禮逢週周至到]")
 """Characters that any rule or idiom begins with: everything else is passed over at once."""
 _RULES: tuple[Rule, ...] = (*codes.RULES, *times.DATES, *amounts.RULES, *times.CLOCK, *amounts.COUNTS)
 _BEHIND_FIGURES: tuple[Rule, ...] = (*times.CONTINUED, *_RULES)
+_KINDS: dict[int, NumberKind] = {
+    **{id(rule): "code" for rule in codes.RULES},
+    **{id(rule): "date" for rule in times.DATES},
+    **{id(rule): "amount" for rule in (*amounts.RULES, *amounts.COUNTS)},
+    **{id(rule): "time" for rule in (*times.CLOCK, *times.CONTINUED)},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NumberSpan:
+    """Where a spoken number stands in a text, in code points.
+
+    Attributes:
+        start: its first one.
+        end: behind its last one.
+        kind: which number it is.
+        figures: how it is written; None for words that stay words.
+    """
+
+    start: int
+    end: int
+    kind: NumberKind
+    figures: str | None
+
+
+def number_spans(text: str) -> Iterator[NumberSpan]:
+    """Yield every number of verbatim ``text``, in order; a numeral that nothing understands is words."""
+    position, written_to = 0, -1
+    while begins := _BEGINS.search(text, position):
+        start = begins.start()
+        found = _next(text, start, _BEHIND_FIGURES if start == written_to else _RULES)
+        position = found.end
+        if found.figures is not None:
+            written_to = found.end
+        yield found
 
 
 def with_figures(text: str) -> str:
     """Return verbatim ``text`` with spoken numbers as figures; a space keeps two of them apart."""
     out = ""
     position, written_to = 0, -1
-    while begins := _BEGINS.search(text, position):
-        start = begins.start()
-        out += text[position:start]
-        behind = start == written_to
-        figures, position = _next(text, start, _BEHIND_FIGURES if behind else _RULES)
-        if figures is None:
-            out += text[start:position]
+    for span in number_spans(text):
+        out += text[position : span.start]
+        position = span.end
+        if span.figures is None:
+            out += text[span.start : span.end]
             continue
-        apart = behind and out[-1].isdigit() and figures[0].isdigit()
-        out += " " + figures if apart else figures
-        written_to = position
+        apart = span.start == written_to and out[-1].isdigit() and span.figures[0].isdigit()
+        out += " " + span.figures if apart else span.figures
+        written_to = span.end
     return out + text[position:]
 
 
-def _next(text: str, position: int, rules: Sequence[Rule]) -> tuple[str | None, int]:
-    """Return the figures for what begins at ``position``, and where it ends.
+def _next(text: str, position: int, rules: Sequence[Rule]) -> NumberSpan:
+    """Return what begins at ``position``.
 
     Without figures, an idiom or a numeral stays words as a whole, any other character by itself.
     """
     words = IDIOMS.match(text, position)
     if words:
-        return None, words.end()
-    for pattern, write in rules:
+        return NumberSpan(position, words.end(), "idiom", None)
+    for rule in rules:
+        pattern, write = rule
         found = pattern.match(text, position)
         figures = write(found) if found else None
         if found and figures is not None:
-            return figures, found.end()
+            return NumberSpan(position, found.end(), _KINDS[id(rule)], figures)
     numeral = NUMERAL.match(text, position)
-    return None, numeral.end() if numeral else position + 1
+    return NumberSpan(position, numeral.end() if numeral else position + 1, "words", None)

@@ -22,6 +22,7 @@ from pipeline.cli import (
     kb_search,
     kb_write,
     models,
+    redact,
     serve,
 )
 from pipeline.errors import SettingsError
@@ -41,6 +42,7 @@ app.command("call")(call.call_command)
 app.command("demo")(call.demo_command)
 app.command("diarize")(diarize.diarize_command)
 app.command("emotion")(emotion.emotion_command)
+app.command("redact")(redact.redact_command)
 app.add_typer(access.app, name="access")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(audit.app, name="audit")

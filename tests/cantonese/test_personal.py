@@ -1,32 +1,65 @@
 from __future__ import annotations
 
-import pytest
+import re
+from itertools import pairwise
 
-from cantonese.personal import has_luhn_check_digit, hide_digits, mask_personal_data, personal_data_kinds
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cantonese.personal import (
+    Category,
+    DialogueRedactor,
+    PersonalSpan,
+    Style,
+    dialogue_spans,
+    has_luhn_check_digit,
+    hide_digits,
+    mask_personal_data,
+    masked,
+    personal_data_kinds,
+    personal_spans,
+)
+from cantonese.personal.checks import has_hkid_check_digit, has_mainland_check_digit, has_octopus_check_digit
+from cantonese.personal.finding import find
+from cantonese.personal.reading import Reading
 
 
 @pytest.mark.parametrize(
     ("said", "kept"),
     [
-        ("我嘅電話號碼係91234567", "我嘅電話號碼係〔號碼〕"),
-        ("九一二三，四五六七", "〔號碼〕"),
+        ("我嘅電話號碼係91234567", "我嘅電話號碼係〔電話〕"),
+        ("九一二三，四五六七", "〔電話〕"),
+        ("九孖三 零 三條七 二", "〔電話〕"),
+        ("九十一 二十三 四十五 六十七", "〔電話〕"),
+        ("電話係九洞洞三四五六七", "電話係〔電話〕"),
         ("nine one two three four five", "〔號碼〕"),
-        ("身份證 A123456(7)", "身份證 〔號碼〕"),
+        ("身份證 A123456(7)", "身份證 〔身份證〕"),
+        ("係 A for Apple 一二三 四五六 括號三", "係 〔身份證〕"),
         ("我叫陳大文", "我叫〔姓名〕"),
         ("多謝你，陳小姐", "多謝你，〔姓名〕小姐"),
-        ("Mr Chan called", "〔姓名〕 called"),
+        ("我姓鄧，耳東陳", "我姓〔姓名〕，〔姓名〕"),
+        ("Mr Chan called", "Mr 〔姓名〕 called"),
         ("my email is a.b@c.com", "my email is 〔電郵〕"),
         ("住沙田廣場3座12樓B室", "住〔地址〕"),
-        ("卡號 4111-1111-1111-1111", "卡號 〔號碼〕"),
+        ("三十座廿二樓B", "〔地址〕"),
+        ("卡號 4111-1111-1111-1111", "卡號 〔卡號〕"),
+        ("信用卡4111111111111112啊", "信用卡〔卡號〕啊"),
         ("退款要5個工作天，收$1,280", "退款要5個工作天，收$1,280"),
+        ("月費一百九十八蚊，十五號下晝三點半", "月費一百九十八蚊，十五號下晝三點半"),
+        ("訂單號碼係一零二九三八四七五六", "訂單號碼係一零二九三八四七五六"),
+        ("型號係 WH-1000，有三點九厘", "型號係 WH-1000，有三點九厘"),
         ("2026年嘅收費點計", "2026年嘅收費點計"),
-        ("9, 1, 2, 3, 4, 5, 6, 7", "〔號碼〕"),
-        ("電話,91234567", "電話,〔號碼〕"),
-        ("nine one, two. three four", "〔號碼〕"),
+        ("9, 1, 2, 3, 4, 5, 6, 7", "〔電話〕"),
+        ("電話,91234567", "電話,〔電話〕"),
         ("john dot chan at gmail dot com", "〔電郵〕"),
+        ("chan tai man at gmail 點 com", "〔電郵〕"),
         ("我係陳大文", "我係〔姓名〕"),
         ("this is not working", "this is not working"),
         ("收費12,000元", "收費12,000元"),
+        ("CVV 219，密碼係 apple 一二三", "CVV 〔安全碼〕，密碼係 〔密碼〕"),
+        ("我一九八零年五月三號出世", "我〔出生日期〕出世"),
+        ("車牌 W K 三零八七", "車牌 〔車牌〕"),
     ],
 )
 def test_personal_data_is_masked(said: str, kept: str) -> None:
@@ -47,9 +80,75 @@ def test_personal_data_is_found(text: str, kinds: list[str]) -> None:
     assert personal_data_kinds(text) == kinds
 
 
-def test_card_numbers_have_a_check_digit() -> None:
+def hidden(*turns: tuple[str, str]) -> list[str]:
+    """Return what is masked of each turn, as it stands at the end."""
+    found = dialogue_spans(turns)
+    return [masked(text, spans) for (_role, text), spans in zip(turns, found, strict=True)]
+
+
+def test_what_one_side_asks_for_is_hidden_in_the_others_answer() -> None:
+    asked = ("agent", "請講你卡背面嗰三個數字")
+    assert hidden(asked, ("customer", "等等，七零四")) == [asked[1], "等等，〔安全碼〕"]
+    price = ("agent", "月費幾多？")
+    assert hidden(price, ("customer", "一九八")) == [price[1], "一九八"]
+
+
+def test_a_number_goes_on_in_later_turns_and_on_the_other_side() -> None:
+    turns = [
+        ("customer", "九一二"), ("agent", "嗯"), ("customer", "三四五"), ("agent", "係"),
+        ("customer", "六七"), ("agent", "九一二三 四五六七，係唔係？"), ("customer", "唔係，最尾係八"),
+    ]  # fmt: skip
+    said = "".join(hidden(*turns))
+    assert not re.search("[一二三四五六七八九]", said)
+
+
+def test_three_digits_that_nothing_goes_on_with_are_shown_again() -> None:
+    redactor = DialogueRedactor(frozenset({1}))
+    first = redactor.turn("a", 0, "我要一二三", 0.0, 1.0)
+    assert [span.provisional for span in first.spans] == [True]
+    assert [changed.spans for changed in redactor.advance(30.0)] == [()]
+
+
+def test_an_order_number_that_was_asked_for_stays_and_so_does_its_repetition() -> None:
+    turns = [
+        ("agent", "訂單號碼係？"), ("customer", "一零二九三八四七五六"),
+        ("agent", "一零二九三八四七五六，收到"),
+        ("agent", "電話號碼呢？"), ("customer", "九一二三四五六七"),
+    ]  # fmt: skip
+    assert hidden(*turns)[1:3] == ["一零二九三八四七五六", "一零二九三八四七五六，收到"]
+    assert hidden(*turns)[4] == "〔電話〕"
+
+
+def test_a_card_number_is_hidden_although_an_order_was_asked_for() -> None:
+    turns = [("agent", "訂單號碼係？"), ("customer", "五四一二七七三三零九一八二二六零")]
+    assert hidden(*turns)[1] == "〔卡號〕"
+
+
+def test_a_name_is_known_again() -> None:
+    turns = [("customer", "我叫林樂瑤"), ("agent", "樂瑤幾大呀"), ("agent", "林樂瑤想改期")]
+    assert hidden(*turns) == ["我叫〔姓名〕", "〔姓名〕幾大呀", "〔姓名〕想改期"]
+
+
+def test_the_last_four_digits_may_stay_but_never_those_of_a_secret() -> None:
+    assert mask_personal_data("卡號 4111 1111 1111 1234", Style.LAST_FOUR) == "卡號 〔卡號…1234〕"
+    assert mask_personal_data("驗證碼 881234", Style.LAST_FOUR) == "驗證碼 〔驗證碼〕"
+    assert mask_personal_data("電話 91234567", Style.STARS) == "電話 ＊＊＊"
+
+
+def test_check_digits() -> None:
     assert has_luhn_check_digit("4111111111111111")
     assert not has_luhn_check_digit("4111111111111112")
+    for letters, digits, check in (("A", "123456", "3"), ("AB", "987654", "3"), ("Z", "683365", "A")):
+        assert has_hkid_check_digit(letters, digits, check)
+        assert not has_hkid_check_digit(letters, digits, "5")
+    assert has_octopus_check_digit("30123456", "3")
+    assert has_mainland_check_digit("44030619800503123X")
+
+
+@given(st.from_regex("[0-9]{11,18}", fullmatch=True))
+def test_one_wrong_digit_breaks_a_check_digit(digits: str) -> None:
+    right = [check for check in "0123456789" if has_luhn_check_digit(digits + check)]
+    assert len(right) == 1
 
 
 def test_hiding_digits_is_not_masking() -> None:
@@ -57,3 +156,39 @@ def test_hiding_digits_is_not_masking() -> None:
     said = "陳小姐，你要俾３百20蚊"
     assert hide_digits(said) == "陳小姐，你要俾*百**蚊"
     assert "陳" not in mask_personal_data(said)
+
+
+_CHINESE = "零一二三四五六七八九十百千萬廿孖洞兩條個座樓室號年月日點蚊電話密碼身份證姓陳小姐沙田邨街"
+_SOUP = st.text(st.sampled_from(_CHINESE + "ABCxyz at.@0123456789 ，。？（）()"), max_size=120)
+
+
+@settings(max_examples=300)
+@given(st.lists(st.tuples(st.sampled_from(["agent", "customer"]), _SOUP), max_size=6))
+def test_spans_lie_within_their_text_in_order(turns: list[tuple[str, str]]) -> None:
+    for (_role, text), spans in zip(turns, dialogue_spans(turns), strict=True):
+        ends = [0]
+        for span in spans:
+            assert ends[-1] <= span.start < span.end <= len(text)
+            ends.append(span.end)
+
+
+@settings(max_examples=200)
+@given(st.from_regex("[2-9][0-9]{7}", fullmatch=True), st.lists(st.integers(1, 7), max_size=4), st.booleans())
+def test_a_telephone_number_is_hidden_however_it_is_split_over_turns(
+    number: str, cuts: list[int], spoken: bool
+) -> None:
+    places = sorted({0, 8, *cuts})
+    parts = [number[a:b] for a, b in pairwise(places)]
+    if spoken:
+        parts = [part.translate(str.maketrans("0123456789", "零一二三四五六七八九")) for part in parts]
+    turns = [("agent", "請問電話號碼？")]
+    for part in parts:
+        turns += [("customer", part), ("agent", "嗯")]
+    said = "".join(hidden(*turns))
+    assert not re.search("[0-9零一二三四五六七八九]", said)
+
+
+def test_text_without_end_is_hidden_crudely_and_fast() -> None:
+    spans = find(Reading("一二三" * 2_000))
+    assert spans == [PersonalSpan(0, 6_000, Category.NUMBER)]
+    assert personal_spans("啊" * 5_000 + "電話91234567") == [PersonalSpan(5_002, 5_010, Category.PHONE)]

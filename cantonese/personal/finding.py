@@ -1,0 +1,146 @@
+"""Personal data in one turn, given what was asked for and said before. Pure, and without memory."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from cantonese.personal.addresses import IS_PUBLIC, addresses
+from cantonese.personal.births import birth_dates
+from cantonese.personal.categories import Category, PersonalSpan
+from cantonese.personal.emails import emails, spelled_parts
+from cantonese.personal.names import asked_names, full_names, introduced, names
+from cantonese.personal.passwords import passwords, repeated
+from cantonese.personal.reading import NOTHING, Expected, Reading
+from cantonese.personal.verdicts import LONGEST, verdicts
+
+
+def find(reading: Reading, expected: Expected = NOTHING) -> list[PersonalSpan]:
+    """Return the personal data of a turn: in order, not overlapping.
+
+    Args:
+        reading: of the turn.
+        expected: what may come in it.
+    """
+    if len(reading.text) > LONGEST:
+        return _crude(reading.text)
+    found = [
+        PersonalSpan(run.start, run.end, verdict)
+        for run, verdict in verdicts(reading, expected)
+        if isinstance(verdict, Category)
+    ]
+    found = [
+        *(_whole(reading.text, span) for span in found),
+        *birth_dates(reading, expected),
+        *passwords(reading, expected),
+        *(PersonalSpan(start, end, Category.EMAIL) for start, end in _emails(reading, expected)),
+    ]
+    found += [
+        *(
+            PersonalSpan(start, end, Category.NAME)
+            for start, end in _names(reading, expected, personal=bool(found))
+        ),
+        *(PersonalSpan(start, end, Category.ADDRESS) for start, end in _addresses(reading, expected)),
+    ]
+    return merged(found)
+
+
+_SYMBOLS = re.compile(r"\s?(?:井號|井字|星號|感嘆號|問號)")
+
+
+def _whole(text: str, span: PersonalSpan) -> PersonalSpan:
+    """Return a span with what belongs to it: the place on a plate, the sign in a password."""
+    if span.category is Category.CAR_PLATE:
+        return _plate(text, span)
+    behind = _SYMBOLS.match(text, span.end) if span.category is Category.PASSWORD else None
+    return PersonalSpan(span.start, behind.end(), span.category) if behind else span
+
+
+def _plate(text: str, span: PersonalSpan) -> PersonalSpan:
+    """Return a plate of both sides of the border whole: 粵 Z 1234 港."""
+    before = re.compile(r"粵\s?$").search(text, max(0, span.start - 2), span.start)
+    behind = re.compile(r"\s?港").match(text, span.end)
+    start = before.start() if before else span.start
+    return PersonalSpan(start, behind.end() if before and behind else span.end, span.category)
+
+
+_CRUDE = re.compile("[0-9０-９零〇○洞一幺二三四五六七八九孖]{3,}")
+
+
+def _crude(text: str) -> list[PersonalSpan]:
+    """Return every run of three digits: a text this long is no turn of a call, and may be an attack."""
+    return [PersonalSpan(found.start(), found.end(), Category.NUMBER) for found in _CRUDE.finditer(text)]
+
+
+_SURER = (
+    Category.SECURITY_CODE,
+    Category.ONE_TIME_CODE,
+    Category.PASSWORD,
+    Category.EMAIL,
+    Category.ADDRESS,
+    Category.DATE_OF_BIRTH,
+)
+"""Categories that name a stretch whatever else was found in it."""
+
+
+def merged(found: list[PersonalSpan]) -> list[PersonalSpan]:
+    """Return spans in order; those that overlap become one, named by the longest."""
+    out: list[PersonalSpan] = []
+    for span in sorted(found, key=lambda span: (span.start, -span.end)):
+        if out and span.start < out[-1].end:
+            last = out[-1]
+            longer = max(last, span, key=lambda one: (one.category in _SURER, one.end - one.start))
+            provisional = last.provisional and span.provisional
+            out[-1] = PersonalSpan(last.start, max(last.end, span.end), longer.category, provisional)
+        elif span.end > span.start:
+            out.append(span)
+    return out
+
+
+def _emails(reading: Reading, expected: Expected) -> Iterator[tuple[int, int]]:
+    yield from emails(reading.text)
+    if any(category is Category.EMAIL for _value, category in expected.recent):
+        for span in repeated(reading.text, expected, Category.EMAIL):
+            yield span.start, span.end
+    if Category.EMAIL in expected.asked and expected.answering and (not expected.given or reading.dominated):
+        yield from spelled_parts(reading.text)
+
+
+def _names(reading: Reading, expected: Expected, *, personal: bool) -> Iterator[tuple[int, int]]:
+    yield from names(reading.text)
+    if expected.opening and expected.agent:
+        yield from introduced(reading.text)
+    if Category.NAME in expected.asked and expected.answering and len(reading.text) <= LONGEST_NAMED:
+        yield from asked_names(reading.text)
+    elif (
+        personal
+        or Category.NAME in expected.asked
+        or any(t.meaning is Category.NAME for t in reading.triggers)
+    ):
+        yield from full_names(reading.text)
+    for name in expected.known_names:
+        position = reading.text.find(name)
+        while position >= 0:
+            yield position, position + len(name)
+            position = reading.text.find(name, position + len(name))
+
+
+LONGEST_NAMED = 60
+"""Code points of an answer in which a name may stand alone."""
+
+
+def _addresses(reading: Reading, expected: Expected) -> Iterator[tuple[int, int]]:
+    text = reading.text
+    said = any(trigger.meaning is Category.ADDRESS for trigger in reading.triggers)
+    turn = expected.answering != expected.agent  # a customer who answers, or an agent who repeats
+    asked = Category.ADDRESS in expected.asked and turn and (not expected.given or len(text) < LONGEST_NAMED)
+    public = (
+        (expected.agent and (expected.public or IS_PUBLIC.search(text) is not None))
+        or "你哋喺" in text
+        or "你哋係咪喺" in text
+    )
+    yield from addresses(text, asked=(said and not public) or asked, public=public)
+    for place in expected.places:
+        position = text.find(place)
+        if position >= 0:
+            yield position, position + len(place)
