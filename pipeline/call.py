@@ -18,6 +18,7 @@ from pipeline.calls.log import CallLog
 from pipeline.calls.messages import AudioChunk, CallMessage, EndCall, Reconnect
 from pipeline.config import LimitSettings, ProfileSettings
 from pipeline.errors import CallError, InternalFailure, SecondLookFailed, UnknownCall
+from pipeline.redaction.guard import CallGuard
 from pipeline.services import CallServices
 from pipeline.stages.context import CallContext
 from pipeline.stages.crosstalk import ChannelWatch, EchoWatch, NoEcho
@@ -72,6 +73,7 @@ class Call:
         self._emotion = services.emotion.value
         self._voices = services.voices.value
         self._lookup = SpeakerLookup()
+        self._guard = CallGuard(profile.redaction, len(spec.roles), self._context.controls.sensitive)
         self._echo = self._echo_watch()
         self._ingest = Ingest(self._context, self._echo)
         mixed = spec.roles == (Role.UNKNOWN,)  # one channel, of which nobody said who it is
@@ -254,6 +256,7 @@ class Call:
             machine,
             TranscribeTools(
                 scheduler=self._services.scheduler,
+                guard=self._guard,
                 lookup=self._lookup,
                 expect=endpointer.expect,
                 tell=tell,
@@ -283,6 +286,8 @@ class Call:
                 )
             )
             reason = self.error.ended_reason
+        for event in self._guard.finish():
+            context.output.emit(event)
         self.close(reason)
         for waiting in self._commands:
             waiting.refuse(UnknownCall("the call has ended"))

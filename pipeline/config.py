@@ -32,6 +32,7 @@ from pipeline.sections.asr import AsrSettings, PartialSettings
 from pipeline.sections.audit import AuditSettings
 from pipeline.sections.base import Section
 from pipeline.sections.diarization import DiarizationSettings, ProfileDiarizationSettings
+from pipeline.sections.redaction import RedactionSettings
 from pipeline.sections.suggest import ProfileSuggestSettings, SuggestSettings
 from pipeline.sections.tenants import TenantSettings
 from vad.endpointer import EndpointerSettings
@@ -201,6 +202,7 @@ class ProfileSettings(Section):
     diarization: ProfileDiarizationSettings = Field(
         ProfileDiarizationSettings(), description="what to make of channels and voices"
     )
+    redaction: RedactionSettings = Field(RedactionSettings(), description="what is hidden of a call")
     suggestions: ProfileSuggestSettings = Field(
         ProfileSuggestSettings(), description="what is suggested to agents"
     )

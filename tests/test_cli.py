@@ -22,8 +22,10 @@ def run(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[st
     return run_program("yuetone", *arguments, timeout=timeout)
 
 
-def test_call_prints_one_json_object_per_message_and_nothing_else() -> None:
-    done = run("call", str(CALL), "--speed", "0", "--json")
+def test_call_prints_one_json_object_per_message_and_nothing_else(tmp_path: Path) -> None:
+    shown = tmp_path / "shown.toml"
+    shown.write_text("[profiles.default.redaction]\nhide = []\n")
+    done = run("call", str(CALL), "--speed", "0", "--json", "--config", str(shown))
     assert done.returncode == 0
     messages = [json.loads(line) for line in done.stdout.splitlines()]
     assert "started" in messages[0]
@@ -38,6 +40,16 @@ def test_call_prints_one_json_object_per_message_and_nothing_else() -> None:
         ours = sorted((final["start_ms"], final["text"]) for final in finals if final["channel"] == channel)
         rate = jiwer.cer(scoring_form(said), scoring_form("".join(text for _start, text in ours)))
         assert rate < 0.10, f"CER {rate:.3f} on channel {channel}"
+
+
+def test_the_demo_call_shows_neither_name_nor_number() -> None:
+    done = run("call", str(CALL), "--speed", "0", "--json")
+    assert done.returncode == 0
+    assert "〔電話〕" in done.stdout
+    assert "〔姓名〕" in done.stdout
+    for number in ("91234567", "9123 4567", "九一二三四五六七"):
+        assert number not in done.stdout
+    assert "陳小姐" not in done.stdout
 
 
 def test_demo_prints_both_sides_and_a_summary() -> None:

@@ -114,6 +114,7 @@ async def yuetone(
             "YUETONE_SUGGEST__STORE": f"{folder}/knowledge.db",
             "YUETONE_LOG__FORMAT": "json",
             "YUETONE_LIMITS__MAX_FINAL_WAIT_MS": "0",  # whoever comes is taken
+            "YUETONE_PROFILES__DEFAULT__REDACTION__HIDE": "[]",  # found, and shown: texts are scored
         }
         async with pinned(command, cores, {**stores, **(settings or {})}) as process:
             if process.stderr is None:

@@ -12,7 +12,7 @@ import re
 from cantonese.personal.categories import LABELS, SECRETS, Category, PersonalSpan
 from cantonese.personal.checks import has_luhn_check_digit
 from cantonese.personal.dialogue import Changed, DialogueRedactor, Found
-from cantonese.personal.masking import Style, masked, replacement
+from cantonese.personal.masking import Style, masked, replacement, without_masks
 from cantonese.personal.texts import channel_of, dialogue_spans
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "personal_data_kinds",
     "personal_spans",
     "replacement",
+    "without_masks",
 ]
 _ANY_DIGIT = re.compile(r"[0-9０-９]")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 
 from cantonese.personal import dates
@@ -151,10 +151,12 @@ class DialogueRedactor:
 
     Args:
         agents: channels on which the company's own people speak.
+        public_numbers: digits of the company's own numbers, which are nobody's.
     """
 
-    def __init__(self, agents: frozenset[int] = frozenset()) -> None:
+    def __init__(self, agents: frozenset[int] = frozenset(), public_numbers: Iterable[str] = ()) -> None:
         self.agents = agents
+        self._public = frozenset(public_numbers)
         self._window: _Window | None = None
         self._public_until = -1.0
         self._count = 0
@@ -248,7 +250,7 @@ class DialogueRedactor:
             given=window.given if window else False,
             answering=window is None or window.channel != channel or channel not in self.agents,
             agent=channel in self.agents,
-            harmless_values=frozenset(self._harmless),
+            harmless_values=self._public.union(self._harmless),
             open_digits=begun.digits if begun else "",
             open_category=begun.category if begun else None,
             recent=tuple((value, category) for since, value, category in self._recent if since >= oldest),

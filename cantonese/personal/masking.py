@@ -52,6 +52,14 @@ def replacement(said: str, category: Category, style: Style = Style.CATEGORY) ->
     return f"〔{LABELS[category]}〕"
 
 
+_SHOWN = re.compile("〔[^〔〕]{1,16}〕|＊＊＊")
+
+
+def without_masks(text: str) -> str:
+    """Return ``text`` without what stands in the place of personal data: a search must not look for it."""
+    return _SHOWN.sub(" ", text)
+
+
 def masked(text: str, spans: Sequence[PersonalSpan], style: Style = Style.CATEGORY) -> str:
     """Return ``text`` with its personal data replaced.
 

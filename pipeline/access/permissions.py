@@ -14,6 +14,7 @@ class Permission(StrEnum):
     CALL_SEND = "call.send"
     CALL_WATCH = "call.watch"
     CALL_LIST = "call.list"
+    PERSONAL_DATA = "call.personal-data"
     ALERT_WATCH = "alert.watch"
     ALERT_ACKNOWLEDGE = "alert.acknowledge"
     SUGGESTION_FEEDBACK = "suggestion.feedback"
@@ -44,7 +45,11 @@ _KNOWLEDGE = {Permission.KNOWLEDGE_SEARCH: Scope.TENANT}
 
 ROLES: Mapping[AccessRole, Mapping[Permission, Scope]] = {
     AccessRole.TELEPHONY: {**_EVERYBODY, Permission.CALL_SEND: Scope.OWN},
-    AccessRole.AGENT: {**_EVERYBODY, **_KNOWLEDGE, **dict.fromkeys(_AT_CALLS, Scope.OWN)},
+    AccessRole.AGENT: {
+        **_EVERYBODY,
+        **_KNOWLEDGE,
+        **dict.fromkeys((*_AT_CALLS, Permission.PERSONAL_DATA), Scope.OWN),
+    },
     AccessRole.TEAM_LEAD: {**_EVERYBODY, **_KNOWLEDGE, **dict.fromkeys(_AT_CALLS, Scope.TEAM)},
     AccessRole.SUPERVISOR: {**_EVERYBODY, **_KNOWLEDGE, **dict.fromkeys(_AT_CALLS, Scope.TENANT)},
     AccessRole.QUALITY: {**_EVERYBODY, **_KNOWLEDGE},
@@ -54,7 +59,7 @@ ROLES: Mapping[AccessRole, Mapping[Permission, Scope]] = {
     AccessRole.AUDITOR: _EVERYBODY,
 }
 """An agent's alerts are those about the agent's own calls, and come only where the profile says so
-(``agents_see_alerts``)."""
+(``agents_see_alerts``). Personal data they see of their own calls, by category (``redaction.agents_see``)."""
 
 
 def scope_of(roles: frozenset[AccessRole], permission: Permission) -> Scope | None:

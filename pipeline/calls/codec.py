@@ -23,6 +23,7 @@ _KINDS: dict[str, type] = {
     "started": events.Started,
     "speech": events.SpeechEdge,
     "transcript": events.TranscriptEvent,
+    "redaction": events.RedactionEvent,
     "emotion": events.EmotionEvent,
     "alert": events.AlertEvent,
     "attribution": events.AttributionEvent,

@@ -11,6 +11,8 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from cantonese.personal import Category
+
 T = TypeVar("T")
 KEPT = 256
 """Changes of one kind that are kept; of what lies further back, the oldest kept value is said."""
@@ -43,6 +45,11 @@ class History(Generic[T]):
         """Return the value in force at a sample."""
         return self._values[max(0, bisect_right(self._from, sample) - 1)]
 
+    def within(self, first: int, last: int) -> tuple[T, ...]:
+        """Return every value that was in force between two samples, in order."""
+        begin = max(0, bisect_right(self._from, first) - 1)
+        return tuple(self._values[begin : max(begin + 1, bisect_right(self._from, last))])
+
     @property
     def now(self) -> T:
         """The newest value: for what comes next."""
@@ -57,8 +64,10 @@ class CallControls:
         language: BCP 47.
         hotwords: likely words, those of the profile included.
         paused: whether audio counts as time only and is not heard.
+        sensitive: what is being said that nobody must read or hear; None for nothing.
     """
 
     language: History[str]
     hotwords: History[tuple[str, ...]]
     paused: History[bool]
+    sensitive: History[Category | None]

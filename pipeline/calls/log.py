@@ -6,7 +6,15 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
-from pipeline.calls.events import CallEvent, EmotionEvent, Envelope, HealthReport, TranscriptEvent
+from cantonese.personal import Category
+from pipeline.calls.events import (
+    CallEvent,
+    EmotionEvent,
+    Envelope,
+    HealthReport,
+    RedactionEvent,
+    TranscriptEvent,
+)
 from pipeline.errors import InvalidRequest
 
 
@@ -23,11 +31,18 @@ class LogEntry:
     missed: int = 0
 
 
+View = frozenset[Category]
+"""Categories of personal data that a reader may see."""
+REDACTED: View = frozenset()
+"""What everybody sees who has no need of more."""
+
+
 class CallLog(Protocol):
     """A bounded log of numbered events; each reader has its own cursor: the number of the last event it has.
 
     A reader that is behind skips what was replaced meanwhile (see :func:`replaces`) and is told how much of
-    the rest is gone. Nothing else is ever skipped.
+    the rest is gone. Nothing else is ever skipped. Personal data is hidden from every reader who does not
+    name the categories that it may see.
     """
 
     @property
@@ -54,16 +69,19 @@ class CallLog(Protocol):
         """
         ...
 
-    async def read(self, after: int, limit: int = 256) -> tuple[LogEntry, ...]:
+    async def read(self, after: int, limit: int = 256, view: View = REDACTED) -> tuple[LogEntry, ...]:
         """Return at most ``limit`` events behind number ``after``, oldest first, without waiting for more."""
         ...
 
-    def follow(self, after: int, heartbeat_s: float | None = None) -> AsyncGenerator[LogEntry | None, None]:
+    def follow(
+        self, after: int, heartbeat_s: float | None = None, view: View = REDACTED
+    ) -> AsyncGenerator[LogEntry | None, None]:
         """Yield the events behind number ``after``, then each further one; ends when the log is closed.
 
         Args:
             after: number of the last event that the reader has.
             heartbeat_s: None is yielded whenever nothing came for so long.
+            view: personal data that the reader may see.
         """
         ...
 
@@ -92,6 +110,8 @@ def replaceable(event: CallEvent) -> str | None:
         return event.utterance_id
     if isinstance(event, EmotionEvent) and event.quality == 0:
         return f"agitation {event.channel}"  # a point of the curve; the next one says it all
+    if isinstance(event, RedactionEvent):
+        return f"redaction {event.final.utterance_id}"
     return "health" if isinstance(event, HealthReport) else None
 
 

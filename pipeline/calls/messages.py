@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from cantonese.personal import Category
 from pipeline.calls.commands import CommandMessage
 from pipeline.calls.info import PauseReason
 
@@ -59,6 +60,13 @@ class UpdateConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sensitive:
+    """What is said from here on must not be read or heard, on any channel; None ends that."""
+
+    category: Category | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dtmf:
     """A key was pressed; which one is not kept."""
 
@@ -90,7 +98,7 @@ class Reconnect:
     greet: Callable[[], None]
 
 
-ControlMessage = Pause | Resume | Finalize | UpdateConfig | Dtmf | Ping
+ControlMessage = Pause | Resume | Finalize | UpdateConfig | Sensitive | Dtmf | Ping
 ClientMessage = AudioChunk | ControlMessage | EndCall
 """What a client may send behind StartCall."""
 CallMessage = ClientMessage | Reconnect | CommandMessage

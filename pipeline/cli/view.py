@@ -156,8 +156,8 @@ class CallView:
             origin_ms: where its call begins in the conversation, ms.
         """
         match message.WhichOneof("event"):
-            case "transcript":
-                self._transcript(_placed(message.transcript, origin_ms))
+            case "transcript" | "redaction":
+                self._said(message, origin_ms)
             case "emotion":
                 self._emotion(message.emotion)
             case "alert":
@@ -174,6 +174,12 @@ class CallView:
                 self._follow(message, origin_ms)
         if self._console.is_terminal:
             self._live.update(self._table())
+
+    def _said(self, message: pb.StreamCallResponse, origin_ms: int) -> None:
+        if message.HasField("redaction"):
+            self._redaction(message.redaction)
+        else:
+            self._transcript(_placed(message.transcript, origin_ms))
 
     def _started(self, origin_ms: int) -> None:
         """Keep what was said in the part before, should another server go on with the conversation."""
@@ -250,6 +256,15 @@ class CallView:
         if changed and not self._console.is_terminal:
             line = f"[{clock(row.start_ms)}] → {_who(row)}"
             self._console.print(Text(line, style="dim"), soft_wrap=True)
+
+    def _redaction(self, told: transcript_pb2.Redaction) -> None:
+        """Show an utterance of which more or less is hidden now."""
+        row = self._rows.get(told.utterance_id)
+        if row is None or row.text == told.text:
+            return
+        row.text, row.raw_text = told.text, told.raw_text
+        if not self._console.is_terminal:
+            self._console.print(f"[{clock(row.start_ms)}] = {told.text}", markup=False, soft_wrap=True)
 
     def _finding(self, finding: speakers_pb2.ChannelFinding) -> None:
         kind = speakers_pb2.ChannelFinding.Kind.Name(finding.kind).removeprefix("KIND_").lower()

@@ -13,8 +13,9 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
 from pipeline.calls.events import CallEvent, Ended, Envelope
-from pipeline.calls.log import LogEntry, replaceable, replaces
+from pipeline.calls.log import REDACTED, LogEntry, View, replaceable, replaces
 from pipeline.logs.packing import Packed, packed
+from pipeline.redaction.views import seen
 
 LOG_LENGTH = 8192
 """Events kept for each call. When full, the oldest go, 64 at once; a client that far behind is ended."""
@@ -30,11 +31,13 @@ class _Reader:
 
     Attributes:
         after: number of the last event that it has.
+        view: personal data that it may see.
         page: what it has unpacked, if it is far behind.
         events: in that page.
     """
 
     after: int
+    view: View = REDACTED
     page: Packed | None = None
     events: tuple[Envelope, ...] = ()
 
@@ -129,19 +132,19 @@ class MemoryCallLog:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def read(self, after: int, limit: int = 256) -> tuple[LogEntry, ...]:
+    async def read(self, after: int, limit: int = 256, view: View = REDACTED) -> tuple[LogEntry, ...]:
         """Return at most ``limit`` events behind number ``after``, without waiting for more."""
-        reader = _Reader(after)
+        reader = _Reader(after, view)
         found: list[LogEntry] = []
         while len(found) < limit and (entry := self._next(reader)) is not None:
             found.append(entry)
         return tuple(found)
 
     async def follow(
-        self, after: int, heartbeat_s: float | None = None
+        self, after: int, heartbeat_s: float | None = None, view: View = REDACTED
     ) -> AsyncGenerator[LogEntry | None, None]:
         """Yield the events behind number ``after``, then each further one, until the log is closed."""
-        reader = _Reader(after)
+        reader = _Reader(after, view)
         while True:
             if (entry := self._next(reader)) is not None:
                 yield entry
@@ -166,7 +169,7 @@ class MemoryCallLog:
         if envelope is None:
             return None
         reader.after = envelope.server_seq
-        return LogEntry(envelope=envelope, missed=missed)
+        return LogEntry(envelope=seen(envelope, reader.view), missed=missed)
 
     def _first_behind(self, reader: _Reader) -> Envelope | None:
         return self._first_packed(reader) or self._first_unpacked(reader.after)

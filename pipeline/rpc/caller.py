@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pipeline.access.grant import Grant, grant
 from pipeline.access.permissions import Permission
 from pipeline.calls.info import CallInfo
+from pipeline.calls.log import REDACTED, View
 from pipeline.config import ProfileSettings
 from pipeline.errors import PermissionDenied
 from pipeline.rpc.peers import Connection
@@ -50,6 +51,18 @@ def may_see_alerts(given: Grant, call: CallInfo, profiles: Mapping[str, ProfileS
         return False
     profile = profiles.get(call.profile)
     return not given.own_only or (profile is not None and profile.agents_see_alerts)
+
+
+def personal_view(given: Grant, call: CallInfo, profiles: Mapping[str, ProfileSettings]) -> View:
+    """Return which personal data somebody may see of a call: agents of their own ones, by its profile."""
+    try:
+        own = grant(given.principal, Permission.PERSONAL_DATA)
+    except PermissionDenied:
+        return REDACTED
+    profile = profiles.get(call.profile)
+    if profile is None or not own.reach.takes(call):
+        return REDACTED
+    return frozenset(profile.redaction.agents_see)
 
 
 def granted() -> Grant:

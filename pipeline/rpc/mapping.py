@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterable
 
+from cantonese.personal import Category
 from diarization import Role
 from pipeline.calls import events as ev
 from pipeline.calls import messages as msg
@@ -182,19 +183,43 @@ def _control(control: audio_pb2.Control) -> msg.ClientMessage:
     match control.WhichOneof("control"):
         case "pause":
             return msg.Pause(reason=_PAUSES.get(control.pause.reason, PauseReason.UNSPECIFIED))
-        case "resume":
-            return msg.Resume()
         case "finalize":
             finalize = control.finalize
             return msg.Finalize(channel=finalize.channel if finalize.HasField("channel") else None)
         case "update_config":
             return _update(control.update_config)
-        case "dtmf":
-            return msg.Dtmf()
-        case "ping":
-            return msg.Ping()
-        case _:
-            raise InvalidRequest("a Control without content")
+        case "sensitive":
+            return _sensitive(control.sensitive)
+        case kind:
+            return _bare_control(kind)
+
+
+def _bare_control(kind: str | None) -> msg.ClientMessage:
+    """Return a control that has no content, or none that is kept.
+
+    Raises:
+        InvalidRequest: it is none.
+    """
+    bare: dict[str | None, msg.ClientMessage] = {
+        "resume": msg.Resume(),
+        "dtmf": msg.Dtmf(),
+        "ping": msg.Ping(),
+    }
+    if kind not in bare:
+        raise InvalidRequest("a Control without content")
+    return bare[kind]
+
+
+_CATEGORIES = {category.value: category for category in Category}
+
+
+def _sensitive(control: audio_pb2.Sensitive) -> msg.Sensitive:
+    if not control.on:
+        return msg.Sensitive(category=None)
+    category = _CATEGORIES.get(control.category or Category.SENSITIVE.value)
+    if category is None:
+        raise InvalidRequest("Sensitive.category must be empty or one of those in docs/privacy.md")
+    return msg.Sensitive(category=category)
 
 
 def _update(update: audio_pb2.UpdateConfig) -> msg.UpdateConfig:
@@ -223,6 +248,8 @@ def response(envelope: ev.Envelope, limits: call_service_pb2.Limits) -> call_ser
             message.speech.CopyFrom(_speech(event))
         case ev.TranscriptEvent():
             message.transcript.CopyFrom(_transcript(event))
+        case ev.RedactionEvent():
+            message.redaction.CopyFrom(_redaction(event))
         case ev.Mark():
             message.mark.CopyFrom(_mark(event))
         case ev.HealthReport():
@@ -296,13 +323,46 @@ def _transcript(event: ev.TranscriptEvent) -> transcript_pb2.Transcript:
         text=event.text,
         raw_text=event.raw_text,
         words=speakers.words(event),
-        language_spans=[
-            transcript_pb2.LanguageSpan(language=span.language, start=span.start, end=span.end)
-            for span in event.spans
-        ],
+        language_spans=_languages(event),
         confidence=event.confidence,
         from_finalize=event.forced,
+        masks=_masks(event),
     )
+
+
+def _redaction(event: ev.RedactionEvent) -> transcript_pb2.Redaction:
+    final = event.final
+    return transcript_pb2.Redaction(
+        utterance_id=final.utterance_id,
+        revision=event.revision,
+        channel=final.channel,
+        text=final.text,
+        raw_text=final.raw_text,
+        words=speakers.words(final),
+        language_spans=_languages(final),
+        masks=_masks(final),
+    )
+
+
+def _languages(event: ev.TranscriptEvent) -> list[transcript_pb2.LanguageSpan]:
+    return [
+        transcript_pb2.LanguageSpan(language=span.language, start=span.start, end=span.end)
+        for span in event.spans
+    ]
+
+
+def _masks(event: ev.TranscriptEvent) -> list[transcript_pb2.Mask]:
+    return [
+        transcript_pb2.Mask(
+            category=mask.category.value,
+            start=mask.start,
+            end=mask.end,
+            start_ms=milliseconds(mask.first),
+            end_ms=milliseconds(mask.last),
+            provisional=mask.provisional,
+        )
+        for mask in event.masks
+    ]
 
 
 def _mark(event: ev.Mark) -> call_service_pb2.TimelineMark:

@@ -32,7 +32,7 @@ from pipeline.errors import (
 )
 from pipeline.rpc import mapping
 from pipeline.rpc.audit_records import record_of
-from pipeline.rpc.caller import caller, granted, may_see_alerts
+from pipeline.rpc.caller import caller, granted, may_see_alerts, personal_view
 from pipeline.rpc.heartbeat import CALL_HEARTBEAT_S
 from pipeline.rpc.idle import IdleWatch
 from pipeline.rpc.malformed import Malformed
@@ -45,7 +45,7 @@ from yuetone.v1 import call_service_pb2_grpc
 
 FEATURES = (
     "partials", "words", "confidence", "hotwords", "language_spans", "resume", "watch", "finalize",
-    "overview",
+    "overview", "redaction",
 )  # fmt: skip
 """Features of every server; emotion and alerts come with the settings."""
 FIRST_MESSAGE_S = 10.0
@@ -281,7 +281,8 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
                 after = request.after_server_seq
                 check_cursor(call.log, after)
             alerts = may_see_alerts(granted(), call.info, self._settings.profiles)
-            async with aclosing(call.log.follow(after, CALL_HEARTBEAT_S)) as entries:
+            view = personal_view(granted(), call.info, self._settings.profiles)
+            async with aclosing(call.log.follow(after, CALL_HEARTBEAT_S, view)) as entries:
                 async for entry in entries:
                     if entry is None:
                         await write(pb.WatchCallResponse(event=mapping.heartbeat(request.call_id, 0)))

@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 
+from cantonese.personal import mask_personal_data
 from pipeline.alerts.record import AlertRecord
 from pipeline.alerts.service import AlertService
 from pipeline.config import Settings
@@ -73,7 +74,7 @@ class SupervisorServicer(supervisor_service_pb2_grpc.SupervisorServiceServicer):
     async def AckAlert(self, request: pb.AckAlertRequest, context: _Context) -> pb.AckAlertResponse:  # noqa: N802 (gRPC method name)
         """Take an alert; see supervisor_service.proto."""
         try:
-            note = request.note if request.HasField("note") else None
+            note = mask_personal_data(request.note) if request.HasField("note") else None
             if note and len(note) > LONGEST_NOTE:
                 raise InvalidRequest(f"note is longer than {LONGEST_NOTE} characters")
             given = granted()

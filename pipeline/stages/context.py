@@ -8,6 +8,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from cantonese.personal import Category
 from diarization import ChannelRoles
 from pipeline.calls.controls import CallControls, History
 from pipeline.calls.events import CallEvent, WarningEvent
@@ -177,6 +178,7 @@ class CallContext:
             language=History(spec.language or profile.language),
             hotwords=History(merged_hotwords(spec.hotwords, profile)),
             paused=History(False),
+            sensitive=History[Category | None](None),
         )
         return cls(
             spec=spec,

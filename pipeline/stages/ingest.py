@@ -14,7 +14,7 @@ from pipeline.audio.suspect import CodingWatch
 from pipeline.audio.timeline import Placed, Timeline
 from pipeline.calls.events import Mark, MarkKind
 from pipeline.calls.info import SAMPLE_RATE, CallSpec
-from pipeline.calls.messages import AudioChunk, Dtmf, Pause, Resume, UpdateConfig
+from pipeline.calls.messages import AudioChunk, Dtmf, Pause, Resume, Sensitive, UpdateConfig
 from pipeline.errors import InvalidRequest
 from pipeline.stages.context import CallContext, merged_hotwords
 from pipeline.stages.crosstalk import EchoWatch
@@ -201,7 +201,7 @@ class Ingest:
 
     # ---------------------------------------------------------------- control
 
-    def control(self, message: Pause | Resume | Dtmf | UpdateConfig) -> None:
+    def control(self, message: Pause | Resume | Sensitive | Dtmf | UpdateConfig) -> None:
         """Note a control at the sample from which it is in force."""
         context, at = self._context, self._context.progress.received
         match message:
@@ -214,6 +214,8 @@ class Ingest:
                 context.output.emit(Mark(kind=MarkKind.RESUME, at=at))
             case Dtmf():
                 context.output.emit(Mark(kind=MarkKind.DTMF, at=at))
+            case Sensitive(category=category):
+                context.controls.sensitive.change(at, category)
             case UpdateConfig():
                 self._update(message, at)
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import structlog
 
-from cantonese.personal import mask_personal_data
+from cantonese.personal import without_masks
 from diarization import Role
 from pipeline.calls.commands import CommandMessage, RefuseArticle, SetReplyLanguage
 from pipeline.calls.events import SuggestionEvent, TranscriptEvent
@@ -193,12 +193,12 @@ class SuggestionStage:
 
     async def _asked(self, final: TranscriptEvent, tasks: asyncio.TaskGroup) -> bool:
         """Look up what a customer, or somebody unknown, has said; return whether there is an answer."""
-        asked = await self._knowledge.think(self._conversation.asked, final.text)
+        asked = await self._knowledge.think(self._conversation.asked, without_masks(final.text))
         if final.role is Role.CUSTOMER:  # on a mixed channel it may be the agent: follow nobody's language
             self._conversation.customer_said(final.text)
         elif not asked.question:
             return False
-        if not asked.telling or self._knowledge.empty:
+        if not _worth_looking_up(asked, final) or self._knowledge.empty:
             return False
         result = await self._look_up(asked)
         if not result.answered:
@@ -225,8 +225,8 @@ class SuggestionStage:
         if knowledge.busy or len(partial.text) < len(known) + FRESH:
             return
         self._partials[channel] = _Partial(utterance_id=partial.utterance_id, text=partial.text)
-        asked = await knowledge.think(self._conversation.asked, partial.text)
-        if not asked.telling:
+        asked = await knowledge.think(self._conversation.asked, without_masks(partial.text))
+        if not _worth_looking_up(asked, partial):
             return
         result = await self._look_up(asked)
         if result.answered and result.hits[0].confidence >= SURE_ENOUGH:
@@ -267,7 +267,7 @@ class SuggestionStage:
         fresh = await self._knowledge.think(_unsaid, self._conversation, good)
         drafts = [drafted(hit, self._reply_language, self._conversation.known) for hit in fresh]
         changed = self._active.show(turn.utterance_id, drafts)
-        self._tell(changed, channel, turn.end, mask_personal_data(turn.text))
+        self._tell(changed, channel, turn.end, turn.text)
         if any(shown.state is State.PROPOSED for shown in changed):
             latency = self._context.progress.channels[channel].arrivals.since(turn.end)
             if turn.final and latency is not None:
@@ -281,7 +281,7 @@ class SuggestionStage:
         added = self._active.add(partial.utterance_id, draft)
         if added:
             self._hasty[partial.utterance_id] = draft.article
-        self._tell(added, channel, partial.end, mask_personal_data(partial.text))
+        self._tell(added, channel, partial.end, partial.text)
 
     def _proposed(self) -> list[ActiveSuggestion]:
         return [event.shown for event in self._shown.values()]
@@ -335,6 +335,11 @@ class SuggestionStage:
 
 def _unsaid(conversation: Conversation, hits: Sequence[ArticleHit]) -> list[ArticleHit]:
     return [hit for hit in hits if not conversation.has_said((hit.article.answer_zh, hit.article.answer_en))]
+
+
+def _worth_looking_up(asked: Asked, turn: TranscriptEvent) -> bool:
+    """Tell whether an article may answer a turn: not where it gives somebody's data and asks nothing."""
+    return asked.telling and (asked.question or not turn.masks)
 
 
 def _already_said(conversation: Conversation, shown: Iterable[ActiveSuggestion]) -> list[tuple[str, str]]:

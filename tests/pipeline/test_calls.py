@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr import Word
+from cantonese.personal import Category, PersonalSpan
 from diarization import Role, SpeakerTurn
 from emotion import AgitationPoint, Level
 from pipeline.calls import events as ev
@@ -36,7 +37,17 @@ ALERT = ev.AlertEvent(
     alert_id="a", rule="anger", severity=ev.Severity.CRITICAL, state=ev.AlertState.RAISED, channel=0,
     start=1, end=2, evidence="用詞：投訴×2", agitation=0.9, curve=((0, 0.1), (16_000, 0.9)),
 )  # fmt: skip
+FINAL = ev.TranscriptEvent(
+    utterance_id="1-2", revision=0, channel=1, role=Role.CUSTOMER, final=True, start=0, end=9, stability=1.0,
+    text="電話912", raw_text="電話九一二", verbatim="電話九一二",
+    personal=(PersonalSpan(2, 5, Category.PHONE, True),),
+    redacted=ev.RedactedText(
+        text="電話〔電話〕", raw_text="電話〔電話〕", words=(), spans=(),
+        masks=(ev.Mask(category=Category.PHONE, start=2, end=6, first=0, last=9, provisional=True),),
+    ),
+)  # fmt: skip
 EVERY: tuple[CallEvent, ...] = (
+    ev.RedactionEvent(revision=1, final=FINAL),
     ev.Started(session_id="s", language="yue", profile="default", model="m", model_ready=True, resumed=False),
     ev.SpeechEdge(begin=True, channel=1, at=3, utterance_id="1-1"),
     ev.TranscriptEvent(

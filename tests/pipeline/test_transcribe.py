@@ -17,6 +17,8 @@ from pipeline.config import LimitSettings, ProfileSettings
 from pipeline.inference.scheduler import AsrScheduler, ServedModel
 from pipeline.logs.memory import MemoryCallLog
 from pipeline.metrics import Metrics
+from pipeline.redaction.guard import CallGuard
+from pipeline.sections.redaction import RedactionSettings
 from pipeline.stages.context import CallContext
 from pipeline.stages.crosstalk import NoEcho
 from pipeline.stages.items import AudioBlock, ChannelItem, Close
@@ -100,6 +102,7 @@ async def stage(text: str) -> AsyncIterator[Stage]:
     async with asyncio.TaskGroup() as tasks:
         tools = TranscribeTools(
             scheduler=scheduler,
+            guard=CallGuard(RedactionSettings(), 1, context.controls.sensitive),
             lookup=SpeakerLookup(),
             expect=expect,
             tell=lambda _item: None,

@@ -30,7 +30,14 @@ from pipeline.calls.events.speakers import (
     SpeakersEvent,
 )
 from pipeline.calls.events.suggestions import SuggestionEvent
-from pipeline.calls.events.transcript import LanguageSpan, SpeechEdge, TranscriptEvent
+from pipeline.calls.events.transcript import (
+    LanguageSpan,
+    Mask,
+    RedactedText,
+    RedactionEvent,
+    SpeechEdge,
+    TranscriptEvent,
+)
 
 __all__ = [
     "AlertEvent",
@@ -49,6 +56,9 @@ __all__ = [
     "LookState",
     "Mark",
     "MarkKind",
+    "Mask",
+    "RedactedText",
+    "RedactionEvent",
     "SecondLookEvent",
     "Severity",
     "SpeakerEvent",
@@ -64,6 +74,7 @@ CallEvent = (
     Started
     | SpeechEdge
     | TranscriptEvent
+    | RedactionEvent
     | EmotionEvent
     | AlertEvent
     | AttributionEvent

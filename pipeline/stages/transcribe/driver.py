@@ -11,9 +11,11 @@ from dataclasses import dataclass
 import structlog
 
 from asr import AsrRequest, Transcript
-from pipeline.calls.events import SpeechEdge
+from pipeline.calls.events import RedactionEvent, SpeechEdge, TranscriptEvent
 from pipeline.calls.info import SAMPLE_RATE
 from pipeline.inference.scheduler import AsrScheduler
+from pipeline.redaction.guard import CallGuard, hidden_whole
+from pipeline.redaction.views import seen_transcript
 from pipeline.stages.context import CallContext
 from pipeline.stages.items import AudioBlock, ChannelItem, Close, FinalReady, PartialReady
 from pipeline.stages.speaker_lookup import SpeakerLookup
@@ -43,6 +45,7 @@ class TranscribeTools:
 
     Attributes:
         scheduler: the recogniser.
+        guard: hides personal data, before anybody reads it.
         lookup: where to ask who spoke.
         expect: tells the endpointer what the words so far let one expect.
         tell: is told every partial and final, and the end of the channel; never waits.
@@ -50,6 +53,7 @@ class TranscribeTools:
     """
 
     scheduler: AsrScheduler
+    guard: CallGuard
     lookup: SpeakerLookup
     expect: Callable[[Expect, int], None]
     tell: Callable[[FinalReady | PartialReady | Close], None]
@@ -113,6 +117,7 @@ class Transcribe:
                 self._progress.safe = max(self._progress.safe, self._machine.safe)
                 if wanted is not None:
                     self._ask_partial(wanted)
+                self._reveal()
             case SpeechBegan():
                 self._context.output.emit(self._machine.began(item))
             case SpeechPaused():
@@ -160,8 +165,9 @@ class Transcribe:
         partial = self._machine.partial_read(wanted.utterance, wanted.window, result)
         if partial is None:
             return
-        self._context.output.emit(partial)
-        self._tools.tell(PartialReady(partial=partial))
+        guarded = self._guarded(partial)
+        self._context.output.emit(guarded)
+        self._tools.tell(PartialReady(partial=seen_transcript(guarded)))
         age = self._progress.arrivals.since(partial.end)
         if age is not None:
             self._context.metrics.partial_age.observe(age)
@@ -244,11 +250,43 @@ class Transcribe:
         if final is None:
             return
         context.progress.totals.utterances += bool(final.text)
-        context.output.emit(final)
-        self._tools.tell(FinalReady(final=final, states=result.states))
+        guarded, changed = self._guarded_final(final)
+        context.output.emit(guarded)
+        for event in changed:
+            context.output.emit(event)
+        self._tools.tell(FinalReady(final=seen_transcript(guarded), states=result.states))
         latency = self._progress.arrivals.since(ended.speech_end)
         if latency is not None:
             context.metrics.final_latency.observe(latency)
+
+    # ---------------------------------------------------------------- personal data
+
+    def _guarded(self, partial: TranscriptEvent) -> TranscriptEvent:
+        try:
+            return self._tools.guard.partial(partial)
+        except Exception as error:  # noqa: BLE001 (what cannot be checked is hidden, and the call goes on)
+            self._guard_failed(error)
+            return hidden_whole(partial)
+
+    def _guarded_final(self, final: TranscriptEvent) -> tuple[TranscriptEvent, list[RedactionEvent]]:
+        try:
+            return self._tools.guard.final(final)
+        except Exception as error:  # noqa: BLE001 (the same)
+            self._guard_failed(error)
+            return hidden_whole(final), []
+
+    def _reveal(self) -> None:
+        """Show again what has turned out to be nobody's."""
+        position, speaking = self._machine.position, self._machine.speaking
+        for event in self._tools.guard.advance(self._channel, position, speaking=speaking):
+            self._context.output.emit(event)
+
+    def _guard_failed(self, error: Exception) -> None:
+        self._context.metrics.failures.labels("redaction").inc()
+        _log.error("redaction failed", call=self._context.spec.call_id, error=type(error).__name__)
+        self._context.output.warn(
+            "REDACTION_FAILED", "an utterance could not be checked for personal data and is hidden"
+        )
 
     def _count(self, edge: SpeechEdge, ended: SpeechEnded, result: Transcript) -> None:
         speech = edge.at - ended.start

@@ -15,13 +15,13 @@ from cantonese.completeness import ends_in_short_digits, is_finished, is_unfinis
 from diarization import ChannelRoles, Role
 from pipeline.calls.controls import CallControls
 from pipeline.calls.events import SpeechEdge, TranscriptEvent
+from pipeline.calls.forms import language_spans, on_time_line, raw_and_reading
 from pipeline.calls.info import SAMPLE_RATE
 from pipeline.sections.asr import PartialSettings
 from pipeline.stages.crosstalk import EchoWatch
 from pipeline.stages.items import Pcm
 from pipeline.stages.speaker_lookup import VoiceAnswer, who_said
 from pipeline.stages.transcribe.cadence import between_partials_ms
-from pipeline.stages.transcribe.reading import language_spans, on_time_line, raw_and_reading
 from pipeline.stages.transcribe.utterance import Utterance
 from pipeline.stages.window import AudioWindow
 from vad.endpointer import EndReason, Expect, SpeechBegan, SpeechEnded, SpeechPaused
@@ -103,6 +103,11 @@ class UtteranceMachine:
     def position(self) -> int:
         """Samples heard so far."""
         return self._window.end
+
+    @property
+    def speaking(self) -> bool:
+        """Whether an utterance is open."""
+        return self._open is not None
 
     @property
     def safe(self) -> int:
@@ -197,7 +202,7 @@ class UtteranceMachine:
             return None
         if result.words:
             result = replace(result, text=utterance.committed.take(result.words, window))
-        raw, reading = raw_and_reading(result)
+        raw, reading = raw_and_reading(result.text)
         if utterance.shown and utterance.shown.text == reading and utterance.shown.stability == 1.0:
             return None
         return self._next_revision(
@@ -215,6 +220,7 @@ class UtteranceMachine:
                 raw_text=raw,
                 spans=language_spans(raw),
                 confidence=result.confidence,
+                verbatim=result.text,
             ),
         )
 
@@ -259,11 +265,10 @@ class UtteranceMachine:
     def _final(
         self, utterance: Utterance, event: SpeechEnded, result: Transcript, voices: VoiceAnswer | None
     ) -> TranscriptEvent | None:
-        raw, reading = raw_and_reading(result)
-        confidence: float | None = result.confidence
-        if result is FAILED:
-            shown, confidence = utterance.shown, None
-            raw, reading = (shown.raw_text, shown.text) if shown else ("", "")
+        verbatim, confidence = result.text, None if result is FAILED else result.confidence
+        if result is FAILED and utterance.shown is not None:
+            verbatim = utterance.shown.verbatim
+        raw, reading = raw_and_reading(verbatim)
         if not reading and utterance.shown is None:
             return None
         words, role = on_time_line(result.words, event.start), self._role(utterance.start)
@@ -288,6 +293,7 @@ class UtteranceMachine:
                 spans=language_spans(raw),
                 confidence=confidence,
                 forced=event.reason is EndReason.FLUSH,
+                verbatim=verbatim,
             ),
         )
 

@@ -447,6 +447,30 @@ class Ping(google.protobuf.message.Message):
 global___Ping = Ping
 
 @typing.final
+class Sensitive(google.protobuf.message.Message):
+    """What is said from here on must not be read or heard by anybody, on any channel, until it is turned off: the
+    agent's "card now" button. Its text is hidden as a whole; nothing of its sound is kept.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ON_FIELD_NUMBER: builtins.int
+    CATEGORY_FIELD_NUMBER: builtins.int
+    on: builtins.bool
+    """false ends it"""
+    category: builtins.str
+    """what is being said: card, password, one_time_code …; sensitive when empty"""
+    def __init__(
+        self,
+        *,
+        on: builtins.bool = ...,
+        category: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["category", b"category", "on", b"on"]) -> None: ...
+
+global___Sensitive = Sensitive
+
+@typing.final
 class Control(google.protobuf.message.Message):
     """Something other than audio."""
 
@@ -458,6 +482,7 @@ class Control(google.protobuf.message.Message):
     UPDATE_CONFIG_FIELD_NUMBER: builtins.int
     DTMF_FIELD_NUMBER: builtins.int
     PING_FIELD_NUMBER: builtins.int
+    SENSITIVE_FIELD_NUMBER: builtins.int
     @property
     def pause(self) -> global___Pause:
         """hold"""
@@ -482,6 +507,10 @@ class Control(google.protobuf.message.Message):
     def ping(self) -> global___Ping:
         """ask for Health"""
 
+    @property
+    def sensitive(self) -> global___Sensitive:
+        """nobody must read or hear what follows"""
+
     def __init__(
         self,
         *,
@@ -491,10 +520,11 @@ class Control(google.protobuf.message.Message):
         update_config: global___UpdateConfig | None = ...,
         dtmf: global___Dtmf | None = ...,
         ping: global___Ping | None = ...,
+        sensitive: global___Sensitive | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["control", b"control", "dtmf", b"dtmf", "finalize", b"finalize", "pause", b"pause", "ping", b"ping", "resume", b"resume", "update_config", b"update_config"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["control", b"control", "dtmf", b"dtmf", "finalize", b"finalize", "pause", b"pause", "ping", b"ping", "resume", b"resume", "update_config", b"update_config"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["control", b"control"]) -> typing.Literal["pause", "resume", "finalize", "update_config", "dtmf", "ping"] | None: ...
+    def HasField(self, field_name: typing.Literal["control", b"control", "dtmf", b"dtmf", "finalize", b"finalize", "pause", b"pause", "ping", b"ping", "resume", b"resume", "sensitive", b"sensitive", "update_config", b"update_config"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["control", b"control", "dtmf", b"dtmf", "finalize", b"finalize", "pause", b"pause", "ping", b"ping", "resume", b"resume", "sensitive", b"sensitive", "update_config", b"update_config"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["control", b"control"]) -> typing.Literal["pause", "resume", "finalize", "update_config", "dtmf", "ping", "sensitive"] | None: ...
 
 global___Control = Control
 

@@ -379,6 +379,7 @@ class StreamCallResponse(google.protobuf.message.Message):
     CHANNEL_FINDING_FIELD_NUMBER: builtins.int
     SECOND_LOOK_FIELD_NUMBER: builtins.int
     HEARTBEAT_FIELD_NUMBER: builtins.int
+    REDACTION_FIELD_NUMBER: builtins.int
     call_id: builtins.str
     """of the call"""
     server_seq: builtins.int
@@ -449,6 +450,10 @@ class StreamCallResponse(google.protobuf.message.Message):
     def heartbeat(self) -> global___Heartbeat:
         """nothing happened"""
 
+    @property
+    def redaction(self) -> yuetone.v1.transcript_pb2.Redaction:
+        """more or less of a final is hidden"""
+
     def __init__(
         self,
         *,
@@ -471,10 +476,11 @@ class StreamCallResponse(google.protobuf.message.Message):
         channel_finding: yuetone.v1.speakers_pb2.ChannelFinding | None = ...,
         second_look: yuetone.v1.speakers_pb2.SecondLook | None = ...,
         heartbeat: global___Heartbeat | None = ...,
+        redaction: yuetone.v1.transcript_pb2.Redaction | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["alert", b"alert", "attribution", b"attribution", "channel_finding", b"channel_finding", "emotion", b"emotion", "ended", b"ended", "error", b"error", "event", b"event", "health", b"health", "heartbeat", b"heartbeat", "mark", b"mark", "second_look", b"second_look", "speaker", b"speaker", "speech", b"speech", "started", b"started", "suggestion", b"suggestion", "transcript", b"transcript", "warning", b"warning"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["acked_audio_ms", b"acked_audio_ms", "alert", b"alert", "attribution", b"attribution", "call_id", b"call_id", "channel_finding", b"channel_finding", "emotion", b"emotion", "ended", b"ended", "error", b"error", "event", b"event", "health", b"health", "heartbeat", b"heartbeat", "mark", b"mark", "second_look", b"second_look", "server_seq", b"server_seq", "speaker", b"speaker", "speech", b"speech", "started", b"started", "suggestion", b"suggestion", "transcript", b"transcript", "warning", b"warning"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["started", "speech", "transcript", "emotion", "suggestion", "alert", "health", "warning", "error", "ended", "mark", "attribution", "speaker", "channel_finding", "second_look", "heartbeat"] | None: ...
+    def HasField(self, field_name: typing.Literal["alert", b"alert", "attribution", b"attribution", "channel_finding", b"channel_finding", "emotion", b"emotion", "ended", b"ended", "error", b"error", "event", b"event", "health", b"health", "heartbeat", b"heartbeat", "mark", b"mark", "redaction", b"redaction", "second_look", b"second_look", "speaker", b"speaker", "speech", b"speech", "started", b"started", "suggestion", b"suggestion", "transcript", b"transcript", "warning", b"warning"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["acked_audio_ms", b"acked_audio_ms", "alert", b"alert", "attribution", b"attribution", "call_id", b"call_id", "channel_finding", b"channel_finding", "emotion", b"emotion", "ended", b"ended", "error", b"error", "event", b"event", "health", b"health", "heartbeat", b"heartbeat", "mark", b"mark", "redaction", b"redaction", "second_look", b"second_look", "server_seq", b"server_seq", "speaker", b"speaker", "speech", b"speech", "started", b"started", "suggestion", b"suggestion", "transcript", b"transcript", "warning", b"warning"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["started", "speech", "transcript", "emotion", "suggestion", "alert", "health", "warning", "error", "ended", "mark", "attribution", "speaker", "channel_finding", "second_look", "heartbeat", "redaction"] | None: ...
 
 global___StreamCallResponse = StreamCallResponse
 

@@ -139,6 +139,44 @@ class LanguageSpan(google.protobuf.message.Message):
 global___LanguageSpan = LanguageSpan
 
 @typing.final
+class Mask(google.protobuf.message.Message):
+    """Where personal data is hidden."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CATEGORY_FIELD_NUMBER: builtins.int
+    START_FIELD_NUMBER: builtins.int
+    END_FIELD_NUMBER: builtins.int
+    START_MS_FIELD_NUMBER: builtins.int
+    END_MS_FIELD_NUMBER: builtins.int
+    PROVISIONAL_FIELD_NUMBER: builtins.int
+    category: builtins.str
+    """hkid, card, phone, name …: see docs/privacy.md"""
+    start: builtins.int
+    """index of the first code point of what stands in its place, in raw_text"""
+    end: builtins.int
+    """index behind its last one"""
+    start_ms: builtins.int
+    """ms from the first sample of the call: from here it may be heard"""
+    end_ms: builtins.int
+    """until here"""
+    provisional: builtins.bool
+    """it may be nobody's; a Redaction then shows it"""
+    def __init__(
+        self,
+        *,
+        category: builtins.str = ...,
+        start: builtins.int = ...,
+        end: builtins.int = ...,
+        start_ms: builtins.int = ...,
+        end_ms: builtins.int = ...,
+        provisional: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["category", b"category", "end", b"end", "end_ms", b"end_ms", "provisional", b"provisional", "start", b"start", "start_ms", b"start_ms"]) -> None: ...
+
+global___Mask = Mask
+
+@typing.final
 class Transcript(google.protobuf.message.Message):
     """What was said in one utterance, so far or for good."""
 
@@ -159,6 +197,7 @@ class Transcript(google.protobuf.message.Message):
     LANGUAGE_SPANS_FIELD_NUMBER: builtins.int
     CONFIDENCE_FIELD_NUMBER: builtins.int
     FROM_FINALIZE_FIELD_NUMBER: builtins.int
+    MASKS_FIELD_NUMBER: builtins.int
     utterance_id: builtins.str
     """stable over all revisions"""
     revision: builtins.int
@@ -193,6 +232,10 @@ class Transcript(google.protobuf.message.Message):
     def language_spans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___LanguageSpan]:
         """over raw_text"""
 
+    @property
+    def masks(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Mask]:
+        """where personal data is hidden from this reader"""
+
     def __init__(
         self,
         *,
@@ -211,12 +254,67 @@ class Transcript(google.protobuf.message.Message):
         language_spans: collections.abc.Iterable[global___LanguageSpan] | None = ...,
         confidence: builtins.float | None = ...,
         from_finalize: builtins.bool = ...,
+        masks: collections.abc.Iterable[global___Mask] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_confidence", b"_confidence", "_speaker", b"_speaker", "confidence", b"confidence", "speaker", b"speaker"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_confidence", b"_confidence", "_speaker", b"_speaker", "channel", b"channel", "confidence", b"confidence", "end_ms", b"end_ms", "from_finalize", b"from_finalize", "is_final", b"is_final", "language_spans", b"language_spans", "raw_text", b"raw_text", "revision", b"revision", "role", b"role", "speaker", b"speaker", "stability", b"stability", "start_ms", b"start_ms", "text", b"text", "utterance_id", b"utterance_id", "words", b"words"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_confidence", b"_confidence", "_speaker", b"_speaker", "channel", b"channel", "confidence", b"confidence", "end_ms", b"end_ms", "from_finalize", b"from_finalize", "is_final", b"is_final", "language_spans", b"language_spans", "masks", b"masks", "raw_text", b"raw_text", "revision", b"revision", "role", b"role", "speaker", b"speaker", "stability", b"stability", "start_ms", b"start_ms", "text", b"text", "utterance_id", b"utterance_id", "words", b"words"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_confidence", b"_confidence"]) -> typing.Literal["confidence"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_speaker", b"_speaker"]) -> typing.Literal["speaker"] | None: ...
 
 global___Transcript = Transcript
+
+@typing.final
+class Redaction(google.protobuf.message.Message):
+    """More or less of a final is hidden than before: what seemed somebody's number was none, or three digits were
+    the beginning of one. It replaces the text of the final and its words; who said it stays as it is.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    UTTERANCE_ID_FIELD_NUMBER: builtins.int
+    REVISION_FIELD_NUMBER: builtins.int
+    CHANNEL_FIELD_NUMBER: builtins.int
+    TEXT_FIELD_NUMBER: builtins.int
+    RAW_TEXT_FIELD_NUMBER: builtins.int
+    WORDS_FIELD_NUMBER: builtins.int
+    LANGUAGE_SPANS_FIELD_NUMBER: builtins.int
+    MASKS_FIELD_NUMBER: builtins.int
+    utterance_id: builtins.str
+    """of the transcript"""
+    revision: builtins.int
+    """counts from 1 for each utterance; a higher one replaces the lower"""
+    channel: builtins.int
+    """index"""
+    text: builtins.str
+    """for reading"""
+    raw_text: builtins.str
+    """as spoken"""
+    @property
+    def words(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Word]:
+        """as many as before; hidden ones are empty"""
+
+    @property
+    def language_spans(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___LanguageSpan]:
+        """over raw_text"""
+
+    @property
+    def masks(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Mask]:
+        """what is hidden now"""
+
+    def __init__(
+        self,
+        *,
+        utterance_id: builtins.str = ...,
+        revision: builtins.int = ...,
+        channel: builtins.int = ...,
+        text: builtins.str = ...,
+        raw_text: builtins.str = ...,
+        words: collections.abc.Iterable[global___Word] | None = ...,
+        language_spans: collections.abc.Iterable[global___LanguageSpan] | None = ...,
+        masks: collections.abc.Iterable[global___Mask] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["channel", b"channel", "language_spans", b"language_spans", "masks", b"masks", "raw_text", b"raw_text", "revision", b"revision", "text", b"text", "utterance_id", b"utterance_id", "words", b"words"]) -> None: ...
+
+global___Redaction = Redaction

@@ -1,10 +1,10 @@
-"""Last stage so far: verbatim words become what the reader sees, with the right role."""
+"""The forms of what was said: as spoken, for reading, by language, on the time line. Pure."""
 
 from __future__ import annotations
 
 import re
 
-from asr import Transcript, Word
+from asr import Word
 from cantonese.reading import reading_form
 from cantonese.spoken import without_marks
 from pipeline.calls.events import LanguageSpan
@@ -12,9 +12,9 @@ from pipeline.calls.events import LanguageSpan
 _LATIN = re.compile(r"[A-Za-z][A-Za-z'\- ]*[A-Za-z']|[A-Za-z]")
 
 
-def raw_and_reading(transcript: Transcript) -> tuple[str, str]:
-    """Return the text as spoken, without marks, and the text for reading."""
-    return without_marks(transcript.text).strip(), reading_form(transcript.text)
+def raw_and_reading(verbatim: str) -> tuple[str, str]:
+    """Return verbatim text as spoken, without marks, and for reading."""
+    return without_marks(verbatim).strip(), reading_form(verbatim)
 
 
 def language_spans(raw_text: str) -> tuple[LanguageSpan, ...]:

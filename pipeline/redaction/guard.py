@@ -1,0 +1,146 @@
+"""The guard of one call: finds personal data in every transcript before anybody reads it. Pure.
+
+Mask first, reveal later: what may become somebody's number is hidden while it grows, and shown again by a
+:class:`pipeline.calls.events.RedactionEvent` once its speaker has gone on with something else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from cantonese.personal import Category, Changed, DialogueRedactor, PersonalSpan
+from diarization import Role
+from pipeline.calls.controls import History
+from pipeline.calls.events import RedactionEvent, TranscriptEvent
+from pipeline.calls.info import SAMPLE_RATE
+from pipeline.redaction.masking import redacted_text
+from pipeline.sections.redaction import RedactionSettings
+
+REVEAL_S = 1.2
+"""Silence behind an utterance after which what it ended in is shown, if it tells nothing alone, s."""
+KEPT = 32
+"""Finals whose masks may still change; the oldest goes."""
+
+
+@dataclass(slots=True)
+class _Final:
+    event: TranscriptEvent
+    revision: int = 0
+
+
+@dataclass(slots=True)
+class _Channel:
+    """A channel that may have something to show again.
+
+    Attributes:
+        ended: end of its last final with provisional masks; None without one.
+    """
+
+    ended: int | None = None
+    role: Role = Role.UNKNOWN
+
+
+class CallGuard:
+    """Guards one call.
+
+    Args:
+        settings: what is hidden.
+        channels: of the call.
+        sensitive: what was announced as sensitive by the client, at each sample.
+    """
+
+    def __init__(
+        self, settings: RedactionSettings, channels: int, sensitive: History[Category | None]
+    ) -> None:
+        self._settings = settings
+        self._hidden = settings.hidden
+        self._sensitive = sensitive
+        self._channels = [_Channel() for _ in range(channels)]
+        self._redactor = DialogueRedactor(public_numbers=settings.public_numbers)
+        self._finals: dict[str, _Final] = {}  # bounded by KEPT
+
+    def partial(self, event: TranscriptEvent) -> TranscriptEvent:
+        """Return a partial with what is hidden of it."""
+        if not self._settings.enabled:
+            return event
+        self._hear(event)
+        spans = self._redactor.preview(event.channel, event.verbatim, event.start / SAMPLE_RATE)
+        return self._guarded(event, spans)
+
+    def final(self, event: TranscriptEvent) -> tuple[TranscriptEvent, list[RedactionEvent]]:
+        """Return a final with what is hidden of it, and earlier ones of which more or less is hidden now."""
+        if not self._settings.enabled:
+            return event, []
+        self._hear(event)
+        start, end = event.start / SAMPLE_RATE, event.end / SAMPLE_RATE
+        found = self._redactor.turn(event.utterance_id, event.channel, event.verbatim, start, end)
+        guarded = self._guarded(event, found.spans)
+        self._finals[event.utterance_id] = _Final(event)
+        while len(self._finals) > KEPT:
+            self._finals.pop(next(iter(self._finals)))
+        waits = any(span.provisional for span in guarded.personal)
+        self._channels[event.channel].ended = event.end if waits else None
+        return guarded, self._told(found.changed)
+
+    def advance(self, channel: int, at: int, *, speaking: bool) -> list[RedactionEvent]:
+        """Return finals of which less is hidden, now that a channel has come to sample ``at``.
+
+        Args:
+            channel: which.
+            at: its position.
+            speaking: whether an utterance is open on it: it may go on with a number.
+        """
+        state = self._channels[channel]
+        if state.ended is None or speaking or at < state.ended + int(REVEAL_S * SAMPLE_RATE):
+            return []
+        state.ended = None
+        return self._told(self._redactor.reveal(channel))
+
+    def finish(self) -> list[RedactionEvent]:
+        """Return finals of which less is hidden, now that the call has ended."""
+        return self._told(self._redactor.finish())
+
+    # ---------------------------------------------------------------- masks
+
+    def _hear(self, event: TranscriptEvent) -> None:
+        self._channels[event.channel].role = event.role
+        self._redactor.agents = frozenset(
+            index for index, channel in enumerate(self._channels) if channel.role is Role.AGENT
+        )
+
+    def _guarded(self, event: TranscriptEvent, spans: Iterable[PersonalSpan]) -> TranscriptEvent:
+        personal = tuple(span for span in spans if span.category in self._hidden)
+        announced = self._announced(event)
+        if announced is not None and event.verbatim:
+            personal = (PersonalSpan(0, len(event.verbatim), announced),)
+        if not personal:
+            return replace(event, verbatim="")
+        redacted = redacted_text(event, personal, self._settings.style)
+        return replace(event, personal=personal, redacted=redacted)
+
+    def _announced(self, event: TranscriptEvent) -> Category | None:
+        """Return what the client said was sensitive at any time of an utterance."""
+        values: Sequence[Category | None] = self._sensitive.within(event.start, event.end)
+        return next((value for value in values if value is not None), None)
+
+    def _told(self, changed: Iterable[Changed]) -> list[RedactionEvent]:
+        events: list[RedactionEvent] = []
+        for change in changed:
+            kept = self._finals.get(str(change.turn))
+            if kept is None:
+                continue
+            kept.revision += 1
+            final = self._guarded(kept.event, change.spans)
+            events.append(RedactionEvent(revision=kept.revision, final=final))
+        return events
+
+
+def hidden_whole(event: TranscriptEvent) -> TranscriptEvent:
+    """Return a transcript of which nothing can be read: for where the guard itself failed."""
+    span = PersonalSpan(0, len(event.verbatim), Category.SENSITIVE)
+    personal = (span,) if event.verbatim else ()
+    if not personal:
+        return replace(event, text="", raw_text="", words=(), word_speakers=(), spans=(), verbatim="")
+    redacted = redacted_text(event, personal, RedactionSettings().style)
+    return replace(event, personal=personal, redacted=redacted)

@@ -1,0 +1,46 @@
+"""Events as a reader may see them. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cantonese.personal import SECRETS, Style
+from pipeline.calls.events import Envelope, RedactionEvent, TranscriptEvent
+from pipeline.calls.log import REDACTED, View
+from pipeline.redaction.masking import redacted_text
+
+
+def seen(envelope: Envelope, view: View) -> Envelope:
+    """Return a numbered event with the personal data hidden that a reader must not see."""
+    event = envelope.event
+    if isinstance(event, RedactionEvent):
+        return replace(envelope, event=replace(event, final=seen_transcript(event.final, view)))
+    if isinstance(event, TranscriptEvent) and event.personal:
+        return replace(envelope, event=seen_transcript(event, view))
+    return envelope
+
+
+def seen_transcript(event: TranscriptEvent, view: View = REDACTED) -> TranscriptEvent:
+    """Return a transcript with the personal data hidden that a reader must not see.
+
+    Args:
+        event: from the guard.
+        view: categories that the reader may see; secrets never are.
+    """
+    if not event.personal:
+        return event if not event.verbatim else replace(event, verbatim="")
+    hidden = [span for span in event.personal if span.category in SECRETS or span.category not in view]
+    redacted = event.redacted
+    if len(hidden) < len(event.personal) or redacted is None:
+        redacted = redacted_text(event, hidden, Style.CATEGORY)
+    return replace(
+        event,
+        text=redacted.text,
+        raw_text=redacted.raw_text,
+        words=redacted.words,
+        spans=redacted.spans,
+        masks=redacted.masks,
+        verbatim="",
+        personal=(),
+        redacted=None,
+    )
