@@ -1,7 +1,7 @@
 """The second look in a process of its own: ``python -m diarization.worker PIPELINE``.
 
 One JSON object a line. First it says ``{"ready": name}`` or ``{"error": reason}`` and ends. Then it reads
-``{"path": file of 16-bit mono samples at 16 kHz}`` from standard input and answers
+``{"samples": n}`` and n 16-bit mono samples at 16 kHz from standard input and answers
 ``{"turns": [[speaker, start, end, overlapped], ...]}`` (samples) or ``{"error": reason}``, until the end.
 """
 
@@ -10,8 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 
@@ -22,7 +21,7 @@ NICENESS = 10
 """Live calls come first."""
 
 
-def main(source: str, requests: TextIO, answers: TextIO) -> int:
+def main(source: str, requests: BinaryIO, answers: TextIO) -> int:
     """Serve until the input ends; return the exit status."""
     try:
         pipeline = PyannotePipeline(source)
@@ -31,13 +30,14 @@ def main(source: str, requests: TextIO, answers: TextIO) -> int:
         return 1
     _say(answers, {"ready": pipeline.name})
     for line in requests:
-        _say(answers, _answer(pipeline, line))
+        _say(answers, _answer(pipeline, line, requests))
     return 0
 
 
-def _answer(pipeline: PyannotePipeline, line: str) -> dict[str, Any]:
+def _answer(pipeline: PyannotePipeline, line: bytes, requests: BinaryIO) -> dict[str, Any]:
     try:
-        pcm = np.fromfile(Path(json.loads(line)["path"]), "<i2").astype(np.float32) / np.float32(32768)
+        data = requests.read(2 * int(json.loads(line)["samples"]))
+        pcm = np.frombuffer(data, "<i2").astype(np.float32) / np.float32(32768)
         turns = pipeline.diarize(pcm)
     except DiarizationError as error:
         return {"error": str(error)}
@@ -56,4 +56,4 @@ if __name__ == "__main__":
     # Libraries that print do so on standard error; standard output carries answers only.
     spoken = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    sys.exit(main(sys.argv[1], sys.stdin, spoken))
+    sys.exit(main(sys.argv[1], sys.stdin.buffer, spoken))

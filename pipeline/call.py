@@ -87,6 +87,7 @@ class Call:
                 phrases=services.phrases.value[spec.info.profile],
                 lookup=self._lookup,
                 echo=self._echo,
+                guard=self._guard,
                 spool=self._spool,
             ),
         )

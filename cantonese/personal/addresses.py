@@ -21,7 +21,7 @@ AREAS = (
 )
 LATIN_AREAS = any_of(_PLACES["latin_areas"])
 _STOP = (
-    "我佢你哋嘅係喺住去到返寄送址嗰呢個啲過嚟就喎呀啊啦喇嘛呢吖同埋，。、？！；：,.!?呃嗯哦唔有冇話講要想俾畀搬咗間部"
+    "我佢你哋嘅係喺住去到返寄送址嗰呢個啲過嚟就喎呀啊啦喇嘛呢吖同埋，。、？！；：,.!?呃嗯哦唔有冇話講要想俾畀搬咗部"
     "或者邊點咩乜改做即應該附響幾先再都成仲未對落得睇搵問叫打等用喂咪啱咁條座"
 )
 """Characters that are in no name of a place: words of the sentence around it."""
@@ -64,6 +64,7 @@ _FLATS = (
 _BLOCKS = (
     rf"第?{_N}\s?座",
     rf"[A-Z]{_N}?\s?座",
+    rf"{_N}[A-Z]\s?座",
     r"[A-Z]\s座",
     rf"(?i:block|tower|blk|phase)\s?(?:{_N}|{_WORD_NUMBER}|[A-Z])(?![A-Za-z])",
     rf"第?{_N}\s?期",
@@ -98,15 +99,16 @@ _PARTS = re.compile(
     )
 )
 _JOIN = re.compile(r"(?:[\s，、,.。·\-–/]|嘅|呃|嗯|唔|即係|係|喺|in|of|at|on|the|，)*", re.IGNORECASE)
-LONGEST_JOIN = 6
-_UNKNOWN = re.compile(rf"\s?(?:{_C}){{2,6}}\s?")
+LONGEST_JOIN = 7
+_UNKNOWN = re.compile(rf"[\s，、]*(?:{_C}){{2,6}}\s?")
 """A building whose name has no word for a building in it, between a street and a door."""
 _BEFORE_DOOR = re.compile(rf"(?:{_C}){{2,7}}$")
 _WORTH = re.compile(
     "[座樓室號邨村苑園廈城街道路閣軒庭房期/邊臺台居府灣徑里]"
     "|(?i:flat|floor|block|tower|road|street|room|house|court|unit|estate|terrace)"
 )
-IS_PUBLIC = re.compile(any_of(_PLACES["public"]))
+IS_SHOP = re.compile(any_of(_PLACES["shops"]))
+IS_PUBLIC = re.compile(any_of([*_PLACES["shops"], *_PLACES["public"]]))
 """Words for places where everybody may go."""
 _DOOR = ("flat", "block", "floor", "house", "bare")
 _PLACED = ("area", "estate", "street")

@@ -41,7 +41,7 @@ def birth_dates(reading: Reading, expected: Expected) -> Iterator[PersonalSpan]:
             yield PersonalSpan(start, end, Category.DATE_OF_BIRTH)
     yield from _digits(reading, said, dominating=only and reading.dominated)
     short = len(NOISE.sub("", reading.text)) <= SHORTEST_SENTENCE
-    if (said and reading.corrects) or (only and not told and expected.answering and short):
+    if ((said or asked) and reading.corrects) or (only and not told and expected.answering and short):
         yield from _pieces(reading)
 
 

@@ -13,20 +13,20 @@ _MONTHS = (
     "|Aug|Sept|Sep|Oct|Nov|Dec"
 )
 _ORDINAL = (
-    r"(?:\d{1,2}(?:st|nd|rd|th)?|(?:the\s)?(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth|thirteenth|"
+    r"(?:(?:the\s)?\d{1,2}(?:st|nd|rd|th)?|(?:the\s)?(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth|thirteenth|"
     r"fourteenth|fifteenth|sixteenth|seventeenth|eighteenth|nineteenth|twentieth|thirtieth|twenty[\s-](?:first|second|third|fourth|fifth|sixth|"
     r"seventh|eighth|ninth)|thirty[\s-]first)|(?:twenty|thirty|ten|eleven|twelve|\w+teen)(?:[\s-](?:one|two|three|four|five|six|seven|eight|nine))?|one|two|three|four|five|six|seven|eight|nine)"
 )
 _YEAR = (
-    r"(?:(?:19|20)\d{2}|\d{2}(?!\d)|(?:nineteen|twenty|two\sthousand(?:\sand)?)(?:[\s-](?:oh|hundred|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|"
+    r"(?:(?:19|20)\d{2}|['’]\d{2}|\d{2}(?!\d)|(?:nineteen|twenty|two\sthousand(?:\sand)?)(?:[\s-](?:oh|hundred|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|"
     r"eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|one|two|three|four|five|six|seven|eight|nine)){1,2}|(?:ninety|eighty|seventy|sixty|fifty|forty)[\s-](?:one|two|three|four|five|six|seven|eight|nine))"
 )
 _DATE = re.compile(
-    rf"(?P<year>(?<![0-9,.$一二三四五六七八九])(?:{_N}{{4}}|{_N}{{2}}|[一二三四五六七八九]十[一二三四五六七八九]?|二千(?:零[一二三四五六七八九]|[一二]?十[一二三四五六七八九]?)?))\s?年(?:\s?(?P<month>{_N}{{1,3}}|正|臘|元)\s?月(?:份)?(?:\s?初?(?P<day>{_N}{{1,3}})(?![個位點{_N}])\s?(?:[號日])?)?|尾|頭|中)?"
+    rf"(?P<year>(?<![0-9,.$一二三四五六七八九])(?:{_N}{{4}}|{_N}{{2}}|[一二三四五六七八九]十[一二三四五六七八九]?|二千(?:零[一二三四五六七八九]|[一二]?十[一二三四五六七八九]?)?))\s?年(?:[\s，、]{{0,2}}(?P<month>{_N}{{1,3}}|正|臘|元)\s?月(?:份)?(?:[\s，、]{{0,2}}初?(?P<day>{_N}{{1,3}})(?![個位點{_N}])\s?(?:[號日])?)?|尾|頭|中)?"
     rf"|(?P<month2>{_N}{{1,3}}|正|臘)\s?月\s?初?(?P<day2>{_N}{{1,3}})(?![個位點{_N}])\s?(?:[號日])?"
     rf"|(?P<day3>{_N}{{1,3}})\s?[號日](?!碼)\s?(?P<month3>{_N}{{1,3}})\s?月(?:\s?(?P<year3>{_N}{{2,4}})\s?年?)?"
     rf"|(?<![\d/\-.])(?:\d{{4}}\s?[/\-.]\s?\d{{1,2}}\s?[/\-.]\s?\d{{1,2}}|\d{{1,2}}\s?[/\-.]\s?\d{{1,2}}\s?[/\-.]\s?(?:\d{{4}}|\d{{2}}))(?![\d/\-.])"
-    rf"|(?<![A-Za-z])(?i:{_ORDINAL}\s(?:of\s)?(?:{_MONTHS})(?![a-z])(?:,?\s(?:of\s)?{_YEAR}(?![a-z]))?|(?:{_MONTHS})(?![a-z])(?:\s{_ORDINAL}(?![a-z])(?:,?\s{_YEAR}(?![a-z]))?))"
+    rf"|(?<![A-Za-z])(?i:{_ORDINAL}\s(?:of\s)?(?:{_MONTHS})(?![a-z])(?:,?\s(?:of\s)?{_YEAR}(?![a-z]))?|{_YEAR},?\s(?:{_MONTHS})(?![a-z])(?:\s{_ORDINAL}(?![a-z]))?|(?:{_MONTHS})(?![a-z])(?:\s{_ORDINAL}(?![a-z])(?:,?\s{_YEAR}(?![a-z]))?))"
 )
 _PIECE = re.compile(
     rf"(?:{_N}{{4}}|{_N}{{2}})\s?年|{_N}{{1,4}}\s?(?:月|號|日)?(?!\s?年)(?:{_N}{{1,3}}\s?[號日])?|(?i:\b{_YEAR}(?![a-z])|(?:{_MONTHS})(?![a-z])|{_ORDINAL}(?![a-z]))"

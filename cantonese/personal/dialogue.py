@@ -13,8 +13,8 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 
 from cantonese.personal import dates
-from cantonese.personal.addresses import IS_PUBLIC
-from cantonese.personal.categories import Category, PersonalSpan
+from cantonese.personal.addresses import IS_SHOP
+from cantonese.personal.categories import SECRETS, Category, PersonalSpan
 from cantonese.personal.finding import find, merged
 from cantonese.personal.reading import Expected, Reading
 from cantonese.personal.runs import Run
@@ -98,7 +98,7 @@ class _Turn:
     spans: list[PersonalSpan]
 
 
-_NAME_ASKED = re.compile(r"(?:^|你|佢|個|嘅|人|咩|乜|你叫|佢叫)(?:名|名字|叫)(?:呢|係)?[？?\s]*$")
+_NAME_ASKED = re.compile(r"(?:(?<![出有聞])(?:名|名字)|你叫|佢叫|嗰位係)(?:呢|係)?[？?\s]*$|聯名人|咩名|姓名")
 
 
 def _requests(reading: Reading) -> tuple[list[Category], Harmless | None]:
@@ -166,6 +166,7 @@ class DialogueRedactor:
         self._places: deque[tuple[float, str]] = deque(maxlen=MOST_REMEMBERED)
         self._birth: deque[tuple[float, tuple[int, int]]] = deque(maxlen=MOST_REMEMBERED)
         self._names: dict[str, None] = {}
+        self._surnames: dict[str, None] = {}
         self._turns: dict[Hashable, _Turn] = {}
 
     # ---------------------------------------------------------------- turns
@@ -235,6 +236,17 @@ class DialogueRedactor:
         """Take the end of the dialogue; return turns in which something is revealed."""
         return self.advance(float("inf"))
 
+    def waiting(self, channel: int) -> Hashable | None:
+        """Return the oldest turn with a number that a channel may still go on with; None without one."""
+        begun = self._open.get(channel)
+        return begun.parts[0][0] if begun is not None and begun.parts else None
+
+    def awaits_secret(self, channel: int, at: float) -> bool:
+        """Tell whether a security code, a one-time code or a password is expected from a channel."""
+        expected = self._expected(channel, at)
+        secret = any(category in SECRETS for category in expected.asked)
+        return secret and expected.answering and not expected.agent and not expected.given
+
     # ---------------------------------------------------------------- memory
 
     def _expected(self, channel: int, at: float) -> Expected:
@@ -255,6 +267,7 @@ class DialogueRedactor:
             open_category=begun.category if begun else None,
             recent=tuple((value, category) for since, value, category in self._recent if since >= oldest),
             known_names=frozenset(self._names),
+            surnames=frozenset(self._surnames),
             places=frozenset(place for since, place in self._places if since >= oldest),
             birth=frozenset(day for since, day in self._birth if since >= oldest),
             public=at <= self._public_until,
@@ -279,6 +292,10 @@ class DialogueRedactor:
                         self._recent.append((at, run.value, span.category))
 
     def _remember_name(self, said: str) -> None:
+        if (len(said) <= 2 and not said.isascii()) or (said.isascii() and " " not in said):
+            self._surnames[said] = None
+            while len(self._surnames) > MOST_NAMES:
+                self._surnames.pop(next(iter(self._surnames)))
         if len(said) < 2:
             return
         self._names[said] = None
@@ -298,7 +315,7 @@ class DialogueRedactor:
 
     def _expect(self, channel: int, reading: Reading, spans: list[PersonalSpan], at: float) -> list[Changed]:
         """Note what was asked for or announced and has not come yet."""
-        if IS_PUBLIC.search(reading.text):
+        if IS_SHOP.search(reading.text):
             self._public_until = at + WINDOW_S
         asked, harmless = _requests(reading)
         changed: list[Changed] = []
@@ -329,7 +346,7 @@ class DialogueRedactor:
         return (
             not run.unit
             and not run.ordinal
-            and len(run.value) >= 2
+            and (len(run.value) >= 2 or (reading.dominated and run.digits != ""))
             and len(rest.strip(" ，。、？！,.?!…呀啊啦")) <= 1
         )
 

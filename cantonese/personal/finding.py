@@ -9,7 +9,7 @@ from cantonese.personal.addresses import IS_PUBLIC, addresses
 from cantonese.personal.births import birth_dates
 from cantonese.personal.categories import Category, PersonalSpan
 from cantonese.personal.emails import emails, spelled_parts
-from cantonese.personal.names import asked_names, full_names, introduced, names
+from cantonese.personal.names import asked_names, full_names, introduced, names, with_surname
 from cantonese.personal.passwords import passwords, repeated
 from cantonese.personal.reading import NOTHING, Expected, Reading
 from cantonese.personal.verdicts import LONGEST, verdicts
@@ -118,6 +118,7 @@ def _names(reading: Reading, expected: Expected, *, personal: bool) -> Iterator[
         or any(t.meaning is Category.NAME for t in reading.triggers)
     ):
         yield from full_names(reading.text)
+    yield from with_surname(reading.text, expected.surnames)
     for name in expected.known_names:
         position = reading.text.find(name)
         while position >= 0:
@@ -134,13 +135,16 @@ def _addresses(reading: Reading, expected: Expected) -> Iterator[tuple[int, int]
     said = any(trigger.meaning is Category.ADDRESS for trigger in reading.triggers)
     turn = expected.answering != expected.agent  # a customer who answers, or an agent who repeats
     asked = Category.ADDRESS in expected.asked and turn and (not expected.given or len(text) < LONGEST_NAMED)
-    public = (
-        (expected.agent and (expected.public or IS_PUBLIC.search(text) is not None))
-        or "你哋喺" in text
-        or "你哋係咪喺" in text
-    )
+    public = _is_of_a_shop(text, expected, said=said)
     yield from addresses(text, asked=(said and not public) or asked, public=public)
     for place in expected.places:
         position = text.find(place)
         if position >= 0:
             yield position, position + len(place)
+
+
+def _is_of_a_shop(text: str, expected: Expected, *, said: bool) -> bool:
+    """Tell whether an address in a turn is one where everybody may go."""
+    if "你哋喺" in text or "你哋係咪喺" in text:
+        return True
+    return expected.agent and (IS_PUBLIC.search(text) is not None or (expected.public and not said))

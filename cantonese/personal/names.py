@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from cantonese.personal.addresses import LATIN_AREAS
 from cantonese.personal.lists import any_of, table
@@ -14,6 +14,8 @@ SURNAMES = _CHINESE["surnames"][0]
 """Usual ones in Hong Kong, of one character."""
 _COMPOUND = any_of(_CHINESE["compound"])
 _SURNAME = f"(?:{_COMPOUND}|[{SURNAMES}])"
+_ANY_SURNAME = f"(?:{_COMPOUND}|[{SURNAMES}{_CHINESE['rare'][0]}])"
+"""With those that are ordinary words too: where a title or a question says that a name comes."""
 _TITLE = any_of(_CHINESE["titles"]) + (
     "|阿?[sS]ir|SIR"
     "|(?<![學醫出發衛花人產畢陌])生(?![病日意產效活育物字存成長肖熟氣鏽蟲怕果菜滾死得仔嗰])"
@@ -30,16 +32,21 @@ _TITLED = re.compile(rf"\s?(?:{_TITLE})")
 _LATIN_TITLED = re.compile(
     r"(?<![A-Za-z])([A-Z][a-z]+|[A-Z]{2,8})\s?(?:先生|小姐|太太|女士|生(?![日效意])|太(?!太|貴))"
 )
-_BEFORE_TITLE = re.compile(rf"{_SURNAME}{_GIVEN}{{0,2}}$")
+_BEFORE_TITLE = re.compile(rf"(?:{_SURNAME}{_GIVEN}{{0,2}}|{_ANY_SURNAME})$")
 _WORDS_ENDING_IN_SURNAME = re.compile(any_of(_CHINESE["not_names"]) + "$")
 _SELF = re.compile(
     rf"(?:我姓|佢姓|姓(?=[{SURNAMES}])(?!名))(?P<surname>{_COMPOUND}|[{_HAN}](?![{_HAN}]*名))(?!名|乜|咩)"
     rf"|(?:{any_of(_CHINESE['called'])}|(?:我個名(?:係|叫)?|全名|寫住)(?=[{SURNAMES}])|叫 )\s?"
-    rf"(?!你|佢|我|人|佢哋|車|外賣|緊|咗|做|咩|乜|住|俾|返)(?P<called>阿?(?:{_SURNAME}{_GIVEN}{{1,3}}|{_GIVEN}{{2,3}}(?=[，。？！\s呀啊㗎]|$))|阿[{_HAN}])"
+    rf"(?!你|佢|我|人|佢哋|車|外賣|緊|咗|做|咩|乜|住|俾|返)(?P<called>阿?(?:{_ANY_SURNAME}{_GIVEN}{{1,3}}|[{SURNAMES}](?=[，。])|{_GIVEN}{{2,3}}(?=[，。？！\s呀啊㗎]|$))|阿[{_HAN}])"
     rf"|(?P<serve>阿[{_HAN}]|[{SURNAMES}][{_HAN}]{{2}})(?=為你服務)"
     rf"|(?<=叫)(?P<person>{_SURNAME}{_GIVEN}{{1,2}})(?=[，。？！\s呀啊]|$)"
     rf"|{any_of(_CHINESE['is'])}\s?(?P<am>{_SURNAME}[{_HAN}]{{2}})(?=[，。？！、\s呀啊㗎]|本人|$)"
 )
+_SAME = re.compile(
+    rf"(?:姓(?P<one>{_ANY_SURNAME})|(?P<two>{_COMPOUND}|[{SURNAMES}])(?:先生|小姐|太太|女士|生|太))[，。\s]+"
+    rf"(?P<whole>(?:(?P=one)|(?P=two)){_GIVEN}{{1,2}})(?=[，。\s嘅呀]|$)"
+)
+"""A surname, and then the whole name: 司徒先生，司徒展鵬."""
 _RADICALS = "|".join(f"{radical}字邊[個嘅]?[{_HAN}]" for radical in "女木金火日王玉言水石")
 _SPELLED = re.compile(
     rf"(?P<parts>{any_of(_CHINESE['told_by_parts'])}|{_RADICALS}|[三兩]點水[{_HAN}]|[草竹]花頭[{_HAN}]|企人邊[個嘅]?[{_HAN}]"
@@ -60,7 +67,7 @@ _ENGLISH = re.compile(
     rf"(?P<titled>{_TITLE_CASE}(?:\s{_TITLE_CASE}){{0,2}}|{_CAPITALS}{{0,2}}))"
     rf"|(?:(?<![A-Za-z])(?i:{any_of(_ENGLISH_WORDS['introduced'])})\s)(?P<am>{_TITLE_CASE}(?:\s{_TITLE_CASE}){{0,2}})"
     r"|(?<![A-Za-z])(?P<here>[A-Z][a-z]+)\s(?:here|speaking)(?![a-z])"
-    rf"|(?:我係[^\W\d_A-Za-z，。]{{0,10}}|{any_of(_CHINESE['before_latin'])})[\s，]?(?!M(?:r|s|rs|iss)(?![a-z]))"
+    rf"|(?:我係[^\W\d_A-Za-z，。]{{0,10}}|{any_of(_CHINESE['before_latin'])}|(?<![有出聞])名)[\s，]?(?!M(?:r|s|rs|iss)(?![a-z]))"
     rf"(?P<code>[A-Z][a-z]+(?:\s[A-Z][a-z]+){{0,2}}|{_CAPITALS}{{0,3}})(?![A-Za-z])"
 )
 _NO_ENGLISH_NAME = frozenset(_ENGLISH_WORDS["no_names"])
@@ -86,6 +93,8 @@ def names(text: str) -> Iterator[Stretch]:
                 yield start, start + len(_without_title(found[group]))
     for found in _FAMILIAR.finditer(text):
         yield found.span("named" if found["named"] else "a")
+    for found in _SAME.finditer(text):
+        yield found.span("whole")
     yield from _spelled(text)
     if re.search("[A-Z]", text):
         yield from _english(text)
@@ -177,7 +186,7 @@ def _kept(text: str, start: int, said: str) -> Iterator[Stretch]:
         yield start, start + len(" ".join(words))
 
 
-_CHUNK = re.compile(r"[^\s，。、？！,.?!…]+")
+_CHUNK = re.compile(r"[^\s，。、？！,.?!…；同]+")
 _NOT_A_NAME = frozenset(_CHINESE["answers"])
 _LEAD_IN = re.compile(f"^{any_of(_CHINESE['lead_in'])}+")
 _LATIN_CHUNK = re.compile(
@@ -206,15 +215,31 @@ def asked_names(text: str) -> Iterator[Stretch]:
 
 
 _INTRODUCED = re.compile(
-    r"(?<=[^\W\d_A-Za-z])\s?[，]?\s?(?P<name>[A-Z][a-z]{2,})(?=[，。]|\s?聽電話|\s?為你服務|\s?speaking|$)"
+    r"(?:^|(?<=[^\W\d_A-Za-z，]))\s?[，]?\s?(?P<name>[A-Z][a-z]{2,})"
+    r"(?=[，。呀]|\s?聽|\s?為你服務|\s?speaking|$)"
+    rf"|(?<=主任|服務|客服|顧問|專員)(?P<full>{_SURNAME}{_GIVEN}{{2}})(?=[，。\s]|$)|(?<=係)(?P<small>小{_GIVEN})(?=[，。\s呀]|$)"
 )
 
 
 def introduced(text: str) -> Iterator[Stretch]:
     """Yield the name that an agent gives behind the company's: 信用卡中心 Fiona 為你服務."""
     for found in _INTRODUCED.finditer(text):
-        if found["name"] not in _NO_ENGLISH_NAME:
-            yield found.span("name")
+        group = next(group for group in ("name", "full", "small") if found[group])
+        if found[group] not in _NO_ENGLISH_NAME:
+            yield found.span(group)
+
+
+def with_surname(text: str, surnames: Iterable[str]) -> Iterator[Stretch]:
+    """Yield whole names of people whose surname was said before: 石先生, and then 石志明."""
+    for surname in surnames:
+        pattern = (
+            rf"(?<![A-Za-z])[A-Z][a-z]+\s{re.escape(surname)}(?![A-Za-z])"
+            if surname.isascii()
+            else rf"(?:^|(?<=[\s，。、係])){re.escape(surname)}{_GIVEN}{{1,2}}(?=[\s，。、？呀]|$)"
+        )
+        for found in re.finditer(pattern, text):
+            if _without_title(found.group()) == found.group():
+                yield found.span()
 
 
 def _may_be_name(name: str) -> bool:
@@ -227,14 +252,15 @@ def _may_be_name(name: str) -> bool:
 
 def _stands_for_name(name: str, text: str, chunks: int) -> bool:
     """Tell whether a stretch between marks is a name by its surname, or by how short the answer is."""
-    if re.match(_SURNAME, name) and (len(name) > 1 or chunks > 1):
+    if re.match(_ANY_SURNAME, name) and (len(name) > 1 or chunks > 1):
         return True
     short = len(text) <= 6 and len(name) == 3 and not _NO_PART_OF_NAME.search(name)
     return short or (len(name) <= 2 and _SPELLED.search(text) is not None)
 
 
 _FULL = re.compile(
-    rf"(?:^|(?<=[\s，。、：]))(?:叫|係|姓名)?(?P<name>{_SURNAME}[^\W\d_A-Za-z{_NOT_GIVEN}零一二三四五六七八九十百千]{{2}})(?=[\s，。、？]|$)"
+    rf"(?:^|(?<=[\s，。、：；同]))(?:叫|係|姓名)?(?P<name>{_SURNAME}[^\W\d_A-Za-z{_NOT_GIVEN}零一二三四五六七八九十百千]{{2}})"
+    r"(?=[\s，。、？；同]|$)"
 )
 _NO_PART_OF_FULL_NAME = re.compile("[幾部期日月號碼話址證件費間分鐘元用地方便]")
 

@@ -121,10 +121,11 @@ def _code_words(text: str, category: Category) -> Iterator[PersonalSpan]:
     pattern = re.compile(
         r"(?:[A-Za-z]+|[0-9零〇○洞一幺二兩三四五六七八九孖]|大楷|細楷|大寫|小寫|感嘆號|井字|星號|問號|底線|減號|符號|[!@#$%&*_\-]|\s)+"
     )
+    talk = len(re.findall("[A-Za-z]+", text)) > LONGEST_PHRASE
     for found in pattern.finditer(text):
         said = found.group().strip()
         words = said.split()
-        sentence = len(words) > LONGEST_PHRASE
+        sentence = len(words) > LONGEST_PHRASE or (talk and not any(char.isdigit() for char in said))
         if (
             not sentence
             and sum(char.isalnum() for char in said) >= 2

@@ -40,6 +40,7 @@ class Expected:
         open_category: what that is, where known.
         recent: values that were said lately, digits and letters, with their category.
         known_names: names that were said before.
+        surnames: surnames that were said before, alone or with a title.
         places: parts of addresses that were said lately.
         birth: month and day of dates of birth that were said lately.
         public: shops or branches were spoken of.
@@ -56,6 +57,7 @@ class Expected:
     open_category: Category | None = None
     recent: tuple[tuple[str, Category], ...] = ()
     known_names: frozenset[str] = frozenset()
+    surnames: frozenset[str] = frozenset()
     places: frozenset[str] = frozenset()
     birth: frozenset[tuple[int, int]] = frozenset()
     public: bool = False

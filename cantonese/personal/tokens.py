@@ -123,7 +123,7 @@ def _spelled(match: re.Match[str], _within: bool) -> _Read:
 def _latin(match: re.Match[str], within: bool) -> _Read:
     said, following = match.group(), match.string[match.end() : match.end() + 2]
     if len(said) > 1:
-        joined = len(said) == 2 and following[:1].isdigit()
+        joined = len(said) == 2 and re.match(rf"\s?{ONE}", following) is not None
         letters = said.isupper() and len(said) <= LONGEST_LETTERS and (joined or said not in _NOT_LETTERS)
         return (said, "letters") if letters else None
     if said.lower() == "o" and within:

@@ -50,6 +50,11 @@ class History(Generic[T]):
         begin = max(0, bisect_right(self._from, first) - 1)
         return tuple(self._values[begin : max(begin + 1, bisect_right(self._from, last))])
 
+    def intervals(self) -> tuple[tuple[int, int | None, T], ...]:
+        """Return each kept value with the samples between which it is in force; None for an open end."""
+        ends: list[int | None] = [*self._from[1:], None]
+        return tuple(zip(self._from, ends, self._values, strict=True))
+
     @property
     def now(self) -> T:
         """The newest value: for what comes next."""

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -108,7 +109,7 @@ class SecondLookWorker:
         self._waiting += 1
         try:
             async with self._turn:
-                return await self._ask(spool.path)
+                return await self._ask(spool)
         finally:
             self._waiting -= 1
 
@@ -119,17 +120,18 @@ class SecondLookWorker:
             worker.kill()
             await worker.wait()
 
-    async def _ask(self, path: Path) -> list[SpeakerTurn]:
+    async def _ask(self, spool: CallSpool) -> list[SpeakerTurn]:
         try:
             worker = await self._started()
             async with asyncio.timeout(self._settings.timeout_s):
-                answer = await _exchange(worker, {"path": str(path)})
+                await _send(worker, spool)
+                answer = await _answer(worker)
         except TimeoutError:
             await self.close()
             raise SecondLookFailed("it took too long (diarization.second_look.timeout_s)") from None
-        except (OSError, ValueError, asyncio.CancelledError) as error:
+        except (OSError, ValueError, SecondLookFailed, asyncio.CancelledError) as error:
             await self.close()
-            if isinstance(error, asyncio.CancelledError):
+            if isinstance(error, SecondLookFailed | asyncio.CancelledError):
                 raise
             raise SecondLookFailed("the worker died; the next recording gets a new one") from error
         if "error" in answer:
@@ -158,7 +160,7 @@ class SecondLookWorker:
         )  # fmt: skip
         try:
             async with asyncio.timeout(START_S):
-                told = await _exchange(worker, None)
+                told = await _answer(worker)
         except TimeoutError:
             await self.close()
             raise SecondLookFailed(f"the worker did not load its pipeline within {START_S:.0f} s") from None
@@ -169,18 +171,41 @@ class SecondLookWorker:
         return worker
 
 
-async def _exchange(worker: asyncio.subprocess.Process, request: dict[str, str] | None) -> dict[str, object]:
-    """Send a request, if there is one, and return the next answer.
+async def _send(worker: asyncio.subprocess.Process, spool: CallSpool) -> None:
+    """Send a recording: how many samples, and then those. Nothing of it lies on a disk in clear.
+
+    Raises:
+        OSError: the worker has died.
+        SecondLookFailed: the recording cannot be read.
+    """
+    assert worker.stdin is not None  # noqa: S101 (it is a pipe)
+    worker.stdin.write(json.dumps({"samples": spool.samples}).encode() + b"\n")
+    blocks = spool.read()
+    while block := _next_of(blocks):
+        worker.stdin.write(block)
+        await worker.stdin.drain()
+
+
+def _next_of(blocks: Iterator[bytes]) -> bytes:
+    """Return the next block of a recording, empty behind the last one.
+
+    Raises:
+        SecondLookFailed: it cannot be read.
+    """
+    try:
+        return next(blocks, b"")
+    except OSError as error:
+        raise SecondLookFailed("the recording cannot be read any more") from error
+
+
+async def _answer(worker: asyncio.subprocess.Process) -> dict[str, object]:
+    """Return the next answer.
 
     Raises:
         ValueError: there is none.
     """
-    assert worker.stdin is not None and worker.stdout is not None  # noqa: S101, PT018 (both are pipes)
-    if request is not None:
-        worker.stdin.write(json.dumps(request).encode() + b"\n")
-        await worker.stdin.drain()
-    line = await worker.stdout.readline()
-    answer = json.loads(line)
+    assert worker.stdout is not None  # noqa: S101 (it is a pipe)
+    answer = json.loads(await worker.stdout.readline())
     if not isinstance(answer, dict):
         raise ValueError("not an object")  # noqa: TRY004 (what the worker said, not what was passed)
     return answer

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from cantonese.personal import Category, Changed, DialogueRedactor, PersonalSpan
+from cantonese.personal import SECRETS, Category, Changed, DialogueRedactor, PersonalSpan
 from diarization import Role
 from pipeline.calls.controls import History
 from pipeline.calls.events import RedactionEvent, TranscriptEvent
@@ -19,14 +19,23 @@ from pipeline.sections.redaction import RedactionSettings
 
 REVEAL_S = 1.2
 """Silence behind an utterance after which what it ended in is shown, if it tells nothing alone, s."""
+FOREVER = 1 << 62
 KEPT = 32
 """Finals whose masks may still change; the oldest goes."""
+
+
+UNCERTAIN = 0.6
+"""Confidence of an answer to a question for a secret below which all of it is silenced in recordings."""
+EVERYWHERE = SECRETS | {Category.CARD}
+"""Categories that are silenced on all channels: the other side may be heard repeating them."""
 
 
 @dataclass(slots=True)
 class _Final:
     event: TranscriptEvent
+    guarded: TranscriptEvent
     revision: int = 0
+    silent: bool = False
 
 
 @dataclass(slots=True)
@@ -74,9 +83,11 @@ class CallGuard:
             return event, []
         self._hear(event)
         start, end = event.start / SAMPLE_RATE, event.end / SAMPLE_RATE
+        awaited = self._redactor.awaits_secret(event.channel, start)
         found = self._redactor.turn(event.utterance_id, event.channel, event.verbatim, start, end)
         guarded = self._guarded(event, found.spans)
-        self._finals[event.utterance_id] = _Final(event)
+        uncertain = event.confidence is None or event.confidence < UNCERTAIN
+        self._finals[event.utterance_id] = _Final(event, guarded, silent=awaited and uncertain)
         while len(self._finals) > KEPT:
             self._finals.pop(next(iter(self._finals)))
         waits = any(span.provisional for span in guarded.personal)
@@ -100,6 +111,39 @@ class CallGuard:
     def finish(self) -> list[RedactionEvent]:
         """Return finals of which less is hidden, now that the call has ended."""
         return self._told(self._redactor.finish())
+
+    # ---------------------------------------------------------------- sound
+
+    def settled(self, channel: int, safe: int) -> int:
+        """Return the sample of a channel before which it is known what must not be heard.
+
+        Args:
+            channel: which.
+            safe: before which everything said is in finals that were told.
+        """
+        begun = self._finals.get(str(self._redactor.waiting(channel)))
+        return safe if begun is None else min(safe, begun.event.start)
+
+    def unheard(self, channel: int) -> list[tuple[int, int]]:
+        """Return stretches of a channel that must not be heard: first samples, and behind the last ones.
+
+        A secret is silenced with all of its utterance, and with cards on every channel.
+        """
+        found: list[tuple[int, int]] = []
+        for kept in self._finals.values():
+            event = kept.guarded
+            masks = event.redacted.masks if event.redacted is not None else ()
+            secret = kept.silent or any(mask.category in SECRETS for mask in masks)
+            if secret:
+                found.append((event.start, event.end))
+            elif event.channel == channel:
+                found += [(mask.first, mask.last) for mask in masks if not mask.provisional]
+            else:
+                found += [(mask.first, mask.last) for mask in masks if mask.category in EVERYWHERE]
+        for first, last, value in self._sensitive.intervals():
+            if value is not None:
+                found.append((first, FOREVER if last is None else last))
+        return found
 
     # ---------------------------------------------------------------- masks
 
@@ -131,7 +175,7 @@ class CallGuard:
             if kept is None:
                 continue
             kept.revision += 1
-            final = self._guarded(kept.event, change.spans)
+            final = kept.guarded = self._guarded(kept.event, change.spans)
             events.append(RedactionEvent(revision=kept.revision, final=final))
         return events
 

@@ -17,6 +17,8 @@ from diarization.turns import letter
 from pipeline.calls.events import SpeakersEvent
 from pipeline.calls.info import SAMPLE_RATE
 from pipeline.inference.spool import CallSpool
+from pipeline.redaction.guard import CallGuard
+from pipeline.redaction.holding import MOST_HELD, HeldSound
 from pipeline.stages.attribution import SpeakerAttribution
 from pipeline.stages.context import CallContext
 from pipeline.stages.crosstalk import EchoWatch
@@ -26,6 +28,8 @@ from pipeline.stages.speaker_lookup import SpeakerLookup, VoiceAnswer
 from pipeline.stages.window import AudioWindow
 from vad.endpointer import SpeechBegan, SpeechEnded
 
+RELEASED = SAMPLE_RATE
+"""Samples that are recorded at once."""
 KEEP_SAMPLES = 7 * SAMPLE_RATE
 """Audio kept while nobody speaks: context, pre-roll and detection delay together."""
 
@@ -43,6 +47,7 @@ class SpeakerTools:
         lookup: where the transcribing stage asks who spoke.
         echo: whether both channels carry the same.
         spool: where a call of one channel is kept for a second look; None if there is none.
+        guard: tells what of it must not be heard.
     """
 
     voices: Voices
@@ -50,6 +55,7 @@ class SpeakerTools:
     phrases: RolePhrases
     lookup: SpeakerLookup
     echo: EchoWatch
+    guard: CallGuard
     spool: CallSpool | None = None
 
 
@@ -79,6 +85,7 @@ class SpeakerStage:
             voices=tools.voices.enabled or tools.spool is not None,
         )
         self._attribution.watch_swap = profile.swapped_channels != "off"
+        self._held = HeldSound()
         self._channels = [
             _Channel(window=AudioWindow(), tracker=tools.voices.tracker(letter(index)))
             for index in range(len(context.spec.roles))
@@ -139,14 +146,33 @@ class SpeakerStage:
             case FinalReady(final=final):
                 self._attribution.watch_swap = self._attribution.watch_swap and not self._context.roles.told
                 self._emit(self._attribution.said(final))
+            case Close():
+                self._record(channel, None)
             case _:
                 pass
+
+    def _record(self, channel: int, block: AudioBlock | None) -> None:
+        """Keep sound for the second look, once it is known what of it must not be heard.
+
+        Args:
+            channel: which.
+            block: the next sound; None at the end.
+        """
+        spool, guard, held = self._tools.spool, self._tools.guard, self._held
+        if spool is None:
+            return
+        if block is not None:
+            held.hear(block.pcm)
+        safe = held.end if block is None else self._context.progress.channels[channel].safe
+        settled = held.end if block is None else guard.settled(channel, safe)
+        if block is None or settled - held.start >= RELEASED or held.end - held.start >= MOST_HELD:
+            for pcm in held.release(settled, guard.unheard(channel), closing=block is None):
+                spool.write(pcm)
 
     def _hear(self, channel: int, block: AudioBlock) -> None:
         window = self._channels[channel].window
         window.append(block.pcm)
-        if self._tools.spool is not None:
-            self._tools.spool.write(block.pcm)
+        self._record(channel, block)
         start = self._channels[channel].open
         window.forget((window.end if start is None else start) - KEEP_SAMPLES)
 

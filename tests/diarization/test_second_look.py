@@ -146,7 +146,7 @@ async def test_a_worker_looks_at_recordings_one_after_the_other(tmp_path: Path) 
         assert await reviewer.review(recordings[0]) == first
         for one in recordings:
             one.delete()
-        with pytest.raises(SecondLookFailed, match="request"):
+        with pytest.raises(SecondLookFailed, match="cannot be read"):
             await reviewer.review(recordings[0])
     finally:
         await reviewer.close()
@@ -176,7 +176,7 @@ async def test_there_is_a_limit_to_waiting_recordings_and_time(tmp_path: Path) -
 
 def test_recordings_of_a_process_that_died_are_swept(tmp_path: Path) -> None:
     gone = subprocess.run(["/bin/sh", "-c", "echo $$"], capture_output=True, text=True, check=True)
-    left = tmp_path / f"yuetone-call-{gone.stdout.strip()}-x.s16"
+    left = tmp_path / f"yuetone-call-{gone.stdout.strip()}-x.sealed"
     left.write_bytes(b"12")
     other = tmp_path / "yuetone-call-notes.s16"
     other.write_bytes(b"12")
@@ -190,8 +190,9 @@ def test_recordings_of_a_process_that_died_are_swept(tmp_path: Path) -> None:
 def test_a_recording_is_private_and_goes_away(tmp_path: Path) -> None:
     recording = recorded(np.full(RATE, 2.0, np.float32), tmp_path)
     assert recording.path.stat().st_mode & 0o077 == 0
-    assert recording.path.stat().st_size == 2 * RATE
-    assert np.fromfile(recording.path, "<i2").max() == 32767
+    recording.finish()
+    assert np.frombuffer(b"".join(recording.read()), "<i2").max() == 32767
+    assert recording.samples == RATE
     recording.delete()
     recording.delete()
     assert not recording.path.exists()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -53,7 +53,7 @@ async def test_canaries_reach_no_reader_no_store_and_no_log(
         async with calling(run) as call:
             await call.say(SAID)
             watching = run.stub.WatchCall(pb.WatchCallRequest(call_id="call-1", after_server_seq=0))
-            watched: list[Message] = [await watching.read() for _ in range(4)]
+            watched = [cast("Message", await watching.read()) for _ in range(4)]
             watching.cancel()
         finals = [item for item in events(call.messages, "transcript") if item.is_final]
         assert any(item.masks for item in finals)

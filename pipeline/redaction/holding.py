@@ -1,0 +1,75 @@
+"""Sound on its way to a recording: held in memory until its words are final, then cut. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.calls.info import SAMPLE_RATE
+from pipeline.redaction.dtmf import DtmfDetector
+
+Pcm = NDArray[np.float32]
+Stretch = tuple[int, int]
+"""First sample, and behind the last one."""
+MOST_HELD = 45 * SAMPLE_RATE
+"""Samples that wait for their words; what waits longer is recorded as silence: nobody knows what is in it."""
+LOOKED_AHEAD = SAMPLE_RATE // 5
+"""Samples behind which nothing is let go: a key that has begun is not known yet."""
+
+
+def silenced(pcm: Pcm, first: int, stretches: Iterable[Stretch]) -> Pcm:
+    """Return sound with stretches of it at exactly zero.
+
+    Args:
+        pcm: float32, shape (n,).
+        first: sample of the channel that it begins at.
+        stretches: in samples of the channel.
+    """
+    out = pcm.copy()
+    for start, end in stretches:
+        out[max(0, start - first) : max(0, end - first)] = 0.0
+    return out
+
+
+class HeldSound:
+    """Holds the sound of one channel back."""
+
+    def __init__(self) -> None:
+        self._blocks: deque[Pcm] = deque()  # bounded by MOST_HELD
+        self._keys: deque[Stretch] = deque()
+        self._detector = DtmfDetector()
+        self.start = 0
+        self.end = 0
+        self.lost = 0
+
+    def hear(self, pcm: Pcm) -> None:
+        """Take sound, float32 at 16 kHz, shape (n,)."""
+        self._keys.extend(self._detector.accept(pcm))
+        self._blocks.append(pcm)
+        self.end += len(pcm)
+
+    def release(self, settled: int, hidden: Sequence[Stretch], *, closing: bool = False) -> list[Pcm]:
+        """Return what may be recorded, cut; what waited too long is silence.
+
+        Args:
+            settled: sample before which all words are final.
+            hidden: stretches in which something personal is said.
+            closing: whether nothing follows.
+        """
+        until = min(settled, self.end if closing else self.end - LOOKED_AHEAD)
+        overdue = self.end - MOST_HELD
+        out: list[Pcm] = []
+        while self._blocks and self.start + len(self._blocks[0]) <= max(until, overdue):
+            block, first = self._blocks.popleft(), self.start
+            self.start += len(block)
+            if self.start <= until:
+                out.append(silenced(block, first, (*hidden, *self._keys)))
+            else:
+                self.lost += len(block)
+                out.append(np.zeros_like(block))
+        while self._keys and self._keys[0][1] < self.start:
+            self._keys.popleft()
+        return out
