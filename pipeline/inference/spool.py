@@ -12,7 +12,7 @@ import structlog
 from numpy.typing import NDArray
 
 from pipeline import leftovers
-from pipeline.redaction.sealing import SealedFile
+from pipeline.sealing import SealedFile
 
 KIND = "call"
 

@@ -18,7 +18,7 @@ from pipeline.inference.spool import CallSpool
 from pipeline.redaction.dtmf import HIGH, LOW, DtmfDetector
 from pipeline.redaction.guard import CallGuard
 from pipeline.redaction.holding import MOST_HELD, HeldSound, silenced
-from pipeline.redaction.sealing import BLOCK
+from pipeline.sealing import BLOCK
 from pipeline.sections.redaction import RedactionSettings
 from tests.redaction.test_guard import guard, said
 
@@ -144,7 +144,7 @@ def test_keys_are_found_however_the_sound_is_cut(sizes: list[int]) -> None:
 
 def test_a_recording_on_disk_can_be_read_by_nobody_else(tmp_path: Path) -> None:
     spool = CallSpool(tmp_path)
-    pcm = np.tile(np.arange(200, dtype=np.float32) / 400, 800)
+    pcm = np.tile(np.arange(200) / 400, 800).astype(np.float32)
     spool.write(pcm)
     spool.finish()
     written = (np.clip(pcm, -1, 1) * 32767).astype("<i2").tobytes()
