@@ -9,11 +9,11 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import grpc
 import typer
@@ -24,18 +24,16 @@ from client.conversation import ROLES
 from pipeline import leftovers
 from pipeline.cli.identity import with_identity
 from pipeline.cli.logs import configure_logs
+from pipeline.cli.own_server import own_server, own_settings
 from pipeline.cli.raw import RawOption, raw_of
 from pipeline.cli.serve import ConfigOption, flags
 from pipeline.cli.view import CallView, summary
 from pipeline.config import LogSettings, Settings, load_settings
 from pipeline.errors import SettingsError
-from pipeline.rpc.server import Server, serve
-from pipeline.sections.audit import AuditSettings
 
 DEMO_CALL = Path(__file__).parents[1] / "demo" / "call.wav"
 DEMO = "demo"
 DEMO_KNOWLEDGE = DEMO_CALL.with_name("knowledge.csv")
-START_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,21 +164,7 @@ def demo_knowledge() -> Iterator[Path]:
 
 def _run(target: Target, played: Played, *, as_json: bool) -> int:
     configure_logs(LogSettings(level="warning"))
-    # Our own server must not meet another one's ports.
-    own = {"port": 0, "metrics_port": None, "host": "127.0.0.1", "tls_certificate": None, "tls_key": None}
-    server = target.settings.server.model_copy(update={**own, "tls_client_ca": None, "shutdown_grace_s": 0.0})
-    # Nor its alerts: a recording that is played again must not call anybody.
-    alerts = target.settings.alerts.model_copy(update={"store": None, "webhooks": ()})
-    # Nor is what it asks a question of a customer.
-    suggest = target.settings.suggest.model_copy(update={"record": False})
-    settings = target.settings.model_copy(
-        update={
-            "server": server,
-            "alerts": alerts,
-            "suggest": suggest,
-            "audit": AuditSettings(enabled="off"),  # only this command reaches it
-        }
-    )
+    settings = own_settings(target.settings)
     return asyncio.run(_call(target, settings, played, as_json=as_json))
 
 
@@ -192,7 +176,7 @@ async def _call(target: Target, settings: Settings, played: Played, *, as_json: 
         loop.add_signal_handler(number, lambda: task.cancel() if task else None)
     try:
         async with (
-            _server(target, settings) as address,
+            own_server(target.address, settings) as address,
             client.connected(address, target.identity) as channel,
         ):
             return await _follow(channel, played, target, as_json=as_json)
@@ -202,29 +186,6 @@ async def _call(target: Target, settings: Settings, played: Played, *, as_json: 
     except grpc.aio.AioRpcError as error:
         typer.secho(f"yuetone: {error.details() or error.code().name}", err=True, fg=typer.colors.RED)
         return 1
-
-
-@asynccontextmanager
-async def _server(target: Target, settings: Settings) -> AsyncIterator[str]:
-    """Yield the address of the target server, or start one and stop it afterwards."""
-    if target.address:
-        yield target.address
-        return
-    loop = asyncio.get_running_loop()
-    listening: asyncio.Future[Server] = loop.create_future()
-    work = serve(settings, ready=listening.set_result, signals=False, private=True)
-    task = asyncio.create_task(work, name="server")
-    try:
-        waiting: list[asyncio.Future[Any]] = [task, listening]
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED, timeout=START_S)
-        if not listening.done():
-            await task
-            raise SettingsError("the server did not start")
-        yield f"127.0.0.1:{listening.result().port}"
-    finally:
-        if listening.done():
-            listening.result().stop()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _follow(channel: grpc.aio.Channel, played: Played, target: Target, *, as_json: bool) -> int:
