@@ -88,7 +88,10 @@ def chain(steps: Steps, options: argparse.Namespace) -> None:
     terms.write_text("\n".join(TERMS) + "\n", "utf-8")
     calls = ["scripts.finetune.rehearsal.calls", "--out", work / "calls", "--count", options.count]
     steps.run("make calls", calls)
-    steps.run("prepare", [finetune, "prepare", work / "calls", "--out", work / "prepared", *models])
+    synthetic = ["--personal", "keep"]  # nobody's
+    steps.run(
+        "prepare", [finetune, "prepare", work / "calls", "--out", work / "prepared", *synthetic, *models]
+    )
     check = [finetune, "validate", work / "prepared", "--out", work / "validation", *few, *models]
     steps.run("validate", check)
     steps.run("split", [finetune, "split", work / "prepared", "--out", work / "split"])

@@ -20,6 +20,7 @@ from scripts.finetune.commands.app import (
     say_next,
 )
 from scripts.finetune.common.errors import FinetuneError
+from scripts.finetune.corpus.personal import Personal
 
 ROLE_NAMES = ("customer", "agent", "unknown")
 
@@ -48,6 +49,10 @@ def prepare(
     min_agreement: Annotated[
         float, typer.Option(min=0, max=1, help="Reject pieces where text and audio agree less.")
     ] = 0.35,
+    personal: Annotated[
+        Personal,
+        typer.Option(help="Utterances with names, numbers, addresses: leave-out (and silent), or keep."),
+    ] = Personal.LEAVE_OUT,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = os.cpu_count() or 1,
     dry_run: DryRunOption = False,
 ) -> None:
@@ -61,6 +66,8 @@ def prepare(
         python -m scripts.finetune prepare calls/ --out work/prepared
 
         python -m scripts.finetune prepare calls/ --transcripts texts.csv --encoding big5hkscs --out prepared
+
+        python -m scripts.finetune prepare synthetic/ --personal keep --out work/prepared
     """
     from scripts.finetune.corpus.prepare import PrepareOptions, plan  # noqa: PLC0415 (keeps --help fast)
     from scripts.finetune.corpus.prepare import prepare as run  # noqa: PLC0415
@@ -74,6 +81,7 @@ def prepare(
         model=model,
         models=models,
         min_agreement=min_agreement,
+        personal=personal,
         workers=workers,
     )
     if mono_role not in ROLE_NAMES:

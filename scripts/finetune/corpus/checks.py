@@ -10,15 +10,15 @@ from typing import Any, Literal
 from rapidfuzz.distance import Levenshtein
 
 from cantonese.characters import is_han
-from cantonese.personal import personal_data_kinds
 from cantonese.scoring import scoring_form
 from scripts.finetune.common.manifest import Utterance
+from scripts.finetune.corpus.personal import kinds_of
 from scripts.finetune.corpus.wording import is_mandarin
 
 Level = Literal["ok", "warning", "failure"]
 MIN_RECORDINGS = 500
 IMPLAUSIBLE_CER = 0.8
-NOTHING_PRIVATE = "no HKID, card number, phone number or email address was found"
+NOTHING_PRIVATE = "no names, numbers or addresses of people were found"
 NEIGHBOURS = 5
 """Neighbours in sorted order that each text is compared with (Hernández and Stolfo 1995)."""
 
@@ -224,7 +224,7 @@ def _mandarin(data: Data) -> Finding:
 
 
 def _private(data: Data) -> Finding:
-    bad = [(u.id, ", ".join(kinds)) for u in data.utterances if (kinds := personal_data_kinds(u.text))]
+    bad = [(name, ", ".join(kinds)) for name, kinds in kinds_of(data.utterances).items()]
     counts = Counter(kind for _, kinds in bad for kind in kinds.split(", "))
     text = ", ".join(f"{count} {kind}" for kind, count in counts.most_common()) or NOTHING_PRIVATE
     return Finding(

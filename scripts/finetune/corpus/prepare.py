@@ -25,7 +25,14 @@ from scripts.finetune.common.manifest import MANIFEST, Utterance, write_manifest
 from scripts.finetune.corpus.call import Call, CallCutter
 from scripts.finetune.corpus.hearing import engine, hear, open_directory
 from scripts.finetune.corpus.matching import match
-from scripts.finetune.corpus.recordings import BadRecording, find_recordings, read_recording, write_shard
+from scripts.finetune.corpus.personal import Personal, without_people
+from scripts.finetune.corpus.recordings import (
+    BadRecording,
+    find_recordings,
+    read_recording,
+    rewrite_shard,
+    write_shard,
+)
 from scripts.finetune.corpus.transcripts import BadLine, Line, read_transcripts
 
 REJECTS, SUMMARY = "rejects.jsonl", "summary.json"
@@ -44,6 +51,7 @@ class PrepareOptions:
         model: that aligns: registry name, directory, or auto.
         models: folder of installed models.
         min_agreement: below it, a text is not taken for what was said.
+        personal: what becomes of utterances with personal data.
         workers: processes.
     """
 
@@ -55,6 +63,7 @@ class PrepareOptions:
     model: str
     models: Path
     min_agreement: float
+    personal: Personal
     workers: int
 
 
@@ -213,6 +222,11 @@ def _record(
     )
     recogniser = engine(options.model, options.models)
     done = CallCutter(partial(hear, recogniser)).cut(call, lines)
+    if options.personal is Personal.LEAVE_OUT:
+        silent, done.utterances, left_out = without_people(audio, done.utterances)
+        done.rejects += left_out
+        if left_out:
+            rewrite_shard(folder / shard, silent)
     return {
         "recording": {
             "call": name,

@@ -86,7 +86,16 @@ def read_recording(path: Path) -> Recording:
 def write_shard(path: Path, audio: NDArray[np.float32]) -> NDArray[np.float32]:
     """Write 16-bit FLAC, whole or not at all; return the samples as they will be read back."""
     whole = (np.clip(audio, -1, 1) * 32767).round().astype(np.int16)
+    _write(path, whole)
+    return (whole / 32768).astype(np.float32)
+
+
+def rewrite_shard(path: Path, audio: NDArray[np.float32]) -> None:
+    """Write a shard again, from samples as they were read back from it: the others stay bit for bit."""
+    _write(path, (audio * 32768).round().astype(np.int16))
+
+
+def _write(path: Path, whole: NDArray[np.int16]) -> None:
     coded = io.BytesIO()  # libsndfile hides a failing write of a real file
     sf.write(coded, whole, SAMPLE_RATE, subtype="PCM_16", format="FLAC")
     replace_file(path, coded.getvalue())
-    return (whole / 32768).astype(np.float32)
