@@ -21,6 +21,10 @@ NAMES = {
     "access": ("benchmarks.access", "identity and audit: tokens, the gate, records, verification"),
     "soak": ("benchmarks.serving.soak", "endurance: fails when something keeps growing"),
     "report": ("benchmarks.serving.report", "RESULTS.md and its plots from the recorded results"),
+    "redaction": (
+        "benchmarks.redaction.run",
+        "personal data: found, kept, readable in live calls, cost, sound",
+    ),
     "retrieval": ("benchmarks.retrieval.run", "reply suggestions: quality, size, speed, live latency"),
     "finetune-chain": ("benchmarks.finetune_chain", "the whole fine-tuning chain"),
 }

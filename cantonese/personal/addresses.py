@@ -91,7 +91,7 @@ _PARTS = re.compile(
             "block": "|".join(_BLOCKS),
             "floor": "|".join(_FLOORS),
             "street": rf"{_STREET}(?:{_NUMBER})?|\b{_LATIN_STREET}",
-            "estate": rf"{_AREA_ESTATE}|(?!{AREAS}){_ESTATE}|\b{_LATIN_PLACE}\b",
+            "estate": rf"{any_of(_PLACES['named'])}|{_AREA_ESTATE}|(?!{AREAS}){_ESTATE}|\b{_LATIN_PLACE}\b",
             "area": rf"{AREAS}(?:區|市|墟|新市鎮)?|\b{LATIN_AREAS}\b",
             "house": rf"(?:門牌)?{_N}\s?號(?![碼線風文房]|單位)\s?(?:[A-Z](?![A-Za-z])|地下|屋)?",
             "bare": _BARE,

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 
 from cantonese.personal import dates
 from cantonese.personal.categories import Category, PersonalSpan
+from cantonese.personal.known import UNIT_BEHIND
 from cantonese.personal.reading import NOISE, Expected, Reading
-from cantonese.personal.words import Trigger
+from cantonese.personal.verdicts import verdicts
+from cantonese.personal.words import Harmless, Trigger
 
 _NO_BIRTH = re.compile(
     "生效|到期|有效|安裝|入職|送|覆診|預約|起|截|續|完|開始|issue|expire|expiry|due|簽賬|發|過期|出院|入住|退房|出發|航班|生日會|優惠|交|還款|過數|過戶|到港|入境"
@@ -25,7 +27,7 @@ def birth_dates(reading: Reading, expected: Expected) -> Iterator[PersonalSpan]:
     said = [word for word in reading.triggers if word.meaning is Category.DATE_OF_BIRTH]
     asked = Category.DATE_OF_BIRTH in expected.asked
     personal = bool(expected.asked) or any(isinstance(word.meaning, Category) for word in reading.triggers)
-    if not (said or asked or expected.birth or personal):
+    if not (said or asked or expected.birth or personal) or not (asked or _HAS_DATE.search(reading.text)):
         return
     only = asked and set(expected.asked) <= {Category.DATE_OF_BIRTH, Category.NAME}
     told = False
@@ -39,12 +41,15 @@ def birth_dates(reading: Reading, expected: Expected) -> Iterator[PersonalSpan]:
             day in expected.birth or _is_birth(reading, expected, (start, end), said, personal=personal)
         ):
             yield PersonalSpan(start, end, Category.DATE_OF_BIRTH)
-    yield from _digits(reading, said, dominating=only and reading.dominated)
+    yield from _digits(reading, expected, said, dominating=only and reading.dominated)
     short = len(NOISE.sub("", reading.text)) <= SHORTEST_SENTENCE
-    if ((said or asked) and reading.corrects) or (only and not told and expected.answering and short):
+    free = only and not told and expected.answering and not expected.given
+    if ((said or asked) and reading.corrects) or (free and short):
         yield from _pieces(reading)
 
 
+_HAS_DATE = re.compile(r"[年月號日/\-.]|[A-Za-z]{3}")
+_TIME_OF_DAY = re.compile("下晝|下午|朝早|上晝|上午|夜晚|晏晝|今晚|聽")
 SHORTEST_SENTENCE, LONGEST_BESIDE = 12, 6
 """Characters up to which an answer is nothing but its date, whole or beside one."""
 
@@ -71,8 +76,12 @@ def _is_birth(
     return len(rest) <= LONGEST_BESIDE or (expected.answering and not expected.given)
 
 
-def _digits(reading: Reading, said: Sequence[Trigger], *, dominating: bool) -> Iterator[PersonalSpan]:
-    for run in reading.runs:
+def _digits(
+    reading: Reading, expected: Expected, said: Sequence[Trigger], *, dominating: bool
+) -> Iterator[PersonalSpan]:
+    for run, verdict in verdicts(reading, expected):
+        if isinstance(verdict, Harmless):
+            continue
         beside = any(-1 <= run.start - word.end <= 4 for word in said) and len(run.digits) > 1
         if run.digits and not run.unit and not run.letters and (dominating or beside):
             yield PersonalSpan(run.start, run.end, Category.DATE_OF_BIRTH)
@@ -80,7 +89,8 @@ def _digits(reading: Reading, said: Sequence[Trigger], *, dominating: bool) -> I
 
 def _pieces(reading: Reading) -> Iterator[PersonalSpan]:
     for start, end in dates.pieces(reading.text):
-        if not _overlaps(reading, start, end):
+        counted = UNIT_BEHIND.match(reading.text, end) or _TIME_OF_DAY.match(reading.text, end)
+        if not counted and not _overlaps(reading, start, end):
             yield PersonalSpan(start, end, Category.DATE_OF_BIRTH)
 
 

@@ -132,6 +132,7 @@ def _gives_whole(reading: Reading, spans: list[PersonalSpan]) -> bool:
         or (Category.PASSWORD in kinds and digits >= LEAST)
         or Category.NAME in kinds
         or Category.SECURITY_CODE in kinds
+        or Category.DATE_OF_BIRTH in kinds
         or (Category.EMAIL in kinds and dotted)
     )
 
@@ -241,11 +242,15 @@ class DialogueRedactor:
         begun = self._open.get(channel)
         return begun.parts[0][0] if begun is not None and begun.parts else None
 
-    def awaits_secret(self, channel: int, at: float) -> bool:
-        """Tell whether a security code, a one-time code or a password is expected from a channel."""
+    def awaited(self, channel: int, at: float) -> Category | None:
+        """Return which number or secret a channel was asked for and has not said yet.
+
+        Args:
+            channel: which.
+            at: s since the start of the call.
+        """
         expected = self._expected(channel, at)
-        secret = any(category in SECRETS for category in expected.asked)
-        return secret and expected.answering and not expected.agent and not expected.given
+        return expected.awaited(SECRETS) or expected.awaited(NUMBERS)
 
     # ---------------------------------------------------------------- memory
 
@@ -363,7 +368,11 @@ class DialogueRedactor:
         first = judged[0] if judged else None
         before = reading.text[: first[0].start] if first else ""
         goes_on = (
-            begun is not None and first is not None and not first[0].unit and len(before.strip(_LEADING)) <= 2
+            begun is not None
+            and first is not None
+            and not isinstance(first[1], Harmless)
+            and not first[0].unit
+            and len(before.strip(_LEADING)) <= 2
         )
         if begun is not None and not goes_on:
             if not judged and len(reading.text.strip(_MARKS)) <= SHORTEST_CLAUSE:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 _WRITTEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._%+\-]{0,63}@[A-Za-z0-9\-]{1,63}(?:\.[A-Za-z0-9\-]{1,24}){1,4}")
 _AT = re.compile(r"(?<![A-Za-z])at(?![A-Za-z])|@|小老鼠|鼠仔|阿特", re.IGNORECASE)
+_HAS_AT = re.compile("[@鼠特]|[aA][tT]")
 _DIGIT = "0-9零一二三四五六七八九洞孖幺"
 _DOT = r"(?:點|dot|\.|。)"
 _DOMAIN = re.compile(
@@ -43,6 +44,8 @@ _STOPS = frozenset(
 
 def emails(text: str) -> Iterator[tuple[int, int]]:
     """Yield where e-mail addresses stand."""
+    if not _HAS_AT.search(text):
+        return
     for found in _WRITTEN.finditer(text):
         yield found.span()
     for at in _AT.finditer(text):

@@ -9,10 +9,12 @@ from cantonese.personal.addresses import IS_PUBLIC, addresses
 from cantonese.personal.births import birth_dates
 from cantonese.personal.categories import Category, PersonalSpan
 from cantonese.personal.emails import emails, spelled_parts
+from cantonese.personal.garbled import garbled
 from cantonese.personal.names import asked_names, full_names, introduced, names, with_surname
 from cantonese.personal.passwords import passwords, repeated
 from cantonese.personal.reading import NOTHING, Expected, Reading
 from cantonese.personal.verdicts import LONGEST, verdicts
+from cantonese.personal.words import Harmless
 
 
 def find(reading: Reading, expected: Expected = NOTHING) -> list[PersonalSpan]:
@@ -33,6 +35,7 @@ def find(reading: Reading, expected: Expected = NOTHING) -> list[PersonalSpan]:
         *(_whole(reading.text, span) for span in found),
         *birth_dates(reading, expected),
         *passwords(reading, expected),
+        *garbled(reading, expected),
         *(PersonalSpan(start, end, Category.EMAIL) for start, end in _emails(reading, expected)),
     ]
     found += [
@@ -102,6 +105,8 @@ def _emails(reading: Reading, expected: Expected) -> Iterator[tuple[int, int]]:
     if any(category is Category.EMAIL for _value, category in expected.recent):
         for span in repeated(reading.text, expected, Category.EMAIL):
             yield span.start, span.end
+    if any(trigger.meaning in (Harmless.ARTICLE, Harmless.ORDER) for trigger in reading.triggers):
+        return
     if Category.EMAIL in expected.asked and expected.answering and (not expected.given or reading.dominated):
         yield from spelled_parts(reading.text)
 

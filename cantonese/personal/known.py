@@ -84,10 +84,11 @@ class Known:
 def known_spans(text: str) -> list[Known]:
     """Return what is understood of the numbers of ``text``, in order."""
     found = list(_spoken(text))
-    found += [
-        Known(match.start(), match.end(), "time" if match["hour"] else "amount")
-        for match in _CLOCK_OR_RATE.finditer(text)
-    ]
+    if "點" in text:
+        found += [
+            Known(match.start(), match.end(), "time" if match["hour"] else "amount")
+            for match in _CLOCK_OR_RATE.finditer(text)
+        ]
     if any("0" <= char <= "9" for char in text):
         for match in _WRITTEN.finditer(text):
             kind = match.lastgroup or "amount"

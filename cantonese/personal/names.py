@@ -80,24 +80,40 @@ _ROMANISED = frozenset(_ENGLISH_WORDS["romanised"])
 Stretch = tuple[int, int]
 
 
+_HAS_TITLE = re.compile("[先小太女師姑醫經主老律教博校議伯婆生哥姐叔姨嬸仔sSM]")
+_HAS_INTRODUCTION = re.compile("[姓叫名係，住郎娘哥妹爺阿]")
+_HAS_FAMILIAR = re.compile("[哥叔姨姐仔嬸伯婆阿]")
+_HAS_SPELLING = re.compile("[嘅個旁邊點未陳張李林吳黃楊胡章何許趙程彭曾呂關劉羅蔡謝錢徐余花]")
+_HAS_CAPITAL = re.compile("[A-Z]")
+"""Each found in any text in which the patterns behind it may find something: most texts skip them."""
+
+
 def names(text: str) -> Iterator[Stretch]:
     """Yield where names stand, without their titles; some may overlap."""
-    for title in _TITLED.finditer(text):
-        yield from _titled(text, title.start())
-    for found in _LATIN_TITLED.finditer(text):
-        yield found.span(1)
+    if _HAS_TITLE.search(text):
+        for title in _TITLED.finditer(text):
+            yield from _titled(text, title.start())
+    if _HAS_INTRODUCTION.search(text):
+        yield from _introducing(text)
+    if _HAS_FAMILIAR.search(text):
+        for found in _FAMILIAR.finditer(text):
+            yield found.span("named" if found["named"] else "a")
+    if _HAS_SPELLING.search(text):
+        yield from _spelled(text)
+    if _HAS_CAPITAL.search(text):
+        for found in _LATIN_TITLED.finditer(text):
+            yield found.span(1)
+        yield from _english(text)
+
+
+def _introducing(text: str) -> Iterator[Stretch]:
     for found in _SELF.finditer(text):
         for group in ("surname", "called", "person", "am", "serve"):
             if found[group]:
                 start = found.start(group)
                 yield start, start + len(_without_title(found[group]))
-    for found in _FAMILIAR.finditer(text):
-        yield found.span("named" if found["named"] else "a")
     for found in _SAME.finditer(text):
         yield found.span("whole")
-    yield from _spelled(text)
-    if re.search("[A-Z]", text):
-        yield from _english(text)
 
 
 def _titled(text: str, at: int) -> Iterator[Stretch]:
@@ -144,7 +160,7 @@ def _spelled(text: str) -> Iterator[Stretch]:
         start, word = match.start("of"), re.split("嘅|嗰個|個", match["of"])[0]
         shown = re.sub(f"^.*[{_NOT_GIVEN}]", "", word)
         start, word = start + len(word) - len(shown), shown
-        if match["char"] in word:
+        if match["char"] in word and match["char"] not in "月日年":  # 一月十三個月
             offset = word.find(match["char"])
             yield start + max(0, min(offset, len(word) - 2)) if len(word) > 2 else start, match.end("of")
 

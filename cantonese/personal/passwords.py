@@ -31,11 +31,12 @@ def passwords(reading: Reading, expected: Expected) -> Iterator[PersonalSpan]:
                 yield from _secret(text, copula.end(), Category.PASSWORD)
             else:
                 yield from _mixed(text, trigger.end)
+    if _CASE.search(text) and any(kind is Category.PASSWORD for _value, kind in expected.recent):
+        yield from _code_words(text, Category.PASSWORD)  # it is spelled again
     if Category.PASSWORD not in expected.asked or _speaks_of_something_else(reading, expected):
         return
-    if expected.agent or not expected.answering:
-        yield from repeated(text, expected, Category.PASSWORD)
-    else:
+    yield from repeated(text, expected, Category.PASSWORD)
+    if expected.answering and not expected.agent:
         yield from _answered(reading)
 
 
@@ -82,6 +83,10 @@ def _all_but_noise(text: str) -> PersonalSpan:
 def repeated(text: str, expected: Expected, category: Category) -> Iterator[PersonalSpan]:
     """Yield what repeats a password or an e-mail address in other groups of letters and digits."""
     values = [value.lower() for value, told in expected.recent if told is category]
+    for value in values:
+        at = text.find(value) if len(value) >= 2 and not value.isascii() else -1
+        if at >= 0:
+            yield PersonalSpan(at, at + len(value), category)
     for found in _WORDS_AND_DIGITS.finditer(text):
         plain = "".join(char for char in found.group().lower() if char.isalnum())
         if len(plain) >= 3 and any(
@@ -106,11 +111,16 @@ def _mixed(text: str, start: int) -> Iterator[PersonalSpan]:
             yield PersonalSpan(found.start(), found.end(), Category.PASSWORD)
 
 
+_CODE = re.compile(
+    r"(?:[A-Za-z]+|[0-9零〇○洞一幺二兩三四五六七八九孖]|大楷|細楷|大寫|小寫|大細[階楷]|再?加|感嘆號|井字|星號|問號|底線|減號|符號"
+    r"|[!@#$%&*_\-]|\s)+"
+)
+_CASE = re.compile("大楷|細楷|大寫|小寫|大細[階楷]|lower ?case|upper ?case", re.IGNORECASE)
+
+
 def _secret(text: str, start: int, category: Category) -> Iterator[PersonalSpan]:
     """Yield what stands behind "the password is", up to the end of the clause."""
-    found = re.compile(
-        r"(?:[A-Za-z]+|[0-9零〇○洞一幺二兩三四五六七八九孖]|大楷|細楷|大寫|小寫|感嘆號|井字|星號|問號|底線|減號|符號|[!@#$%&*_\-]|\s)+"
-    ).match(text, start)
+    found = _CODE.match(text, start)
     if found:
         end = start + len(found.group().rstrip())
         if end - start >= 2:
@@ -118,11 +128,8 @@ def _secret(text: str, start: int, category: Category) -> Iterator[PersonalSpan]
 
 
 def _code_words(text: str, category: Category) -> Iterator[PersonalSpan]:
-    pattern = re.compile(
-        r"(?:[A-Za-z]+|[0-9零〇○洞一幺二兩三四五六七八九孖]|大楷|細楷|大寫|小寫|感嘆號|井字|星號|問號|底線|減號|符號|[!@#$%&*_\-]|\s)+"
-    )
     talk = len(re.findall("[A-Za-z]+", text)) > LONGEST_PHRASE
-    for found in pattern.finditer(text):
+    for found in _CODE.finditer(text):
         said = found.group().strip()
         words = said.split()
         sentence = len(words) > LONGEST_PHRASE or (talk and not any(char.isdigit() for char in said))

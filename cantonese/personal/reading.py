@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 
-from cantonese.personal.categories import Category
+from cantonese.personal.categories import SECRETS, Category
 from cantonese.personal.known import Known, known_spans
 from cantonese.personal.runs import Run, runs
 from cantonese.personal.words import CORRECTION, Harmless, Trigger, triggers
@@ -64,6 +65,20 @@ class Expected:
     agent: bool = False
     opening: bool = False
     harmless_values: frozenset[str] = frozenset()
+
+    def recent_has(self, digits: str) -> bool:
+        """Tell whether digits are of a value that was said lately."""
+        return any(digits in value for value, _category in self.recent)
+
+    def awaits_secret(self) -> bool:
+        """Tell whether this turn may hold a security code, a one-time code or a password."""
+        return self.awaited(SECRETS) is not None
+
+    def awaited(self, among: Collection[Category]) -> Category | None:
+        """Return which category this turn may hold because it was asked for and has not come yet."""
+        if not self.answering or self.given or self.agent:
+            return None
+        return next((category for category in self.asked if category in among), None)
 
 
 NOTHING = Expected()

@@ -69,12 +69,17 @@ def _verdict(reading: Reading, run: Run, expected: Expected, *, first: bool) -> 
     )
 
 
+_PRESSED = re.compile(r"(?:請|再|可以|先)(?:撳|按)(?:咗|入)?\s?$|\bpress\s$", re.IGNORECASE)
 _HOTLINE_BEHIND = re.compile("(?:嗰條|呢條|係|嘅)?\\S{0,4}(?:熱線|查詢台)")
 
 
 def _is_everybodys(reading: Reading, run: Run, expected: Expected) -> bool:
     """Tell whether a number is public, or repeats one that was said to be nobody's."""
     repeated = len(run.digits) >= LEAST and any(run.digits in value for value in expected.harmless_values)
+    if expected.agent and _PRESSED.search(reading.text, 0, run.start) and not expected.recent_has(run.digits):
+        return True  # 請撳七零五
+    if expected.awaits_secret() or expected.open_digits:
+        return False  # 999 as a part of somebody's code
     return is_public(run.digits) or repeated or _HOTLINE_BEHIND.match(reading.text, run.end) is not None
 
 
@@ -104,7 +109,7 @@ def _asked_for(run: Run, asked: tuple[Category, ...]) -> Category | None:
 def _answered(reading: Reading, run: Run, expected: Expected) -> Category | None:
     """Return what a run is that was asked for."""
     count, dominated = len(run.digits), reading.dominated
-    if not expected.asked or not _may_answer(reading, run):
+    if not expected.asked or not _may_answer(reading, run, expected):
         return None
     category = _asked_for(run, expected.asked)
     if category is None:
@@ -125,17 +130,19 @@ LONGEST_DOOR, LONGEST_SHORT = 5, 7
 """Digits of a flat, and of a number that may be about something else once a whole value was given."""
 
 
-def _may_answer(reading: Reading, run: Run) -> bool:
+def _may_answer(reading: Reading, run: Run, expected: Expected) -> bool:
     """Tell whether a run may be a value at all: no quantity, no 十五 among other words."""
     if run.ordinal or (run.unit and len(run.digits) <= LONGEST_COUNT):
         return False
+    if run.alone and len(reading.runs) > 1 and expected.awaits_secret():
+        return True  # 一一六，定係七呢
     sole = reading.dominated and len(reading.runs) == 1 and not reading.known
     return not run.alone or (sole and not _ARTICLE_BEFORE.search(reading.text[: run.start]))
 
 
 def _attentive(reading: Reading, run: Run, expected: Expected) -> bool:
     """Tell whether a turn still speaks of what was asked for."""
-    if reading.dominated:
+    if reading.dominated or (len(run.digits) >= LEAST_ANNOUNCED and expected.awaits_secret()):
         return True
     elsewhere = expected.given or not expected.answering
     short = len(run.digits) <= LONGEST_SHORT or bool(run.letters)

@@ -25,7 +25,8 @@ KEPT = 32
 
 
 UNCERTAIN = 0.6
-"""Confidence of an answer to a question for a secret below which all of it is silenced in recordings."""
+"""Confidence of an answer to a question for a number below which all of it is hidden where none is found:
+the digits may have been taken for words."""
 EVERYWHERE = SECRETS | {Category.CARD}
 """Categories that are silenced on all channels: the other side may be heard repeating them."""
 
@@ -35,7 +36,6 @@ class _Final:
     event: TranscriptEvent
     guarded: TranscriptEvent
     revision: int = 0
-    silent: bool = False
 
 
 @dataclass(slots=True)
@@ -83,11 +83,11 @@ class CallGuard:
             return event, []
         self._hear(event)
         start, end = event.start / SAMPLE_RATE, event.end / SAMPLE_RATE
-        awaited = self._redactor.awaits_secret(event.channel, start)
+        awaited = self._redactor.awaited(event.channel, start)
         found = self._redactor.turn(event.utterance_id, event.channel, event.verbatim, start, end)
-        guarded = self._guarded(event, found.spans)
-        uncertain = event.confidence is None or event.confidence < UNCERTAIN
-        self._finals[event.utterance_id] = _Final(event, guarded, silent=awaited and uncertain)
+        spans = found.spans or _uncertain(event, awaited)
+        guarded = self._guarded(event, spans)
+        self._finals[event.utterance_id] = _Final(event, guarded)
         while len(self._finals) > KEPT:
             self._finals.pop(next(iter(self._finals)))
         waits = any(span.provisional for span in guarded.personal)
@@ -133,8 +133,7 @@ class CallGuard:
         for kept in self._finals.values():
             event = kept.guarded
             masks = event.redacted.masks if event.redacted is not None else ()
-            secret = kept.silent or any(mask.category in SECRETS for mask in masks)
-            if secret:
+            if any(mask.category in SECRETS for mask in masks):
                 found.append((event.start, event.end))
             elif event.channel == channel:
                 found += [(mask.first, mask.last) for mask in masks if not mask.provisional]
@@ -178,6 +177,14 @@ class CallGuard:
             final = kept.guarded = self._guarded(kept.event, change.spans)
             events.append(RedactionEvent(revision=kept.revision, final=final))
         return events
+
+
+def _uncertain(event: TranscriptEvent, awaited: Category | None) -> tuple[PersonalSpan, ...]:
+    """Return an answer as a whole that may be the number that was asked for, heard wrongly."""
+    certain = event.confidence is not None and event.confidence >= UNCERTAIN
+    if awaited is None or certain or not event.verbatim:
+        return ()
+    return (PersonalSpan(0, len(event.verbatim), awaited),)
 
 
 def hidden_whole(event: TranscriptEvent) -> TranscriptEvent:

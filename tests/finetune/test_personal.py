@@ -18,7 +18,8 @@ RATE = 16_000
 def utterance(at: float, text: str, channel: int = 0, heard: str = "") -> Utterance:
     start = int(at * RATE)
     return Utterance(
-        id=f"c/{channel}/{start}", call="c", audio="audio/c.flac", channel=channel, start=start, end=start + 2 * RATE,
+        id=f"c/{channel}/{start}", call="c", audio="audio/c.flac", channel=channel, start=start,
+        end=start + 2 * RATE,
         speaker="c/x", role="agent" if channel else "customer", text=text, heard=heard, source=f"t:{at}",
         sha256="old",
     )  # fmt: skip

@@ -1,0 +1,1 @@
+"""What redaction finds, what it leaves alone, when, and what it costs."""
