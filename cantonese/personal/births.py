@@ -27,7 +27,8 @@ def birth_dates(reading: Reading, expected: Expected) -> Iterator[PersonalSpan]:
     said = [word for word in reading.triggers if word.meaning is Category.DATE_OF_BIRTH]
     asked = Category.DATE_OF_BIRTH in expected.asked
     personal = bool(expected.asked) or any(isinstance(word.meaning, Category) for word in reading.triggers)
-    if not (said or asked or expected.birth or personal) or not (asked or _HAS_DATE.search(reading.text)):
+    known = said or asked or expected.birth or personal or _HAS_OLD_YEAR.search(reading.text)
+    if not known or not (asked or _HAS_DATE.search(reading.text)):
         return
     only = asked and set(expected.asked) <= {Category.DATE_OF_BIRTH, Category.NAME}
     told = False
@@ -48,6 +49,7 @@ def birth_dates(reading: Reading, expected: Expected) -> Iterator[PersonalSpan]:
         yield from _pieces(reading)
 
 
+_HAS_OLD_YEAR = re.compile("19[1-9][0-9]|一九[一二三四五六七八九][零一二三四五六七八九]年")
 _HAS_DATE = re.compile(r"[年月號日/\-.]|[A-Za-z]{3}")
 _TIME_OF_DAY = re.compile("下晝|下午|朝早|上晝|上午|夜晚|晏晝|今晚|聽")
 SHORTEST_SENTENCE, LONGEST_BESIDE = 12, 6
@@ -66,7 +68,8 @@ def _is_birth(
         return True
     text = reading.text[start:end]
     year = dates.year_of(text)
-    if personal and year is not None and _OLDEST <= year <= _YOUNGEST and dates.month_and_day(text):
+    youngest = _YOUNGEST if personal else _OLD
+    if year is not None and _OLDEST <= year <= youngest and dates.month_and_day(text):
         return True
     if Category.DATE_OF_BIRTH not in expected.asked:
         return False
@@ -105,5 +108,5 @@ def _overlaps(reading: Reading, start: int, end: int) -> bool:
     )
 
 
-_OLDEST, _YOUNGEST, _LATEST = 1915, 2010, 2020
+_OLDEST, _OLD, _YOUNGEST, _LATEST = 1915, 1995, 2010, 2020
 """Years of birth of those who call; such a date beside a question for an identity is one's birth."""

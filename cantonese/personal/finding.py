@@ -146,6 +146,24 @@ def _addresses(reading: Reading, expected: Expected) -> Iterator[tuple[int, int]
         position = text.find(place)
         if position >= 0:
             yield position, position + len(place)
+    if expected.places and len(text) <= LONGEST_REPEAT:
+        yield from _parts_repeated(reading, expected.places)
+
+
+LONGEST_REPEAT = 14
+"""Characters of a turn that may be no more than a part of an address: 五十二定三十二？"""
+_PART = re.compile(
+    "[零一二三四五六七八九十百廿0-9]{2,}[座樓室號A-Z]{0,2}|[0-9一二三四五六七八九十]{1,3}[座樓室]|[A-Z]室"
+)
+
+
+def _parts_repeated(reading: Reading, places: frozenset[str]) -> Iterator[tuple[int, int]]:
+    """Yield numbers of an address that was said lately; with one of them, what it is chosen from."""
+    if reading.known:
+        return  # a date, a time, an amount
+    found = list(_PART.finditer(reading.text))
+    if any(match.group() in place for match in found for place in places):
+        yield from (match.span() for match in found)
 
 
 def _is_of_a_shop(text: str, expected: Expected, *, said: bool) -> bool:
