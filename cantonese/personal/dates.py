@@ -33,6 +33,17 @@ _PIECE = re.compile(
 )
 
 
+_FIGURES = re.compile(
+    r"(?P<day>\d{1,2})\s?[/\-.]\s?(?P<month>\d{1,2})\s?[/\-.]\s?(?:\d{4}|\d{2})"
+    r"|\d{4}\s?[/\-.]\s?(?P<month2>\d{1,2})\s?[/\-.]\s?(?P<day2>\d{1,2})"
+)
+"""Day first, as it is written in Hong Kong."""
+_ENGLISH = re.compile(
+    rf"(?i:(?P<day>\d{{1,2}})(?:st|nd|rd|th)?\s(?:of\s)?(?P<month>{_MONTHS})(?![a-z])"
+    rf"|(?P<month2>{_MONTHS})\s(?P<day2>\d{{1,2}})(?:st|nd|rd|th)?(?!\d))"
+)
+
+
 def dates(text: str) -> Iterator[tuple[int, int]]:
     """Yield every date with a month, and every year with its word."""
     for found in _DATE.finditer(text):
@@ -49,16 +60,32 @@ def pieces(text: str) -> Iterator[tuple[int, int]]:
 
 
 def year_of(text: str) -> int | None:
-    """Return the year of a date where it is told with four digits."""
+    """Return the year of a date where it is told with four digits, or with two in Chinese: 六四年 is 1964."""
     found = re.search("(?<![0-9])(?:19|20)[0-9]{2}(?![0-9])", text)
     if found:
         return int(found.group())
     spoken = re.match("[一二][九零〇][零〇一二三四五六七八九]{2}(?=年)", text)
-    return int(digits_value(spoken.group())) if spoken else None
+    if spoken:
+        return int(digits_value(spoken.group()))
+    short = re.match("[三四五六七八九][零〇一二三四五六七八九](?=年)", text)
+    return 1900 + int(digits_value(short.group())) if short else None
 
 
 def month_and_day(text: str) -> tuple[int, int] | None:
-    """Return month and day of a date that :func:`dates` found in Chinese, None where it has none."""
+    """Return month and day of a date that :func:`dates` found; None where it has none."""
+    figures = _FIGURES.fullmatch(text)
+    if figures:
+        return int(figures["month"] or figures["month2"]), int(figures["day"] or figures["day2"])
+    english = _ENGLISH.search(text)
+    if english:
+        number = (
+            1
+            + "janfebmaraprmayjunjulaugsepoctnovdec".index(
+                (english["month"] or english["month2"])[:3].lower()
+            )
+            // 3
+        )
+        return number, int(english["day"] or english["day2"])
     found = _DATE.fullmatch(text)
     if found is None:
         return None

@@ -306,6 +306,8 @@ class DialogueRedactor:
         self._names[said] = None
         if len(said) == 3 and not said.isascii():
             self._names[said[1:]] = None  # 林樂瑤 is called 樂瑤
+        if said.isascii() and said.count(" ") > 1:
+            self._names[said.split(" ", 1)[1]] = None  # Leung Hiu Tung is called Hiu Tung
         for word in said.split() if said.isascii() else ():
             if len(word) >= SHORTEST_NAME and word[0].isupper() and word[1:].islower():
                 self._names[word] = None

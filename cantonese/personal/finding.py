@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from cantonese.personal.addresses import IS_PUBLIC, addresses
+from cantonese.personal.beside import owners, related
 from cantonese.personal.births import birth_dates
 from cantonese.personal.categories import Category, PersonalSpan
 from cantonese.personal.emails import emails, spelled_parts
@@ -39,15 +40,13 @@ def find(reading: Reading, expected: Expected = NOTHING) -> list[PersonalSpan]:
         *(PersonalSpan(start, end, Category.EMAIL) for start, end in _emails(reading, expected)),
     ]
     found += [
-        *(
-            PersonalSpan(start, end, Category.NAME)
-            for start, end in _names(reading, expected, personal=bool(found))
-        ),
+        *(PersonalSpan(start, end, Category.NAME) for start, end in _names(reading, expected, found)),
         *(PersonalSpan(start, end, Category.ADDRESS) for start, end in _addresses(reading, expected)),
     ]
     return merged(found)
 
 
+_COUNTRY = re.compile(r"(?:\bplus|加|\+)\s?$", re.IGNORECASE)
 _SYMBOLS = re.compile(r"\s?(?:井號|井字|星號|感嘆號|問號)")
 
 
@@ -55,6 +54,9 @@ def _whole(text: str, span: PersonalSpan) -> PersonalSpan:
     """Return a span with what belongs to it: the place on a plate, the sign in a password."""
     if span.category is Category.CAR_PLATE:
         return _plate(text, span)
+    if span.category is Category.PHONE:
+        code = _COUNTRY.search(text, max(0, span.start - 5), span.start)
+        return PersonalSpan(code.start(), span.end, span.category) if code else span
     behind = _SYMBOLS.match(text, span.end) if span.category is Category.PASSWORD else None
     return PersonalSpan(span.start, behind.end(), span.category) if behind else span
 
@@ -111,17 +113,15 @@ def _emails(reading: Reading, expected: Expected) -> Iterator[tuple[int, int]]:
         yield from spelled_parts(reading.text)
 
 
-def _names(reading: Reading, expected: Expected, *, personal: bool) -> Iterator[tuple[int, int]]:
+def _names(reading: Reading, expected: Expected, found: list[PersonalSpan]) -> Iterator[tuple[int, int]]:
     yield from names(reading.text)
+    yield from related(reading.text)
+    yield from owners(reading.text, found)
     if expected.opening and expected.agent:
         yield from introduced(reading.text)
-    if Category.NAME in expected.asked and expected.answering and len(reading.text) <= LONGEST_NAMED:
+    if Category.NAME in expected.asked and expected.answering and _is_short(reading.text):
         yield from asked_names(reading.text)
-    elif (
-        personal
-        or Category.NAME in expected.asked
-        or any(t.meaning is Category.NAME for t in reading.triggers)
-    ):
+    else:
         yield from full_names(reading.text)
     yield from with_surname(reading.text, expected.surnames)
     for name in expected.known_names:
@@ -131,8 +131,12 @@ def _names(reading: Reading, expected: Expected, *, personal: bool) -> Iterator[
             position = reading.text.find(name, position + len(name))
 
 
-LONGEST_NAMED = 60
-"""Code points of an answer in which a name may stand alone."""
+LONGEST_NAMED, LONGEST_NAMED_LATIN = 60, 160
+"""Code points of an answer in which a name may stand alone: Chinese, English."""
+
+
+def _is_short(text: str) -> bool:
+    return len(text) <= (LONGEST_NAMED_LATIN if text.isascii() else LONGEST_NAMED)
 
 
 def _addresses(reading: Reading, expected: Expected) -> Iterator[tuple[int, int]]:

@@ -13,8 +13,8 @@ _HAN = "\u4e00-\u9fff"
 SURNAMES = _CHINESE["surnames"][0]
 """Usual ones in Hong Kong, of one character."""
 _COMPOUND = any_of(_CHINESE["compound"])
-_SURNAME = f"(?:{_COMPOUND}|[{SURNAMES}])"
-_ANY_SURNAME = f"(?:{_COMPOUND}|[{SURNAMES}{_CHINESE['rare'][0]}])"
+SURNAME = f"(?:{_COMPOUND}|[{SURNAMES}])"
+ANY_SURNAME = f"(?:{_COMPOUND}|[{SURNAMES}{_CHINESE['rare'][0]}])"
 """With those that are ordinary words too: where a title or a question says that a name comes."""
 _TITLE = any_of(_CHINESE["titles"]) + (
     "|阿?[sS]ir|SIR"
@@ -24,27 +24,27 @@ _TITLE = any_of(_CHINESE["titles"]) + (
 )
 _NOT_GIVEN = (
     "證便所店司院廠部診嘅係咗呀你我佢唔嗰呢個啲喺同俾畀哋有冇嘢咁就都咩乜點邊喎㗎啦喇囉啊嗎吖嘞叫姓請多謝問要想去返到打話講聽睇幫"
-    "位先，。？！、 "
+    "零〇位先噉樣嘩噃咪吓哎吔唉，。？！、 "
 )
 """Characters that are in no given name."""
-_GIVEN = rf"[^\W\d_A-Za-z{_NOT_GIVEN}]"
+GIVEN = rf"[^\W\d_A-Za-z{_NOT_GIVEN}]"
 _TITLED = re.compile(rf"\s?(?:{_TITLE})")
 _LATIN_TITLED = re.compile(
     r"(?<![A-Za-z])([A-Z][a-z]+|[A-Z]{2,8})\s?(?:先生|小姐|太太|女士|生(?![日效意])|太(?!太|貴))"
 )
-_BEFORE_TITLE = re.compile(rf"(?:{_SURNAME}{_GIVEN}{{0,2}}|{_ANY_SURNAME})$")
+_BEFORE_TITLE = re.compile(rf"(?:{SURNAME}{GIVEN}{{0,2}}|{ANY_SURNAME})$")
 _WORDS_ENDING_IN_SURNAME = re.compile(any_of(_CHINESE["not_names"]) + "$")
 _SELF = re.compile(
     rf"(?:我姓|佢姓|姓(?=[{SURNAMES}])(?!名))(?P<surname>{_COMPOUND}|[{_HAN}](?![{_HAN}]*名))(?!名|乜|咩)"
     rf"|(?:{any_of(_CHINESE['called'])}|(?:我個名(?:係|叫)?|全名|寫住)(?=[{SURNAMES}])|叫 )\s?"
-    rf"(?!你|佢|我|人|佢哋|車|外賣|緊|咗|做|咩|乜|住|俾|返)(?P<called>阿?(?:{_ANY_SURNAME}{_GIVEN}{{1,3}}|[{SURNAMES}](?=[，。])|{_GIVEN}{{2,3}}(?=[，。？！\s呀啊㗎]|$))|阿[{_HAN}])"
+    rf"(?!你|佢|我|人|佢哋|車|外賣|緊|咗|做|咩|乜|住|俾|返)(?P<called>阿?(?:{ANY_SURNAME}{GIVEN}{{1,3}}|[{SURNAMES}](?=[，。])|{GIVEN}{{2,3}}(?=[，。？！\s呀啊㗎]|$))|阿[{_HAN}])"
     rf"|(?P<serve>阿[{_HAN}]|[{SURNAMES}][{_HAN}]{{2}})(?=為你服務)"
-    rf"|(?<=叫)(?P<person>{_SURNAME}{_GIVEN}{{1,2}})(?=[，。？！\s呀啊]|$)"
-    rf"|{any_of(_CHINESE['is'])}\s?(?P<am>{_SURNAME}[{_HAN}]{{2}})(?=[，。？！、\s呀啊㗎]|本人|$)"
+    rf"|(?<=叫)(?P<person>{SURNAME}{GIVEN}{{1,2}})(?=[，。？！\s呀啊]|$)"
+    rf"|{any_of(_CHINESE['is'])}\s?(?P<am>{SURNAME}[{_HAN}]{{2}})(?=[，。？！、\s呀啊㗎]|本人|$)"
 )
 _SAME = re.compile(
-    rf"(?:姓(?P<one>{_ANY_SURNAME})|(?P<two>{_COMPOUND}|[{SURNAMES}])(?:先生|小姐|太太|女士|生|太))[，。\s]+"
-    rf"(?P<whole>(?:(?P=one)|(?P=two)){_GIVEN}{{1,2}})(?=[，。\s嘅呀]|$)"
+    rf"(?:[姓叫](?P<one>{ANY_SURNAME})|(?P<two>{_COMPOUND}|[{SURNAMES}])(?:先生|小姐|太太|女士|生|太))[，。\s]+"
+    rf"(?P<whole>(?:(?P=one)|(?P=two)){GIVEN}{{1,2}})(?=[，。\s嘅呀]|$)"
 )
 """A surname, and then the whole name: 司徒先生，司徒展鵬."""
 _RADICALS = "|".join(f"{radical}字邊[個嘅]?[{_HAN}]" for radical in "女木金火日王玉言水石")
@@ -53,7 +53,7 @@ _SPELLED = re.compile(
     rf"|[{_HAN}]{{1,2}}未[余遲]|(?:[{_HAN}]{{1,4}}嗰個)?[{_HAN}]字旁[{_HAN}])"
     rf"|(?P<of>[{_HAN}]{{1,4}}(?:嘅|嗰個|個)(?P<char>[{_HAN}])(?:字)?)(?=[，。、？！\s呀啊]|$|[{_HAN}]{{1,3}}嘅)"
 )
-_TITLE_CASE = r"[A-Z][a-z]+(?:[-'][A-Z]?[a-z]+)?"
+TITLE_CASE = r"(?:Ma?c(?=[A-Z])|O')?[A-Z][a-z]+(?:-[A-Z]?[a-z]+|'(?!s(?![a-z]))[A-Z]?[a-z]+)?"
 _KIN = "媽爸婆公姨伯哥姐妹嫂女仔叔嬸太嬤爺嫲"
 _FAMILIAR = re.compile(
     rf"(?:^|(?<=[係叫，、。？！\s搵俾]))(?P<named>[^\W\d_A-Za-z{_NOT_GIVEN}大二三四五六七八九十表堂阿老小細家契親姑舅呀客])"
@@ -64,16 +64,16 @@ _ORGANISATION = re.compile(rf"\s{any_of(_ENGLISH_WORDS['organisations'])}s?(?![a
 _CAPITALS = r"[A-Z]{2,}(?:\s[A-Z]{2,})"
 _ENGLISH = re.compile(
     r"(?:(?<![A-Za-z])(?:Mr|Mrs|Ms|Miss|Dr|Sir|Madam|Mister|Doctor|Professor)\.?\s"
-    rf"(?P<titled>{_TITLE_CASE}(?:\s{_TITLE_CASE}){{0,2}}|{_CAPITALS}{{0,2}}))"
-    rf"|(?:(?<![A-Za-z])(?i:{any_of(_ENGLISH_WORDS['introduced'])})\s)(?P<am>{_TITLE_CASE}(?:\s{_TITLE_CASE}){{0,2}})"
+    rf"(?P<titled>{TITLE_CASE}(?:\s{TITLE_CASE}){{0,2}}|{_CAPITALS}{{0,2}}))"
+    rf"|(?:(?<![A-Za-z])(?i:{any_of(_ENGLISH_WORDS['introduced'])})\s)(?P<am>{TITLE_CASE}(?:\s{TITLE_CASE}){{0,2}})"
     r"|(?<![A-Za-z])(?P<here>[A-Z][a-z]+)\s(?:here|speaking)(?![a-z])"
     rf"|(?:我係[^\W\d_A-Za-z，。]{{0,10}}|{any_of(_CHINESE['before_latin'])}|(?<![有出聞])名)[\s，]?(?!M(?:r|s|rs|iss)(?![a-z]))"
     rf"(?P<code>[A-Z][a-z]+(?:\s[A-Z][a-z]+){{0,2}}|{_CAPITALS}{{0,3}})(?![A-Za-z])"
 )
-_NO_ENGLISH_NAME = frozenset(_ENGLISH_WORDS["no_names"])
+NO_ENGLISH_NAME = frozenset(_ENGLISH_WORDS["no_names"])
 _LATIN_PLACES = re.compile(rf"{LATIN_AREAS}(?![A-Za-z])", re.IGNORECASE)
 _CAPS_NAME = re.compile(
-    rf"(?<![A-Za-z])(?:{_CAPITALS}{{1,3}}|[A-Z][a-z]+(?:\s[A-Z][a-z]+){{1,3}})(?![A-Za-z])"
+    rf"(?<![A-Za-z])(?:{_CAPITALS}{{1,3}}|{TITLE_CASE}(?:\s{TITLE_CASE}){{1,3}})(?![A-Za-z])"
 )
 _ROMANISED = frozenset(_ENGLISH_WORDS["romanised"])
 
@@ -111,7 +111,7 @@ def _introducing(text: str) -> Iterator[Stretch]:
         for group in ("surname", "called", "person", "am", "serve"):
             if found[group]:
                 start = found.start(group)
-                yield start, start + len(_without_title(found[group]))
+                yield start, start + len(without_title(found[group]))
     for found in _SAME.finditer(text):
         yield found.span("whole")
 
@@ -126,16 +126,22 @@ def _titled(text: str, at: int) -> Iterator[Stretch]:
         start = at - length
         if _WORDS_ENDING_IN_SURNAME.search(text[max(0, start - 3) : start + 1]):
             continue
+        if _TOY.fullmatch(name) and text[at : at + 1] == "仔":
+            continue
         if length > 1 and text[max(0, start - 1) : start] == "多" and name[0] == "謝":
             continue
         yield start, at
         return
 
 
-def _without_title(name: str) -> str:
+_TOY = re.compile("[古公牛羊馬魚雞豬狗貓熊龍]|金魚")
+"""With 仔 behind it a story, a toy or an animal."""
+
+
+def without_title(name: str) -> str:
     """Return a name without the title or the particles behind it."""
     name = name[: len(name) - _trailing(name)]
-    if len(name) > 1 and name[1] in "太生" and re.match(_SURNAME, name[0]):
+    if len(name) > 1 and name[1] in "太生" and re.match(SURNAME, name[0]):
         return name[0]
     for title in ("先生", "小姐", "太太", "女士", "師奶", "生", "太"):
         if len(name) > len(title) and name.endswith(title) and (len(title) > 1 or len(name) == 2):
@@ -173,7 +179,7 @@ def _english(text: str) -> Iterator[Stretch]:
             words = found[group].split()
             kept = []
             for word in words:
-                if word in _NO_ENGLISH_NAME:
+                if word in NO_ENGLISH_NAME:
                     break
                 kept.append(word)
             if not kept:
@@ -196,7 +202,7 @@ def _english(text: str) -> Iterator[Stretch]:
 def _kept(text: str, start: int, said: str) -> Iterator[Stretch]:
     """Yield a name without the words before it that are none."""
     words = said.split()
-    while words and words[0] in _NO_ENGLISH_NAME:
+    while words and words[0] in NO_ENGLISH_NAME:
         start += len(words.pop(0)) + 1
     if len(words) > 1:
         yield start, start + len(" ".join(words))
@@ -206,7 +212,7 @@ _CHUNK = re.compile(r"[^\s，。、？！,.?!…；同]+")
 _NOT_A_NAME = frozenset(_CHINESE["answers"])
 _LEAD_IN = re.compile(f"^{any_of(_CHINESE['lead_in'])}+")
 _LATIN_CHUNK = re.compile(
-    rf"(?<![A-Za-z]){_TITLE_CASE}(?:\s(?:{_TITLE_CASE}|[A-Z](?![A-Za-z])))*"
+    rf"(?<![A-Za-z]){TITLE_CASE}(?:\s(?:{TITLE_CASE}|[A-Z](?![A-Za-z])))*"
     rf"|(?<![A-Za-z])[A-Z](?:\s[A-Z](?![A-Za-z]))+|(?<![A-Za-z]){_CAPITALS}*(?![A-Za-z])"
 )
 _NO_PART_OF_NAME = re.compile("[幾部楷期日月號碼話址證件]")
@@ -217,13 +223,13 @@ def asked_names(text: str) -> Iterator[Stretch]:
     chunks = [match for match in _CHUNK.finditer(text) if re.search(f"[{_HAN}]", match.group())]
     for chunk in chunks:
         said = _LEAD_IN.sub("", chunk.group())
-        name = _without_title(said) if said else ""
+        name = without_title(said) if said else ""
         if _may_be_name(name) and _stands_for_name(name, text, len(chunks)):
             start = chunk.end() - len(said)
             yield start, start + len(name)
     for found in _LATIN_CHUNK.finditer(text):
         start, words = found.start(), found.group().split()
-        while words and re.split("['’]", words[0])[0] in _NO_ENGLISH_NAME:
+        while words and re.split("['’]", words[0])[0] in NO_ENGLISH_NAME:
             start += len(words.pop(0)) + 1
         code = len(words) == 1 and words[0].isupper() and words[0] not in _ROMANISED
         if words and not code and (len(words) > 1 or len(words[0]) > 1):
@@ -233,7 +239,7 @@ def asked_names(text: str) -> Iterator[Stretch]:
 _INTRODUCED = re.compile(
     r"(?:^|(?<=[^\W\d_A-Za-z，]))\s?[，]?\s?(?P<name>[A-Z][a-z]{2,})"
     r"(?=[，。呀]|\s?聽|\s?為你服務|\s?speaking|$)"
-    rf"|(?<=主任|服務|客服|顧問|專員)(?P<full>{_SURNAME}{_GIVEN}{{2}})(?=[，。\s]|$)|(?<=係)(?P<small>小{_GIVEN})(?=[，。\s呀]|$)"
+    rf"|(?<=主任|服務|客服|顧問|專員)(?P<full>{SURNAME}{GIVEN}{{2}})(?=[，。\s]|$)|(?<=係)(?P<small>小{GIVEN})(?=[，。\s呀]|$)"
 )
 
 
@@ -241,7 +247,7 @@ def introduced(text: str) -> Iterator[Stretch]:
     """Yield the name that an agent gives behind the company's: 信用卡中心 Fiona 為你服務."""
     for found in _INTRODUCED.finditer(text):
         group = next(group for group in ("name", "full", "small") if found[group])
-        if found[group] not in _NO_ENGLISH_NAME:
+        if found[group] not in NO_ENGLISH_NAME:
             yield found.span(group)
 
 
@@ -251,10 +257,10 @@ def with_surname(text: str, surnames: Iterable[str]) -> Iterator[Stretch]:
         pattern = (
             rf"(?<![A-Za-z])[A-Z][a-z]+\s{re.escape(surname)}(?![A-Za-z])"
             if surname.isascii()
-            else rf"(?:^|(?<=[\s，。、係])){re.escape(surname)}{_GIVEN}{{1,2}}(?=[\s，。、？呀]|$)"
+            else rf"(?:^|(?<=[\s，。、係呀啊哦])){re.escape(surname)}{GIVEN}{{1,2}}(?=[\s，。、？呀]|$)"
         )
         for found in re.finditer(pattern, text):
-            if _without_title(found.group()) == found.group():
+            if without_title(found.group()) == found.group():
                 yield found.span()
 
 
@@ -268,22 +274,22 @@ def _may_be_name(name: str) -> bool:
 
 def _stands_for_name(name: str, text: str, chunks: int) -> bool:
     """Tell whether a stretch between marks is a name by its surname, or by how short the answer is."""
-    if re.match(_ANY_SURNAME, name) and (len(name) > 1 or chunks > 1):
+    if re.match(ANY_SURNAME, name) and (len(name) > 1 or chunks > 1):
         return True
     short = len(text) <= 6 and len(name) == 3 and not _NO_PART_OF_NAME.search(name)
     return short or (len(name) <= 2 and _SPELLED.search(text) is not None)
 
 
 _FULL = re.compile(
-    rf"(?:^|(?<=[\s，。、：；同]))(?:叫|係|姓名)?(?P<name>{_SURNAME}[^\W\d_A-Za-z{_NOT_GIVEN}零一二三四五六七八九十百千]{{2}})"
+    rf"(?:^|(?<=[\s，。、：；同]))(?:叫|係|姓名)?(?P<name>{SURNAME}[^\W\d_A-Za-z{_NOT_GIVEN}零一二三四五六七八九十百千]{{2}})"
     r"(?=[\s，。、？；同]|$)"
 )
-_NO_PART_OF_FULL_NAME = re.compile("[幾部期日月號碼話址證件費間分鐘元用地方便]")
+NO_PART_OF_FULL_NAME = re.compile("[幾部期日月號碼話址證件費間分鐘元用地方便]")
 
 
 def full_names(text: str) -> Iterator[Stretch]:
     """Yield names of three characters that stand alone between marks."""
     for found in _FULL.finditer(text):
         name = found["name"]
-        if not _NO_PART_OF_FULL_NAME.search(name[1:]) and _without_title(name) == name:
+        if not NO_PART_OF_FULL_NAME.search(name[1:]) and without_title(name) == name:
             yield found.span("name")

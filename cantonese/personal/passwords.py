@@ -13,7 +13,7 @@ from cantonese.personal.words import Harmless
 _COPULA = re.compile(
     r"\s?(?:係|叫|就係|設咗做|改做|設定咗?|改|is|was|：|:|=|試下)\s?(?:我隻?\S{0,8}?，)?\s?", re.IGNORECASE
 )
-_STALL = re.compile("[等我你佢唔好咩乜點邊係喺嘅咗過先度呀吓啦囉喎嗎]|講|收到|搵|睇")
+_STALL = re.compile("[冇等我你佢唔好咩乜點邊係喺嘅咗過先度呀吓啦囉喎嗎]|講|收到|搵|睇")
 
 
 def passwords(reading: Reading, expected: Expected) -> Iterator[PersonalSpan]:

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from cantonese.personal.categories import SECRETS, Category
 from cantonese.personal.known import Known, known_spans
+from cantonese.personal.plain import plain
 from cantonese.personal.runs import Run, runs
 from cantonese.personal.words import CORRECTION, Harmless, Trigger, triggers
 
@@ -91,12 +92,15 @@ class Reading:
     """One turn, read once.
 
     Attributes:
-        text: of the turn.
+        text: of the turn, in plain characters (see :func:`plain`).
         judged: what :func:`verdicts` has found, and for what was expected then.
     """
 
     text: str
     judged: tuple[Expected, list[tuple[Run, Verdict]]] | None = None
+
+    def __post_init__(self) -> None:
+        self.text = plain(self.text)
 
     @cached_property
     def known(self) -> list[Known]:

@@ -5,21 +5,22 @@ A text has no clock: each turn is taken to last as long as it takes to say it.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import cast
 
 from cantonese.personal.categories import PersonalSpan
-from cantonese.personal.dialogue import DialogueRedactor
+from cantonese.personal.dialogue import Changed, DialogueRedactor
+from cantonese.personal.finding import merged
 from cantonese.personal.lists import words
 from cantonese.spoken import syllables
 
 SYLLABLE_S, BETWEEN_S = 0.22, 0.4
 """Time for a syllable and between two turns, s: four and a half syllables a second is usual."""
-LONGEST_PIECE = 300
-"""Characters of a turn that are read at once; a longer one is cut at its marks."""
+LONGEST_PIECE, OVERLAP = 300, 80
+"""Characters of a turn that are read at once, and how many of them are read again with what follows: a value
+must be whole in one of two pieces."""
 AGENT = 1
 _AGENTS = frozenset(words("words", "speech", "agents"))
-_MARK = re.compile(r"[，。？！、,.?!;；\s]")
 
 
 def channel_of(role: str) -> int:
@@ -34,37 +35,40 @@ def dialogue_spans(turns: Sequence[tuple[str, str]]) -> list[tuple[PersonalSpan,
         turns: role and text of each, in order; a role as in :func:`channel_of`.
     """
     redactor = DialogueRedactor(frozenset({AGENT}))
-    found: dict[tuple[int, int], tuple[PersonalSpan, ...]] = {}
+    found: list[dict[int, tuple[PersonalSpan, ...]]] = [{} for _ in turns]
     at = 0.0
+
+    def take(changes: Iterable[Changed]) -> None:
+        for changed in changes:
+            number, start = cast(tuple[int, int], changed.turn)  # names of ours
+            found[number][start] = changed.spans
+
     for number, (role, text) in enumerate(turns):
         for start, piece in _pieces(text):
             ends = at + syllables(piece) * SYLLABLE_S
             told = redactor.turn((number, start), channel_of(role), piece, at, ends)
-            found[number, start] = told.spans
+            found[number][start] = told.spans
             at = ends
-            for changed in (*told.changed, *redactor.advance(at)):
-                found[changed.turn] = changed.spans  # type: ignore[index] # names of ours
+            take((*told.changed, *redactor.advance(at)))
         at += BETWEEN_S
-    for changed in redactor.finish():
-        found[changed.turn] = changed.spans  # type: ignore[index] # the same
-    return [_of_turn(found, number) for number in range(len(turns))]
+    take(redactor.finish())
+    return [_joined(pieces) for pieces in found]
 
 
-def _of_turn(found: dict[tuple[int, int], tuple[PersonalSpan, ...]], number: int) -> tuple[PersonalSpan, ...]:
-    return tuple(
+def _joined(pieces: dict[int, tuple[PersonalSpan, ...]]) -> tuple[PersonalSpan, ...]:
+    """Return the spans of a turn's pieces; what two of them have found is one."""
+    spans = [
         PersonalSpan(start + span.start, start + span.end, span.category)
-        for (turn, start), spans in sorted(found.items())
-        if turn == number
-        for span in spans
-    )
+        for start, found in pieces.items()
+        for span in found
+    ]
+    return tuple(merged(spans)) if len(pieces) > 1 else tuple(spans)
 
 
 def _pieces(text: str) -> Iterator[tuple[int, str]]:
-    """Yield a text in pieces that are short enough, each with where it begins."""
+    """Yield a text in pieces that are short enough and overlap, each with where it begins."""
     start = 0
     while len(text) - start > LONGEST_PIECE:
-        marks = [mark.end() for mark in _MARK.finditer(text, start, start + LONGEST_PIECE)]
-        end = marks[-1] if marks else start + LONGEST_PIECE
-        yield start, text[start:end]
-        start = end
+        yield start, text[start : start + LONGEST_PIECE]
+        start += LONGEST_PIECE - OVERLAP
     yield start, text[start:]

@@ -25,6 +25,7 @@ _TAIL = re.compile(
     r"(?:尾|末)嗰?(?:數|號)?[一二兩三四五六]?(?:個|位)?(?:數字|數|字|號碼)?(?:係|:|：)?\s?$"
     r"|ending(?: in| with)?\s?$|last (?:three|four|3|4)(?: digits)?(?: are| is|,)?\s?$"
 )
+_CARD_BEHIND = re.compile("嗰?張(?:信用|扣賬)?(?:卡|咭|Visa|Master|銀聯)", re.IGNORECASE)
 _VEHICLE = re.compile(
     "架車|我架|車房|部車|車主|七人車|貨車|的士|電單車|私家車|跑車|平治|寶馬|Toyota|Tesla|Honda|車行|死火|拖車|泊車|車位"
 )
@@ -190,7 +191,8 @@ def _read_back(reading: Reading, run: Run, expected: Expected) -> Category | Non
 
 def _in_part(reading: Reading, run: Run, expected: Expected, announcing: Meaning | None) -> Category | None:
     """Return what the end of a number is: 尾四個字三三零一."""
-    if not _TAIL.search(reading.text[max(0, run.start - 16) : run.start]) or run.unit:
+    counted = run.unit and not _CARD_BEHIND.match(reading.text, run.end)
+    if not _TAIL.search(reading.text[max(0, run.start - 16) : run.start]) or counted:
         return None
     if isinstance(announcing, Category) and announcing in NUMBERS:
         return announcing
