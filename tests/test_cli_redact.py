@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,8 @@ DIALOGUE = {
         {"role": "customer", "text": "九一二三，四五六七，月費一百蚊", "at": 3},
     ],
 }
+
+PROGRAM = str(Path(sys.executable).with_name("yuetone"))
 
 
 def redact(*arguments: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
@@ -114,3 +118,69 @@ def test_a_recording_comes_out_silent_where_it_is_personal(tmp_path: Path) -> No
     assert told["keys_s"] >= 0.2
     assert told["silenced"] < 0.06
     assert np.mean(cut.any(axis=1)) > 0.8
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-8", "big5"])
+def test_standard_input_is_utf8_whatever_the_locale(encoding: str) -> None:
+    """In another encoding every digit would be a different character, and stay."""
+    done = subprocess.run(
+        [PROGRAM, "redact", "-"],
+        input=b"\xef\xbb\xbf" + json.dumps(DIALOGUE, ensure_ascii=False).encode(),
+        capture_output=True, timeout=120, check=False,
+        env={**os.environ, "PYTHONUTF8": "0", "PYTHONIOENCODING": encoding},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.decode("utf-8"))["turns"][1]["text"] == "〔電話〕，月費一百蚊"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"[" * 100_000 + b"\n", "line 1: too deeply nested"),
+        ("壞".encode("big5") + b"\n", "line 1: no UTF-8 text"),
+        (b'{"turns": [{"role": null, "text": "x"}]}\n', 'line 1: a dialogue has "turns"'),
+    ],
+)
+def test_what_is_no_dialogue_is_one_line(tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "odd.jsonl"
+    path.write_bytes(content)
+    done = redact(path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_recording_is_not_overwritten_by_another_name(tmp_path: Path) -> None:
+    recording = tmp_path / "call.wav"
+    sf.write(recording, np.zeros(8_000), 8_000)
+    other = tmp_path / "link.wav"
+    other.hardlink_to(recording)
+    done = redact(recording, "--audio", other)
+    assert done.returncode == 2
+    assert "not overwritten" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--keep", "card"], "--keep: card is never shown"),
+        (["--config", "missing.toml"], "--config and --raw are for recordings"),
+        (["--raw", "ulaw,8000,1"], "--config and --raw are for recordings"),
+    ],
+)
+def test_options_that_do_nothing_are_refused(tmp_path: Path, arguments: list[str], said: str) -> None:
+    done = redact(written(tmp_path, DIALOGUE), *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_a_file_is_not_its_own_output(tmp_path: Path) -> None:
+    path = written(tmp_path, DIALOGUE)
+    with path.open("ab") as out:
+        done = subprocess.run(
+            [PROGRAM, "redact", str(path)],
+            stdout=out, stderr=subprocess.PIPE, timeout=60, check=False,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert b"is the output as well" in done.stderr
+    assert len(path.read_text("utf-8").splitlines()) == 1

@@ -22,6 +22,7 @@ from benchmarks.redaction.dialogues import Dialogue, read_dialogues
 from benchmarks.redaction.generate import SEED, Corpus
 from benchmarks.redaction.live import replay
 from benchmarks.redaction.score import score
+from cantonese.personal import dialogue_spans
 from cantonese.personal.finding import find
 from cantonese.personal.reading import Reading
 
@@ -52,13 +53,17 @@ def texts(count: int) -> dict[str, Any]:
 
 
 def hostile() -> dict[str, float]:
-    """Return the longest time that a text of 10 kB and one of the longest that is read takes, ms."""
+    """Return the longest time that a text of 10 kB, the longest that is read, and many turns take, ms."""
     worst = {"10_kB": 0.0, "600_characters": 0.0}
     for unit in HOSTILE:
         for name, size in (("10_kB", 10_000 // len(unit.encode())), ("600_characters", 600 // len(unit))):
             began = time.perf_counter()
             find(Reading(unit * size))
             worst[name] = max(worst[name], (time.perf_counter() - began) * 1000)
+    for turns in (1_000, 8_000):
+        began = time.perf_counter()
+        dialogue_spans([("agent" if number % 2 else "customer", "係") for number in range(turns)])
+        worst[f"{turns}_turns"] = (time.perf_counter() - began) * 1000
     return {name: round(value, 2) for name, value in worst.items()}
 
 

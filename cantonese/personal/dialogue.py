@@ -16,6 +16,7 @@ from cantonese.personal import dates
 from cantonese.personal.addresses import IS_SHOP
 from cantonese.personal.categories import SECRETS, Category, PersonalSpan
 from cantonese.personal.finding import find, merged
+from cantonese.personal.names import is_surname
 from cantonese.personal.reading import Expected, Reading
 from cantonese.personal.runs import Run
 from cantonese.personal.shapes import LEAST, NUMBERS
@@ -297,6 +298,8 @@ class DialogueRedactor:
                         self._recent.append((at, run.value, span.category))
 
     def _remember_name(self, said: str) -> None:
+        if len(said) == 1 and not is_surname(said):
+            return
         if (len(said) <= 2 and not said.isascii()) or (said.isascii() and " " not in said):
             self._surnames[said] = None
             while len(self._surnames) > MOST_NAMES:

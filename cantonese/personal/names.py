@@ -56,7 +56,7 @@ _SPELLED = re.compile(
 TITLE_CASE = r"(?:Ma?c(?=[A-Z])|O')?[A-Z][a-z]+(?:-[A-Z]?[a-z]+|'(?!s(?![a-z]))[A-Z]?[a-z]+)?"
 _KIN = "媽爸婆公姨伯哥姐妹嫂女仔叔嬸太嬤爺嫲"
 _FAMILIAR = re.compile(
-    rf"(?:^|(?<=[係叫，、。？！\s搵俾]))(?P<named>[^\W\d_A-Za-z{_NOT_GIVEN}大二三四五六七八九十表堂阿老小細家契親姑舅呀客])"
+    rf"(?:^|(?<=[係叫，、。？！\s搵俾]))(?P<named>[^\W\d_A-Za-z{_NOT_GIVEN}女男兔古公大二三四五六七八九十表堂阿老小細家契親姑舅呀客])"
     r"(?=哥(?!哥)|叔(?!叔)|姨|姐(?!姐)|仔(?=[，。\s]|$)|嬸|伯(?!伯)|婆婆)"
     rf"|(?P<a>阿(?:[A-Z][a-z]+|[^\W\d_A-Za-z{_NOT_GIVEN}{_KIN}里富拉根聯爾彌斯頭門])(?![姐哥叔姨婆伯嬸]))"
 )
@@ -88,11 +88,16 @@ _HAS_CAPITAL = re.compile("[A-Z]")
 """Each found in any text in which the patterns behind it may find something: most texts skip them."""
 
 
+def is_surname(char: str) -> bool:
+    """Tell whether a character is a surname, of the usual or of the rare ones."""
+    return char in SURNAMES or char in _CHINESE["rare"][0]
+
+
 def names(text: str) -> Iterator[Stretch]:
     """Yield where names stand, without their titles; some may overlap."""
     if _HAS_TITLE.search(text):
         for title in _TITLED.finditer(text):
-            yield from _titled(text, title.start())
+            yield from _titled(text, title.start(), short=len(title.group().strip()) == 1)
     if _HAS_INTRODUCTION.search(text):
         yield from _introducing(text)
     if _HAS_FAMILIAR.search(text):
@@ -116,7 +121,7 @@ def _introducing(text: str) -> Iterator[Stretch]:
         yield found.span("whole")
 
 
-def _titled(text: str, at: int) -> Iterator[Stretch]:
+def _titled(text: str, at: int, *, short: bool) -> Iterator[Stretch]:
     """Yield the name before a title: the longest that begins with a surname and not inside another word."""
     before = text[max(0, at - 4) : at]
     for length in (4, 3, 2, 1):
@@ -126,6 +131,8 @@ def _titled(text: str, at: int) -> Iterator[Stretch]:
         start = at - length
         if _WORDS_ENDING_IN_SURNAME.search(text[max(0, start - 3) : start + 1]):
             continue
+        if short and length == 1 and name not in SURNAMES:
+            continue  # 都生到, 能太
         if _TOY.fullmatch(name) and text[at : at + 1] == "仔":
             continue
         if length > 1 and text[max(0, start - 1) : start] == "多" and name[0] == "謝":

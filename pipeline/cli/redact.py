@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -64,21 +65,51 @@ def redact_command(
         yuetone redact recordings/*.wav --json --audio clean/ > texts.jsonl
     """
     kept = frozenset(keep or ())
-    if secret := kept & SECRETS:
+    if secret := kept & (SECRETS | {Category.CARD}):
         raise SettingsError(f"--keep: {', '.join(sorted(secret))} is never shown")
     texts = [path for path in files if str(path) == "-" or path.suffix.lower() in TEXTS]
     recordings = [path for path in files if path not in texts]
     if audio is not None and (texts or not recordings):
         raise SettingsError("--audio is for recordings; texts have none")
-    for path in texts:
-        for dialogue in _dialogues(path):
-            _redact(dialogue, kept, style, spans_only=as_json)
-            typer.echo(json.dumps(dialogue, ensure_ascii=False))
+    if (config or raw) and not recordings:
+        raise SettingsError("--config and --raw are for recordings; texts take --style and --keep")
+    _refuse_own_output(texts)
+    try:
+        for path in texts:
+            for dialogue in _dialogues(path):
+                _redact(dialogue, kept, style, spans_only=as_json)
+                _print(json.dumps(dialogue, ensure_ascii=False))
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise SettingsError(f"the result cannot be written: {error.strerror or error}") from error
     if recordings:
         hide = [category.value for category in Category if category not in kept]
-        chosen = {"default": {"redaction": {"hide": hide, "style": style.value}}}
+        chosen = {"default": {"redaction": {"enabled": True, "hide": hide, "style": style.value}}}
         settings = load_settings(config, {"profiles": chosen})
         _recordings(recordings, settings, raw_of(raw), _targets(recordings, audio), as_json=as_json)
+
+
+def _refuse_own_output(texts: list[Path]) -> None:
+    """Refuse a file that the result would be appended to: it would be read without an end.
+
+    Raises:
+        SettingsError: one of the files is standard output.
+    """
+    try:
+        out = os.fstat(1)
+    except OSError as error:
+        raise SettingsError("there is no standard output") from error
+    for path in texts:
+        if path.is_file() and os.path.samestat(path.stat(), out):
+            raise SettingsError(f"{path} is the output as well; write to another file")
+
+
+def _print(line: str) -> None:
+    """Print a line in UTF-8, whatever the locale."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(line.encode("utf-8", "surrogatepass") + b"\n")
+    sys.stdout.buffer.flush()
 
 
 def _targets(recordings: list[Path], audio: Path | None) -> dict[Path, Path]:
@@ -91,11 +122,18 @@ def _targets(recordings: list[Path], audio: Path | None) -> dict[Path, Path]:
         return {}
     folder = len(recordings) > 1 or audio.is_dir() or str(audio).endswith("/")
     if folder:
-        audio.mkdir(parents=True, exist_ok=True)
+        try:
+            audio.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(f"--audio: {audio} is no folder: {error.strerror or error}") from error
+    elif not audio.parent.is_dir():
+        raise SettingsError(f"--audio: there is no folder {audio.parent}")
+    elif audio.suffix.lower() not in (".wav", ".flac", ".ogg"):
+        raise SettingsError(f"--audio: {audio.name} must end in .wav, .flac or .ogg")
     targets = {path: audio / f"{path.stem}.wav" if folder else audio for path in recordings}
     if len(set(targets.values())) < len(targets):
         raise SettingsError("--audio: two recordings have the same name; redact them one after the other")
-    if any(target.resolve() == path.resolve() for path, target in targets.items()):
+    if any(target.exists() and target.samefile(path) for path in recordings for target in targets.values()):
         raise SettingsError("--audio: choose another place; the recording itself is not overwritten")
     return targets
 
@@ -119,7 +157,7 @@ def _recordings(
                 cut = write_cut(path, call, targets[path], raw)
                 told |= {"audio": str(targets[path]), "silenced": round(cut.share, 4), "keys_s": cut.keys_s}
             progress.update(tasks[path], total=call.seconds, completed=call.seconds)
-            typer.echo(json.dumps(told, ensure_ascii=False) if as_json else _readable(told))
+            _print(json.dumps(told, ensure_ascii=False) if as_json else _readable(told))
 
         asyncio.run(redact_recordings(files, settings, raw, done, heard))
 
@@ -155,10 +193,12 @@ def _dialogues(path: Path) -> Iterator[dict[str, Any]]:
         SettingsError: it cannot be read, or a line is no dialogue.
     """
     if str(path) == "-":
-        yield from _lines("standard input", sys.stdin)
+        if sys.stdin is None:
+            raise SettingsError("there is no standard input")
+        yield from _lines("standard input", sys.stdin.buffer)
         return
     try:
-        with path.open(encoding="utf-8-sig") as lines:
+        with path.open("rb") as lines:
             described = f"{path.name} ({path.stat().st_size / 1e6:.1f} MB)"
             shown = Console(stderr=True)
             rows = track(
@@ -167,16 +207,18 @@ def _dialogues(path: Path) -> Iterator[dict[str, Any]]:
             yield from _lines(str(path), rows)
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{path} is no UTF-8 text") from error
 
 
-def _lines(name: str, lines: TextIO | Any) -> Iterator[dict[str, Any]]:
+def _lines(name: str, lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            dialogue = json.loads(line)
+            dialogue = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+        except UnicodeDecodeError as error:
+            raise SettingsError(f"{name}, line {number}: no UTF-8 text") from error
+        except RecursionError as error:
+            raise SettingsError(f"{name}, line {number}: too deeply nested") from error
         except ValueError as error:
             raise SettingsError(f"{name}, line {number}: no JSON; a dialogue is one line") from error
         if not _is_dialogue(dialogue):

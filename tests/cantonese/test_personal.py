@@ -192,3 +192,98 @@ def test_text_without_end_is_hidden_crudely_and_fast() -> None:
     spans = find(Reading("一二三" * 2_000))
     assert spans == [PersonalSpan(0, 6_000, Category.NUMBER)]
     assert personal_spans("啊" * 5_000 + "電話91234567") == [PersonalSpan(5_002, 5_010, Category.PHONE)]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "我電話係９１２３４５６７",
+        "我電話係٩١٢٣٤٥٦٧",
+        "我電話係9\u200b1\u200b2\u200b3\u200b4\u200b5\u200b6\u200b7",
+        "我電話係9‑1‑2‑3‑4‑5‑6‑7",
+        "我電話係玖壹貳叁肆伍陸柒",
+        "身份證Ａ１２３４５６（７）",
+        "電郵ｃｈａｎ＠ｇｍａｉｌ．ｃｏｍ",
+    ],
+)
+def test_digits_and_letters_of_every_form_are_read(said: str) -> None:
+    assert "〔" in mask_personal_data(said)
+    assert not re.search(
+        "[0-9A-Za-zＡ-Ｚａ-ｚ０-９٠-٩零-龥]",
+        re.sub("〔.*?〕|我電話係|身份證|電郵", "", mask_personal_data(said)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ("安全碼 $331", "331"),
+        ("OTP is 123,456", "123"),
+        ("驗證碼係12.34", "12"),
+        ("密碼 1,234", "234"),
+        ("HK$4111111111111111", "4111"),
+        ("電話 91,234,567", "234"),
+        ("卡號 4111.1111.1111.1111", "1111"),
+    ],
+)
+def test_what_is_written_like_an_amount_is_hidden_where_a_word_says_what_it_is(said: str, left: str) -> None:
+    assert left not in mask_personal_data(said)
+
+
+@pytest.mark.parametrize("said", ["信用卡年費 $1,200", "OTP 10分鐘有效", "2024-11-26 15:14:48", "密碼三次錯"])
+def test_amounts_and_times_beside_such_words_stay(said: str) -> None:
+    assert mask_personal_data(said) == said
+
+
+@pytest.mark.parametrize(
+    "said", ["四百一十一一一", "呢，係三百六六八三百四七年五。", "係零三一百二三七零二四"]
+)
+def test_dictated_digits_that_were_taken_for_numerals_are_hidden(said: str) -> None:
+    spans = dialogue_spans([("agent", "請問銀行戶口號碼？"), ("customer", said)])[1]
+    assert [span.category for span in spans] == [Category.BANK_ACCOUNT]
+
+
+def test_numerals_stay_numerals() -> None:
+    for said in ("三百二十蚊", "二零二六年十一月二十五號", "一千二百三十四個", "二零二六年十月"):
+        assert dialogue_spans([("agent", "幾多錢，幾時？"), ("customer", said)])[1] == ()
+
+
+@pytest.mark.parametrize("before", range(180, 320, 7))
+def test_a_value_is_found_wherever_a_long_turn_is_cut(before: int) -> None:
+    said = (
+        "哈，" * (before // 2)
+        + "安全碼係 3 3 1，我電郵係 chan@gmail.com，電話九一二三 四五六七"
+        + "，哈" * 200
+    )
+    hidden = {
+        place for span in dialogue_spans([("customer", said)])[0] for place in range(span.start, span.end)
+    }
+    for value in ("3 3 1", "chan@gmail.com", "九一二三 四五六七"):
+        at = said.index(value)
+        assert {place for place in range(at, at + len(value)) if said[place] != " "} <= hidden
+
+
+@pytest.mark.parametrize(
+    ("turns", "name"),
+    [
+        ([("customer", "細路譚朗，H22095587。")], "譚朗"),
+        ([("customer", "我弟弟，龔偉，內地身份證四四零三零一一九五九一二二三四四七三")], "龔偉"),
+        ([("agent", "兩位乘客，葛明輝同白雪兒")], "白雪兒"),
+        ([("agent", "得，余翠珊，去歐洲九日")], "余翠珊"),
+        ([("customer", "佢Kam Shing，身份證 D221046(8)。")], "Kam Shing"),
+        ([("agent", "Anyway, you're verified, Oliver.")], "Oliver"),
+        ([("customer", "my colleague Zhao Lei called")], "Zhao Lei"),
+        ([("agent", "收件人係咪鄧先?")], "鄧"),
+    ],
+)
+def test_names_that_no_title_tells(turns: list[tuple[str, str]], name: str) -> None:
+    text, spans = turns[-1][1], dialogue_spans(turns)[-1]
+    at = text.index(name)
+    assert any(
+        span.start <= at and span.end >= at + len(name) for span in spans if span.category is Category.NAME
+    )
+
+
+def test_a_whole_date_of_long_ago_is_a_birthday() -> None:
+    assert mask_personal_data("安老院，1938年八月十五") == "安老院，〔出生日期〕"
+    assert mask_personal_data("2026年八月十五開始") == "2026年八月十五開始"
