@@ -50,8 +50,9 @@ def redact_command(
 
     A dialogue is a line of JSON: ``{"id": …, "turns": [{"role": "agent", "text": …}, …]}``. Without
     ``--json`` it comes out the same with its texts masked; with it, the texts stay and each turn gets
-    ``"spans": [{"start", "end", "category"}]``, in code points. A recording is heard by a server of its own;
-    what is hidden of its text is silent in ``--audio``, and so are the keys of telephones.
+    ``"spans": [{"start", "end", "category"}]``, in code points. Other keys stay as they are: leave
+    out those that repeat what was said. A recording is heard by a server of its own; what is hidden of its
+    text is silent in ``--audio``, and so are the keys of telephones.
 
     Examples:
         yuetone redact archive.jsonl > masked.jsonl

@@ -25,8 +25,8 @@ KEPT = 32
 
 
 UNCERTAIN = 0.6
-"""Confidence of an answer to a question for a number below which all of it is hidden where none is found:
-the digits may have been taken for words."""
+"""Confidence of an answer to a question for a number below which none of it may be heard where no number is
+found in it: the digits may have been taken for words."""
 EVERYWHERE = SECRETS | {Category.CARD}
 """Categories that are silenced on all channels: the other side may be heard repeating them."""
 
@@ -180,11 +180,14 @@ class CallGuard:
 
 
 def _uncertain(event: TranscriptEvent, awaited: Category | None) -> tuple[PersonalSpan, ...]:
-    """Return an answer as a whole that may be the number that was asked for, heard wrongly."""
+    """Return an empty span where an answer may be the number that was asked for, heard wrongly.
+
+    Its words, which are not what was said, stay; its sound goes.
+    """
     certain = event.confidence is not None and event.confidence >= UNCERTAIN
     if awaited is None or certain or not event.verbatim:
         return ()
-    return (PersonalSpan(0, len(event.verbatim), awaited),)
+    return (PersonalSpan(0, 0, awaited),)
 
 
 def hidden_whole(event: TranscriptEvent) -> TranscriptEvent:

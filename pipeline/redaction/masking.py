@@ -31,7 +31,7 @@ def redacted_text(event: TranscriptEvent, hidden: Sequence[PersonalSpan], style:
 
     Args:
         event: with its verbatim text.
-        hidden: spans of that text, in order.
+        hidden: spans of that text, in order; an empty one hides the sound of all of it, and no text.
         style: of what stands in their place.
     """
     places = _places(event)
@@ -39,7 +39,8 @@ def redacted_text(event: TranscriptEvent, hidden: Sequence[PersonalSpan], style:
     position = 0
     for span in hidden:
         verbatim += event.verbatim[position : span.start]
-        shown = replacement(event.verbatim[span.start : span.end], span.category, style)
+        said = event.verbatim[span.start : span.end]
+        shown = replacement(said, span.category, style) if said else ""
         marks.append((span, shown, len(verbatim)))
         verbatim += shown
         position = span.end

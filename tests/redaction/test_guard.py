@@ -225,3 +225,26 @@ def test_partials_and_finals_of_a_failed_recogniser_are_guarded_too() -> None:
     guarded, _ = guard().final(event)
     (mask,) = seen_transcript(guarded).masks
     assert mask.first < mask.last
+
+
+@pytest.mark.parametrize("asked", ["請問你嘅電話號碼？", "請講短訊收到嘅驗證碼"])
+def test_an_uncertain_answer_keeps_its_words_and_loses_its_sound(asked: str) -> None:
+    """Digits that were taken for words cannot be read, but can be heard."""
+    under_test = guard()
+    under_test.final(said(asked, channel=1))
+    heard = replace(said("係咪攞攞啊唔理啱", start=4.0, number=2), confidence=0.3)
+    event = seen_transcript(under_test.final(heard)[0])
+    assert event.raw_text == heard.raw_text
+    assert [word.text for word in event.words] == [word.text for word in heard.words]
+    (mask,) = event.masks
+    assert (mask.start, mask.end) == (0, 0)
+    assert (mask.first, mask.last) == (heard.start, heard.end)
+    assert (heard.start, heard.end) in under_test.unheard(0)
+
+
+def test_a_certain_answer_without_a_number_is_heard() -> None:
+    under_test = guard()
+    under_test.final(said("請問你嘅電話號碼？", channel=1))
+    event, _ = under_test.final(replace(said("等我搵一搵先", start=4.0, number=2), confidence=0.9))
+    assert seen_transcript(event).masks == ()
+    assert under_test.unheard(0) == []

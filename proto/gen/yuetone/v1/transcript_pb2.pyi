@@ -155,7 +155,7 @@ class Mask(google.protobuf.message.Message):
     start: builtins.int
     """index of the first code point of what stands in its place, in raw_text"""
     end: builtins.int
-    """index behind its last one"""
+    """index behind its last one; the same as start where only the sound is hidden"""
     start_ms: builtins.int
     """ms from the first sample of the call: from here it may be heard"""
     end_ms: builtins.int
