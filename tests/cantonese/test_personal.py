@@ -287,3 +287,9 @@ def test_names_that_no_title_tells(turns: list[tuple[str, str]], name: str) -> N
 def test_a_whole_date_of_long_ago_is_a_birthday() -> None:
     assert mask_personal_data("安老院，1938年八月十五") == "安老院，〔出生日期〕"
     assert mask_personal_data("2026年八月十五開始") == "2026年八月十五開始"
+
+
+@pytest.mark.parametrize("asked", ["安全馬幾多？", "短訊嘅驗正馬係？", "你重設密馬，講俾我聽"])
+def test_words_for_secrets_are_known_as_recognisers_write_them(asked: str) -> None:
+    (span,) = dialogue_spans([("agent", asked), ("customer", "係一七零")])[1]
+    assert span.category in (Category.SECURITY_CODE, Category.ONE_TIME_CODE, Category.PASSWORD)
