@@ -329,7 +329,7 @@ async def test_a_conversation_goes_on_with_a_server_that_knows_nothing_of_it() -
         recording = client.CallAudio(format=client.MULAW_8K_STEREO, data=data)
 
         async def listen() -> None:
-            async for message in client.stream_recording(call, recording, speed=SPEED):
+            async for message in client.stream_recording(call, recording, speed=SPEED / 2):
                 found.append((call.call_id, call.origin_ms, message))  # noqa: PERF401 (kept when it raises)
 
         listening = asyncio.create_task(listen(), name="listen")
