@@ -13,10 +13,12 @@ from cantonese.personal.categories import LABELS, SECRETS, Category, PersonalSpa
 from cantonese.personal.checks import has_luhn_check_digit
 from cantonese.personal.dialogue import Changed, DialogueRedactor, Found
 from cantonese.personal.masking import Style, masked, replacement, without_masks
+from cantonese.personal.shapes import NUMBERS
 from cantonese.personal.texts import channel_of, dialogue_spans
 
 __all__ = [
     "LABELS",
+    "NUMBERS",
     "SECRETS",
     "Category",
     "Changed",

@@ -71,7 +71,7 @@ def _plate(text: str, span: PersonalSpan) -> PersonalSpan:
     return PersonalSpan(start, behind.end() if before and behind else span.end, span.category)
 
 
-_CRUDE = re.compile("[0-9０-９零〇○洞一幺二三四五六七八九孖]{3,}")
+_CRUDE = re.compile("[0-9零〇○洞一幺二三四五六七八九孖]{3,}")
 
 
 def _crude(text: str) -> list[PersonalSpan]:

@@ -7,8 +7,9 @@ import unicodedata
 
 _KEPT = frozenset("，。？！：；（）、〔〕「」…〇○")
 """Marks of Chinese text that patterns expect as they are."""
-_INSTEAD = {**dict.fromkeys("•‧・·～〜", " "), "两": "兩", "−": "-", "－": "-"}
+_INSTEAD = {**dict.fromkeys("•‧・·～〜", " "), "两": "兩", "−": "-"}
 _UNSEEN = frozenset(["Cf", "Cc", "Mn", "Me", "So", "Sk"])
+"""Unicode categories that become a space: invisible, combining, pictures."""
 _FORMAL = re.compile("[壹貳叁肆伍陸柒捌玖零]{3,}")
 _FORMAL_DIGITS = str.maketrans("壹貳叁肆伍陸柒捌玖", "一二三四五六七八九")
 _MARK_BESIDE_HAN = re.compile(

@@ -57,7 +57,7 @@ _MEANINGS: dict[str, Meaning] = {
     _key(term): Category(name) for name, terms in _ASKED.items() for term in terms
 } | {_key(term): Harmless(name) for name, terms in _HARMLESS.items() for term in terms}
 _LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
-"""Of the same length as the text, as :meth:`str.lower` is not."""
+"""Used in place of :meth:`str.lower`, which changes the length of some texts (İ), and so moves spans."""
 
 
 def _by_first_character() -> dict[str, re.Pattern[str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from cantonese.personal import SECRETS, Category, Changed, DialogueRedactor, PersonalSpan
+from cantonese.personal import NUMBERS, SECRETS, Category, Changed, DialogueRedactor, PersonalSpan
 from diarization import Role
 from pipeline.calls.controls import History
 from pipeline.calls.events import RedactionEvent, TranscriptEvent
@@ -35,6 +35,7 @@ EVERYWHERE = SECRETS | {Category.CARD}
 class _Final:
     event: TranscriptEvent
     guarded: TranscriptEvent
+    unsure: tuple[PersonalSpan, ...] = ()
     revision: int = 0
 
 
@@ -85,9 +86,9 @@ class CallGuard:
         start, end = event.start / SAMPLE_RATE, event.end / SAMPLE_RATE
         awaited = self._redactor.awaited(event.channel, start)
         found = self._redactor.turn(event.utterance_id, event.channel, event.verbatim, start, end)
-        spans = found.spans or _uncertain(event, awaited)
-        guarded = self._guarded(event, spans)
-        self._finals[event.utterance_id] = _Final(event, guarded)
+        unsure = _unsure(event, awaited, found.spans)
+        guarded = self._guarded(event, (*unsure, *found.spans))
+        self._finals[event.utterance_id] = _Final(event, guarded, unsure)
         while len(self._finals) > KEPT:
             self._finals.pop(next(iter(self._finals)))
         waits = any(span.provisional for span in guarded.personal)
@@ -174,18 +175,21 @@ class CallGuard:
             if kept is None:
                 continue
             kept.revision += 1
-            final = kept.guarded = self._guarded(kept.event, change.spans)
+            final = kept.guarded = self._guarded(kept.event, (*kept.unsure, *change.spans))
             events.append(RedactionEvent(revision=kept.revision, final=final))
         return events
 
 
-def _uncertain(event: TranscriptEvent, awaited: Category | None) -> tuple[PersonalSpan, ...]:
+def _unsure(
+    event: TranscriptEvent, awaited: Category | None, found: Iterable[PersonalSpan]
+) -> tuple[PersonalSpan, ...]:
     """Return an empty span where an answer may be the number that was asked for, heard wrongly.
 
     Its words, which are not what was said, stay; its sound goes.
     """
     certain = event.confidence is not None and event.confidence >= UNCERTAIN
-    if awaited is None or certain or not event.verbatim:
+    given = any(span.category in NUMBERS or span.category is Category.NUMBER for span in found)
+    if awaited is None or certain or given or not event.verbatim:
         return ()
     return (PersonalSpan(0, 0, awaited),)
 

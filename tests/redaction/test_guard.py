@@ -242,6 +242,15 @@ def test_an_uncertain_answer_keeps_its_words_and_loses_its_sound(asked: str) -> 
     assert (heard.start, heard.end) in under_test.unheard(0)
 
 
+def test_what_else_is_found_in_an_uncertain_answer_does_not_bring_its_sound_back() -> None:
+    under_test = guard()
+    under_test.final(said("請問你嘅電話號碼？", channel=1))
+    heard = replace(said("陳小姐咪攞攞啊", start=4.0, number=2), confidence=0.3)
+    masks = seen_transcript(under_test.final(heard)[0]).masks
+    assert (heard.start, heard.end) in under_test.unheard(0)
+    assert {mask.category for mask in masks} == {Category.PHONE, Category.NAME}
+
+
 def test_a_certain_answer_without_a_number_is_heard() -> None:
     under_test = guard()
     under_test.final(said("請問你嘅電話號碼？", channel=1))
