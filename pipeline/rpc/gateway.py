@@ -25,7 +25,7 @@ from pipeline.calls.messages import AudioChunk
 from pipeline.config import LimitSettings, ServerSettings
 from pipeline.errors import YuetoneError
 from pipeline.inference.ticker import BatchTicker
-from pipeline.rpc import mapping
+from pipeline.rpc import requests
 from pipeline.rpc.grpc_server import bind, most_streams, wire_options
 from pipeline.rpc.peers import (
     CERTIFICATE_NAME,
@@ -88,7 +88,7 @@ class Joiner:
     @property
     def full(self) -> bool:
         """Whether no more should be kept: the client sends faster than the server behind takes."""
-        return len(self._waiting) >= mapping.MAX_JOINED
+        return len(self._waiting) >= requests.MAX_JOINED
 
     def take(self) -> list[bytes]:
         """Return what was kept, put together, as messages."""
@@ -189,7 +189,7 @@ class Forwarder(grpc.GenericRpcHandler):
             return
         await call.write(first)
         try:
-            joiner = Joiner(mapping.call_spec(pb.StreamCallRequest.FromString(first)), self._max_bytes)
+            joiner = Joiner(requests.call_spec(pb.StreamCallRequest.FromString(first)), self._max_bytes)
         except Exception:  # noqa: BLE001 (whatever is wrong with it, the server behind says so)
             await self._carry(call, context)
             return
@@ -230,7 +230,7 @@ async def _flush(joiner: Joiner, call: Any, writing: asyncio.Lock) -> None:
 def _audio(data: bytes) -> AudioChunk | None:
     """Return a message's audio; None for every other message, and for one that the server will refuse."""
     try:
-        found = mapping.client_message(pb.StreamCallRequest.FromString(data))
+        found = requests.client_message(pb.StreamCallRequest.FromString(data))
     except Exception:  # noqa: BLE001 (not for this process to judge)
         return None
     return found if isinstance(found, AudioChunk) else None

@@ -21,7 +21,7 @@ from pipeline.config import LimitSettings, ServerSettings
 from pipeline.errors import SettingsError
 from pipeline.knowledge.service import KnowledgeService
 from pipeline.metrics import Metrics
-from pipeline.rpc import mapping
+from pipeline.rpc import requests
 from pipeline.rpc.gate import Gate
 from pipeline.rpc.malformed import MalformedGuard
 from pipeline.rpc.overview import OverviewServicer
@@ -123,7 +123,7 @@ async def listening(
 def wire_options(limits: LimitSettings) -> list[tuple[str, int]]:
     """Return gRPC's own limits: what a client may make a server hold before any of our code has seen it."""
     return [
-        ("grpc.max_receive_message_length", limits.max_chunk_bytes + mapping.BESIDE_AUDIO_BYTES),
+        ("grpc.max_receive_message_length", limits.max_chunk_bytes + requests.BESIDE_AUDIO_BYTES),
         ("grpc.max_allowed_incoming_connections", limits.max_connections),
         *KEEPALIVE,
     ]

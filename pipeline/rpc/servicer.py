@@ -30,7 +30,7 @@ from pipeline.errors import (
     InvalidRequest,
     SlowConsumer,
 )
-from pipeline.rpc import mapping
+from pipeline.rpc import requests, responses
 from pipeline.rpc.audit_records import record_of
 from pipeline.rpc.caller import caller, granted, may_see_alerts, personal_view
 from pipeline.rpc.heartbeat import CALL_HEARTBEAT_S
@@ -175,9 +175,9 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
         first = _readable(first)
         if first is None:
             raise InvalidRequest("the stream was empty; the first message must be StartCall")
-        if first.ByteSize() > mapping.BESIDE_AUDIO_BYTES:
-            raise InvalidRequest(f"StartCall of over {mapping.BESIDE_AUDIO_BYTES} bytes")
-        spec = _of_caller(mapping.call_spec(first, now=time.time()))
+        if first.ByteSize() > requests.BESIDE_AUDIO_BYTES:
+            raise InvalidRequest(f"StartCall of over {requests.BESIDE_AUDIO_BYTES} bytes")
+        spec = _of_caller(requests.call_spec(first, now=time.time()))
         if spec.resume:
             return await self._calls.resume(spec, stream), spec.resume
         return await self._calls.open(spec, stream), None
@@ -235,7 +235,7 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
                     await asyncio.sleep(END_OF_STREAM_S)
                     call.close("client")
                     return
-                message = mapping.client_message(request, joined=self._behind)
+                message = requests.client_message(request, joined=self._behind)
                 if isinstance(message, EndCall):
                     call.close(message.reason)
                     return
@@ -260,11 +260,11 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
         async with aclosing(call.log.follow(after, CALL_HEARTBEAT_S)) as entries:
             async for entry in entries:
                 if entry is None:
-                    await write_in_time(context, mapping.heartbeat(call.info.call_id, call.acked), within_s)
+                    await write_in_time(context, responses.heartbeat(call.info.call_id, call.acked), within_s)
                     continue
                 if entry.missed:
                     call.fail(SlowConsumer("the client did not read fast enough; its oldest events are gone"))
-                await write_in_time(context, mapping.response(entry.envelope, self._limits), within_s)
+                await write_in_time(context, responses.response(entry.envelope, self._limits), within_s)
                 if isinstance(entry.envelope.event, Ended):
                     return  # a second look goes on for those who watch
 
@@ -285,11 +285,11 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
             async with aclosing(call.log.follow(after, CALL_HEARTBEAT_S, view)) as entries:
                 async for entry in entries:
                     if entry is None:
-                        await write(pb.WatchCallResponse(event=mapping.heartbeat(request.call_id, 0)))
+                        await write(pb.WatchCallResponse(event=responses.heartbeat(request.call_id, 0)))
                         continue
                     if isinstance(entry.envelope.event, AlertEvent) and not alerts:
                         continue
-                    event = mapping.response(entry.envelope, self._limits)
+                    event = responses.response(entry.envelope, self._limits)
                     if event.HasField("started"):
                         event.started.ClearField("session_id")  # whoever has it can take the call over
                     await write(pb.WatchCallResponse(event=event, missed_events=entry.missed))
@@ -310,9 +310,9 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
         }
         return pb.GetCapabilitiesResponse(
             version=version("yuetone"),
-            codecs=list(mapping.CODECS),
-            sample_rates_hz=mapping.RATES_TESTED,
-            max_channels=mapping.MAX_CHANNELS,
+            codecs=list(requests.CODECS),
+            sample_rates_hz=requests.RATES_TESTED,
+            max_channels=requests.MAX_CHANNELS,
             languages=services.scheduler.model.languages,
             model=services.scheduler.model.name,
             model_ready=services.scheduler.ready,

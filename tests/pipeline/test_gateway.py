@@ -9,7 +9,7 @@ from diarization import Role
 from pipeline.audio.timeline import Timeline
 from pipeline.calls.info import CallInfo, CallSpec, Codec, ResumePoint
 from pipeline.calls.messages import AudioChunk
-from pipeline.rpc import mapping
+from pipeline.rpc import requests
 from pipeline.rpc.gateway import Joiner
 from yuetone.v1 import call_service_pb2 as pb
 
@@ -31,7 +31,7 @@ def heard(joiner: Joiner, rounds: list[list[int]], timeline: Timeline) -> tuple[
         for number in numbers:
             joiner.add(AudioChunk(sequence=number, data=bytes([number]) * SIZE))
         for data in joiner.take():
-            chunk = mapping.client_message(pb.StreamCallRequest.FromString(data), joined=True)
+            chunk = requests.client_message(pb.StreamCallRequest.FromString(data), joined=True)
             assert isinstance(chunk, AudioChunk)
             placed = timeline.place(chunk.sequence, len(chunk.data), chunk.offset_ms, chunk.count)
             gaps += placed.missing
@@ -82,6 +82,6 @@ def test_what_clients_say_about_joining_is_ignored() -> None:
     request = pb.StreamCallRequest()
     request.audio.joined = 64
     request.audio.data = bytes(SIZE)
-    message = mapping.client_message(request)
+    message = requests.client_message(request)
     assert isinstance(message, AudioChunk)
     assert message.count == 1
