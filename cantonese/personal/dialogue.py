@@ -7,39 +7,27 @@ closed: three digits at the end of a turn may be the beginning of somebody's tel
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 
-from cantonese.personal import dates
 from cantonese.personal.addresses import IS_SHOP
 from cantonese.personal.categories import SECRETS, Category, PersonalSpan
 from cantonese.personal.finding import find, merged
-from cantonese.personal.names import is_surname
+from cantonese.personal.memory import MOST_REMEMBERED, Memory
 from cantonese.personal.reading import Expected, Reading
 from cantonese.personal.runs import Run
 from cantonese.personal.shapes import LEAST, NUMBERS
 from cantonese.personal.verdicts import verdicts
+from cantonese.personal.windows import WINDOW_S, Window, opened
 from cantonese.personal.words import Harmless
 
-WINDOW_S = 25.0
-"""How long something is expected after it was asked for, s of the call."""
 OPEN_S = 8.0
 """How long a number that was begun stays open while its speaker is silent, s."""
-REMEMBERED_S = 60.0
-"""How long a value is known again when it is repeated, s; nothing of it is kept longer."""
-MOST_REMEMBERED = 24
-MOST_NAMES = 64
 MOST_TURNS = 32
-"""Values, names and turns that are kept; the oldest goes."""
-LONGEST_REQUEST = 30
+"""Turns whose spans may still change; the oldest goes."""
 OPENING_TURNS = 2
 """Turns in which agents say who they are."""
-WHOLE_DIGITS, SHORTEST_VALUE = 6, 3
-"""Digits, and code points, from which an answer is whole."""
-SHORTEST_NAME = 4
-"""Letters from which one word of a name in English is known again alone."""
 SHORTEST_CLAUSE = 4
 """Characters up to which a turn without a number is a filler."""
 _MARKS = " ，。、？！,.?!…"
@@ -73,17 +61,6 @@ class Found:
 
 
 @dataclass(slots=True)
-class _Window:
-    """What was asked for, or announced and not said yet."""
-
-    asked: tuple[Category, ...]
-    harmless: Harmless | None
-    channel: int
-    until: float
-    given: bool = False
-
-
-@dataclass(slots=True)
 class _Open:
     """A number that a channel has begun."""
 
@@ -99,55 +76,6 @@ class _Turn:
     spans: list[PersonalSpan]
 
 
-_NAME_ASKED = re.compile(r"(?:(?<![出有聞])(?:名|名字)|你叫|佢叫|嗰位係)(?:呢|係)?[？?\s]*$|聯名人|咩名|姓名")
-
-
-def _requests(reading: Reading) -> tuple[list[Category], Harmless | None]:
-    """Return what a turn asks for: somebody's data, or a number that is nobody's and is yet to come."""
-    asked: list[Category] = []
-    harmless: Harmless | None = None
-    if _NAME_ASKED.search(reading.text):
-        asked.append(Category.NAME)
-    last = max((run.start for run in reading.runs if run.digits), default=-1)
-    for trigger in reading.triggers:
-        if isinstance(trigger.meaning, Category):
-            asked.append(trigger.meaning)
-        elif trigger.meaning in _ASKABLE and trigger.start > last:
-            general = reading.text[trigger.start : trigger.end] == "編號"
-            harmless = harmless if general else trigger.meaning
-    return asked, harmless
-
-
-_ASKABLE = (Harmless.ORDER, Harmless.ARTICLE, Harmless.AMOUNT)
-
-
-def _gives_whole(reading: Reading, spans: list[PersonalSpan]) -> bool:
-    """Tell whether a turn has given a whole value, not the beginning of one."""
-    if not any(span.end - span.start >= SHORTEST_VALUE for span in spans):
-        return False
-    kinds = {span.category for span in spans}
-    digits = sum(len(run.digits) for run in reading.runs)
-    dotted = any(mark in reading.text.lower() for mark in (".", "點", "dot"))
-    return (
-        digits >= WHOLE_DIGITS
-        or (Category.PASSWORD in kinds and digits >= LEAST)
-        or Category.NAME in kinds
-        or Category.SECURITY_CODE in kinds
-        or Category.DATE_OF_BIRTH in kinds
-        or (Category.EMAIL in kinds and dotted)
-    )
-
-
-def _specific(asked: list[Category], reading: Reading, before: tuple[Category, ...]) -> tuple[Category, ...]:
-    """Return what was asked for; 號碼 alone means a telephone only where nothing else is named."""
-    kinds = tuple(dict.fromkeys(asked))
-    said = {reading.text[t.start : t.end].lower() for t in reading.triggers if t.meaning is Category.PHONE}
-    if Category.PHONE not in kinds or not said <= {"號碼", "冧巴", "number"}:
-        return kinds
-    others = tuple(kind for kind in kinds if kind is not Category.PHONE)
-    return others or tuple(kind for kind in before if kind in NUMBERS) or kinds
-
-
 class DialogueRedactor:
     """Follows one dialogue.
 
@@ -159,16 +87,12 @@ class DialogueRedactor:
     def __init__(self, agents: frozenset[int] = frozenset(), public_numbers: Iterable[str] = ()) -> None:
         self.agents = agents
         self._public = frozenset(public_numbers)
-        self._window: _Window | None = None
+        self._window: Window | None = None
         self._public_until = -1.0
         self._count = 0
         self._harmless: deque[str] = deque(maxlen=MOST_REMEMBERED)
         self._open: dict[int, _Open] = {}
-        self._recent: deque[tuple[float, str, Category]] = deque(maxlen=MOST_REMEMBERED)
-        self._places: deque[tuple[float, str]] = deque(maxlen=MOST_REMEMBERED)
-        self._birth: deque[tuple[float, tuple[int, int]]] = deque(maxlen=MOST_REMEMBERED)
-        self._names: dict[str, None] = {}
-        self._surnames: dict[str, None] = {}
+        self._memory = Memory()
         self._turns: dict[Hashable, _Turn] = {}
 
     # ---------------------------------------------------------------- turns
@@ -212,7 +136,7 @@ class DialogueRedactor:
         while len(self._turns) > MOST_TURNS:
             self._turns.pop(next(iter(self._turns)))
         self._count += 1
-        self._remember(text, spans, end)
+        self._memory.remember(text, spans, end)
         changed += self._expect(channel, reading, spans, end)
         return Found(spans=tuple(spans), changed=tuple(changed))
 
@@ -261,7 +185,6 @@ class DialogueRedactor:
             window = None
         if begun is not None and at > begun.until:
             begun = None
-        oldest = at - REMEMBERED_S
         return Expected(
             asked=window.asked if window else (),
             harmless=window.harmless if window else None,
@@ -271,81 +194,24 @@ class DialogueRedactor:
             harmless_values=self._public.union(self._harmless),
             open_digits=begun.digits if begun else "",
             open_category=begun.category if begun else None,
-            recent=tuple((value, category) for since, value, category in self._recent if since >= oldest),
-            known_names=frozenset(self._names),
-            surnames=frozenset(self._surnames),
-            places=frozenset(place for since, place in self._places if since >= oldest),
-            birth=frozenset(day for since, day in self._birth if since >= oldest),
+            recent=self._memory.recent(at),
+            known_names=frozenset(self._memory.names),
+            surnames=frozenset(self._memory.surnames),
+            places=self._memory.places(at),
+            birth=self._memory.birth(at),
             public=at <= self._public_until,
             opening=self._count < OPENING_TURNS,
         )
-
-    def _remember(self, text: str, spans: list[PersonalSpan], at: float) -> None:
-        for span in spans:
-            said = text[span.start : span.end]
-            if span.category is Category.NAME:
-                self._remember_name(said)
-            elif span.category is Category.ADDRESS and len(said) >= 2:
-                self._places.append((at, said))
-            elif span.category is Category.DATE_OF_BIRTH:
-                self._remember_birth(said, at)
-            elif span.category in (Category.PASSWORD, Category.EMAIL):
-                value = "".join(char for char in said if char.isascii() and char.isalnum())
-                self._recent.append((at, value or said, span.category))
-            if span.category in NUMBERS or span.category in (Category.NUMBER, Category.EMAIL):
-                for run in Reading(said).runs:
-                    if run.value:
-                        self._recent.append((at, run.value, span.category))
-
-    def _remember_name(self, said: str) -> None:
-        if len(said) == 1 and not is_surname(said):
-            return
-        if (len(said) <= 2 and not said.isascii()) or (said.isascii() and " " not in said):
-            self._surnames[said] = None
-            while len(self._surnames) > MOST_NAMES:
-                self._surnames.pop(next(iter(self._surnames)))
-        if len(said) < 2:
-            return
-        self._names[said] = None
-        if len(said) == 3 and not said.isascii():
-            self._names[said[1:]] = None  # 林樂瑤 is called 樂瑤
-        if said.isascii() and said.count(" ") > 1:
-            self._names[said.split(" ", 1)[1]] = None  # Leung Hiu Tung is called Hiu Tung
-        for word in said.split() if said.isascii() else ():
-            if len(word) >= SHORTEST_NAME and word[0].isupper() and word[1:].islower():
-                self._names[word] = None
-        while len(self._names) > MOST_NAMES:
-            self._names.pop(next(iter(self._names)))
-
-    def _remember_birth(self, said: str, at: float) -> None:
-        for start, end in dates.dates(said):
-            told = dates.month_and_day(said[start:end])
-            if told:
-                self._birth.append((at, told))
 
     def _expect(self, channel: int, reading: Reading, spans: list[PersonalSpan], at: float) -> list[Changed]:
         """Note what was asked for or announced and has not come yet."""
         if IS_SHOP.search(reading.text):
             self._public_until = at + WINDOW_S
-        asked, harmless = _requests(reading)
-        changed: list[Changed] = []
-        if asked or harmless is not None:  # whoever asks for something new closes what the others have begun
-            for other in [other for other in self._open if other != channel]:
-                changed += self._drop(other)
-        window = self._window if self._window is not None and at <= self._window.until else None
-        if asked:
-            given = channel not in self.agents and _gives_whole(reading, spans)
-            kinds = _specific(asked, reading, window.asked if window else ())
-            self._window = _Window(kinds, None, channel, at + WINDOW_S, given=given)
-        elif harmless is not None:
-            self._window = _Window((), harmless, channel, at + WINDOW_S)
-        elif window is not None:
-            if window.channel != channel and channel in self.agents and len(reading.text) < LONGEST_REQUEST:
-                window.channel = channel  # whoever asks further is the one who asks
-            if spans:
-                window.until = max(window.until, at + WINDOW_S / 2)
-                window.given = window.given or _gives_whole(reading, spans)
-        return changed
+        self._window, asks = opened(self._window, channel, reading, spans, at, self.agents)
+        if not asks:
+            return []
+        others = [other for other in self._open if other != channel]
+        return [change for other in others for change in self._drop(other)]  # somebody asks for something new
 
     # ---------------------------------------------------------------- numbers over turns
 
