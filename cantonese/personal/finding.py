@@ -10,7 +10,6 @@ from cantonese.personal.beside import owners, related
 from cantonese.personal.births import birth_dates
 from cantonese.personal.categories import Category, PersonalSpan
 from cantonese.personal.emails import emails, spelled_parts
-from cantonese.personal.formatted import formatted
 from cantonese.personal.garbled import garbled
 from cantonese.personal.names import asked_names, full_names, introduced, names, with_surname
 from cantonese.personal.passwords import passwords, repeated
@@ -38,7 +37,6 @@ def find(reading: Reading, expected: Expected = NOTHING) -> list[PersonalSpan]:
         *birth_dates(reading, expected),
         *passwords(reading, expected),
         *garbled(reading, expected),
-        *formatted(reading),
         *(PersonalSpan(start, end, Category.EMAIL) for start, end in _emails(reading, expected)),
     ]
     found += [

@@ -7,16 +7,22 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 
+from cantonese.numerals import DIGITS_ALOUD
 from cantonese.personal.categories import SECRETS, Category
 from cantonese.personal.known import Known, known_spans
 from cantonese.personal.plain import plain
 from cantonese.personal.runs import Run, runs
+from cantonese.personal.shapes import NUMBERS
 from cantonese.personal.words import CORRECTION, Harmless, Trigger, triggers
 
 NEAR = 4
 BEHIND = 8
 FAR, FAR_HARMLESS = 40, 12
 """Code points between a word and the number that it announces: nearly none; behind it; before it."""
+LEAST_OF_SECRET, LEAST_OF_NUMBER, LEAST_OF_CARD = 3, 7, 13
+"""Digits from which something written like an amount is none: right behind a word for a secret, right behind
+one for another number, anywhere."""
+_COPULA = re.compile(r"\s?(?:號碼)?\s?(?:係|是|is|are|[:：=，,])?\s?", re.IGNORECASE)
 NOISE = re.compile(
     r"[\s，。、？！：；,.?!:;()（）\-–—…~'\"]|呃|嗯|誒|哦|啊|呀|啦|喇|囉|嘛|喎|㗎|咩|吓|咁|好|係|嘅|即|我|你|佢|個|嗰|呢|話|就|唔該|先|跟住|"
     r"之後|然後|最後|最尾|尾|頭|再|同埋|仲有|等等|括號|括弧|字|號|碼|數|英文|大楷|細楷|yes|sure|it's|is|ok|okay|um|uh|the|my|and|then|so|here"
@@ -104,8 +110,20 @@ class Reading:
 
     @cached_property
     def known(self) -> list[Known]:
-        """Money, dates, times, counts."""
-        return known_spans(self.text)
+        """Money, dates, times, counts; not what a word right before it calls a number of somebody."""
+        return [known for known in known_spans(self.text) if not self._is_called_a_number(known)]
+
+    def _is_called_a_number(self, known: Known) -> bool:
+        """Tell whether an amount, a date or a time is a number that was written like one: OTP is 123,456."""
+        digits = sum(char in DIGITS_ALOUD or char.isdigit() for char in self.text[known.start : known.end])
+        if digits >= LEAST_OF_CARD:
+            return True
+        for trigger in self.triggers:
+            least = LEAST_OF_SECRET if trigger.meaning in SECRETS else LEAST_OF_NUMBER
+            behind = trigger.meaning in NUMBERS and trigger.end <= known.start and digits >= least
+            if behind and _COPULA.fullmatch(self.text, trigger.end, known.start):
+                return True
+        return False
 
     @cached_property
     def runs(self) -> list[Run]:

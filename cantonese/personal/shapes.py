@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from cantonese.personal.categories import Category
+from cantonese.personal.categories import SECRETS, Category
 from cantonese.personal.runs import Run
 from cantonese.personal.words import Harmless, Meaning
 
@@ -34,6 +34,8 @@ LEAST = 4
 """Digits from which a run is somebody's number although nothing says what it is."""
 LEAST_ANNOUNCED = 3
 """The same behind a word that announces it: the last three digits may be asked for."""
+RIGHT_BEHIND = 2
+"""Code points between a word and what is said right behind it."""
 LONGEST_COUNT, LONGEST_AMOUNT = 6, 7
 """Digits that a quantity, and an amount without its currency, have at most."""
 _YEAR = re.compile("(?:19|20)[0-9]{2}")
@@ -106,7 +108,9 @@ def announced(
     if isinstance(meaning, Harmless):
         return _nobodys(run, meaning, near=near, gap=gap or 0, told=gap is not None)
     count = len(run.digits)
-    if meaning not in NUMBERS or run.ordinal or (run.unit and count <= LONGEST_COUNT):
+    beside = gap is not None and gap <= RIGHT_BEHIND and meaning in SECRETS and count >= LEAST_ANNOUNCED
+    counted = run.unit and count <= LONGEST_COUNT and not beside  # CVV 331蚊: a unit that was misheard
+    if meaning not in NUMBERS or run.ordinal or counted:
         return None
     if count >= LEAST_ANNOUNCED or (run.letters and count and not run.alone):
         return _refined(run, meaning)
