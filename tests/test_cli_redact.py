@@ -174,6 +174,25 @@ def test_options_that_do_nothing_are_refused(tmp_path: Path, arguments: list[str
     assert said in done.stderr
 
 
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [PROGRAM, "redact", str(written(tmp_path, DIALOGUE))],
+            stdout=full, stderr=subprocess.PIPE, timeout=60, check=False,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert b"cannot be written" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_recording_that_is_missing_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "clean.wav").write_bytes(b"")
+    done = redact(tmp_path / "none.wav", "--audio", tmp_path / "clean.wav")
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    assert "none.wav" in done.stderr
+
+
 def test_a_file_is_not_its_own_output(tmp_path: Path) -> None:
     path = written(tmp_path, DIALOGUE)
     with path.open("ab") as out:

@@ -16,8 +16,7 @@ _TEENS = {word: str(value) for value, word in enumerate(words("words", "speech",
 _TENS = {word: str(value) for value, word in enumerate(words("words", "speech", "tens"), 2)}
 _TIMES = {"孖": 2, "條": 2, "兩": 2, "三": 3, "四": 4, "double": 2, "triple": 3, "treble": 3, "雙": 2}
 _CHARS = {char: str(value) for char, value in DIGITS_ALOUD.items()}
-_CHARS |= {chr(0xFF10 + value): str(value) for value in range(10)}
-ONE = r"[0-9０-９零〇○洞一幺二三四五六七八九]"
+ONE = r"[0-9零〇○洞一幺二三四五六七八九]"
 """A digit."""
 _WORD_DIGIT = "|".join(sorted(_ENGLISH, key=len, reverse=True))
 _NOT_LETTERS = frozenset(words("words", "speech", "not_letters"))

@@ -75,15 +75,10 @@ def redact_command(
     if (config or raw) and not recordings:
         raise SettingsError("--config and --raw are for recordings; texts take --style and --keep")
     _refuse_own_output(texts)
-    try:
-        for path in texts:
-            for dialogue in _dialogues(path):
-                _redact(dialogue, kept, style, spans_only=as_json)
-                _print(json.dumps(dialogue, ensure_ascii=False))
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise SettingsError(f"the result cannot be written: {error.strerror or error}") from error
+    for path in texts:
+        for dialogue in _dialogues(path):
+            _redact(dialogue, kept, style, spans_only=as_json)
+            _print(json.dumps(dialogue, ensure_ascii=False))
     if recordings:
         hide = [category.value for category in Category if category not in kept]
         chosen = {"default": {"redaction": {"enabled": True, "hide": hide, "style": style.value}}}
@@ -107,10 +102,19 @@ def _refuse_own_output(texts: list[Path]) -> None:
 
 
 def _print(line: str) -> None:
-    """Print a line in UTF-8, whatever the locale."""
-    sys.stdout.flush()
-    sys.stdout.buffer.write(line.encode("utf-8", "surrogatepass") + b"\n")
-    sys.stdout.buffer.flush()
+    """Print a line in UTF-8, whatever the locale.
+
+    Raises:
+        BrokenPipeError: nobody reads on.
+        SettingsError: the disk is full, or the like.
+    """
+    try:
+        sys.stdout.buffer.write(line.encode("utf-8", "surrogatepass") + b"\n")
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise SettingsError(f"the result cannot be written: {error.strerror or error}") from error
 
 
 def _targets(recordings: list[Path], audio: Path | None) -> dict[Path, Path]:
@@ -134,7 +138,8 @@ def _targets(recordings: list[Path], audio: Path | None) -> dict[Path, Path]:
     targets = {path: audio / f"{path.stem}.wav" if folder else audio for path in recordings}
     if len(set(targets.values())) < len(targets):
         raise SettingsError("--audio: two recordings have the same name; redact them one after the other")
-    if any(target.exists() and target.samefile(path) for path in recordings for target in targets.values()):
+    there = [path for path in recordings if path.exists()]
+    if any(target.exists() and target.samefile(path) for path in there for target in targets.values()):
         raise SettingsError("--audio: choose another place; the recording itself is not overwritten")
     return targets
 
