@@ -2,11 +2,13 @@
 
     python -m benchmarks redaction                     # text, live and cost: about a minute
     python -m benchmarks redaction --parts sound --calls 40 --syllables FOLDER
+    python -m benchmarks redaction --parts digits --calls 100 --digits FOLDER --sentences FOLDER
     python -m benchmarks redaction --smoke
 
-The sets ``a`` to ``e`` were written by hand, each by somebody who had not seen the program; it was then
+The sets ``a`` to ``f`` were written by hand, each by somebody who had not seen the program; it was then
 improved on them, so that only the figures of their first run (docs/privacy.md) tell how it does on new ones.
-Sound renders dialogues and has them heard by the server and, once they are cut, by a second recogniser.
+Sound speaks dialogues in synthetic voices and has them heard by the server and, once they are cut, by a
+second recogniser; digits does the same with numbers that real people have dictated.
 """
 
 from __future__ import annotations
@@ -22,12 +24,13 @@ from benchmarks.redaction.dialogues import Dialogue, read_dialogues
 from benchmarks.redaction.generate import SEED, Corpus
 from benchmarks.redaction.live import replay
 from benchmarks.redaction.score import score
+from benchmarks.redaction.sound import digits, sound
 from cantonese.personal import dialogue_spans
 from cantonese.personal.finding import find
 from cantonese.personal.reading import Reading
 
 SETS = Path(__file__).with_name("sets")
-PARTS = ("text", "live", "cost", "sound")
+PARTS = ("text", "live", "cost", "sound", "digits")
 HOSTILE = (
     "一",
     "九一二三",
@@ -79,6 +82,8 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=200, help="replayed, or rendered for sound")
     parser.add_argument("--syllables", type=Path, help="folder of recorded syllables, for sound")
     parser.add_argument("--cache", type=Path, default=Path("runs/syllables.npz"), help="their analysis")
+    parser.add_argument("--digits", type=Path, help="folder of recorded English digits, for digits")
+    parser.add_argument("--sentences", type=Path, help="folder of read English sentences, for digits")
     parser.add_argument("--second", default="whisper-base", help="the second recogniser, for sound")
     parser.add_argument("--smoke", action="store_true", help="a few seconds, to see that it runs")
     parser.add_argument("--out", type=Path, help="folder for the JSON result")
@@ -93,9 +98,9 @@ def main() -> None:
     if "cost" in options.parts:
         result["hostile_ms"] = hostile()
     if "sound" in options.parts:
-        from benchmarks.redaction.sound import sound  # noqa: PLC0415 (needs the training libraries)
-
         result["sound"] = sound(options.calls, options.syllables, options.second, options.cache)
+    if "digits" in options.parts:
+        result["digits"] = digits(options.calls, options.digits, options.sentences, options.second)
     print(json.dumps(result, indent=1, ensure_ascii=False))
     if options.out:
         path = options.out / "redaction.json"
