@@ -45,15 +45,14 @@ class Corpus:
 
     def dialogues(self, count: int) -> Iterator[Dialogue]:
         """Yield ``count`` dialogues, a fifth of them without personal data."""
-        kinds = list(self._kinds().items())
+        kinds = list(self._kinds().values())
         for number in range(count):
             if number % 5 == 4:
                 yield tuple(marked(role, text) for role, text in self._harmless())
                 continue
-            category, draw = kinds[number % len(kinds)]
-            turns = list(self._greeting()) + list(draw()) + list(self._harmless()[:2])
+            draw = kinds[number % len(kinds)]
+            turns = [*self._greeting(), *draw(), *self._harmless()[:2]]
             yield tuple(marked(role, text) for role, text in turns)
-            del category
 
     # ---------------------------------------------------------------- values
 

@@ -20,8 +20,9 @@ from pipeline.sections.redaction import RedactionSettings
 REVEAL_S = 1.2
 """Silence behind an utterance after which what it ended in is shown, if it tells nothing alone, s."""
 FOREVER = 1 << 62
-KEPT = 32
-"""Finals whose masks may still change; the oldest goes."""
+KEPT, MOST_KEPT = 90 * SAMPLE_RATE, 1024
+"""How long a final is kept, samples, and how many at most: twice as long as sound waits for its words, so that
+what was hidden of the words is known when their sound is cut."""
 
 
 UNCERTAIN = 0.6
@@ -68,7 +69,7 @@ class CallGuard:
         self._sensitive = sensitive
         self._channels = [_Channel() for _ in range(channels)]
         self._redactor = DialogueRedactor(public_numbers=settings.public_numbers)
-        self._finals: dict[str, _Final] = {}  # bounded by KEPT
+        self._finals: dict[str, _Final] = {}  # bounded by MOST_KEPT
 
     def partial(self, event: TranscriptEvent) -> TranscriptEvent:
         """Return a partial with what is hidden of it."""
@@ -89,11 +90,17 @@ class CallGuard:
         unsure = _unsure(event, awaited, found.spans)
         guarded = self._guarded(event, (*unsure, *found.spans))
         self._finals[event.utterance_id] = _Final(event, guarded, unsure)
-        while len(self._finals) > KEPT:
-            self._finals.pop(next(iter(self._finals)))
+        self._forget(event.end - KEPT)
         waits = any(span.provisional for span in guarded.personal)
         self._channels[event.channel].ended = event.end if waits else None
         return guarded, self._told(found.changed)
+
+    def _forget(self, before: int) -> None:
+        while self._finals:
+            name, oldest = next(iter(self._finals.items()))
+            if oldest.event.end >= before and len(self._finals) <= MOST_KEPT:
+                return
+            del self._finals[name]
 
     def advance(self, channel: int, at: int, *, speaking: bool) -> list[RedactionEvent]:
         """Return finals of which less is hidden, now that a channel has come to sample ``at``.

@@ -251,6 +251,18 @@ def test_what_else_is_found_in_an_uncertain_answer_does_not_bring_its_sound_back
     assert {mask.category for mask in masks} == {Category.PHONE, Category.NAME}
 
 
+def test_many_short_utterances_do_not_push_a_hidden_one_out_before_its_sound_is_cut() -> None:
+    under_test = guard()
+    final, _ = under_test.final(said("我電話係九一二三四五六七"))
+    for number in range(2, 80):
+        under_test.final(said("係", start=4 + number / 2, number=number))
+    assert final.redacted is not None
+    (mask,) = final.redacted.masks
+    assert (mask.first, mask.last) in under_test.unheard(0)
+    under_test.final(said("係", start=200.0, number=80))
+    assert under_test.unheard(0) == []
+
+
 def test_a_certain_answer_without_a_number_is_heard() -> None:
     under_test = guard()
     under_test.final(said("請問你嘅電話號碼？", channel=1))
