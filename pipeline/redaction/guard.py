@@ -21,8 +21,8 @@ REVEAL_S = 1.2
 """Silence behind an utterance after which what it ended in is shown, if it tells nothing alone, s."""
 FOREVER = 1 << 62
 KEPT, MOST_KEPT = 90 * SAMPLE_RATE, 1024
-"""How long a final is kept, samples, and how many at most: twice as long as sound waits for its words, so that
-what was hidden of the words is known when their sound is cut."""
+"""How long a final is kept, samples, and how many at most: twice as long as sound waits for its words, so
+that what was hidden of the words is known when their sound is cut."""
 
 
 UNCERTAIN = 0.6
