@@ -16,6 +16,7 @@ import structlog
 from threadpoolctl import threadpool_limits
 
 from asr import AsrEngine
+from cantonese.personal import prepare as prepare_redaction
 from models import ModelError
 from pipeline.access.authenticator import Authenticator
 from pipeline.access.exposure import Exposure, exposure_of
@@ -98,6 +99,7 @@ class App:
         self.shares = Shares(settings.tenants)
         self.reloads = 0
         self.exposure = exposure or exposure_of(settings.server, settings.access)
+        prepare_redaction()
         threadpool_limits(1, user_api="blas")  # numpy's products here are tiny; idle BLAS threads spin
         self.settings = settings
         self.metrics = Metrics()

@@ -15,6 +15,7 @@ from cantonese.personal.dialogue import Changed, DialogueRedactor, Found
 from cantonese.personal.masking import Style, masked, replacement, without_masks
 from cantonese.personal.shapes import NUMBERS
 from cantonese.personal.texts import channel_of, dialogue_spans
+from cantonese.personal.words import prepare
 
 __all__ = [
     "LABELS",
@@ -34,6 +35,7 @@ __all__ = [
     "masked",
     "personal_data_kinds",
     "personal_spans",
+    "prepare",
     "replacement",
     "without_masks",
 ]

@@ -28,16 +28,14 @@ _STOP = (
 _C = rf"[^\W\d_A-Za-z{_STOP}零〇一二兩三四五六七八九十百千廿卅]"
 _ESTATE = (
     rf"(?:{_C}|[一二三四五六七八九十第]){{1,7}}?"
-    rf"(?:{any_of(_PLACES['estates'])}|樓(?![下上盤宇梯層面市])|灣(?![仔道區頭]))"
+    rf"(?:{any_of(_PLACES['estates'])}|樓(?![下上盤宇梯層面市])|灣(?![仔道區頭]))(?:樓(?=\s?[0-9A-Za-z零一二三四五六七八九十]))?"
 )
 _ROAD = (
     "(?:街|(?<![知味頻報渠軌難管])道|(?<![馬網電線思後退條])路|(?<![公英海])里|巷|徑|坊|(?<![範周包氛])圍)"
     "(?:東|南|西|北|中)?(?![理歉具謝賀面程線邊由徑])"
 )
 _STREET = rf"百?{_C}{{1,5}}(?:東|南|西|北|中)?{_ROAD}"
-_NUMBER = (
-    rf"\s?(?:門牌\s?)?{_N}(?:至{_N})?\s?(?:號(?![碼線風])|[A-Za-z]?號(?![碼線風]))\s?(?:[A-Z](?![A-Za-z]))?"
-)
+_NUMBER = rf"\s?(?:門牌\s?)?{_N}(?:至{_N})?\s?(?:號(?![碼線風])|[A-Za-z]?號(?![碼線風]))\s?(?:[A-Z](?![A-Za-z鋪室座])|地鋪)?"
 _LATIN_PLACE = rf"(?:[A-Z][A-Za-z']*\s){{0,3}}{any_of(_PLACES['buildings'])}"
 _LATIN_STREET = (
     r"(?:No\.?\s)?(?:\d{1,4}[A-Z]?\s)?(?:[A-Z][A-Za-z']*\s){1,4}"
@@ -71,7 +69,7 @@ _BLOCKS = (
 )
 _FLOORS = (
     rf"{_N}\s?(?:字樓|樓)(?![下上盤宇梯])",
-    rf"{_N}\s?/\s?[Ff](?![A-Za-z])",
+    rf"{_N}\s?/?\s?F(?![A-Za-z])|{_N}\s?/\s?f(?![A-Za-z])",
     r"[GM]\s?/\s?F",
     r"\d{1,3}F(?![A-Za-z])",
     "地下(?![室水鐵商街停])",
@@ -80,7 +78,7 @@ _FLOORS = (
 )
 _BARE = (
     r"(?<![0-9零一二三四五六七八九$])(?:[0-9]{1,4}|[零一二三四五六七八九十廿卅]{1,5})"
-    r"(?![0-9零一二三四五六七八九十百千萬:：]|\s?[點月年日個位次蚊元%])\s?[A-Z]?(?![A-Za-z])|(?<![A-Za-z])[A-Z](?![A-Za-z])"
+    r"(?![0-9零一二三四五六七八九十百千萬:：]|\s?[點月年日個位次蚊元%])\s?[A-Z]?(?![A-Za-z])|(?<![A-Za-z])[A-Z]{1,2}(?![A-Za-z])"
 )
 _AREA_ESTATE = rf"{AREAS}{any_of(_PLACES['area_estates'])}(?!心)"
 _PARTS = re.compile(
@@ -93,12 +91,14 @@ _PARTS = re.compile(
             "street": rf"{_STREET}(?:{_NUMBER})?|\b{_LATIN_STREET}",
             "estate": rf"{any_of(_PLACES['named'])}|{_AREA_ESTATE}|(?!{AREAS}){_ESTATE}|\b{_LATIN_PLACE}\b",
             "area": rf"{AREAS}(?:區|市|墟|新市鎮)?|\b{LATIN_AREAS}\b",
-            "house": rf"(?:門牌)?{_N}\s?號(?![碼線風文房]|單位)\s?(?:[A-Z](?![A-Za-z])|地下|屋)?",
+            "house": rf"(?:門牌)?{_N}\s?號(?![碼線風文房]|單位)\s?(?:[A-Z](?![A-Za-z鋪室座])|地下|地鋪|屋)?",
             "bare": _BARE,
         }.items()
     )
 )
 _JOIN = re.compile(r"(?:[\s，、,.。·\-–/]|嘅|呃|嗯|唔|即係|係|喺|in|of|at|on|the|，)*", re.IGNORECASE)
+_LATIN_UNKNOWN = re.compile(r",\s[A-Z][\w'-]+(?:\s[A-Z][\w'-]+){0,2},?\s")
+"""A building in English without a word for one, between a door and an area."""
 LONGEST_JOIN = 7
 _UNKNOWN = re.compile(rf"[\s，、]*(?:{_C}){{2,6}}\s?")
 """A building whose name has no word for a building in it, between a street and a door."""
@@ -158,7 +158,8 @@ def _clusters(text: str, parts: list[AddressPart]) -> Iterator[list[AddressPart]
                 "house",
             )
             joined = _JOIN.fullmatch(between) or (named and _UNKNOWN.fullmatch(between))
-            if len(between) > LONGEST_JOIN or not joined:
+            building = part.kind == "area" and _LATIN_UNKNOWN.fullmatch(between)
+            if not building and (len(between) > LONGEST_JOIN or not joined):
                 yield cluster
                 cluster = []
         if part.kind == "bare" and not cluster:

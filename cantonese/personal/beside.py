@@ -12,6 +12,7 @@ from cantonese.personal.names import (
     ANY_SURNAME,
     GIVEN,
     NO_ENGLISH_NAME,
+    NO_NAME,
     NO_PART_OF_FULL_NAME,
     SURNAME,
     TITLE_CASE,
@@ -84,7 +85,7 @@ def owners(text: str, spans: Sequence[PersonalSpan]) -> Iterator[Stretch]:
             continue
         first = max(0, span.start - LONGEST_BEFORE)
         for found in (_BEFORE.search(text[: span.start], first), _BEHIND.match(text, span.end)):
-            if found and not _NO_NAME.search(found["name"]):
+            if found and found["name"] not in NO_NAME and not _NO_NAME.search(found["name"]):
                 yield found.span("name")
 
 

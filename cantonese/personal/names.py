@@ -38,6 +38,7 @@ _SELF = re.compile(
     rf"(?:我姓|佢姓|姓(?=[{SURNAMES}])(?!名))(?P<surname>{_COMPOUND}|[{_HAN}](?![{_HAN}]*名))(?!名|乜|咩)"
     rf"|(?:{any_of(_CHINESE['called'])}|(?:我個名(?:係|叫)?|全名|寫住)(?=[{SURNAMES}])|叫 )\s?"
     rf"(?!你|佢|我|人|佢哋|車|外賣|緊|咗|做|咩|乜|住|俾|返)(?P<called>阿?(?:{ANY_SURNAME}{GIVEN}{{1,3}}|[{SURNAMES}](?=[，。])|{GIVEN}{{2,3}}(?=[，。？！\s呀啊㗎]|$))|阿[{_HAN}])"
+    rf"|(?:^|(?<=[，。\s]))(?P<whole>{SURNAME}[{_HAN}]{{1,3}})(?=\s?(?:係)?我?嘅?全名)"
     rf"|(?P<serve>阿[{_HAN}]|[{SURNAMES}][{_HAN}]{{2}})(?=為你服務)"
     rf"|(?<=叫)(?P<person>{SURNAME}{GIVEN}{{1,2}})(?=[，。？！\s呀啊]|$)"
     rf"|{any_of(_CHINESE['is'])}\s?(?P<am>{SURNAME}[{_HAN}]{{2}})(?=[，。？！、\s呀啊㗎]|本人|$)"
@@ -61,6 +62,7 @@ _FAMILIAR = re.compile(
     rf"|(?P<a>阿(?:[A-Z][a-z]+|[^\W\d_A-Za-z{_NOT_GIVEN}{_KIN}里富拉根聯爾彌斯頭門])(?![姐哥叔姨婆伯嬸]))"
 )
 _ORGANISATION = re.compile(rf"\s{any_of(_ENGLISH_WORDS['organisations'])}s?(?![a-z])")
+_IN_A_STREET = re.compile(r"\s(?:Road|Street|Avenue|Lane|Drive)(?![a-z])")
 _CAPITALS = r"[A-Z]{2,}(?:\s[A-Z]{2,})"
 _ENGLISH = re.compile(
     r"(?:(?<![A-Za-z])(?:Mr|Mrs|Ms|Miss|Dr|Sir|Madam|Mister|Doctor|Professor)\.?\s"
@@ -76,6 +78,10 @@ _CAPS_NAME = re.compile(
     rf"(?<![A-Za-z])(?:{_CAPITALS}{{1,3}}|{TITLE_CASE}(?:\s{TITLE_CASE}){{1,3}})(?![A-Za-z])"
 )
 _ROMANISED = frozenset(_ENGLISH_WORDS["romanised"])
+_SURNAME_ALONE = re.compile(
+    "(?<![A-Za-z])" + any_of(name for name in _ROMANISED if len(name) > 3) + "(?![A-Za-z])"
+)
+"""In capitals, as on a ticket; shorter ones are codes of airlines, units and the like as often."""
 
 Stretch = tuple[int, int]
 
@@ -113,7 +119,7 @@ def names(text: str) -> Iterator[Stretch]:
 
 def _introducing(text: str) -> Iterator[Stretch]:
     for found in _SELF.finditer(text):
-        for group in ("surname", "called", "person", "am", "serve"):
+        for group in ("surname", "called", "person", "am", "serve", "whole"):
             if found[group]:
                 start = found.start(group)
                 yield start, start + len(without_title(found[group]))
@@ -193,10 +199,11 @@ def _english(text: str) -> Iterator[Stretch]:
                 continue
             start = found.start(group)
             yield start, start + len(" ".join(kept))
+    yield from (found.span() for found in _SURNAME_ALONE.finditer(text))
     for found in _CAPS_NAME.finditer(text):
         words = found.group().upper().split()
         place = _LATIN_PLACES.match(text, found.start())
-        organised = _ORGANISATION.search(" " + found.group()) is not None
+        organised = any(word.search(" " + found.group()) for word in (_ORGANISATION, _IN_A_STREET))
         if (
             place is None
             and not organised
@@ -216,7 +223,8 @@ def _kept(text: str, start: int, said: str) -> Iterator[Stretch]:
 
 
 _CHUNK = re.compile(r"[^\s，。、？！,.?!…；同]+")
-_NOT_A_NAME = frozenset(_CHINESE["answers"])
+NO_NAME = frozenset(_CHINESE["answers"])
+"""What is answered to a question for a name and is none."""
 _LEAD_IN = re.compile(f"^{any_of(_CHINESE['lead_in'])}+")
 _LATIN_CHUNK = re.compile(
     rf"(?<![A-Za-z]){TITLE_CASE}(?:\s(?:{TITLE_CASE}|[A-Z](?![A-Za-z])))*"
@@ -272,7 +280,7 @@ def with_surname(text: str, surnames: Iterable[str]) -> Iterator[Stretch]:
 
 
 def _may_be_name(name: str) -> bool:
-    if not 1 <= len(name) <= 4 or name in _NOT_A_NAME or name[:2] in _NOT_A_NAME:
+    if not 1 <= len(name) <= 4 or name in NO_NAME or name[:2] in NO_NAME:
         return False
     return not any(char in _NOT_GIVEN for char in name) and not re.search(
         "[A-Za-z0-9零一二三四五六七八九十]", name

@@ -133,7 +133,7 @@ class Reading:
     @cached_property
     def triggers(self) -> list[Trigger]:
         """Words that announce."""
-        return list(triggers(self.text))
+        return triggers(self.text)
 
     @cached_property
     def corrects(self) -> bool:

@@ -142,6 +142,8 @@ def _finished(text: str, tokens: list[Token]) -> Iterator[Run]:
 
 def _closed(text: str, start: int, end: int) -> int:
     """Return the end of a run with the bracket that closes what was opened in it."""
+    if text[end : end + 1] == "孖":  # the digit that is doubled was not heard, or comes in the next turn
+        return end + 1
     closing = _CLOSING.match(text, end)
     if closing is None:
         return end

@@ -79,8 +79,9 @@ def _is_everybodys(reading: Reading, run: Run, expected: Expected) -> bool:
     repeated = len(run.digits) >= LEAST and any(run.digits in value for value in expected.harmless_values)
     if expected.agent and _PRESSED.search(reading.text, 0, run.start) and not expected.recent_has(run.digits):
         return True  # 請撳七零五
-    if expected.awaits_secret() or expected.open_digits:
-        return False  # 999 as a part of somebody's code
+    dictates = reading.dominated and expected.awaited(NUMBERS) is not None
+    if expected.awaits_secret() or expected.open_digits or dictates:
+        return False  # 999 as a part of somebody's number
     return is_public(run.digits) or repeated or _HOTLINE_BEHIND.match(reading.text, run.end) is not None
 
 

@@ -286,7 +286,35 @@ def test_a_whole_date_of_long_ago_is_a_birthday() -> None:
     assert mask_personal_data("2026年八月十五開始") == "2026年八月十五開始"
 
 
-@pytest.mark.parametrize("asked", ["安全馬幾多？", "短訊嘅驗正馬係？", "你重設密馬，講俾我聽"])
-def test_words_for_secrets_are_known_as_recognisers_write_them(asked: str) -> None:
+@pytest.mark.parametrize(
+    ("asked", "kind"),
+    [
+        ("安全馬幾多？", Category.SECURITY_CODE),
+        ("短訊嘅驗正馬係？", Category.ONE_TIME_CODE),
+        ("你重設密馬，講俾我聽", Category.PASSWORD),
+        ("講返生份政號馬", Category.HKID),
+        ("八達痛號碼幾多", Category.OCTOPUS),
+        ("電話好碼呢", Category.PHONE),
+    ],
+)
+def test_words_that_ask_are_known_as_recognisers_write_them(asked: str, kind: Category) -> None:
     (span,) = dialogue_spans([("agent", asked), ("customer", "係一七零")])[1]
-    assert span.category in (Category.SECURITY_CODE, Category.ONE_TIME_CODE, Category.PASSWORD)
+    assert span.category is kind
+
+
+def test_short_words_are_not_known_by_sound() -> None:
+    assert not dialogue_spans([("agent", "張卡好嗎？"), ("customer", "係一七零")])[1]
+
+
+@pytest.mark.parametrize(
+    ("said", "hidden"),
+    [
+        ("倪陳麗芳 我全名", "倪陳麗芳"),
+        ("張飛串錯，CHOY先啱", "CHOY"),
+        ("地址係沙田碧波花園樓六零八", "沙田碧波花園樓六零八"),
+        ("電話六一八孖", "六一八孖"),
+        ("生日係1938年農曆八月十五", "1938年農曆八月十五"),
+    ],
+)
+def test_forms_that_people_use(said: str, hidden: str) -> None:
+    assert [said[span.start : span.end] for span in dialogue_spans([("customer", said)])[0]] == [hidden]
