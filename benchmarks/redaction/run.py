@@ -5,7 +5,7 @@
     python -m benchmarks redaction --parts digits --calls 100 --digits FOLDER --sentences FOLDER
     python -m benchmarks redaction --smoke
 
-The sets ``a`` to ``f`` were written by hand, each by somebody who had not seen the program; it was then
+The sets ``a`` to ``g`` were written by hand, each by somebody who had not seen the program; it was then
 improved on them, so that only the figures of their first run (docs/privacy.md) tell how it does on new ones.
 Sound speaks dialogues in synthetic voices and has them heard by the server and, once they are cut, by a
 second recogniser; digits does the same with numbers that real people have dictated.

@@ -35,13 +35,17 @@ _ROAD = (
     "(?:東|南|西|北|中)?(?![理歉具謝賀面程線邊由徑])"
 )
 _STREET = rf"百?{_C}{{1,5}}(?:東|南|西|北|中)?{_ROAD}"
-_NUMBER = rf"\s?(?:門牌\s?)?{_N}(?:至{_N})?\s?(?:號(?![碼線風])|[A-Za-z]?號(?![碼線風]))\s?(?:[A-Z](?![A-Za-z鋪室座])|地鋪)?"
-_LATIN_PLACE = rf"(?:[A-Z][A-Za-z']*\s){{0,3}}{any_of(_PLACES['buildings'])}"
-_LATIN_STREET = (
-    r"(?:No\.?\s)?(?:\d{1,4}[A-Z]?\s)?(?:[A-Z][A-Za-z']*\s){1,4}"
-    rf"{any_of(_PLACES['streets'])}\b(?:\s(?:East|West|North|South|Central))?"
+_NUMBER = (
+    rf"\s?(?:門牌\s?)?{_N}(?:至{_N})?\s?(?:號(?![碼線風])|[A-Za-z]?號(?![碼線風]))\s?"
+    "(?:[A-Z](?![A-Za-z鋪室座])|地鋪)?"
 )
+_LATIN_PLACE = rf"(?:[A-Z][A-Za-z']*\s){{0,3}}{any_of(_PLACES['buildings'])}"
 _WORD_NUMBER = any_of(_PLACES["numbers"], space=r"[\s-]")
+_LATIN_STREET = (
+    rf"(?:No\.?\s|number\s)?(?:(?:\d{{1,4}}[A-Z]?|{_WORD_NUMBER}(?:\s{_WORD_NUMBER})?(?:\s[A-Z])?)\s)?"
+    rf"(?:[A-Z][A-Za-z']*\s){{1,4}}{any_of(_PLACES['streets'])}\b(?:\s(?:East|West|North|South|Central))?"
+    rf"(?:\snumber\s{_WORD_NUMBER}(?:\s{_WORD_NUMBER})?)?"
+)
 _FLATS = (
     rf"(?:第)?{_N}\s?號?\s?室",
     r"[A-Z]\s?[A-Z]?\s?室",
@@ -49,7 +53,8 @@ _FLATS = (
     rf"[A-Z]\s?{_N}\s?房",
     r"[A-Z]\s?鋪(?:後座)?",
     rf"{_N}\s?[A-Z]\s?室",
-    rf"(?i:flat|room|rm|unit|suite)\s?(?:{_N}\s?[A-Za-z]?|[A-Za-z])(?![A-Za-z])",
+    rf"(?i:flat|room|rm|unit|suite|house)\s?(?:{_N}\s?[A-Za-z]?|{_WORD_NUMBER}(?:\s[A-Z])?|[A-Za-z])(?![A-Za-z])",
+    r"(?<![A-Za-z0-9])[0-9]{1,3}[A-Z](?=,?\s(?i:tower|block)\s)",
     rf"\b[0-9]{{1,3}}[A-Z](?=\s(?:[A-Z][a-z]+\s){{0,3}}{any_of(_PLACES['buildings'])})",
     f"{_N}號單位",
     r"[A-Z]\s?單位",
@@ -137,7 +142,7 @@ def _parts(text: str) -> list[AddressPart]:
             match.start(),
             match.end(),
             match.lastgroup or "",
-            re.search("號|[0-9]", match.group()) is not None,
+            re.search("號|[0-9]|number", match.group()) is not None,
             match.group().strip().isalpha() and match.group().isascii(),
         )
         for match in _PARTS.finditer(text)

@@ -17,6 +17,7 @@ from cantonese.personal.names import (
     SURNAME,
     TITLE_CASE,
     Stretch,
+    is_like_full_name,
     without_title,
 )
 
@@ -31,6 +32,8 @@ _RELATED = re.compile(
     rf"|[係佢][，\s]?(?P<two>{TITLE_CASE}(?:\s{TITLE_CASE}){{1,3}}){_END}"
     rf"|{any_of(_RELATIONS)}[，\s]?(?P<han>{SURNAME}{GIVEN}{{1,2}})(?=[，。；？\s開嚟會想要話嗰嘅去係呀0-9一二三四五六七八九十]|$)"
 )
+_RELATED_WHOLE = re.compile(rf"{any_of(_RELATIONS)}(?:係|叫)?(?P<name>{SURNAME}{GIVEN}{{2}})")
+"""The same where no mark tells where the name ends; see :func:`is_like_full_name`."""
 _SIR = re.compile(rf"(?:^|(?<=[，\s係咪]))(?P<name>{SURNAME})(?=先[，。？\s]|先$)")
 _CALLED = re.compile(r",\s(?P<name>[A-Z][a-z]{2,})(?=[.?!]|$)")
 """Somebody who is called by name at the end of an English sentence: You're verified, Oliver."""
@@ -66,6 +69,9 @@ def related(text: str) -> Iterator[Stretch]:
                 yield found.span("han")
         elif not _is_no_name(found[group]):
             yield found.span(group)
+    for found in _RELATED_WHOLE.finditer(text):
+        if is_like_full_name(found["name"]):
+            yield found.span("name")
     for found in _PAIR.finditer(text):
         if not any(NO_PART_OF_FULL_NAME.search(found[group]) for group in "ab"):
             yield from (found.span("a"), found.span("b"))

@@ -49,6 +49,26 @@ def birth_dates(reading: Reading, expected: Expected) -> Iterator[PersonalSpan]:
         yield from _pieces(reading)
 
 
+_EXPIRES = re.compile(r"(?:到期日?|有效期|expir[a-z]*|exp)(?:係|至|到|is|date|[\s：:])*$", re.IGNORECASE)
+_LONGEST_EXPIRY = 8
+
+
+def expiries(reading: Reading, expected: Expected) -> Iterator[PersonalSpan]:
+    """Yield when a card expires, where its number was said or asked for: 到期二零二八年九月.
+
+    Args:
+        reading: of the turn.
+        expected: what may come in it.
+    """
+    named = any(trigger.meaning is Category.CARD for trigger in reading.triggers)
+    recent = any(kind is Category.CARD for _value, kind in expected.recent)
+    if not (named or recent or Category.CARD in expected.asked):
+        return
+    for start, end in dates.dates(reading.text):
+        if _EXPIRES.search(reading.text, max(0, start - _LONGEST_EXPIRY), start):
+            yield PersonalSpan(start, end, Category.CARD)
+
+
 _HAS_OLD_YEAR = re.compile("19[1-9][0-9]|一九[一二三四五六七八九][零一二三四五六七八九]年")
 _HAS_DATE = re.compile(r"[年月號日/\-.]|[A-Za-z]{3}")
 _TIME_OF_DAY = re.compile("下晝|下午|朝早|上晝|上午|夜晚|晏晝|今晚|聽")

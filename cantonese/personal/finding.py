@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from cantonese.personal.addresses import IS_PUBLIC, addresses
 from cantonese.personal.beside import owners, related
-from cantonese.personal.births import birth_dates
-from cantonese.personal.categories import Category, PersonalSpan
+from cantonese.personal.births import birth_dates, expiries
+from cantonese.personal.categories import SECRETS, Category, PersonalSpan
 from cantonese.personal.emails import emails, spelled_parts
 from cantonese.personal.garbled import garbled
 from cantonese.personal.names import asked_names, full_names, introduced, names, with_surname
@@ -37,6 +37,7 @@ def find(reading: Reading, expected: Expected = NOTHING) -> list[PersonalSpan]:
         *birth_dates(reading, expected),
         *passwords(reading, expected),
         *garbled(reading, expected),
+        *expiries(reading, expected),
         *(PersonalSpan(start, end, Category.EMAIL) for start, end in _emails(reading, expected)),
     ]
     found += [
@@ -47,18 +48,22 @@ def find(reading: Reading, expected: Expected = NOTHING) -> list[PersonalSpan]:
 
 
 _COUNTRY = re.compile(r"(?:\bplus|加|\+)\s?$", re.IGNORECASE)
+_LETTERS = re.compile("[a-z]{2,20}$")
 _SYMBOLS = re.compile(r"\s?(?:井號|井字|星號|感嘆號|問號)")
 
 
 def _whole(text: str, span: PersonalSpan) -> PersonalSpan:
-    """Return a span with what belongs to it: the place on a plate, the sign in a password."""
+    """Return a span with what belongs to it: the place on a plate, the word in a password."""
     if span.category is Category.CAR_PLATE:
         return _plate(text, span)
     if span.category is Category.PHONE:
         code = _COUNTRY.search(text, max(0, span.start - 5), span.start)
         return PersonalSpan(code.start(), span.end, span.category) if code else span
-    behind = _SYMBOLS.match(text, span.end) if span.category is Category.PASSWORD else None
-    return PersonalSpan(span.start, behind.end(), span.category) if behind else span
+    if span.category not in (Category.PASSWORD, Category.NUMBER):
+        return span
+    before, behind = _LETTERS.search(text, 0, span.start), _SYMBOLS.match(text, span.end)
+    start = before.start() if before else span.start
+    return PersonalSpan(start, behind.end() if behind else span.end, span.category)
 
 
 def _plate(text: str, span: PersonalSpan) -> PersonalSpan:
@@ -78,14 +83,15 @@ def _crude(text: str) -> list[PersonalSpan]:
 
 
 _SURER = (
-    Category.SECURITY_CODE,
-    Category.ONE_TIME_CODE,
-    Category.PASSWORD,
     Category.EMAIL,
     Category.ADDRESS,
     Category.DATE_OF_BIRTH,
 )
-"""Categories that name a stretch whatever else was found in it."""
+"""Categories that name a stretch whatever else was found in it, but for a secret."""
+
+
+def _certainty(span: PersonalSpan) -> tuple[bool, bool, int]:
+    return span.category in SECRETS, span.category in _SURER, span.end - span.start
 
 
 def merged(found: list[PersonalSpan]) -> list[PersonalSpan]:
@@ -94,7 +100,7 @@ def merged(found: list[PersonalSpan]) -> list[PersonalSpan]:
     for span in sorted(found, key=lambda span: (span.start, -span.end)):
         if out and span.start < out[-1].end:
             last = out[-1]
-            longer = max(last, span, key=lambda one: (one.category in _SURER, one.end - one.start))
+            longer = max(last, span, key=_certainty)
             provisional = last.provisional and span.provisional
             out[-1] = PersonalSpan(last.start, max(last.end, span.end), longer.category, provisional)
         elif span.end > span.start:
@@ -154,7 +160,7 @@ def _addresses(reading: Reading, expected: Expected) -> Iterator[tuple[int, int]
         yield from _parts_repeated(reading, expected.places)
 
 
-LONGEST_REPEAT = 14
+LONGEST_REPEAT = 18
 """Characters of a turn that may be no more than a part of an address: 五十二定三十二？"""
 _PART = re.compile(
     "[零一二三四五六七八九十百廿0-9]{2,}[座樓室號A-Z]{0,2}|[0-9一二三四五六七八九十]{1,3}[座樓室]|[A-Z]室"

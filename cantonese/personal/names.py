@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import takewhile
 
+from cantonese.jyutping import is_word
+from cantonese.keys import key_form
 from cantonese.personal.addresses import LATIN_AREAS
 from cantonese.personal.lists import any_of, table
 
@@ -72,6 +75,7 @@ _ENGLISH = re.compile(
     rf"|(?:我係[^\W\d_A-Za-z，。]{{0,10}}|{any_of(_CHINESE['before_latin'])}|(?<![有出聞])名)[\s，]?(?!M(?:r|s|rs|iss)(?![a-z]))"
     rf"(?P<code>[A-Z][a-z]+(?:\s[A-Z][a-z]+){{0,2}}|{_CAPITALS}{{0,3}})(?![A-Za-z])"
 )
+_LATIN_TITLES = frozenset({"Mr", "Mrs", "Ms", "Miss", "Dr"})
 NO_ENGLISH_NAME = frozenset(_ENGLISH_WORDS["no_names"])
 _LATIN_PLACES = re.compile(rf"{LATIN_AREAS}(?![A-Za-z])", re.IGNORECASE)
 _CAPS_NAME = re.compile(
@@ -189,16 +193,12 @@ def _english(text: str) -> Iterator[Stretch]:
         for group in ("titled", "am", "code", "here"):
             if not found[group] or _ORGANISATION.match(text, found.end(group)):
                 continue
-            words = found[group].split()
-            kept = []
-            for word in words:
-                if word in NO_ENGLISH_NAME:
-                    break
-                kept.append(word)
-            if not kept:
-                continue
-            start = found.start(group)
-            yield start, start + len(" ".join(kept))
+            start, words = found.start(group), found[group].split()
+            while words and words[0] in _LATIN_TITLES:
+                start += len(words.pop(0)) + 1
+            kept = list(takewhile(lambda word: word not in NO_ENGLISH_NAME, words))
+            if kept:
+                yield start, start + len(" ".join(kept))
     yield from (found.span() for found in _SURNAME_ALONE.finditer(text))
     for found in _CAPS_NAME.finditer(text):
         words = found.group().upper().split()
@@ -230,6 +230,9 @@ _LATIN_CHUNK = re.compile(
     rf"(?<![A-Za-z]){TITLE_CASE}(?:\s(?:{TITLE_CASE}|[A-Z](?![A-Za-z])))*"
     rf"|(?<![A-Za-z])[A-Z](?:\s[A-Z](?![A-Za-z]))+|(?<![A-Za-z]){_CAPITALS}*(?![A-Za-z])"
 )
+LONGEST_NAME = 4
+"""Characters."""
+_DIGITS_OR_LATIN = re.compile("[A-Za-z0-9零一二三四五六七八九十]")
 _NO_PART_OF_NAME = re.compile("[幾部楷期日月號碼話址證件]")
 
 
@@ -239,6 +242,8 @@ def asked_names(text: str) -> Iterator[Stretch]:
     for chunk in chunks:
         said = _LEAD_IN.sub("", chunk.group())
         name = without_title(said) if said else ""
+        if len(said) > LONGEST_NAME and is_like_full_name(said[:3]):
+            yield chunk.end() - len(said), chunk.end() - len(said) + 3
         if _may_be_name(name) and _stands_for_name(name, text, len(chunks)):
             start = chunk.end() - len(said)
             yield start, start + len(name)
@@ -280,11 +285,15 @@ def with_surname(text: str, surnames: Iterable[str]) -> Iterator[Stretch]:
 
 
 def _may_be_name(name: str) -> bool:
-    if not 1 <= len(name) <= 4 or name in NO_NAME or name[:2] in NO_NAME:
+    if not 1 <= len(name) <= LONGEST_NAME or name in NO_NAME or name[:2] in NO_NAME:
         return False
-    return not any(char in _NOT_GIVEN for char in name) and not re.search(
-        "[A-Za-z0-9零一二三四五六七八九十]", name
-    )
+    return not any(char in _NOT_GIVEN for char in name) and not _DIGITS_OR_LATIN.search(name)
+
+
+def is_like_full_name(said: str) -> bool:
+    """Tell whether three characters are like a name: a surname, and no word is made of it (方便, 高興)."""
+    like = re.fullmatch(f"{ANY_SURNAME}{GIVEN}{{2}}", said) is not None and not _DIGITS_OR_LATIN.search(said)
+    return like and not NO_PART_OF_FULL_NAME.search(said) and not is_word(key_form(said[:2]))
 
 
 def _stands_for_name(name: str, text: str, chunks: int) -> bool:

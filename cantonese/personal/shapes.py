@@ -70,7 +70,7 @@ def _plain(value: str, digits: str) -> Category | None:
 
 
 def is_public(digits: str) -> bool:
-    """Tell whether a number is everybody's."""
+    """Tell whether a number is everybody's, where it is no part of a longer one."""
     return digits in _PUBLIC
 
 

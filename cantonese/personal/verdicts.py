@@ -79,10 +79,14 @@ def _is_everybodys(reading: Reading, run: Run, expected: Expected) -> bool:
     repeated = len(run.digits) >= LEAST and any(run.digits in value for value in expected.harmless_values)
     if expected.agent and _PRESSED.search(reading.text, 0, run.start) and not expected.recent_has(run.digits):
         return True  # 請撳七零五
-    dictates = reading.dominated and expected.awaited(NUMBERS) is not None
-    if expected.awaits_secret() or expected.open_digits or dictates:
+    if expected.awaits_secret() or expected.open_digits:
         return False  # 999 as a part of somebody's number
-    return is_public(run.digits) or repeated or _HOTLINE_BEHIND.match(reading.text, run.end) is not None
+    begins = reading.dominated and len(run.digits) < LEAST  # 999 may be the beginning of one
+    return (
+        (is_public(run.digits) and not begins)
+        or repeated
+        or _HOTLINE_BEHIND.match(reading.text, run.end) is not None
+    )
 
 
 def _is_plate(reading: Reading, run: Run) -> bool:
@@ -119,11 +123,12 @@ def _answered(reading: Reading, run: Run, expected: Expected) -> Category | None
             Category.ADDRESS in expected.asked and expected.answering and dominated and count <= LONGEST_DOOR
         )
         return Category.ADDRESS if door else None
-    if (run.letters and category not in LETTERED and count < 6) or not _attentive(reading, run, expected):
+    secret = category in SECRETS and expected.answering and not expected.given
+    lettered = category in LETTERED or (secret and not _article(reading, run))
+    if (run.letters and not lettered and count < 6) or not _attentive(reading, run, expected):
         return None
     if count >= LEAST_ANNOUNCED or (run.letters and not _article(reading, run)):
         return category
-    secret = category in SECRETS and expected.answering and not expected.given
     several = dominated and (count > 1 or len(reading.runs) == 1 or expected.answering)
     return category if secret or several else None
 
@@ -172,6 +177,8 @@ def _continued(reading: Reading, run: Run, expected: Expected, *, first: bool) -
 def _read_back(reading: Reading, run: Run, expected: Expected) -> Category | None:
     """Return what a run is that repeats, or corrects, a value that was said lately."""
     digits = run.digits
+    if run.unit and len(digits) >= LEAST_ANNOUNCED:
+        return next((kind for value, kind in expected.recent if value == digits and kind in SECRETS), None)
     if run.unit or run.ordinal or run.alone:
         return None
     part = PART.search(reading.text) is not None
