@@ -25,7 +25,15 @@ A call in a few lines::
 
 from client.audio import MULAW_8K_STEREO, AudioFormat, CallAudio, read_audio
 from client.call import CallStream, stream_recording
-from client.connection import call_stub, connect, connected, overview_stub, suggestion_stub, supervisor_stub
+from client.connection import (
+    call_stub,
+    connect,
+    connected,
+    overview_stub,
+    record_stub,
+    suggestion_stub,
+    supervisor_stub,
+)
 from client.conversation import CallOptions
 from client.errors import ClientError, LineLost, NotReachable
 from client.identity import (
@@ -67,6 +75,7 @@ __all__ = [
     "overview_stub",
     "quantile",
     "read_audio",
+    "record_stub",
     "stream_recording",
     "suggestion_stub",
     "supervisor_stub",

@@ -16,6 +16,7 @@ from client.identity import NOBODY, Identity
 from yuetone.v1 import (
     call_service_pb2_grpc,
     overview_service_pb2_grpc,
+    record_service_pb2_grpc,
     suggestion_service_pb2_grpc,
     supervisor_service_pb2_grpc,
 )
@@ -128,3 +129,9 @@ def suggestion_stub(channel: grpc.aio.Channel) -> suggestion_service_pb2_grpc.Su
     """Return the typed client of SuggestionService."""
     stub: object = suggestion_service_pb2_grpc.SuggestionServiceStub(channel)
     return cast("suggestion_service_pb2_grpc.SuggestionServiceAsyncStub", stub)
+
+
+def record_stub(channel: grpc.aio.Channel) -> record_service_pb2_grpc.RecordServiceAsyncStub:
+    """Return the typed client of RecordService."""
+    stub: object = record_service_pb2_grpc.RecordServiceStub(channel)
+    return cast("record_service_pb2_grpc.RecordServiceAsyncStub", stub)

@@ -28,9 +28,10 @@ from pipeline.audit.entry import AuditEntry
 from pipeline.audit.log import AuditLog
 from pipeline.audit.service import AuditService, NoAudit
 from pipeline.call import Call
+from pipeline.calls.events import CallEvent
 from pipeline.calls.info import SAMPLE_RATE, CallSpec
 from pipeline.calls.log import CallLog
-from pipeline.config import Settings
+from pipeline.config import ProfileSettings, Settings
 from pipeline.engines import (
     asr_factory,
     build_emotion,
@@ -51,7 +52,10 @@ from pipeline.inference.ticker import BatchTicker
 from pipeline.knowledge.off import NoKnowledge
 from pipeline.knowledge.service import KnowledgeService
 from pipeline.logs.directory import MemoryCallDirectory
+from pipeline.logs.memory import MemoryCallLog
+from pipeline.logs.recorded import RecordedCallLog
 from pipeline.metrics import Metrics
+from pipeline.record.service import RecordService
 from pipeline.reloading import Reloadable, Reloaded
 from pipeline.services import CallServices
 from pipeline.stages.suggestions import KnowledgeSuggestions, Suggestions, SuggestionsOff
@@ -82,6 +86,7 @@ class App:
         services: what calls share.
         alerts: keeps alerts.
         knowledge: the knowledge base.
+        record: of calls; None where nothing is kept.
         reloads: how often everything was read again.
 
     Raises:
@@ -120,6 +125,7 @@ class App:
             settings.access, development=self.exposure.development, client=httpx2.AsyncClient()
         )
         self.auditor = _auditor(settings, self.metrics, identified=not self.exposure.development)
+        self.record = self._record()
 
     def _services(self, scheduler: AsrScheduler, ticker: BatchTicker) -> CallServices:
         settings, metrics = self.settings, self.metrics
@@ -151,19 +157,51 @@ class App:
             phrases=phrases,
         )
 
+    def _record(self) -> RecordService | None:
+        if not self.settings.record.enabled:
+            return None
+        derived = [
+            part
+            for part in (self.alerts, self.knowledge)
+            if isinstance(part, AlertService | KnowledgeService)
+        ]
+        return RecordService(self.settings.record, self.metrics, derived)
+
     # ---------------------------------------------------------------- calls
 
+    def log_of(self, spec: CallSpec, appended: Callable[[CallEvent], None]) -> CallLog:
+        """Return the log of a call that begins now.
+
+        Args:
+            spec: of the call.
+            appended: is told every event.
+
+        Raises:
+            InvalidRequest: unknown profile, or unknown class of the record.
+        """
+        profile = self._profile(spec)
+        log = MemoryCallLog(spec.call_id, appended=appended)
+        recorder = self.record.recorder(spec, profile.record) if self.record is not None else None
+        if self.record is None or recorder is None:
+            return log
+        recorded = RecordedCallLog(spec.call_id, log, recorder)
+        self.record.follow(recorder, recorded.warn)
+        return recorded
+
     def start(self, spec: CallSpec, log: CallLog) -> Call:
-        """Return a call that begins now.
+        """Return a call that begins now, with a log of :meth:`log_of`.
 
         Raises:
             InvalidRequest: unknown profile.
         """
+        recorder = log.recorder if isinstance(log, RecordedCallLog) else None
+        return Call(spec, log, self._profile(spec), self.settings.limits, self.services, recorder)
+
+    def _profile(self, spec: CallSpec) -> ProfileSettings:
         known = self.shares.profiles(self.settings.profiles, spec.info.tenant)
         if spec.info.profile not in known:
             raise InvalidRequest(f"no profile of that name; there are: {', '.join(known)}")
-        profile = self.settings.profiles[spec.info.profile]
-        return Call(spec, log, profile, self.settings.limits, self.services)
+        return self.settings.profiles[spec.info.profile]
 
     # ---------------------------------------------------------------- life
 
@@ -180,7 +218,7 @@ class App:
         services = self.services
         async with asyncio.TaskGroup() as tasks:
             calls = MemoryCallDirectory(
-                self.start, self.capacity.admit, self.settings.limits.resume_window_s, tasks
+                self.start, self.log_of, self.capacity.admit, self.settings.limits.resume_window_s, tasks
             )
             self._count(calls)
             works: dict[str, Coroutine[Any, Any, None]] = {
@@ -192,6 +230,7 @@ class App:
                 "access": self.authenticator.run(),
                 "audit log": self.auditor.run(),
                 "warnings": self._warn(),
+                **({} if self.record is None else {"record": self.record.run()}),
                 **self._webhooks(),
             }
             workers = [tasks.create_task(work, name=name) for name, work in works.items()]
@@ -245,6 +284,8 @@ class App:
         for thread in (self.services.emotion_thread, self.services.voice_thread):
             thread.shutdown(wait=False, cancel_futures=True)
         await self.services.second_look.close()
+        if self.record is not None:
+            await self.record.close()
         self.alerts.close()
         await self.knowledge.close()
         await self.authenticator.close()

@@ -18,6 +18,7 @@ from pipeline.calls.log import CallLog
 from pipeline.calls.messages import AudioChunk, CallMessage, EndCall, Reconnect
 from pipeline.config import LimitSettings, ProfileSettings
 from pipeline.errors import CallError, InternalFailure, SecondLookFailed, UnknownCall
+from pipeline.record.recorder import CallRecorder
 from pipeline.redaction.guard import CallGuard
 from pipeline.services import CallServices
 from pipeline.stages.context import CallContext
@@ -27,6 +28,7 @@ from pipeline.stages.hearing import ChannelEars, Hearing, HearingTools
 from pipeline.stages.inboxes import Inbox, Inboxes, TurnInbox
 from pipeline.stages.ingest import Ingest
 from pipeline.stages.mailbox import Mailbox
+from pipeline.stages.recording import RecordingStage
 from pipeline.stages.speaker_lookup import SpeakerLookup
 from pipeline.stages.speakers import SpeakerStage, SpeakerTools
 from pipeline.stages.transcribe import Transcribe
@@ -40,6 +42,8 @@ LEAST_MESSAGE_S = 0.01
 """What a message counts for that holds less audio, or none: so that messages are bounded too."""
 VOICE_S = 60
 """Audio that may wait to be told apart by voices: a client faster than real time shall lose no labels."""
+KEPT_S = 120
+"""Audio, over channels, that may wait to be kept: beyond it silence is kept in its place."""
 CHANNELS_OF_A_CALL = 2
 _LOOK_FAILED = "the recording could not be heard again; the server's log has the reason"
 
@@ -55,6 +59,7 @@ class Call:
         profile: settings that it chose.
         limits: of the server.
         services: shared by all calls.
+        recorder: keeps it; None where nothing is kept.
     """
 
     def __init__(
@@ -64,11 +69,13 @@ class Call:
         profile: ProfileSettings,
         limits: LimitSettings,
         services: CallServices,
+        recorder: CallRecorder | None = None,
     ) -> None:
         self.spec = spec
         self.log = log
         self.error: CallError | None = None
         self._services = services
+        self._recorder = recorder if recorder is not None and recorder.keeping.with_sound else None
         self._context = CallContext.begin(spec, profile, limits, services.metrics, log)
         self._emotion = services.emotion.value
         self._voices = services.voices.value
@@ -196,7 +203,8 @@ class Call:
         mailbox → hearing: ingest → voice detector → endpointer ─┬→ transcribe → the log
                                                                  ├──────┼→ emotion → the log
                                                                  ├──────┴→ speakers → the log
-                                                                 └───────→ suggestions → the log
+                                                                 ├───────→ suggestions → the log
+                                                                 └───────→ recording → the record
         """
         inboxes = self._inboxes()
         emotion = EmotionStage(
@@ -210,6 +218,9 @@ class Call:
         )
         suggestions = self._services.suggestions.stage(self._context, inboxes.emotion.offer)
         async with asyncio.TaskGroup() as tasks:
+            if self._recorder is not None and inboxes.recording is not None:
+                recording = RecordingStage(self._context, self._guard, self._recorder)
+                tasks.create_task(recording.run(inboxes.recording), name="recording")
             tasks.create_task(emotion.run(inboxes.emotion), name="emotion")
             tasks.create_task(self._speakers.run(inboxes.speakers), name="speakers")
             tasks.create_task(suggestions.run(inboxes.suggestions), name="suggestions")
@@ -233,8 +244,17 @@ class Call:
         emotion, speakers = Inbox(), Inbox(VOICE_S * SAMPLE_RATE)
         feels = self._emotion.enabled or self._services.alerts.enabled
         knows = self._voices.enabled or self._spool is not None
-        listening = tuple(inbox for inbox, wanted in ((emotion, feels), (speakers, knows)) if wanted)
-        return Inboxes(emotion=emotion, speakers=speakers, suggestions=TurnInbox(), listening=listening)
+        listening = [inbox for inbox, wanted in ((emotion, feels), (speakers, knows)) if wanted]
+        recording = None if self._recorder is None else Inbox(KEPT_S * SAMPLE_RATE)
+        if recording is not None:
+            listening.append(recording)
+        return Inboxes(
+            emotion=emotion,
+            speakers=speakers,
+            suggestions=TurnInbox(),
+            listening=tuple(listening),
+            recording=recording,
+        )
 
     def _ears(self, channel: int, inboxes: Inboxes, tasks: asyncio.TaskGroup) -> ChannelEars:
         """Return one channel's way from audio to utterances and their text."""

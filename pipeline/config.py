@@ -32,6 +32,7 @@ from pipeline.sections.asr import AsrSettings, PartialSettings
 from pipeline.sections.audit import AuditSettings
 from pipeline.sections.base import Section
 from pipeline.sections.diarization import DiarizationSettings, ProfileDiarizationSettings
+from pipeline.sections.record import Kept, ProfileRecordSettings, RecordSettings
 from pipeline.sections.redaction import RedactionSettings
 from pipeline.sections.suggest import ProfileSuggestSettings, SuggestSettings
 from pipeline.sections.tenants import TenantSettings
@@ -203,6 +204,7 @@ class ProfileSettings(Section):
         ProfileDiarizationSettings(), description="what to make of channels and voices"
     )
     redaction: RedactionSettings = Field(RedactionSettings(), description="what is hidden of a call")
+    record: ProfileRecordSettings = Field(ProfileRecordSettings(), description="what is kept of a call")
     suggestions: ProfileSuggestSettings = Field(
         ProfileSuggestSettings(), description="what is suggested to agents"
     )
@@ -239,6 +241,7 @@ class Settings(BaseSettings):
     emotion: EmotionSettings = EmotionSettings()
     alerts: AlertSettings = AlertSettings()
     suggest: SuggestSettings = SuggestSettings()
+    record: RecordSettings = RecordSettings()
     log: LogSettings = LogSettings()
 
     @field_validator("profiles")
@@ -251,6 +254,18 @@ class Settings(BaseSettings):
         for name, tenant in self.tenants.items():
             if unknown := [profile for profile in tenant.profiles if profile not in self.profiles]:
                 raise ValueError(f"tenants.{name}.profiles: there is no profile {unknown[0]!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _classes_exist(self) -> Settings:
+        classes = self.record.classes
+        for name, profile in self.profiles.items():
+            wanted = profile.record.retention
+            if self.record.enabled and profile.record.keep is not Kept.NOTHING:
+                if wanted is None and len(classes) > 1:
+                    raise ValueError(f"profiles.{name}.record.retention: name one of {', '.join(classes)}")
+                if wanted is not None and wanted not in classes:
+                    raise ValueError(f"profiles.{name}.record.retention: there is no class {wanted!r}")
         return self
 
     @classmethod

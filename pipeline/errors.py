@@ -16,6 +16,10 @@
         ├── AlertClosed          the alert is over
         ├── UnknownSuggestion    no suggestion has that id in that call
         ├── AlertsUnavailable    alerts cannot be stored now
+        ├── UnknownRecord        no recorded call has that id
+        ├── UnknownHold          no hold of that id is in force
+        ├── UnknownErasure       no erasure has that id
+        ├── RecordUnavailable    the record cannot be read now
         ├── AtCapacity           too many calls
         ├── ShuttingDown         the server is going away
         ├── IdleTimeout          nothing came for too long
@@ -137,6 +141,31 @@ class AlertsUnavailable(CallError):
     """Alerts are turned off, or cannot be stored now."""
 
     code = "ALERTS_UNAVAILABLE"
+    retryable = True
+
+
+class UnknownRecord(CallError):
+    """No recorded call has that id."""
+
+    code = "UNKNOWN_RECORD"
+
+
+class UnknownHold(CallError):
+    """No hold of that id is in force."""
+
+    code = "UNKNOWN_HOLD"
+
+
+class UnknownErasure(CallError):
+    """No erasure has that id."""
+
+    code = "UNKNOWN_ERASURE"
+
+
+class RecordUnavailable(CallError):
+    """The record cannot be read now, or what is in it is damaged."""
+
+    code = "RECORD_UNAVAILABLE"
     retryable = True
 
 

@@ -72,6 +72,15 @@ class Metrics:
             "Audio that came since the oldest speech whose final is still due, worst call",
             registry=registry,
         )
+        self.record_failing = Gauge(
+            "yuetone_record_failing", "1 while the disk of the record takes nothing", registry=registry
+        )
+        self.record_waiting = Gauge(
+            "yuetone_record_waiting_bytes", "What waits to be recorded", registry=registry
+        )
+        self.record_lost = Gauge(
+            "yuetone_record_lost", "Events and pieces of sound that could not be recorded", registry=registry
+        )
         self.final_latency = Histogram(
             "yuetone_final_latency_seconds",
             "From the arrival of the last speech sample to the final leaving",

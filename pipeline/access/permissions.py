@@ -20,6 +20,10 @@ class Permission(StrEnum):
     SUGGESTION_FEEDBACK = "suggestion.feedback"
     REPLY_LANGUAGE = "call.reply-language"
     KNOWLEDGE_SEARCH = "knowledge.search"
+    RECORD_READ = "record.read"
+    RECORD_LISTEN = "record.listen"
+    RECORD_HOLD = "record.hold"
+    RECORD_ERASE = "record.erase"
     SERVER_DESCRIBE = "server.describe"
     IDENTITY_SHOW = "identity.show"
 
@@ -41,6 +45,7 @@ _AT_CALLS = (
     Permission.SUGGESTION_FEEDBACK,
     Permission.REPLY_LANGUAGE,
 )
+_RECORD = (Permission.RECORD_READ, Permission.RECORD_LISTEN)
 _KNOWLEDGE = {Permission.KNOWLEDGE_SEARCH: Scope.TENANT}
 
 ROLES: Mapping[AccessRole, Mapping[Permission, Scope]] = {
@@ -48,12 +53,19 @@ ROLES: Mapping[AccessRole, Mapping[Permission, Scope]] = {
     AccessRole.AGENT: {
         **_EVERYBODY,
         **_KNOWLEDGE,
-        **dict.fromkeys((*_AT_CALLS, Permission.PERSONAL_DATA), Scope.OWN),
+        **dict.fromkeys((*_AT_CALLS, Permission.PERSONAL_DATA, Permission.RECORD_READ), Scope.OWN),
     },
-    AccessRole.TEAM_LEAD: {**_EVERYBODY, **_KNOWLEDGE, **dict.fromkeys(_AT_CALLS, Scope.TEAM)},
-    AccessRole.SUPERVISOR: {**_EVERYBODY, **_KNOWLEDGE, **dict.fromkeys(_AT_CALLS, Scope.TENANT)},
-    AccessRole.QUALITY: {**_EVERYBODY, **_KNOWLEDGE},
-    AccessRole.PRIVACY_OFFICER: _EVERYBODY,
+    AccessRole.TEAM_LEAD: {**_EVERYBODY, **_KNOWLEDGE, **dict.fromkeys((*_AT_CALLS, *_RECORD), Scope.TEAM)},
+    AccessRole.SUPERVISOR: {
+        **_EVERYBODY,
+        **_KNOWLEDGE,
+        **dict.fromkeys((*_AT_CALLS, *_RECORD), Scope.TENANT),
+    },
+    AccessRole.QUALITY: {**_EVERYBODY, **_KNOWLEDGE, **dict.fromkeys(_RECORD, Scope.TENANT)},
+    AccessRole.PRIVACY_OFFICER: {
+        **_EVERYBODY,
+        **dict.fromkeys((*_RECORD, Permission.RECORD_HOLD, Permission.RECORD_ERASE), Scope.TENANT),
+    },
     AccessRole.ML_ENGINEER: _EVERYBODY,
     AccessRole.OPERATOR: _EVERYBODY,
     AccessRole.AUDITOR: _EVERYBODY,

@@ -256,6 +256,10 @@ class AlertService:
         finally:
             self.watchers -= 1
 
+    async def forget_call(self, tenant: str | None, call_id: str, since: float, until: float) -> None:
+        """Delete the alerts of a call; see :meth:`AlertStore.forget_call`."""
+        await self.in_thread(self._store.forget_call, tenant, call_id, since, until)
+
     async def acknowledge(
         self, alert_id: str, *, false_alarm: bool, note: str | None, seen: Callable[[AlertRecord], bool]
     ) -> AlertRecord:

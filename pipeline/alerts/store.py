@@ -156,6 +156,22 @@ class AlertStore:
         with writing(self._engine) as connection:
             return connection.execute(old).rowcount
 
+    def forget_call(self, tenant: str | None, call_id: str, since: float, until: float) -> int:
+        """Delete the alerts of a call, and what was still to be sent of them; return how many records.
+
+        Args:
+            tenant: whose call.
+            call_id: of it.
+            since: of alerts then or later, s since 1970 UTC: another call may have had the same id.
+            until: or earlier.
+        """
+        its = (alerts.c.tenant == tenant, alerts.c.call_id == call_id, alerts.c.at.between(since, until))
+        with writing(self._engine) as connection:
+            connection.execute(
+                sa.delete(deliveries).where(deliveries.c.seq.in_(sa.select(alerts.c.seq).where(*its)))
+            )
+            return connection.execute(sa.delete(alerts).where(*its)).rowcount
+
     # ---------------------------------------------------------------- deliveries
 
     def due(self, webhook: str, now: float) -> WebhookDelivery | None:

@@ -37,6 +37,28 @@ def _alaw_table() -> NDArray[np.float32]:
 _TABLES = {Codec.MULAW: _mulaw_table(), Codec.ALAW: _alaw_table()}
 
 
+_MULAW_CLIP, _MULAW_BIAS = 32_635, 132
+
+
+def _mulaw_codes() -> NDArray[np.uint8]:
+    """Return the code of each 16-bit sample, by its bits."""
+    linear = np.arange(1 << 16, dtype=np.int32).astype(np.uint16).view(np.int16).astype(np.int32)
+    biased = np.minimum(np.abs(linear), _MULAW_CLIP) + _MULAW_BIAS
+    exponent = np.floor(np.log2(biased)).astype(np.int32) - 7
+    mantissa = biased >> (exponent + 3) & 15
+    codes: NDArray[np.uint8] = (~(np.where(linear < 0, 0x80, 0) | exponent << 4 | mantissa)).astype(np.uint8)
+    return codes
+
+
+_CODES = _mulaw_codes()
+
+
+def mulaw_encoded(pcm: NDArray[np.float32]) -> bytes:
+    """Return samples in [-1, 1], shape (n,), as G.711 µ-law; a sample of 0 is decoded as 0."""
+    scaled = np.clip(pcm * np.float32(_FULL_SCALE), -_FULL_SCALE, _FULL_SCALE - 1).astype(np.int16)
+    return bytes(_CODES[scaled.view(np.uint16)].tobytes())
+
+
 def decoded(data: bytes, codec: Codec) -> NDArray[np.float32]:
     """Return samples in [-1, 1], shape (n,), interleaving kept.
 

@@ -96,6 +96,9 @@ class CallSpec:
         hotwords: likely words.
         resume: present when an earlier stream broke.
         earlier_calls: of this customer about the same matter, 0 if not known.
+        retention: class of its record; None for the profile's.
+        notice_given: the people on the line were told that the call is kept.
+        unrecorded: nothing of it may be kept.
     """
 
     info: CallInfo
@@ -106,6 +109,9 @@ class CallSpec:
     hotwords: tuple[str, ...] = ()
     resume: ResumePoint | None = None
     earlier_calls: int = 0
+    retention: str | None = None
+    notice_given: bool = False
+    unrecorded: bool = False
 
     @property
     def call_id(self) -> str:

@@ -60,6 +60,16 @@ class CallLog(Protocol):
         """Whether nothing more will come."""
         ...
 
+    @property
+    def stored_seq(self) -> int:
+        """Every event that is kept, up to this number, is on disk; 0 where nothing is kept."""
+        ...
+
+    @property
+    def stored_audio(self) -> int:
+        """Samples of the call up to which its sound is on disk; 0 where it is not kept."""
+        ...
+
     def append(self, event: CallEvent, acked: int) -> None:
         """Append an event; never waits. Ended closes the log, unless it is held open.
 

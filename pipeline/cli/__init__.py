@@ -22,6 +22,8 @@ from pipeline.cli import (
     kb_search,
     kb_write,
     models,
+    record,
+    record_keys,
     redact,
     serve,
 )
@@ -29,6 +31,8 @@ from pipeline.errors import SettingsError
 
 COMMANDS_OF_KB = (kb_search, kb_write)
 """Add themselves to ``kb.app``."""
+COMMANDS_OF_RECORD = (record_keys,)
+"""Add themselves to ``record.app``."""
 app = typer.Typer(
     name="yuetone",
     help="Streaming Cantonese speech pipeline for call centres: call audio in, live transcripts out.",
@@ -49,6 +53,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(calls.app, name="calls")
 app.add_typer(kb.app, name="kb")
 app.add_typer(models.app, name="models")
+app.add_typer(record.app, name="record")
 app.add_typer(config.app, name="config")
 
 

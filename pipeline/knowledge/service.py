@@ -349,6 +349,22 @@ class KnowledgeService:
             del self._unsaved[: len(rows)]
             self._metrics.dropped.labels("suggestion_record").inc(lost)
 
+    async def forget_call(self, tenant: str | None, call_id: str, since: float, until: float) -> None:
+        """Delete the questions and feedback of a call that were kept.
+
+        Args:
+            tenant: whose call.
+            call_id: of it.
+            since: of what was kept then or later, s since 1970 UTC: another call may have had the same id.
+            until: or earlier.
+        """
+        first, last = datetime.fromtimestamp(since, UTC), datetime.fromtimestamp(until, UTC)
+        await self._in(self._record_thread, self._save)
+        await self._in(self._record_thread, self._forget_call, tenant or "", call_id, first, last)
+
+    def _forget_call(self, tenant: str, call_id: str, since: datetime, until: datetime) -> None:
+        self.base.record.forget_call(tenant, call_id, since, until)
+
     def _forget(self) -> None:
         self.base.record.forget(datetime.now(UTC) - timedelta(days=self._settings.keep_days))
 

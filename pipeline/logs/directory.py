@@ -16,11 +16,10 @@ from pipeline.calls.commands import Command, CommandMessage
 from pipeline.calls.directory import CallStream, LiveCall, WatchedCall
 from pipeline.calls.events import CallEvent
 from pipeline.calls.info import CallInfo, CallSpec
-from pipeline.calls.log import check_cursor
+from pipeline.calls.log import CallLog, check_cursor
 from pipeline.calls.overview import CallFilter, CallOverview, CallPhase, CallRow
 from pipeline.calls.reach import CallReach
 from pipeline.errors import DuplicateCall, InvalidRequest, ShuttingDown, UnknownCall
-from pipeline.logs.memory import MemoryCallLog
 
 _Name = tuple[str | None, str]
 """A call's company and id: two companies may use the same id, and neither learns of it."""
@@ -109,6 +108,7 @@ class MemoryCallDirectory:
 
     Args:
         start: makes a call, given its log; raises InvalidRequest for an unknown profile.
+        log_of: makes the log of a call, given what is told every event; raises as ``start``.
         admit: raises AtCapacity where, beside the live calls of each company, a call of so many channels of
             that company must not come.
         resume_window_s: how long a broken call waits for a new stream.
@@ -117,12 +117,13 @@ class MemoryCallDirectory:
 
     def __init__(
         self,
-        start: Callable[[CallSpec, MemoryCallLog], RunningCall],
+        start: Callable[[CallSpec, CallLog], RunningCall],
+        log_of: Callable[[CallSpec, Callable[[CallEvent], None]], CallLog],
         admit: Callable[[Mapping[str | None, int], int, str | None], None],
         resume_window_s: float,
         tasks: asyncio.TaskGroup,
     ) -> None:
-        self._start = start
+        self._start, self._log_of = start, log_of
         self._admit = admit
         self._resume_window_s = resume_window_s
         self._tasks = tasks
@@ -153,7 +154,7 @@ class MemoryCallDirectory:
         live = Counter(name[0] for name in self._entries)
         self._admit(live, len(spec.roles), spec.info.tenant)
         overview = CallOverview(CallRow(info=spec.info, phase_since=spec.info.started_at))
-        log = MemoryCallLog(spec.call_id, appended=lambda event: self._happened(overview, event))
+        log = self._log_of(spec, lambda event: self._happened(overview, event))
         entry = _Entry(
             call=self._start(spec, log),
             session_id=secrets.token_urlsafe(16),

@@ -49,7 +49,14 @@ class MemoryCallLog:
         call_id: goes into every envelope.
         length: events kept.
         appended: is told every event.
+
+    Attributes:
+        stored_seq: nothing of it is on a disk.
+        stored_audio: the same.
     """
+
+    stored_seq = 0
+    stored_audio = 0
 
     def __init__(
         self,

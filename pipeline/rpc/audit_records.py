@@ -50,8 +50,9 @@ def record_of(
 
 def target_of(request: Any) -> tuple[str, str]:
     """Return what a request is about: its kind and its id; empty where it names nothing."""
-    for kind in ("alert", "call"):
+    for kind in ("alert", "call", "record", "hold", "erasure"):
         named = getattr(request, f"{kind}_id", "")
         if isinstance(named, str) and named:
             return kind, named
-    return "", ""
+    several = getattr(request, "record_ids", ())
+    return ("records", str(len(several))) if several else ("", "")

@@ -25,6 +25,7 @@ from pipeline.rpc import requests
 from pipeline.rpc.gate import Gate
 from pipeline.rpc.malformed import MalformedGuard
 from pipeline.rpc.overview import OverviewServicer
+from pipeline.rpc.records import RecordServicer
 from pipeline.rpc.servicer import CallServicer
 from pipeline.rpc.suggestions import SuggestionServicer
 from pipeline.rpc.supervisor import SupervisorServicer
@@ -34,6 +35,8 @@ from yuetone.v1 import (
     call_service_pb2_grpc,
     overview_service_pb2,
     overview_service_pb2_grpc,
+    record_service_pb2,
+    record_service_pb2_grpc,
     suggestion_service_pb2,
     suggestion_service_pb2_grpc,
     supervisor_service_pb2,
@@ -44,6 +47,7 @@ CALL_SERVICE = call_service_pb2.DESCRIPTOR.services_by_name["CallService"].full_
 OVERVIEW_SERVICE = overview_service_pb2.DESCRIPTOR.services_by_name["OverviewService"].full_name
 SUPERVISOR_SERVICE = supervisor_service_pb2.DESCRIPTOR.services_by_name["SupervisorService"].full_name
 SUGGESTION_SERVICE = suggestion_service_pb2.DESCRIPTOR.services_by_name["SuggestionService"].full_name
+RECORD_SERVICE = record_service_pb2.DESCRIPTOR.services_by_name["RecordService"].full_name
 HEALTH_SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 KEEPALIVE = (
     ("grpc.keepalive_time_ms", 5_000),
@@ -147,6 +151,10 @@ def _add_services(server: grpc.aio.Server, app: App, calls: CallDirectory) -> li
         adviser = SuggestionServicer(app.knowledge, calls)
         suggestion_service_pb2_grpc.add_SuggestionServiceServicer_to_server(adviser, server)
         services.append(SUGGESTION_SERVICE)
+    if app.record is not None:
+        records = RecordServicer(app.record, app.settings, app.auditor)
+        record_service_pb2_grpc.add_RecordServiceServicer_to_server(records, server)
+        services.append(RECORD_SERVICE)
     return services
 
 

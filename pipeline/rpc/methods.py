@@ -44,5 +44,15 @@ METHODS: Mapping[str, MethodRule] = {
         permission=Permission.REPLY_LANGUAGE, changes=True
     ),
     "/yuetone.v1.SuggestionService/SearchArticles": MethodRule(permission=Permission.KNOWLEDGE_SEARCH),
+    "/yuetone.v1.RecordService/ListCalls": MethodRule(permission=Permission.RECORD_READ, content=True),
+    "/yuetone.v1.RecordService/GetCall": MethodRule(permission=Permission.RECORD_READ, content=True),
+    "/yuetone.v1.RecordService/SearchCalls": MethodRule(permission=Permission.RECORD_READ, content=True),
+    "/yuetone.v1.RecordService/StreamRecording": MethodRule(
+        permission=Permission.RECORD_LISTEN, content=True
+    ),
+    "/yuetone.v1.RecordService/PlaceHold": MethodRule(permission=Permission.RECORD_HOLD, changes=True),
+    "/yuetone.v1.RecordService/ReleaseHold": MethodRule(permission=Permission.RECORD_HOLD, changes=True),
+    "/yuetone.v1.RecordService/EraseCalls": MethodRule(permission=Permission.RECORD_ERASE, changes=True),
+    "/yuetone.v1.RecordService/GetErasure": MethodRule(permission=Permission.RECORD_ERASE),
 }
 """By the full name of the method."""

@@ -81,6 +81,11 @@ def call_spec(request: call_service_pb2.StreamCallRequest, *, sender: str = "", 
         hotwords=_hotwords(start.hotwords),
         resume=_resume_point(start.resume) if start.HasField("resume") else None,
         earlier_calls=_earlier_calls(start.earlier_calls),
+        retention=_label("retention_class", start.retention_class)
+        if start.HasField("retention_class")
+        else None,
+        notice_given=start.notice_given,
+        unrecorded=start.unrecorded,
     )
 
 

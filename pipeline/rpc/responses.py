@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline.calls import events as ev
+from pipeline.calls.log import CallLog
 from pipeline.rpc import assist, speakers, suggestions
 from pipeline.rpc.convert import ROLES_OUT, milliseconds
 from pipeline.rpc.requests import PAUSES
@@ -31,7 +32,7 @@ def response(envelope: ev.Envelope, limits: call_service_pb2.Limits) -> call_ser
         case ev.SpeechEdge():
             message.speech.CopyFrom(_speech(event))
         case ev.TranscriptEvent():
-            message.transcript.CopyFrom(_transcript(event))
+            message.transcript.CopyFrom(transcript(event))
         case ev.RedactionEvent():
             message.redaction.CopyFrom(_redaction(event))
         case ev.Mark():
@@ -70,6 +71,17 @@ def heartbeat(call_id: str, acked: int) -> call_service_pb2.StreamCallResponse:
     )
 
 
+def with_stored(
+    message: call_service_pb2.StreamCallResponse, log: CallLog
+) -> call_service_pb2.StreamCallResponse:
+    """Put into a message how much of its call is on disk; return it."""
+    if log.stored_seq:
+        message.stored_server_seq = log.stored_seq
+    if log.stored_audio:
+        message.stored_audio_ms = milliseconds(log.stored_audio)
+    return message
+
+
 def _started(event: ev.Started, limits: call_service_pb2.Limits) -> call_service_pb2.Started:
     return call_service_pb2.Started(
         session_id=event.session_id,
@@ -93,7 +105,8 @@ def _speech(event: ev.SpeechEdge) -> transcript_pb2.SpeechEvent:
     )
 
 
-def _transcript(event: ev.TranscriptEvent) -> transcript_pb2.Transcript:
+def transcript(event: ev.TranscriptEvent) -> transcript_pb2.Transcript:
+    """Return the wire form of what was said."""
     return transcript_pb2.Transcript(
         utterance_id=event.utterance_id,
         revision=event.revision,

@@ -260,11 +260,13 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
         async with aclosing(call.log.follow(after, CALL_HEARTBEAT_S)) as entries:
             async for entry in entries:
                 if entry is None:
-                    await write_in_time(context, responses.heartbeat(call.info.call_id, call.acked), within_s)
+                    alive = responses.heartbeat(call.info.call_id, call.acked)
+                    await write_in_time(context, responses.with_stored(alive, call.log), within_s)
                     continue
                 if entry.missed:
                     call.fail(SlowConsumer("the client did not read fast enough; its oldest events are gone"))
-                await write_in_time(context, responses.response(entry.envelope, self._limits), within_s)
+                message = responses.response(entry.envelope, self._limits)
+                await write_in_time(context, responses.with_stored(message, call.log), within_s)
                 if isinstance(entry.envelope.event, Ended):
                     return  # a second look goes on for those who watch
 
@@ -307,6 +309,7 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
             "emotion": services.emotion.value.enabled,
             "alerts": services.alerts.enabled,
             "suggestions": self._app.knowledge.enabled,
+            "record": self._app.record is not None,
         }
         return pb.GetCapabilitiesResponse(
             version=version("yuetone"),

@@ -112,12 +112,14 @@ class Inboxes:
         speakers: who speaks.
         suggestions: replies for the agent.
         listening: those that want the sound too; waking the others for it would cost more than the wire.
+        recording: one of these, which wants nothing but the sound and its end; None where none is kept.
     """
 
     emotion: Inbox
     speakers: Inbox
     suggestions: TurnInbox
     listening: tuple[Inbox, ...]
+    recording: Inbox | None = None
 
     def offer(self, channel: int, item: ChannelItem | FinalReady | PartialReady) -> None:
         """Tell every stage what it wants to know."""
@@ -125,6 +127,8 @@ class Inboxes:
             for inbox in self.listening:
                 inbox.offer(channel, item)
             return
+        if isinstance(item, Close) and self.recording is not None:
+            self.recording.offer(channel, item)
         if isinstance(item, FinalReady | PartialReady | Close):
             self.suggestions.offer(channel, item)
         if not isinstance(item, PartialReady):

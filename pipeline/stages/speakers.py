@@ -18,7 +18,7 @@ from pipeline.calls.events import SpeakersEvent
 from pipeline.calls.info import SAMPLE_RATE
 from pipeline.inference.spool import CallSpool
 from pipeline.redaction.guard import CallGuard
-from pipeline.redaction.holding import MOST_HELD, HeldSound
+from pipeline.redaction.recording import GuardedSound
 from pipeline.stages.attribution import SpeakerAttribution
 from pipeline.stages.context import CallContext
 from pipeline.stages.crosstalk import EchoWatch
@@ -28,8 +28,6 @@ from pipeline.stages.speaker_lookup import SpeakerLookup, VoiceAnswer
 from pipeline.stages.window import AudioWindow
 from vad.endpointer import SpeechBegan, SpeechEnded
 
-RELEASED = SAMPLE_RATE
-"""Samples that are recorded at once."""
 KEEP_SAMPLES = 7 * SAMPLE_RATE
 """Audio kept while nobody speaks: context, pre-roll and detection delay together."""
 
@@ -85,7 +83,7 @@ class SpeakerStage:
             voices=tools.voices.enabled or tools.spool is not None,
         )
         self._attribution.watch_swap = profile.swapped_channels != "off"
-        self._held = HeldSound()
+        self._sound = GuardedSound(0, tools.guard, lambda: context.progress.channels[0].safe)
         self._channels = [
             _Channel(window=AudioWindow(), tracker=tools.voices.tracker(letter(index)))
             for index in range(len(context.spec.roles))
@@ -146,33 +144,18 @@ class SpeakerStage:
             case FinalReady(final=final):
                 self._attribution.watch_swap = self._attribution.watch_swap and not self._context.roles.told
                 self._emit(self._attribution.said(final))
-            case Close():
-                self._record(channel, None)
+            case Close() if self._tools.spool is not None:
+                for pcm in self._sound.finish():
+                    self._tools.spool.write(pcm)
             case _:
                 pass
-
-    def _record(self, channel: int, block: AudioBlock | None) -> None:
-        """Keep sound for the second look, once it is known what of it must not be heard.
-
-        Args:
-            channel: which.
-            block: the next sound; None at the end.
-        """
-        spool, guard, held = self._tools.spool, self._tools.guard, self._held
-        if spool is None:
-            return
-        if block is not None:
-            held.hear(block.pcm)
-        safe = held.end if block is None else self._context.progress.channels[channel].safe
-        settled = held.end if block is None else guard.settled(channel, safe)
-        if block is None or settled - held.start >= RELEASED or held.end - held.start >= MOST_HELD:
-            for pcm in held.release(settled, guard.unheard(channel), closing=block is None):
-                spool.write(pcm)
 
     def _hear(self, channel: int, block: AudioBlock) -> None:
         window = self._channels[channel].window
         window.append(block.pcm)
-        self._record(channel, block)
+        if self._tools.spool is not None:  # of a call of one channel
+            for pcm in self._sound.hear(block.pcm):
+                self._tools.spool.write(pcm)
         start = self._channels[channel].open
         window.forget((window.end if start is None else start) - KEEP_SAMPLES)
 

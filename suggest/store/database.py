@@ -54,6 +54,7 @@ class Schema:
         purpose: what the database is, for people: ``a knowledge base``.
         durable: whether each transaction must survive a power cut (SQLite's synchronous=FULL).
         error: the exception that is raised.
+        forgets: whether what is deleted must be overwritten (SQLite's secure_delete).
     """
 
     migrations: Path
@@ -61,6 +62,7 @@ class Schema:
     purpose: str
     error: Callable[[str], Exception]
     durable: bool = False
+    forgets: bool = False
 
 
 KNOWLEDGE = Schema(
@@ -109,16 +111,17 @@ def _engine(url: sa.URL, schema: Schema) -> sa.Engine:
         return sa.create_engine(url, pool_pre_ping=True)
     in_memory: dict[str, Any] = {"poolclass": sa.StaticPool} if file is None else {}
     engine = sa.create_engine(url, connect_args={"timeout": BUSY_S, "check_same_thread": False}, **in_memory)
-    sa.event.listen(engine, "connect", functools.partial(_sqlite_pragmas, schema.durable))
+    sa.event.listen(engine, "connect", functools.partial(_sqlite_pragmas, schema))
     sa.event.listen(engine, "begin", _sqlite_begin)
     return engine
 
 
-def _sqlite_pragmas(durable: bool, connection: Any, _record: object) -> None:
+def _sqlite_pragmas(schema: Schema, connection: Any, _record: object) -> None:
     """Readers and a writer at once; and transactions that really begin, also for CREATE TABLE."""
     connection.isolation_level = None
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+    connection.execute(f"PRAGMA synchronous = {'FULL' if schema.durable else 'NORMAL'}")
+    connection.execute(f"PRAGMA secure_delete = {'ON' if schema.forgets else 'OFF'}")
 
 
 def _sqlite_begin(connection: sa.Connection) -> None:
@@ -129,6 +132,17 @@ def _sqlite_begin(connection: sa.Connection) -> None:
 def writing(engine: sa.Engine) -> AbstractContextManager[sa.Connection]:
     """Return a transaction that writes; on SQLite it takes its turn at once, not at the first write."""
     return engine.execution_options(writes=True).begin()
+
+
+def empty_log(engine: sa.Engine) -> None:
+    """Write SQLite's log into the database and cut it off: nothing that was deleted stays in it."""
+    if engine.dialect.name != "sqlite":
+        return
+    connection = engine.raw_connection()
+    try:
+        connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
+    finally:
+        connection.close()
 
 
 def _migrate(engine: sa.Engine, schema: Schema) -> None:

@@ -144,6 +144,24 @@ class Record:
             key: max(-1.0, min(1.0, worth / (uses + PRIOR_STRENGTH))) for key, (worth, uses) in sums.items()
         }
 
+    def forget_call(self, tenant: str, call_id: str, since: datetime, until: datetime) -> int:
+        """Delete what was kept of a call; return how many rows.
+
+        Args:
+            tenant: whose call.
+            call_id: of it.
+            since: of rows then or later: another call may have had the same id.
+            until: or earlier.
+        """
+        gone = 0
+        with writing(self._engine) as connection:
+            for table in (questions, feedback):
+                its = (
+                    table.c.tenant == tenant, table.c.call_id == call_id, table.c.at.between(since, until),
+                )  # fmt: skip
+                gone += connection.execute(sa.delete(table).where(*its)).rowcount
+        return gone
+
     def forget(self, before: datetime) -> int:
         """Delete what is older; return how many rows. What agents did stays, without their texts."""
         with writing(self._engine) as connection:

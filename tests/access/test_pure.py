@@ -18,12 +18,19 @@ from pipeline.sections.access import AccessRole, AccessSettings, CertificateSett
 from yuetone.v1 import (
     call_service_pb2,
     overview_service_pb2,
+    record_service_pb2,
     suggestion_service_pb2,
     supervisor_service_pb2,
 )
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 (that is what is refused)
-FILES = (call_service_pb2, overview_service_pb2, suggestion_service_pb2, supervisor_service_pb2)
+FILES = (
+    call_service_pb2,
+    overview_service_pb2,
+    record_service_pb2,
+    suggestion_service_pb2,
+    supervisor_service_pb2,
+)
 
 
 def who(*roles: AccessRole, **fields: object) -> Principal:

@@ -380,12 +380,18 @@ class StreamCallResponse(google.protobuf.message.Message):
     SECOND_LOOK_FIELD_NUMBER: builtins.int
     HEARTBEAT_FIELD_NUMBER: builtins.int
     REDACTION_FIELD_NUMBER: builtins.int
+    STORED_SERVER_SEQ_FIELD_NUMBER: builtins.int
+    STORED_AUDIO_MS_FIELD_NUMBER: builtins.int
     call_id: builtins.str
     """of the call"""
     server_seq: builtins.int
     """counts messages of the call from 1; 0 in a Heartbeat"""
     acked_audio_ms: builtins.int
     """audio up to here is safe: its finals came before or come with this. Keep what follows"""
+    stored_server_seq: builtins.int
+    """what is kept of the call up to this message is on disk; 0 where nothing is kept"""
+    stored_audio_ms: builtins.int
+    """sound of all channels up to here is on disk; 0 where it is not kept"""
     @property
     def started(self) -> global___Started:
         """first"""
@@ -477,9 +483,11 @@ class StreamCallResponse(google.protobuf.message.Message):
         second_look: yuetone.v1.speakers_pb2.SecondLook | None = ...,
         heartbeat: global___Heartbeat | None = ...,
         redaction: yuetone.v1.transcript_pb2.Redaction | None = ...,
+        stored_server_seq: builtins.int = ...,
+        stored_audio_ms: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["alert", b"alert", "attribution", b"attribution", "channel_finding", b"channel_finding", "emotion", b"emotion", "ended", b"ended", "error", b"error", "event", b"event", "health", b"health", "heartbeat", b"heartbeat", "mark", b"mark", "redaction", b"redaction", "second_look", b"second_look", "speaker", b"speaker", "speech", b"speech", "started", b"started", "suggestion", b"suggestion", "transcript", b"transcript", "warning", b"warning"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["acked_audio_ms", b"acked_audio_ms", "alert", b"alert", "attribution", b"attribution", "call_id", b"call_id", "channel_finding", b"channel_finding", "emotion", b"emotion", "ended", b"ended", "error", b"error", "event", b"event", "health", b"health", "heartbeat", b"heartbeat", "mark", b"mark", "redaction", b"redaction", "second_look", b"second_look", "server_seq", b"server_seq", "speaker", b"speaker", "speech", b"speech", "started", b"started", "suggestion", b"suggestion", "transcript", b"transcript", "warning", b"warning"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["acked_audio_ms", b"acked_audio_ms", "alert", b"alert", "attribution", b"attribution", "call_id", b"call_id", "channel_finding", b"channel_finding", "emotion", b"emotion", "ended", b"ended", "error", b"error", "event", b"event", "health", b"health", "heartbeat", b"heartbeat", "mark", b"mark", "redaction", b"redaction", "second_look", b"second_look", "server_seq", b"server_seq", "speaker", b"speaker", "speech", b"speech", "started", b"started", "stored_audio_ms", b"stored_audio_ms", "stored_server_seq", b"stored_server_seq", "suggestion", b"suggestion", "transcript", b"transcript", "warning", b"warning"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["started", "speech", "transcript", "emotion", "suggestion", "alert", "health", "warning", "error", "ended", "mark", "attribution", "speaker", "channel_finding", "second_look", "heartbeat", "redaction"] | None: ...
 
 global___StreamCallResponse = StreamCallResponse

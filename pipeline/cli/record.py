@@ -1,0 +1,387 @@
+"""``yuetone record``: calls of the past, over a running server."""
+
+from __future__ import annotations
+
+import json
+import sys
+import wave
+from collections.abc import AsyncIterator, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import grpc
+import numpy as np
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+import client
+from pipeline.audio.codecs import decoded
+from pipeline.calls.info import Codec
+from pipeline.cli.calls import (
+    SERVER,
+    JsonOption,
+    QueueOption,
+    ServerOption,
+    TeamOption,
+    TenantOption,
+    run_connected,
+)
+from pipeline.cli.identity import with_identity
+from pipeline.cli.record_export import Format, exported
+from pipeline.errors import SettingsError
+from yuetone.v1 import audio_pb2, overview_service_pb2, transcript_pb2
+from yuetone.v1 import record_service_pb2 as pb
+
+app = typer.Typer(help="Recorded calls: find, read, hear, export, hold and erase them.", no_args_is_help=True)
+NO_RECORD = "the server keeps no record (record.enabled)"
+RecordArgument = Annotated[str, typer.Argument(help="Record id, from 'list' or 'search'.")]
+SinceOption = Annotated[
+    datetime | None,
+    typer.Option(help="Calls that began then or later, local time: 2026-11-01 or with a time."),
+]
+UntilOption = Annotated[datetime | None, typer.Option(help="Calls that began before then.")]
+_STATES = {
+    pb.RecordedCall.STATE_LIVE: "live",
+    pb.RecordedCall.STATE_CLOSED: "",
+    pb.RecordedCall.STATE_INTERRUPTED: "interrupted",
+}
+_ROLES = {audio_pb2.ROLE_CUSTOMER: "customer", audio_pb2.ROLE_AGENT: "agent"}
+
+
+def _ms(at: datetime | None) -> int | None:
+    return None if at is None else int(at.timestamp() * 1000)
+
+
+def _scope(
+    tenant: str | None, queue: list[str] | None, team: list[str] | None, agent: list[str] | None
+) -> overview_service_pb2.CallScope:
+    return overview_service_pb2.CallScope(
+        tenant=tenant, queues=queue or [], teams=team or [], agent_ids=agent or []
+    )
+
+
+AgentOption = Annotated[list[str] | None, typer.Option(help="Only this agent; may be given many times.")]
+
+
+@app.command("list")
+@with_identity
+def list_calls(
+    server: ServerOption = SERVER,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    tenant: TenantOption = None,
+    queue: QueueOption = None,
+    team: TeamOption = None,
+    agent: AgentOption = None,
+    call_id: Annotated[str | None, typer.Option(help="Only calls with this id.")] = None,
+    last: Annotated[int, typer.Option(min=1, max=1000, help="At most so many, the newest.")] = 50,
+    as_json: JsonOption = False,
+    *,
+    identity: client.Identity,
+) -> None:
+    """Show recorded calls, the newest first.
+
+    Examples:
+        yuetone record list --queue billing --since 2026-11-01
+
+        yuetone record list --agent a7 --json | jq -r '.calls[].record_id'
+    """
+    request = pb.ListRecordedCallsRequest(
+        scope=_scope(tenant, queue, team, agent),
+        since_unix_ms=_ms(since),
+        until_unix_ms=_ms(until),
+        call_id=call_id,
+        limit=last,
+    )
+
+    async def work(channel: grpc.aio.Channel) -> None:
+        answer = await client.record_stub(channel).ListCalls(request)
+        if as_json:
+            typer.echo(json.dumps(client.as_json(answer), ensure_ascii=False))
+        else:
+            Console().print(_table(answer.calls))
+
+    run_connected(server, identity, work, NO_RECORD)
+
+
+@app.command()
+@with_identity
+def show(
+    record: RecordArgument,
+    server: ServerOption = SERVER,
+    as_json: JsonOption = False,
+    *,
+    identity: client.Identity,
+) -> None:
+    """Show what was said in a call.
+
+    Examples:
+        yuetone record show 3f0c…
+
+        yuetone record show 3f0c… --json > call.json
+    """
+
+    async def work(channel: grpc.aio.Channel) -> None:
+        call, said = await _read(channel, record)
+        if as_json:
+            typer.echo(exported(call, said, Format.JSON))
+            return
+        Console().print(_table([call]))
+        typer.echo(exported(call, said, Format.TXT), nl=False)
+
+    run_connected(server, identity, work, NO_RECORD)
+
+
+@app.command()
+@with_identity
+def search(
+    query: Annotated[str, typer.Argument(help="What was said, in one piece; two characters are enough.")],
+    server: ServerOption = SERVER,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    tenant: TenantOption = None,
+    queue: QueueOption = None,
+    team: TeamOption = None,
+    agent: AgentOption = None,
+    role: Annotated[str | None, typer.Option(help="Said by the customer, or by the agent.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="At most so many.")] = 20,
+    as_json: JsonOption = False,
+    *,
+    identity: client.Identity,
+) -> None:
+    """Find what was said, in all calls that you may see, those of the newest calls first.
+
+    Examples:
+        yuetone record search 投訴 --since 2026-11-01
+
+        yuetone record search 漫遊收費 --role customer --queue billing --json
+    """
+    roles = {name: number for number, name in _ROLES.items()}
+    if role is not None and role not in roles:
+        raise SettingsError("--role is customer or agent")
+    request = pb.SearchRecordedCallsRequest(
+        query=query,
+        scope=_scope(tenant, queue, team, agent),
+        role=roles[role] if role else audio_pb2.ROLE_UNSPECIFIED,
+        since_unix_ms=_ms(since),
+        until_unix_ms=_ms(until),
+        limit=limit,
+    )
+
+    async def work(channel: grpc.aio.Channel) -> None:
+        answer = await client.record_stub(channel).SearchCalls(request)
+        if as_json:
+            typer.echo(json.dumps(client.as_json(answer), ensure_ascii=False))
+            return
+        console = Console(highlight=False)
+        for hit in answer.hits:
+            at = hit.transcript.start_ms // 1000
+            who = _ROLES.get(hit.transcript.role, "unknown")
+            text = escape(hit.transcript.text).replace(escape(query), f"[bold]{escape(query)}[/bold]")
+            console.print(
+                f"{hit.call.record_id} {_local(hit.call.started_at_unix_ms)} {at // 60}:{at % 60:02d} {who}"
+            )
+            console.print(f"    {text}")
+        if not answer.hits:
+            typer.echo("nothing found", err=True)
+
+    run_connected(server, identity, work, NO_RECORD)
+
+
+@app.command()
+@with_identity
+def play(
+    record: RecordArgument,
+    out: Annotated[Path, typer.Option("--out", help="WAV file to write; - writes it to standard output.")],
+    server: ServerOption = SERVER,
+    channel: Annotated[int | None, typer.Option(min=0, help="Only this channel.")] = None,
+    from_s: Annotated[float, typer.Option(min=0, help="From this second of the call.")] = 0.0,
+    *,
+    identity: client.Identity,
+) -> None:
+    """Write the sound of a call as WAV. What was hidden of the words is silent.
+
+    Examples:
+        yuetone record play 3f0c… --out call.wav
+
+        yuetone record play 3f0c… --from-s 61 --out - | ffplay -
+    """
+    request = pb.StreamRecordingRequest(record_id=record, channel=channel, from_ms=int(from_s * 1000))
+
+    async def work(line: grpc.aio.Channel) -> None:
+        pieces = client.record_stub(line).StreamRecording(request)
+        seconds = await _write_wav(aiter(pieces), out)
+        typer.echo(f"{seconds:.1f} s", err=True)
+
+    run_connected(server, identity, work, NO_RECORD)
+
+
+@app.command()
+@with_identity
+def export(
+    record: RecordArgument,
+    form: Annotated[Format, typer.Option("--format", help="txt, srt, csv, json, or vcon.")] = Format.TXT,
+    server: ServerOption = SERVER,
+    *,
+    identity: client.Identity,
+) -> None:
+    """Print what was said in a call, for people or for other programs.
+
+    Examples:
+        yuetone record export 3f0c… --format srt > call.srt
+
+        yuetone record export 3f0c… --format vcon | jq .parties
+    """
+
+    async def work(channel: grpc.aio.Channel) -> None:
+        call, said = await _read(channel, record)
+        typer.echo(exported(call, said, form), nl=False)
+
+    run_connected(server, identity, work, NO_RECORD)
+
+
+@app.command()
+@with_identity
+def hold(
+    records: Annotated[list[str], typer.Argument(help="Record ids.")],
+    reason: Annotated[str, typer.Option(help="Why; no names or numbers of people.")],
+    server: ServerOption = SERVER,
+    *,
+    identity: client.Identity,
+) -> None:
+    """Keep calls whatever their class says, until the hold is released.
+
+    Examples:
+        yuetone record hold 3f0c… 9a1b… --reason 'case 2026/14'
+    """
+
+    async def work(channel: grpc.aio.Channel) -> None:
+        answer = await client.record_stub(channel).PlaceHold(
+            pb.PlaceHoldRequest(record_ids=records, reason=reason)
+        )
+        typer.echo(answer.hold_id)
+
+    run_connected(server, identity, work, NO_RECORD)
+
+
+@app.command()
+@with_identity
+def release(
+    hold_id: Annotated[str, typer.Argument(help="From 'hold'.")],
+    server: ServerOption = SERVER,
+    *,
+    identity: client.Identity,
+) -> None:
+    """End a hold.
+
+    Examples:
+        yuetone record release Zk3b9…
+    """
+
+    async def work(channel: grpc.aio.Channel) -> None:
+        answer = await client.record_stub(channel).ReleaseHold(pb.ReleaseHoldRequest(hold_id=hold_id))
+        typer.echo(f"{answer.calls} calls released")
+
+    run_connected(server, identity, work, NO_RECORD)
+
+
+@app.command()
+@with_identity
+def erase(
+    records: Annotated[list[str], typer.Argument(help="Record ids.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    server: ServerOption = SERVER,
+    as_json: JsonOption = False,
+    *,
+    identity: client.Identity,
+) -> None:
+    """Erase calls and everything that was made of them. Nothing brings them back.
+
+    Examples:
+        yuetone record erase 3f0c… 9a1b…
+
+        yuetone record erase $(yuetone record list --call-id c7 --json | jq -r '.calls[].record_id') --yes
+    """
+    if not yes:
+        typer.confirm(f"Erase {len(records)} calls for ever?", abort=True, err=True)
+
+    async def work(channel: grpc.aio.Channel) -> None:
+        answer = await client.record_stub(channel).EraseCalls(pb.EraseCallsRequest(record_ids=records))
+        if as_json:
+            typer.echo(json.dumps(client.as_json(answer)))
+        else:
+            kept = f"; {len(answer.held)} stay: held, kept by law, or live" if answer.held else ""
+            typer.echo(f"{len(answer.erased)} calls erased, receipt {answer.erasure_id}{kept}")
+
+    run_connected(server, identity, work, NO_RECORD)
+
+
+async def _read(
+    channel: grpc.aio.Channel, record: str
+) -> tuple[pb.RecordedCall, list[transcript_pb2.Transcript]]:
+    """Return a call and what was said in it, by its start."""
+    call, said = pb.RecordedCall(), list[transcript_pb2.Transcript]()
+    async for part in client.record_stub(channel).GetCall(pb.GetRecordedCallRequest(record_id=record)):
+        if part.HasField("call"):
+            call = part.call
+        elif part.event.HasField("transcript") and part.event.transcript.text:
+            said.append(part.event.transcript)
+    return call, sorted(said, key=lambda transcript: transcript.start_ms)
+
+
+async def _write_wav(pieces: AsyncIterator[pb.StreamRecordingResponse], out: Path) -> float:
+    """Write pieces of sound as 16-bit WAV; return how many seconds.
+
+    Raises:
+        SettingsError: the file cannot be written.
+    """
+    first = await anext(pieces, None)
+    if first is None:
+        raise SettingsError("the sound of this call is not kept")
+    try:
+        target: BinaryIO = sys.stdout.buffer if str(out) == "-" else out.open("wb")
+        with target, wave.open(target, "wb") as file:
+            file.setnchannels(first.channels)
+            file.setsampwidth(2)
+            file.setframerate(first.sample_rate_hz)
+            frames = _written(file, first)
+            async for piece in pieces:
+                frames += _written(file, piece)
+    except OSError as error:
+        raise SettingsError(f"{out} cannot be written: {error.strerror or error}") from error
+    return frames / first.sample_rate_hz
+
+
+def _written(file: wave.Wave_write, piece: pb.StreamRecordingResponse) -> int:
+    pcm = decoded(piece.data, Codec.MULAW)
+    file.writeframesraw((pcm * 32767).astype(np.int16).tobytes())
+    return len(pcm) // piece.channels
+
+
+def _local(unix_ms: int) -> str:
+    return datetime.fromtimestamp(unix_ms / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _table(calls: Iterable[pb.RecordedCall]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("record", "began", "length", "said", "alerts", "until"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("call, queue, agent, class", overflow="ellipsis", no_wrap=True)
+    for call in calls:
+        ended = call.ended_at_unix_ms if call.HasField("ended_at_unix_ms") else 0
+        seconds = max(0, ended - call.started_at_unix_ms) // 1000 if ended else call.audio_ms // 1000
+        state, lost = _STATES.get(call.state, ""), f"{call.lost} lost" if call.lost else ""
+        about = (call.call_id, call.queue, call.agent_id, call.retention_class)
+        table.add_row(
+            call.record_id,
+            _local(call.started_at_unix_ms),
+            f"{seconds // 60}:{seconds % 60:02d}",
+            str(call.utterances),
+            str(call.alerts) if call.alerts else "",
+            "held" if call.held else _local(call.expires_at_unix_ms)[:10] if call.expires_at_unix_ms else "",
+            escape(", ".join(filter(None, (state, lost, *about)))),
+        )
+    return table

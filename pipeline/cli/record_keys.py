@@ -1,0 +1,120 @@
+"""``yuetone record``, on the server's machine: keys, checks. Adds itself to :mod:`pipeline.cli.record`."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, track
+
+from pipeline.cli.record import app
+from pipeline.cli.serve import ConfigOption
+from pipeline.config import load_settings
+from pipeline.errors import SettingsError
+from pipeline.record.key_store import KeyStore
+from pipeline.record.master_keys import new_line, read_master_keys
+from pipeline.record.reading import verified
+from pipeline.record.writer import RecordStores
+from pipeline.sections.record import RecordSettings
+
+
+def _settings(config: Path | None) -> RecordSettings:
+    """Return the settings of the record; raises SettingsError where it is not enabled."""
+    record = load_settings(config).record
+    if not record.enabled:
+        raise SettingsError("record.enabled is off in these settings; name them with --config")
+    return record
+
+
+def _keys(settings: RecordSettings) -> KeyStore:
+    return KeyStore(settings.keys.expanduser(), read_master_keys(settings))
+
+
+@app.command("new-key")
+def new_key(
+    file: Annotated[Path, typer.Argument(help="File of master keys; made where there is none.")],
+    name: Annotated[str | None, typer.Option(help="Name of the key; the day by default.")] = None,
+) -> None:
+    """Make a master key, or add one: what is recorded from the next start on is under the newest.
+
+    Keep the file away from the record and from its backups: who has both can read every call, and who has
+    lost it can read none.
+
+    Examples:
+        yuetone record new-key /etc/yuetone/record.key
+
+        yuetone record new-key /etc/yuetone/record.key && yuetone record rotate --config yuetone.toml
+    """
+    line = new_line(name or time.strftime("%Y-%m-%d"))
+    label = line.partition(":")[0]
+    try:
+        there = file.read_text("ascii") if file.exists() else ""
+        if any(known.startswith(f"{label}:") for known in there.splitlines()):
+            raise SettingsError(f"{file} has a key {label!r} already; give another --name")
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(handle, "w", encoding="ascii") as out:
+            out.write(("" if not there or there.endswith("\n") else "\n") + line + "\n")
+            out.flush()
+            os.fsync(out.fileno())
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} cannot be written ({type(error).__name__})") from error
+    typer.echo(f"key {label} in {file}")
+
+
+@app.command()
+def rotate(config: ConfigOption = None) -> None:
+    """Wrap the keys of all calls with the newest master key; who is interrupted runs it again.
+
+    Sound and text stay as they are. Keep the old master key until the last backup under it is gone.
+
+    Examples:
+        yuetone record rotate --config yuetone.toml
+    """
+    keys, shown = _keys(_settings(config)), Console(stderr=True)
+    total = sum(keys.count_by_master().values())
+    with Progress(console=shown, transient=True, disable=not shown.is_terminal) as progress:
+        task = progress.add_task("keys", total=total)
+        done = 0
+        for done in keys.rotate():
+            progress.update(task, completed=done)
+    for master, count in sorted(keys.count_by_master().items()):
+        typer.echo(f"{master}: {count} keys")
+    typer.echo(f"{done} keys wrapped anew")
+    keys.close()
+
+
+@app.command()
+def verify(
+    record: Annotated[str | None, typer.Argument(help="Record id; all calls when left out.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Read everything that is kept, and tell what is damaged or missing; nothing is changed.
+
+    Examples:
+        yuetone record verify --config yuetone.toml
+    """
+    settings = _settings(config)
+    keys, stores = _keys(settings), RecordStores(settings.folder.expanduser())
+    shown, bad, count, events = Console(stderr=True), 0, 0, 0
+    for tenant in stores.tenants():
+        store = stores.of(tenant)
+        rows = [row for row in store.rows() if record in (None, row.record_id)]
+        for row in track(
+            rows, description="calls", console=shown, transient=True, disable=not shown.is_terminal
+        ):
+            found = verified(store, keys.cipher(row.record_id), row)
+            count, events = count + 1, events + found.events
+            for problem in found.problems:
+                typer.echo(f"{row.record_id}: {problem}")
+            bad += bool(found.problems)
+    if record is not None and not count:
+        raise SettingsError("no recorded call has this id")
+    typer.echo(f"{count} calls, {events} events: " + (f"{bad} are not whole" if bad else "all right"))
+    stores.close()
+    keys.close()
+    if bad:
+        raise typer.Exit(1)

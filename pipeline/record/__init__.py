@@ -1,0 +1,1 @@
+"""Calls on disk: keys, events, sound, search, retention and erasure."""

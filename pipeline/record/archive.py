@@ -1,0 +1,196 @@
+"""What readers get of the record, within what they may see. Blocks; any thread may call it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import sqlalchemy as sa
+
+from pipeline.calls.events import Envelope, RedactionEvent, TranscriptEvent
+from pipeline.calls.overview import CallFilter
+from pipeline.errors import RecordUnavailable, UnknownRecord
+from pipeline.record.ciphers import CallCipher, Damaged
+from pipeline.record.entries import RecordRow, RecordState
+from pipeline.record.key_store import KeyStore
+from pipeline.record.reading import SoundPiece, opened, opened_sound, read_events, transcript
+from pipeline.record.search import SearchHit, SearchWanted, UtteranceIndex, is_phrase_in
+from pipeline.record.store import RecordStore
+from pipeline.record.tables import calls, erasures
+
+MOST_ROWS = 1_000
+DAMAGED = "a part of the record of this call is damaged; see 'yuetone record verify'"
+_SOME = 200
+"""Rows, or hits, that are looked at in one step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundUtterance:
+    """An utterance that was found, as it is kept now.
+
+    Attributes:
+        row: of its call.
+        final: what was said.
+    """
+
+    row: RecordRow
+    final: TranscriptEvent
+
+
+class Archive:
+    """The record of one company, for those who read it.
+
+    Args:
+        tenant: the company.
+        store: of it.
+        keys: of all calls.
+    """
+
+    def __init__(self, tenant: str | None, store: RecordStore, keys: KeyStore) -> None:
+        self._tenant, self._store, self._keys = tenant, store, keys
+
+    def rows(
+        self,
+        wanted: CallFilter,
+        *,
+        since: float | None = None,
+        until: float | None = None,
+        call_id: str | None = None,
+        limit: int = 100,
+    ) -> list[RecordRow]:
+        """Return recorded calls, the newest first.
+
+        Args:
+            wanted: which, within what the reader may see.
+            since: that began then or later, s since 1970 UTC.
+            until: before then.
+            call_id: with this id.
+            limit: how many at most.
+        """
+        parts: list[sa.ColumnElement[bool]] = [self._there()]
+        if since is not None:
+            parts.append(calls.c.started_at >= since)
+        if call_id is not None:
+            parts.append(calls.c.call_id == call_id)
+        for column, values in (
+            (calls.c.queue, wanted.queues),
+            (calls.c.team, wanted.teams),
+            (calls.c.agent_id, wanted.agent_ids),
+        ):
+            if values:
+                parts.append(column.in_(sorted(values)))
+        if until is not None:
+            parts.append(calls.c.started_at < until)
+        found: list[RecordRow] = []
+        behind: list[sa.ColumnElement[bool]] = []
+        while len(found) < limit:
+            page = self._store.rows(*parts, *behind, limit=_SOME)
+            owned = (self._owned(row) for row in page)
+            found += [row for row in owned if wanted.takes(row.info)]
+            if len(page) < _SOME:
+                break
+            at, n = page[-1].info.started_at, page[-1].n
+            behind = [sa.tuple_(calls.c.started_at, calls.c.n) < sa.tuple_(sa.literal(at), sa.literal(n))]
+        return found[:limit]
+
+    def row(self, record_id: str, wanted: CallFilter) -> RecordRow:
+        """Return one call.
+
+        Raises:
+            UnknownRecord: there is none of that id that the reader may see.
+        """
+        found = self._store.rows(calls.c.record_id == record_id, self._there())
+        if not found or not wanted.takes((row := self._owned(found[0])).info):
+            raise UnknownRecord("no recorded call has this id")
+        return row
+
+    def events(self, row: RecordRow) -> list[Envelope]:
+        """Return the events of a call; finals are as they stand after every correction.
+
+        Raises:
+            RecordUnavailable: something of it is damaged.
+            UnknownRecord: it was erased meanwhile.
+        """
+        cipher = self._cipher(row)
+        try:
+            return list(read_events(self._store, cipher, row.record_id))
+        except Damaged as error:
+            raise RecordUnavailable(
+                "the record of this call is damaged; see 'yuetone record verify'"
+            ) from error
+
+    def transcript(self, row: RecordRow) -> list[TranscriptEvent]:
+        """Return what was said in a call; errors as of :meth:`events`."""
+        return transcript(iter(self.events(row)))
+
+    def sound(self, row: RecordRow, channel: int) -> Iterator[SoundPiece]:
+        """Yield the sound of a channel; errors as of :meth:`events`."""
+        cipher = self._cipher(row)
+        try:
+            for piece in self._store.sound(row.record_id, channel):
+                yield opened_sound(cipher, piece)
+        except Damaged as error:
+            raise RecordUnavailable(
+                "the sound of this call is damaged; see 'yuetone record verify'"
+            ) from error
+
+    def search(
+        self, index: UtteranceIndex, text: SearchWanted, wanted: CallFilter, limit: int
+    ) -> list[FoundUtterance]:
+        """Return utterances in which something was said, those of the newest calls first.
+
+        Every hit of the index is looked up in the record: what was redacted or erased meanwhile is not found.
+
+        Raises:
+            InvalidRequest: there is no word in the query.
+        """
+        found: list[FoundUtterance] = []
+        rows: dict[str, tuple[RecordRow, CallCipher] | None] = {}
+        for hit in index.search(text, limit=limit * 2 + _SOME):
+            if hit.record_id not in rows:
+                rows[hit.record_id] = self._within(hit.record_id, wanted)
+            reached = rows[hit.record_id]
+            final = self._said(hit, reached[1]) if reached is not None else None
+            if reached is not None and final is not None and is_phrase_in(text.text, final.text):
+                found.append(FoundUtterance(row=reached[0], final=final))
+                if len(found) == limit:
+                    break
+        return found
+
+    def _within(self, record_id: str, wanted: CallFilter) -> tuple[RecordRow, CallCipher] | None:
+        try:
+            row = self.row(record_id, wanted)
+            return row, self._cipher(row)
+        except UnknownRecord:
+            return None
+
+    def _said(self, hit: SearchHit, cipher: CallCipher) -> TranscriptEvent | None:
+        """Return what was said, as it is kept now; None where it changed a moment ago, or is damaged."""
+        event = self._store.event(hit.record_id, hit.seq)
+        if event is None:
+            return None
+        try:
+            told = opened(cipher, event).event
+        except Damaged:
+            return None
+        final = told.final if isinstance(told, RedactionEvent) else told
+        return replace(final, role=hit.role) if isinstance(final, TranscriptEvent) else None
+
+    def _cipher(self, row: RecordRow) -> CallCipher:
+        cipher = self._keys.cipher(row.record_id)
+        if cipher is None:
+            raise UnknownRecord("no recorded call has this id")
+        return cipher
+
+    def _owned(self, row: RecordRow) -> RecordRow:
+        return replace(row, info=replace(row.info, tenant=self._tenant))
+
+    @staticmethod
+    def _there() -> sa.ColumnElement[bool]:
+        """Return the condition that nobody has asked to erase a call."""
+        return calls.c.record_id.not_in(sa.select(erasures.c.record_id))
+
+
+def is_over(row: RecordRow) -> bool:
+    """Tell whether nothing more comes of a call."""
+    return row.state is not RecordState.LIVE

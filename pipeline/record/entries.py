@@ -1,0 +1,149 @@
+"""What is written into the record, and what is read from it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from diarization import Role
+from pipeline.calls.events import Envelope
+from pipeline.calls.info import CallInfo
+
+
+class RecordState(StrEnum):
+    """What became of a recorded call."""
+
+    LIVE = "live"
+    CLOSED = "closed"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeginRecord:
+    """A call begins.
+
+    Attributes:
+        record_id: drawn for this record; never used again, unlike a call's own id.
+        info: whose call it is.
+        roles: by channel.
+        rate: samples a second of the sound that is kept.
+        retention: class.
+        keep_s: how long it is kept behind its end, s.
+        least_s: how long it must be kept, s.
+        notice_given: the people on the line were told that the call is kept.
+        with_sound: whether its sound is kept too.
+    """
+
+    record_id: str
+    info: CallInfo
+    roles: tuple[Role, ...]
+    rate: int
+    retention: str
+    keep_s: float
+    least_s: float
+    notice_given: bool
+    with_sound: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventEntry:
+    """An event of a call; with its text redacted already."""
+
+    record_id: str
+    envelope: Envelope
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoundEntry:
+    """A piece of a channel's sound.
+
+    Attributes:
+        record_id: of the call.
+        channel: whose.
+        number: counts the channel's pieces from 0.
+        start: first sample, at the record's rate.
+        data: G.711 µ-law, one byte a sample.
+        settled: samples at 16 kHz of the call up to which this channel is in pieces, with this one.
+    """
+
+    record_id: str
+    channel: int
+    number: int
+    start: int
+    data: bytes
+    settled: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndRecord:
+    """A call has ended.
+
+    Attributes:
+        record_id: of the call.
+        at: s since 1970 UTC.
+        reason: as in Ended; None where its end was not seen.
+        lost: events and pieces of sound that could not be kept.
+    """
+
+    record_id: str
+    at: float
+    reason: str | None
+    lost: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseRecord:
+    """Nothing more comes of a call, not even from a second look: its key is forgotten."""
+
+    record_id: str
+
+
+RecordEntry = BeginRecord | EventEntry | SoundEntry | EndRecord | CloseRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordRow:
+    """A recorded call at a glance; times in s since 1970 UTC.
+
+    Attributes:
+        n: place in the order of writing.
+        record_id: of the record.
+        info: whose call it was.
+        roles: by channel.
+        rate: samples a second of the kept sound.
+        state: what became of it.
+        ended_at: when; None while it lives.
+        reason: why it ended.
+        retention: class.
+        notice_given: the people on the line were told.
+        with_sound: whether its sound is kept.
+        expires_at: when it is erased; None while it lives.
+        least_until: before which nobody may erase it.
+        audio: samples at 16 kHz that are kept of all channels.
+        utterances: finals with text.
+        alerts: that were raised.
+        agitation: the highest, in [0, 1]; None where it was not judged.
+        lost: events and pieces of sound that could not be kept.
+        held: whether somebody holds it.
+    """
+
+    n: int
+    record_id: str
+    info: CallInfo
+    roles: tuple[Role, ...]
+    rate: int
+    state: RecordState
+    ended_at: float | None
+    reason: str | None
+    retention: str
+    notice_given: bool
+    with_sound: bool
+    expires_at: float | None
+    least_until: float | None
+    audio: int
+    utterances: int
+    alerts: int
+    agitation: float | None
+    lost: int
+    held: bool = False

@@ -1,0 +1,183 @@
+"""The keys of calls, each wrapped by its company's key, in a database of their own.
+
+Deleting a key is erasing its call: what is left on disks and in backups of the record cannot be read by
+anybody. All methods block; any thread may call them.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import sqlalchemy as sa
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from pipeline.errors import SettingsError
+from pipeline.record.ciphers import KEY_BYTES, CallCipher
+from pipeline.record.master_keys import MasterKeys
+from pipeline.record.tables import call_keys
+from suggest.store.database import Schema, address, empty_log, open_database, writing
+
+SCHEMA = Schema(
+    migrations=Path(__file__).with_name("key_migrations"),
+    version_table="record_keys_migrations",
+    purpose="a store of the record's keys",
+    error=SettingsError,
+    durable=True,
+    forgets=True,
+)
+NONCE_BYTES = 12
+INDEX = "index "
+"""How the names of the keys of search indexes begin; record ids have no spaces."""
+ROTATED_AT_ONCE = 2_000
+"""Keys that are wrapped anew in one transaction: what a rotation that is killed loses at most."""
+_DELETED_AT_ONCE = 500
+
+
+class KeyStore:
+    """The store.
+
+    Args:
+        path: of the SQLite file, made with its folder.
+        masters: the master keys.
+
+    Raises:
+        SettingsError: it cannot be opened, or a key in it is under a master key that is not there.
+    """
+
+    def __init__(self, path: Path, masters: MasterKeys) -> None:
+        self._masters = masters
+        self._wrapping: dict[tuple[str, str], AESGCM] = {}
+        self._engine = open_database(address(str(path)), SCHEMA)
+        with self._engine.connect() as connection:
+            used: set[str] = set(connection.scalars(sa.select(call_keys.c.master).distinct()))
+        if missing := used - set(masters.keys):
+            self._engine.dispose()
+            raise SettingsError(
+                f"record.keys: calls are under the master key {min(missing)!r}, which was not given"
+            )
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    def create(self, names: Iterable[tuple[str, str | None]]) -> dict[str, CallCipher]:
+        """Make keys, and return what seals under them; they are on disk when this returns.
+
+        Args:
+            names: record id and company of each call.
+        """
+        rows, ciphers = [], {}
+        for record_id, tenant in names:
+            key = secrets.token_bytes(KEY_BYTES)
+            rows.append(self._row(record_id, tenant or "", self._masters.newest, key))
+            ciphers[record_id] = CallCipher(record_id, key)
+        self._insert(rows)
+        return ciphers
+
+    def cipher(self, record_id: str) -> CallCipher | None:
+        """Return what opens a call; None where its key was destroyed."""
+        key = self._key(record_id)
+        return None if key is None else CallCipher(record_id, key)
+
+    def index_key(self, tenant: str | None) -> bytes:
+        """Return the key that the terms of a company's search index are hashed under; made at first."""
+        name = f"{INDEX}{tenant or ''}"
+        key = self._key(name)
+        if key is None:
+            key = secrets.token_bytes(KEY_BYTES)
+            self._insert([self._row(name, tenant or "", self._masters.newest, key)])
+        return key
+
+    def _insert(self, rows: list[dict[str, object]]) -> None:
+        if rows:
+            with writing(self._engine) as connection:
+                connection.execute(sa.insert(call_keys), rows)
+
+    def _key(self, name: str) -> bytes | None:
+        with self._engine.connect() as connection:
+            row = connection.execute(sa.select(call_keys).where(call_keys.c.record_id == name)).one_or_none()
+        return None if row is None else self._unwrapped(row)
+
+    def destroy(self, record_ids: Sequence[str]) -> int:
+        """Delete keys for ever; return how many there were. They are gone from the disk when this returns."""
+        gone = 0
+        with writing(self._engine) as connection:
+            for first in range(0, len(record_ids), _DELETED_AT_ONCE):
+                part = record_ids[first : first + _DELETED_AT_ONCE]
+                gone += connection.execute(
+                    sa.delete(call_keys).where(call_keys.c.record_id.in_(part))
+                ).rowcount
+        empty_log(self._engine)
+        return gone
+
+    def known(self) -> set[str]:
+        """Return the record ids of all calls that can be read."""
+        with self._engine.connect() as connection:
+            names: list[str] = list(connection.scalars(sa.select(call_keys.c.record_id)))
+            return {name for name in names if not name.startswith(INDEX)}
+
+    def count_by_master(self) -> dict[str, int]:
+        """Return how many keys are under each master key."""
+        query = sa.select(call_keys.c.master, sa.func.count()).group_by(call_keys.c.master)
+        with self._engine.connect() as connection:
+            return {str(row[0]): row[1] for row in connection.execute(query)}
+
+    def rotate(self) -> Iterable[int]:
+        """Wrap all keys with the newest master key; yield how many were done after each step.
+
+        Who is interrupted begins again, and goes on where it stopped.
+        """
+        newest, done = self._masters.newest, 0
+        old = sa.select(call_keys).where(call_keys.c.master != newest).limit(ROTATED_AT_ONCE)
+        fresh = (
+            sa.update(call_keys)
+            .where(call_keys.c.record_id == sa.bindparam("of"))
+            .values(master=newest, wrapped=sa.bindparam("sealed"))
+        )
+        while True:
+            with writing(self._engine) as connection:
+                rows = connection.execute(old).all()
+                if not rows:
+                    break
+                changed = [
+                    {
+                        "of": row.record_id,
+                        "sealed": self._row(row.record_id, row.tenant, newest, self._unwrapped(row))[
+                            "wrapped"
+                        ],
+                    }
+                    for row in rows
+                ]
+                connection.execute(fresh, changed)
+            done += len(rows)
+            yield done
+        empty_log(self._engine)
+
+    def _row(self, record_id: str, tenant: str, master: str, key: bytes) -> dict[str, object]:
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        wrapped = nonce + self._key_of(master, tenant).encrypt(nonce, key, _about(record_id))
+        return {"record_id": record_id, "tenant": tenant, "master": master, "wrapped": wrapped}
+
+    def _unwrapped(self, row: sa.Row[tuple[str, str, str, bytes]]) -> bytes:
+        nonce, sealed = row.wrapped[:NONCE_BYTES], row.wrapped[NONCE_BYTES:]
+        try:
+            return self._key_of(row.master, row.tenant).decrypt(nonce, sealed, _about(row.record_id))
+        except InvalidTag as error:
+            raise SettingsError(
+                f"record.keys: the key of a call cannot be opened with the master key {row.master!r}: it is "
+                "another key of that name, or the store is damaged"
+            ) from error
+
+    def _key_of(self, master: str, tenant: str) -> AESGCM:
+        found = self._wrapping.get((master, tenant))
+        if found is None:
+            key = self._masters.tenant_key(master, tenant or None)
+            found = self._wrapping[master, tenant] = AESGCM(key)
+        return found
+
+
+def _about(record_id: str) -> bytes:
+    return f"yuetone record key 1|{record_id}".encode()

@@ -1,0 +1,187 @@
+"""What one live call leaves in the record; for one event loop."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from pipeline.calls.events import CallEvent, Ended, Envelope, Started, TranscriptEvent
+from pipeline.calls.info import SAMPLE_RATE, CallSpec
+from pipeline.calls.log import REDACTED
+from pipeline.record.entries import BeginRecord, CloseRecord, EndRecord, EventEntry, SoundEntry
+from pipeline.record.kept import is_kept
+from pipeline.record.writer import RecordWriter
+from pipeline.redaction.views import seen
+from pipeline.sections.record import Durability, RetentionSettings
+
+ID_BYTES = 10
+NARROW, WIDE = 8_000, SAMPLE_RATE
+"""Samples a second of the kept sound: of telephones, and of everything better."""
+_WORD_BYTES = 90
+"""What a word with its times takes, about."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keeping:
+    """How a call is kept.
+
+    Attributes:
+        retention: name of its class.
+        rules: of the class.
+        with_sound: whether its sound is kept.
+        durability: what comes first.
+        notice_given: the people on the line were told.
+    """
+
+    retention: str
+    rules: RetentionSettings
+    with_sound: bool
+    durability: Durability
+    notice_given: bool
+
+
+class CallRecorder:
+    """Hands what is to be kept of a call to the writer, and knows how far that is on disk.
+
+    Args:
+        spec: of the call.
+        keeping: how it is kept.
+        writer: of the server.
+
+    Attributes:
+        record_id: of the record.
+        stored_seq: every event that is kept, up to this number, is on disk.
+        lost: events and pieces of sound that could not be kept.
+    """
+
+    def __init__(self, spec: CallSpec, keeping: Keeping, writer: RecordWriter) -> None:
+        self.record_id = base64.b32encode(secrets.token_bytes(ID_BYTES)).decode("ascii").lower()
+        self.keeping = keeping
+        self.stored_seq = 0
+        self.lost = 0
+        self.rate = NARROW if spec.sample_rate <= NARROW else WIDE
+        self._tenant = spec.info.tenant
+        self._writer = writer
+        self._whole, self._closed = True, False
+        self._settled = [0] * len(spec.roles) if keeping.with_sound else []
+        self._pieces = [0] * len(spec.roles)
+        day = 86_400.0
+        writer.put(
+            self._tenant,
+            BeginRecord(
+                record_id=self.record_id,
+                info=spec.info,
+                roles=spec.roles,
+                rate=self.rate,
+                retention=keeping.retention,
+                keep_s=keeping.rules.keep_days * day,
+                least_s=keeping.rules.least_days * day,
+                notice_given=keeping.notice_given,
+                with_sound=keeping.with_sound,
+            ),
+            _nothing,
+        )
+
+    @property
+    def stored_audio(self) -> int:
+        """Samples at 16 kHz of the call up to which the sound of all channels is on disk."""
+        return min(self._settled, default=0)
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more comes."""
+        return self._closed
+
+    @property
+    def failing(self) -> bool:
+        """Whether the disk takes nothing now, or something of this call is lost already."""
+        return self._writer.state.failing or not self._whole
+
+    @property
+    def strict(self) -> bool:
+        """Whether a final is told only once it is on disk."""
+        return self.keeping.durability is Durability.STRICT
+
+    def keep(self, envelope: Envelope, done: Callable[[], None] = lambda: None) -> bool:
+        """Keep an event, if it is of those that are kept; return whether it will be.
+
+        Args:
+            envelope: the event, numbered, as the guard made it.
+            done: called once it is on disk.
+        """
+        if not is_kept(envelope.event):
+            return False
+        kept = _kept_form(envelope)
+        entry = EventEntry(record_id=self.record_id, envelope=kept, size=_size(kept.event))
+
+        def stored() -> None:
+            if self._whole:
+                self.stored_seq = max(self.stored_seq, envelope.server_seq)
+            done()
+
+        if not self._writer.put(self._tenant, entry, stored):
+            self._lose()
+            return False
+        if isinstance(envelope.event, Ended):
+            self._end(envelope.event.reason)
+        return True
+
+    def hear(self, channel: int, start: int, data: bytes, settled: int) -> None:
+        """Keep a piece of a channel's sound.
+
+        Args:
+            channel: whose.
+            start: first sample, at :attr:`rate`.
+            data: G.711 µ-law.
+            settled: samples at 16 kHz of the call up to which the channel is in pieces, with this one.
+        """
+        number = self._pieces[channel]
+        entry = SoundEntry(
+            record_id=self.record_id, channel=channel, number=number, start=start, data=data, settled=settled
+        )
+
+        def stored() -> None:
+            if self._whole:
+                self._settled[channel] = settled
+
+        if self._writer.put(self._tenant, entry, stored):
+            self._pieces[channel] += 1
+        else:
+            self._lose()
+
+    def close(self) -> None:
+        """Let nothing more come; safe to call twice."""
+        if not self._closed:
+            self._closed = True
+            self._writer.put(self._tenant, CloseRecord(record_id=self.record_id), _nothing)
+
+    def _end(self, reason: str) -> None:
+        entry = EndRecord(record_id=self.record_id, at=time.time(), reason=reason, lost=self.lost)
+        self._writer.put(self._tenant, entry, _nothing)
+
+    def _lose(self) -> None:
+        """Something is missing from here on: what is promised goes no further."""
+        self._whole = False
+        self.lost += 1
+
+
+def _nothing() -> None:
+    pass
+
+
+def _kept_form(envelope: Envelope) -> Envelope:
+    """Return an event as it is kept: nothing personal, no secret that lets somebody take the call over."""
+    shown = seen(envelope, REDACTED)
+    if isinstance(shown.event, Started):
+        return replace(shown, event=replace(shown.event, session_id=""))
+    return shown
+
+
+def _size(event: CallEvent) -> int:
+    """Return about how many bytes an event takes."""
+    if isinstance(event, TranscriptEvent):
+        return len(event.raw_text) * 8 + len(event.words) * _WORD_BYTES
+    return 0

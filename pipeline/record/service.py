@@ -1,0 +1,159 @@
+"""The record for one event loop: recorders of live calls, and a watch over them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from pipeline.calls.info import CallSpec
+from pipeline.calls.overview import CallFilter
+from pipeline.errors import InvalidRequest, SettingsError
+from pipeline.metrics import Metrics
+from pipeline.record.archive import Archive, FoundUtterance
+from pipeline.record.keeper import DerivedData, RecordKeeper
+from pipeline.record.key_store import KeyStore
+from pipeline.record.master_keys import read_master_keys
+from pipeline.record.recorder import CallRecorder, Keeping
+from pipeline.record.search import SearchWanted
+from pipeline.record.writer import RecordStores, RecordWriter
+from pipeline.sections.record import Kept, ProfileRecordSettings, RecordSettings
+
+WATCH_S = 5.0
+"""Time between two looks whether everything is kept."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class _Live:
+    recorder: CallRecorder
+    warn: Callable[[str, str], None]
+    told: bool = False
+
+
+class RecordService:
+    """The record of a server.
+
+    Args:
+        settings: of it; enabled.
+        metrics: where to count.
+        derived: what else is erased with a call.
+
+    Raises:
+        SettingsError: keys or folders cannot be used.
+    """
+
+    def __init__(
+        self, settings: RecordSettings, metrics: Metrics, derived: Sequence[DerivedData] = ()
+    ) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self.keys = KeyStore(settings.keys.expanduser(), read_master_keys(settings))
+        self.stores = RecordStores(settings.folder.expanduser())
+        try:
+            self._close_interrupted()
+        except SettingsError:
+            self.keys.close()
+            raise
+        self.writer = RecordWriter(self.stores, self.keys, settings.waiting_mb * 1_000_000)
+        self.keeper = RecordKeeper(self.stores, self.keys, derived)
+        self._live: dict[str, _Live] = {}
+
+    def _close_interrupted(self) -> None:
+        """Say of the calls that the process before left alive that nobody saw their end."""
+        count = sum(len(self.stores.of(tenant).interrupt()) for tenant in self.stores.tenants())
+        if count:
+            _log.warning(
+                "calls were interrupted when the server stopped; their record is closed", count=count
+            )
+
+    # ---------------------------------------------------------------- live calls
+
+    def recorder(self, spec: CallSpec, profile: ProfileRecordSettings) -> CallRecorder | None:
+        """Return what keeps a call that begins now; None where nothing of it is kept.
+
+        Raises:
+            InvalidRequest: there is no class of that name.
+        """
+        keeping = self._keeping(spec, profile)
+        return None if keeping is None else CallRecorder(spec, keeping, self.writer)
+
+    def follow(self, recorder: CallRecorder, warn: Callable[[str, str], None]) -> None:
+        """Watch over a recorder until it is closed.
+
+        Args:
+            recorder: of a live call.
+            warn: tells its call that something is not kept.
+        """
+        self._live[recorder.record_id] = _Live(recorder, warn)
+
+    def _keeping(self, spec: CallSpec, profile: ProfileRecordSettings) -> Keeping | None:
+        classes = self._settings.classes
+        name = spec.retention or profile.retention or next(iter(classes))
+        if name not in classes:
+            raise InvalidRequest(f"StartCall.retention_class: there is {', '.join(classes)}")
+        if profile.keep is Kept.NOTHING or spec.unrecorded:
+            return None
+        return Keeping(
+            retention=name,
+            rules=classes[name],
+            with_sound=profile.keep is Kept.ALL,
+            durability=profile.durability,
+            notice_given=spec.notice_given,
+        )
+
+    # ---------------------------------------------------------------- readers
+
+    def archive(self, tenant: str | None) -> Archive:
+        """Return the record of a company, for those who read it."""
+        return Archive(tenant, self.stores.of(tenant), self.keys)
+
+    async def search(
+        self, tenant: str | None, text: SearchWanted, wanted: CallFilter, limit: int
+    ) -> list[FoundUtterance]:
+        """Return utterances in which something was said; see :meth:`Archive.search`."""
+
+        def work() -> list[FoundUtterance]:
+            return self.archive(tenant).search(self.keeper.indexer(tenant).index, text, wanted, limit)
+
+        return await self.keeper.in_thread(work)
+
+    # ---------------------------------------------------------------- life
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch(), name="record watch")
+            tasks.create_task(self.keeper.run(), name="record keeper")
+
+    async def _watch(self) -> None:
+        """Tell calls whose record is not as it should be."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            self._look()
+
+    def _look(self) -> None:
+        state = self.writer.state
+        self._metrics.record_failing.set(float(state.failing))
+        self._metrics.record_waiting.set(self.writer.waiting_bytes)
+        self._metrics.record_lost.set(state.lost)
+        for name, live in list(self._live.items()):
+            if live.recorder.closed:
+                del self._live[name]
+            elif live.recorder.failing and not live.told:
+                live.told = True
+                live.warn("RECORDING_FAILED", "the call goes on, but the disk does not take its record")
+            elif live.told and not live.recorder.failing:
+                live.told = False
+                live.warn("RECORDING_RESUMED", "the call is kept again; nothing of it is missing")
+
+    async def close(self) -> None:
+        """Write what waits, and close everything."""
+        if not await asyncio.to_thread(self.writer.close):
+            _log.error("a part of the record could not be written before the end")
+        await asyncio.to_thread(self.keeper.close)
+        self.stores.close()
+        self.keys.close()

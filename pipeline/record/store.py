@@ -1,0 +1,395 @@
+"""The record of one company: a SQLite file. What was said is sealed before it comes here.
+
+All methods block; any thread may read, one writes (:mod:`pipeline.record.writer`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from diarization import Role
+from pipeline.calls.codec import encode
+from pipeline.calls.events import RedactionEvent, TranscriptEvent
+from pipeline.calls.info import CallInfo, Continues
+from pipeline.errors import SettingsError
+from pipeline.record.ciphers import CallCipher
+from pipeline.record.entries import (
+    BeginRecord,
+    EndRecord,
+    EventEntry,
+    RecordEntry,
+    RecordRow,
+    RecordState,
+    SoundEntry,
+)
+from pipeline.record.kept import agitation_of, is_alert, is_utterance
+from pipeline.record.tables import calls, events, holds, segments
+from suggest.store.database import Schema, address, empty_log, open_database, writing
+
+SCHEMA = Schema(
+    migrations=Path(__file__).with_name("migrations"),
+    version_table="record_migrations",
+    purpose="a record of calls",
+    error=SettingsError,
+    durable=True,
+    forgets=True,
+)
+FILE = "record.db"
+MULAW = "mulaw"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedEvent:
+    """An event as it lies in the store.
+
+    Attributes:
+        n: its place in the order of writing.
+        record_id: of its call.
+        seq: its number in the call.
+        kind: of event.
+        body: sealed.
+    """
+
+    n: int
+    record_id: str
+    seq: int
+    kind: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedSound:
+    """A piece of sound as it lies in the store; ``start`` and ``length`` in samples at the record's rate."""
+
+    channel: int
+    number: int
+    version: int
+    start: int
+    length: int
+    codec: str
+    body: bytes
+
+
+@dataclass(slots=True)
+class Totals:
+    """What a batch adds to a call's row."""
+
+    seq: int = 0
+    events: int = 0
+    segments: int = 0
+    utterances: int = 0
+    alerts: int = 0
+    agitation: float | None = None
+    settled: dict[int, int] | None = None
+
+
+class RecordStore:
+    """The store.
+
+    Args:
+        folder: of the company; made for its owner alone.
+        clock: s since 1970 UTC.
+
+    Raises:
+        SettingsError: it cannot be opened, or is of a newer release.
+    """
+
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
+        self.folder = folder
+        self._clock = clock
+        self.engine = open_database(address(str(folder / FILE)), SCHEMA)
+        self._settled: dict[str, dict[int, int]] = {}  # of live calls, by channel
+        self._finals: dict[str, dict[str, int]] = {}  # of live calls: where each final stands now
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    # ---------------------------------------------------------------- in
+
+    def write(self, entries: Sequence[RecordEntry], ciphers: Mapping[str, CallCipher]) -> None:
+        """Write entries in one transaction; they are on disk when this returns.
+
+        Args:
+            entries: in the order in which they came.
+            ciphers: of their calls.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError: they could not be written; none of them was.
+        """
+        begun = [self._row(entry) for entry in entries if isinstance(entry, BeginRecord)]
+        told = [
+            (entry, _event_row(entry, ciphers[entry.record_id]))
+            for entry in entries
+            if isinstance(entry, EventEntry)
+        ]
+        heard = [entry for entry in entries if isinstance(entry, SoundEntry)]
+        ended = [entry for entry in entries if isinstance(entry, EndRecord)]
+        with writing(self.engine) as connection:
+            if begun:
+                connection.execute(sa.insert(calls), begun)
+            if told:
+                connection.execute(sa.insert(events), [row for _entry, row in told])
+                self._replace(connection, [entry for entry, _row in told])
+            if heard:
+                rows = [_sound_row(entry, ciphers[entry.record_id]) for entry in heard]
+                connection.execute(sa.insert(segments), rows)
+            self._add_up(connection, _totals([entry for entry, _row in told], heard))
+            for entry in ended:
+                self._end(connection, entry)
+        for piece in heard:
+            self._settled.setdefault(piece.record_id, {})[piece.channel] = piece.settled
+        for entry in ended:
+            self._settled.pop(entry.record_id, None)
+            self._finals.pop(entry.record_id, None)
+
+    def _replace(self, connection: sa.Connection, entries: Iterable[EventEntry]) -> None:
+        """Delete finals of which more or less is hidden now: what was hidden late must not stay readable."""
+        for entry in entries:
+            event, seq = entry.envelope.event, entry.envelope.server_seq
+            final = event.final if isinstance(event, RedactionEvent) else event
+            if not isinstance(final, TranscriptEvent):
+                continue
+            places = self._finals.setdefault(entry.record_id, {})
+            before = places.get(final.utterance_id)
+            if before is not None and before < seq:
+                its = (events.c.record_id == entry.record_id, events.c.seq == before)
+                gone = connection.execute(sa.delete(events).where(*its)).rowcount
+                connection.execute(
+                    sa.update(calls)
+                    .where(calls.c.record_id == entry.record_id)
+                    .values(events=calls.c.events - gone)
+                )
+            places[final.utterance_id] = seq
+
+    def _add_up(self, connection: sa.Connection, totals: Mapping[str, Totals]) -> None:
+        for record_id, total in totals.items():
+            values: dict[str, Any] = {
+                "events": calls.c.events + total.events,
+                "segments": calls.c.segments + total.segments,
+                "utterances": calls.c.utterances + total.utterances,
+                "alerts": calls.c.alerts + total.alerts,
+            }
+            if total.seq:
+                values["stored_seq"] = total.seq
+            if total.agitation is not None:
+                values["agitation"] = sa.func.max(
+                    sa.func.coalesce(calls.c.agitation, 0.0), total.agitation, type_=sa.Float
+                )
+            if total.settled:
+                channels = self._settled.get(record_id, {}) | total.settled
+                values["stored_audio"] = min(channels.values())
+            connection.execute(sa.update(calls).where(calls.c.record_id == record_id).values(values))
+
+    def _end(self, connection: sa.Connection, entry: EndRecord) -> None:
+        closed = RecordState.INTERRUPTED if entry.reason is None else RecordState.CLOSED
+        connection.execute(
+            sa.update(calls)
+            .where(calls.c.record_id == entry.record_id, calls.c.state == RecordState.LIVE.value)
+            .values(
+                state=closed.value,
+                reason=entry.reason,
+                ended_at=entry.at,
+                lost=entry.lost,
+                expires_at=entry.at + calls.c.expires_at,
+                least_until=entry.at + calls.c.least_until,
+            )
+        )
+
+    def _row(self, entry: BeginRecord) -> dict[str, Any]:
+        info = entry.info
+        continues = info.continues
+        return {
+            "record_id": entry.record_id,
+            "call_id": info.call_id,
+            "queue": info.queue,
+            "team": info.team,
+            "agent_id": info.agent_id,
+            "profile": info.profile,
+            "sender": info.sender,
+            "continues": f"{continues.at_ms} {continues.call_id}" if continues else None,
+            "roles": ",".join(entry.roles),
+            "rate": entry.rate,
+            "started_at": info.started_at,
+            "state": RecordState.LIVE.value,
+            "retention": entry.retention,
+            "notice_given": entry.notice_given,
+            "with_sound": entry.with_sound,
+            "expires_at": entry.keep_s,  # counted from the end, which is not known yet
+            "least_until": entry.least_s,
+            "stored_seq": 0,
+            "stored_audio": 0,
+            "utterances": 0,
+            "alerts": 0,
+            "lost": 0,
+            "segments": 0,
+            "events": 0,
+        }
+
+    def interrupt(self) -> list[str]:
+        """Close the calls that the process before this one left alive; return their record ids.
+
+        They end when they were last written to: at the time of their last event or sound, or at their start.
+        """
+        with writing(self.engine) as connection:
+            live = connection.execute(
+                sa.select(calls.c.record_id, calls.c.started_at, calls.c.stored_audio).where(
+                    calls.c.state == RecordState.LIVE.value
+                )
+            ).all()
+            for row in live:
+                at = min(self._clock(), row.started_at + row.stored_audio / 16_000)
+                self._end(connection, EndRecord(record_id=row.record_id, at=at, reason=None, lost=0))
+        return [str(row.record_id) for row in live]
+
+    # ---------------------------------------------------------------- out
+
+    def row(self, record_id: str) -> RecordRow | None:
+        """Return a call; None where there is none."""
+        return next(iter(self.rows(calls.c.record_id == record_id)), None)
+
+    def rows(
+        self, *wanted: sa.ColumnElement[bool], limit: int | None = None, newest_first: bool = True
+    ) -> list[RecordRow]:
+        """Return the calls that meet all of some conditions, by their start."""
+        held = sa.exists().where(holds.c.record_id == calls.c.record_id, holds.c.released_at.is_(None))
+        order = calls.c.started_at.desc() if newest_first else calls.c.started_at
+        query = (
+            sa.select(calls, held.label("held")).where(*wanted).order_by(order, calls.c.n.desc()).limit(limit)
+        )
+        with self.engine.connect() as connection:
+            return [_record_row(row) for row in connection.execute(query)]
+
+    def events(self, record_id: str) -> Iterator[SealedEvent]:
+        """Yield the events of a call in their order."""
+        yield from self._events(events.c.record_id == record_id, order=(events.c.seq, events.c.n))
+
+    def events_behind(self, n: int, limit: int) -> list[SealedEvent]:
+        """Return at most ``limit`` events of all calls that were written behind number ``n``."""
+        return list(self._events(events.c.n > n, order=(events.c.n,), limit=limit))
+
+    def _events(
+        self, wanted: sa.ColumnElement[bool], order: Iterable[Any], limit: int | None = None
+    ) -> Iterator[SealedEvent]:
+        query = sa.select(events).where(wanted).order_by(*order).limit(limit)
+        with self.engine.connect() as connection:
+            for row in connection.execute(query):
+                yield SealedEvent(n=row.n, record_id=row.record_id, seq=row.seq, kind=row.kind, body=row.body)
+
+    def event(self, record_id: str, seq: int) -> SealedEvent | None:
+        """Return one event of a call; None where it is not there, or no more."""
+        wanted = sa.and_(events.c.record_id == record_id, events.c.seq == seq)
+        return next(self._events(wanted, order=(events.c.n,)), None)
+
+    def sound(self, record_id: str, channel: int) -> Iterator[SealedSound]:
+        """Yield the pieces of a channel's sound in their order."""
+        query = (
+            sa.select(segments)
+            .where(segments.c.record_id == record_id, segments.c.channel == channel)
+            .order_by(segments.c.number)
+        )
+        with self.engine.connect() as connection:
+            for row in connection.execute(query):
+                yield SealedSound(
+                    channel=row.channel,
+                    number=row.number,
+                    version=row.version,
+                    start=row.start,
+                    length=row.length,
+                    codec=row.codec,
+                    body=row.body,
+                )
+
+    def counts(self, record_id: str) -> tuple[int, int]:
+        """Return how many events and pieces of sound a call must have."""
+        with self.engine.connect() as connection:
+            row = connection.execute(
+                sa.select(calls.c.events, calls.c.segments).where(calls.c.record_id == record_id)
+            ).one()
+        return int(row.events), int(row.segments)
+
+    def empty_log(self) -> None:
+        """Let nothing of what was deleted stay in the write-ahead log."""
+        empty_log(self.engine)
+
+
+def _event_row(entry: EventEntry, cipher: CallCipher) -> dict[str, Any]:
+    envelope = entry.envelope
+    kind = type(envelope.event).__name__
+    return {
+        "record_id": entry.record_id,
+        "seq": envelope.server_seq,
+        "kind": kind,
+        "body": cipher.seal_event(envelope.server_seq, kind, encode(envelope)),
+    }
+
+
+def _sound_row(entry: SoundEntry, cipher: CallCipher) -> dict[str, Any]:
+    return {
+        "record_id": entry.record_id,
+        "channel": entry.channel,
+        "number": entry.number,
+        "version": 0,
+        "start": entry.start,
+        "length": len(entry.data),
+        "codec": MULAW,
+        "body": cipher.seal_sound(entry.channel, entry.number, 0, entry.data),
+    }
+
+
+def _totals(told: Iterable[EventEntry], heard: Iterable[SoundEntry]) -> dict[str, Totals]:
+    found: dict[str, Totals] = {}
+    for entry in told:
+        total, event = found.setdefault(entry.record_id, Totals()), entry.envelope.event
+        total.seq = entry.envelope.server_seq
+        total.events += 1
+        total.utterances += is_utterance(event)
+        total.alerts += is_alert(event)
+        agitation = agitation_of(event)
+        if agitation is not None:
+            total.agitation = max(total.agitation or 0.0, agitation)
+    for piece in heard:
+        total = found.setdefault(piece.record_id, Totals())
+        total.segments += 1
+        total.settled = (total.settled or {}) | {piece.channel: piece.settled}
+    return found
+
+
+def _record_row(row: sa.Row[Any]) -> RecordRow:
+    at_ms, _, before = (row.continues or "").partition(" ")
+    return RecordRow(
+        n=row.n,
+        record_id=row.record_id,
+        info=CallInfo(
+            call_id=row.call_id,
+            queue=row.queue,
+            team=row.team,
+            agent_id=row.agent_id,
+            profile=row.profile,
+            started_at=row.started_at,
+            sender=row.sender,
+            continues=Continues(call_id=before, at_ms=int(at_ms)) if before else None,
+        ),
+        roles=tuple(map(Role, row.roles.split(","))),
+        rate=row.rate,
+        state=RecordState(row.state),
+        ended_at=row.ended_at,
+        reason=row.reason,
+        retention=row.retention,
+        notice_given=row.notice_given,
+        with_sound=row.with_sound,
+        expires_at=None if row.ended_at is None else row.expires_at,
+        least_until=None if row.ended_at is None else row.least_until,
+        audio=row.stored_audio,
+        utterances=row.utterances,
+        alerts=row.alerts,
+        agitation=row.agitation,
+        lost=row.lost,
+        held=bool(row.held),
+    )

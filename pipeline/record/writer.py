@@ -1,0 +1,280 @@
+"""Writes the record: one thread, and everything that came while the disk was busy in the next transaction.
+
+A disk that stalls or is full delays no call. What waits is bounded in bytes; beyond that, what comes is lost
+to the record, is counted on the call, and the call is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+import sqlalchemy as sa
+import structlog
+
+from pipeline.errors import SettingsError
+from pipeline.record.ciphers import CallCipher
+from pipeline.record.entries import BeginRecord, CloseRecord, EventEntry, RecordEntry, SoundEntry
+from pipeline.record.key_store import KeyStore
+from pipeline.record.store import RecordStore
+
+MOST_AT_ONCE = 2_000
+"""Entries in one transaction."""
+RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+"""Pauses between attempts to write to a disk that does not take it, s; the last one goes on."""
+LAST_ATTEMPTS = 3
+"""Attempts behind which a server that stops gives up."""
+SMALL = 600
+"""Bytes that an entry without sound counts for at least."""
+NO_COMPANY = "_"
+"""Folder of a server that serves one company."""
+
+_log = structlog.get_logger(__name__)
+
+
+def size_of(entry: RecordEntry) -> int:
+    """Return the bytes that an entry counts for while it waits."""
+    if isinstance(entry, SoundEntry):
+        return len(entry.data) + SMALL
+    return SMALL + (entry.size if isinstance(entry, EventEntry) else 0)
+
+
+def folder_of(root: Path, tenant: str | None) -> Path:
+    """Return where the record of a company lies, whatever its name is."""
+    if tenant is None:
+        return root / NO_COMPANY
+    quoted = quote(tenant, safe="")
+    return root / (f"%{ord(quoted[0]):02X}{quoted[1:]}" if quoted[0] in "._" else quoted)
+
+
+class RecordStores:
+    """The stores of all companies, opened when they are first needed; safe for any thread.
+
+    Args:
+        root: folder of the record.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._open: dict[str | None, RecordStore] = {}
+        self._lock = threading.Lock()
+
+    def of(self, tenant: str | None) -> RecordStore:
+        """Return the store of a company.
+
+        Raises:
+            SettingsError: it cannot be opened.
+        """
+        with self._lock:
+            found = self._open.get(tenant)
+            if found is None:
+                found = self._open[tenant] = RecordStore(folder_of(self._root, tenant))
+            return found
+
+    def tenants(self) -> list[str | None]:
+        """Return the companies that have a record."""
+        if not self._root.is_dir():
+            return []
+        names = sorted(path.name for path in self._root.iterdir() if path.is_dir())
+        return [None if name == NO_COMPANY else unquote(name) for name in names]
+
+    def close(self) -> None:
+        """Close all of them."""
+        with self._lock:
+            for store in self._open.values():
+                store.close()
+            self._open.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    entry: RecordEntry
+    size: int
+    done: Callable[[], None]
+
+
+@dataclass(slots=True, eq=False)
+class _Queue:
+    """What waits of one company; companies take turns, and one whose disk fails holds up no other."""
+
+    tenant: str | None
+    items: deque[_Waiting] = field(default_factory=deque)  # bounded by most_bytes, over all companies
+    turn: int = 0
+    attempts: int = 0
+    retry_at: float = 0.0
+
+
+@dataclass(slots=True)
+class WriterState:
+    """How the writer is; read by anybody, written by its thread.
+
+    Attributes:
+        failing: the disk takes nothing now.
+        failures: attempts that failed.
+        written: entries on disk.
+        lost: entries that found no room.
+    """
+
+    failing: bool = False
+    failures: int = 0
+    written: int = 0
+    lost: int = 0
+
+
+class RecordWriter:
+    """The writer.
+
+    Args:
+        stores: of all companies.
+        keys: of all calls.
+        most_bytes: that may wait.
+    """
+
+    def __init__(self, stores: RecordStores, keys: KeyStore, most_bytes: int) -> None:
+        self._stores, self._keys = stores, keys
+        self._most_bytes = most_bytes
+        self._queues: dict[str | None, _Queue] = {}
+        self._turns = 0
+        self._bytes = 0
+        self._ciphers: dict[str, CallCipher] = {}  # of live calls
+        self._changed = threading.Condition()
+        self._stopping = False
+        self.state = WriterState()
+        self._thread = threading.Thread(target=self._work, name="record", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes that wait for the disk."""
+        return self._bytes
+
+    def put(self, tenant: str | None, entry: RecordEntry, done: Callable[[], None]) -> bool:
+        """Take an entry; never waits. Return whether there was room.
+
+        Args:
+            tenant: whose.
+            entry: what.
+            done: called on the event loop that calls this, once it is on disk.
+        """
+        size = size_of(entry)
+        loop = asyncio.get_running_loop()
+
+        def tell() -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(done)
+
+        with self._changed:
+            beyond = self._bytes + size > self._most_bytes
+            if beyond and isinstance(
+                entry, EventEntry | SoundEntry
+            ):  # the others are few and small, and needed
+                self.state.lost += 1
+                return False
+            self._queues.setdefault(tenant, _Queue(tenant)).items.append(_Waiting(entry, size, tell))
+            self._bytes += size
+            self._changed.notify()
+        return True
+
+    def close(self, timeout_s: float = 10.0) -> bool:
+        """Write what waits and stop; return whether everything could be written in time. Blocks."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive() and not any(queue.items for queue in self._queues.values())
+
+    # ---------------------------------------------------------------- the thread
+
+    def _work(self) -> None:
+        while (found := self._next()) is not None:
+            queue, batch = found
+            kept = self._written(queue, [item.entry for item in batch])
+            if kept is None:
+                continue
+            with self._changed:
+                for item in batch:
+                    queue.items.popleft()
+                    self._bytes -= item.size
+            for item, is_kept in zip(batch, kept, strict=True):
+                if is_kept:
+                    item.done()
+
+    def _next(self) -> tuple[_Queue, list[_Waiting]] | None:
+        """Wait for something to write; return it, None when there is nothing left to do."""
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                waiting = [queue for queue in self._queues.values() if queue.items]
+                due = [queue for queue in waiting if queue.retry_at <= now]
+                if due:
+                    queue = min(due, key=lambda queue: queue.turn)
+                    self._turns += 1
+                    queue.turn = self._turns
+                    return queue, list(islice(queue.items, MOST_AT_ONCE))
+                if self._stopping and (
+                    not waiting or all(queue.attempts > LAST_ATTEMPTS for queue in waiting)
+                ):
+                    return None
+                soonest = min((queue.retry_at for queue in waiting), default=None)
+                self._changed.wait(None if soonest is None else max(0.0, soonest - now))
+
+    def _written(self, queue: _Queue, entries: list[RecordEntry]) -> list[bool] | None:
+        """Write entries; return which of them are on disk, None where the disk takes nothing now."""
+        try:
+            self._write(queue.tenant, entries)
+            kept = [True] * len(entries)
+        except (sa.exc.OperationalError, sa.exc.DBAPIError, OSError, SettingsError) as error:
+            if not isinstance(error, sa.exc.IntegrityError | sa.exc.DataError):
+                self._failed(queue, error)
+                return None
+            kept = [self._written_alone(queue.tenant, entry) for entry in entries]
+        except Exception:  # noqa: BLE001 (one entry that cannot be written must not stop all others)
+            kept = [self._written_alone(queue.tenant, entry) for entry in entries]
+        for entry in entries:
+            if isinstance(entry, CloseRecord):
+                self._ciphers.pop(entry.record_id, None)
+        queue.attempts, queue.retry_at = 0, 0.0
+        self.state.written += sum(kept)
+        self.state.lost += kept.count(False)
+        if self.state.failing:
+            self.state.failing = False
+            _log.info("the record is written again")
+        return kept
+
+    def _written_alone(self, tenant: str | None, entry: RecordEntry) -> bool:
+        try:
+            self._write(tenant, [entry])
+        except Exception as error:  # noqa: BLE001 (see _written)
+            _log.error("a part of a call could not be recorded", error=type(error).__name__)
+            return False
+        return True
+
+    def _write(self, tenant: str | None, entries: list[RecordEntry]) -> None:
+        self._make_keys(tenant, entries)
+        self._stores.of(tenant).write(entries, self._ciphers)
+
+    def _make_keys(self, tenant: str | None, entries: Iterable[RecordEntry]) -> None:
+        """Make the keys of calls that begin; they are on disk before anything is sealed with them."""
+        begun = (entry.record_id for entry in entries if isinstance(entry, BeginRecord))
+        self._ciphers |= self._keys.create([(name, tenant) for name in begun if name not in self._ciphers])
+
+    def _failed(self, queue: _Queue, error: Exception) -> None:
+        queue.attempts += 1
+        queue.retry_at = time.monotonic() + RETRY_S[min(queue.attempts, len(RETRY_S)) - 1]
+        self.state.failures += 1
+        if not self.state.failing:
+            self.state.failing = True
+            _log.error("the record cannot be written; calls go on", error=_reason(error))
+
+
+def _reason(error: Exception) -> str:
+    """Return why the disk took nothing, without what was to be written."""
+    original = getattr(error, "orig", None)
+    return f"{type(error).__name__}: {original}" if original is not None else type(error).__name__

@@ -1,0 +1,48 @@
+"""The sound of one channel as it may be recorded: late, and cut. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pipeline.calls.info import SAMPLE_RATE
+from pipeline.redaction.guard import CallGuard
+from pipeline.redaction.holding import MOST_HELD, HeldSound, Pcm
+
+RELEASED = SAMPLE_RATE
+"""Samples that are let go at once, at least."""
+
+
+class GuardedSound:
+    """Holds a channel's sound back until it is known what of it must not be heard.
+
+    Args:
+        channel: whose.
+        guard: of the call.
+        safe: returns the sample before which everything said is in finals that were told.
+        released: samples that are let go at once, at least.
+    """
+
+    def __init__(
+        self, channel: int, guard: CallGuard, safe: Callable[[], int], released: int = RELEASED
+    ) -> None:
+        self._channel, self._guard, self._safe = channel, guard, safe
+        self._released = released
+        self._held = HeldSound()
+
+    @property
+    def lost(self) -> int:
+        """Samples that waited too long for their words, and were silenced."""
+        return self._held.lost
+
+    def hear(self, pcm: Pcm) -> list[Pcm]:
+        """Take sound, float32 at 16 kHz, shape (n,); return what may be recorded now."""
+        held = self._held
+        held.hear(pcm)
+        settled = self._guard.settled(self._channel, self._safe())
+        if settled - held.start < self._released and held.end - held.start < MOST_HELD:
+            return []
+        return held.release(settled, self._guard.unheard(self._channel))
+
+    def finish(self) -> list[Pcm]:
+        """Return what is left, once all words of the call are final."""
+        return self._held.release(self._held.end, self._guard.unheard(self._channel), closing=True)

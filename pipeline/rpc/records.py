@@ -1,0 +1,404 @@
+"""RecordService over gRPC: calls of the past."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import zip_longest
+from typing import Any, TypeVar
+
+import grpc
+
+from pipeline.audit.entry import AuditEntry
+from pipeline.audit.service import Auditor
+from pipeline.calls.events import (
+    AlertEvent,
+    AttributionEvent,
+    CallEvent,
+    Envelope,
+    RedactionEvent,
+    TranscriptEvent,
+)
+from pipeline.calls.overview import CallFilter
+from pipeline.config import Settings
+from pipeline.errors import CallError, InvalidRequest, UnknownErasure, UnknownHold, UnknownRecord
+from pipeline.record.archive import MOST_ROWS, Archive
+from pipeline.record.entries import RecordRow, RecordState
+from pipeline.record.erasing import ErasureReceipt
+from pipeline.record.reading import SoundPiece, numbered_finals
+from pipeline.record.search import SearchWanted
+from pipeline.record.service import RecordService
+from pipeline.rpc import responses
+from pipeline.rpc.audit_records import record_of
+from pipeline.rpc.caller import caller, granted, may_see_alerts
+from pipeline.rpc.convert import ROLES, ROLES_OUT, milliseconds
+from pipeline.rpc.status import details_of, status_of
+from pipeline.rpc.watchers import Watchers
+from yuetone.v1 import call_service_pb2, overview_service_pb2, record_service_pb2_grpc
+from yuetone.v1 import record_service_pb2 as pb
+
+USUAL_ROWS, USUAL_HITS, MOST_HITS = 100, 20, 200
+MOST_NAMED = 1_000
+"""Calls that one request may name."""
+SILENCE = b"\xff"
+"""µ-law of a sample of 0."""
+_STATES = {
+    RecordState.LIVE: pb.RecordedCall.STATE_LIVE,
+    RecordState.CLOSED: pb.RecordedCall.STATE_CLOSED,
+    RecordState.INTERRUPTED: pb.RecordedCall.STATE_INTERRUPTED,
+}
+_Context = grpc.aio.ServicerContext[Any, Any]
+T = TypeVar("T")
+
+
+class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
+    """The service; for one event loop.
+
+    Args:
+        record: of the server.
+        settings: of it.
+        auditor: has what is held and erased, call by call.
+    """
+
+    def __init__(self, record: RecordService, settings: Settings, auditor: Auditor) -> None:
+        self._record, self._auditor = record, auditor
+        self._profiles = settings.profiles
+        self._watchers = Watchers(settings.limits)
+
+    # ---------------------------------------------------------------- reading
+
+    async def ListCalls(  # noqa: N802 (gRPC method name)
+        self, request: pb.ListRecordedCallsRequest, context: _Context
+    ) -> pb.ListRecordedCallsResponse:
+        """List recorded calls; see record_service.proto."""
+
+        async def work() -> pb.ListRecordedCallsResponse:
+            limit = _limit(request, USUAL_ROWS, MOST_ROWS)
+            wanted = _wanted(request.scope)
+            rows: list[RecordRow] = []
+            for archive in self._archives(wanted.tenant):
+                rows += await asyncio.to_thread(
+                    archive.rows,
+                    wanted,
+                    since=_seconds(request, "since_unix_ms"),
+                    until=_seconds(request, "until_unix_ms"),
+                    call_id=request.call_id if request.HasField("call_id") else None,
+                    limit=limit,
+                )
+            rows.sort(key=lambda row: -row.info.started_at)
+            return pb.ListRecordedCallsResponse(calls=map(self._row, rows[:limit]))
+
+        return await _answered(context, work)
+
+    async def GetCall(  # type: ignore[override]  # noqa: N802 (gRPC method name)
+        self, request: pb.GetRecordedCallRequest, context: _Context
+    ) -> None:
+        """Send one call; see record_service.proto."""
+        async with self._watchers.admitted(context) as write:
+            archive, row = await self._found(request.record_id)
+            events = await asyncio.to_thread(archive.events, row)
+            await write(pb.GetRecordedCallResponse(call=self._row(row)))
+            alerts = may_see_alerts(granted(), row.info, self._profiles)
+            for envelope in _as_it_stands(events):
+                if alerts or not isinstance(envelope.event, AlertEvent):
+                    message = responses.response(envelope, call_service_pb2.Limits())
+                    await write(pb.GetRecordedCallResponse(event=message))
+
+    async def SearchCalls(  # noqa: N802 (gRPC method name)
+        self, request: pb.SearchRecordedCallsRequest, context: _Context
+    ) -> pb.SearchRecordedCallsResponse:
+        """Find what was said; see record_service.proto."""
+
+        async def work() -> pb.SearchRecordedCallsResponse:
+            limit = _limit(request, USUAL_HITS, MOST_HITS)
+            wanted = _wanted(request.scope)
+            text = SearchWanted(
+                text=request.query,
+                role=ROLES[request.role] if request.role else None,
+                queue=_only(wanted.queues),
+                team=_only(wanted.teams),
+                agent_id=_only(wanted.agent_ids),
+                since=_seconds(request, "since_unix_ms"),
+                until=_seconds(request, "until_unix_ms"),
+            )
+            found = []
+            for tenant in self._tenants(wanted.tenant):
+                found += await self._record.search(tenant, text, wanted, limit)
+            found.sort(key=lambda hit: -hit.row.info.started_at)
+            return pb.SearchRecordedCallsResponse(
+                hits=[
+                    pb.RecordHit(call=self._row(hit.row), transcript=responses.transcript(hit.final))
+                    for hit in found[:limit]
+                ]
+            )
+
+        return await _answered(context, work)
+
+    async def StreamRecording(  # type: ignore[override]  # noqa: N802 (gRPC method name)
+        self, request: pb.StreamRecordingRequest, context: _Context
+    ) -> None:
+        """Send the sound of a call; see record_service.proto."""
+        async with self._watchers.admitted(context) as write:
+            archive, row = await self._found(request.record_id)
+            channels = list(range(len(row.roles)))
+            if request.HasField("channel"):
+                if request.channel not in channels:
+                    raise InvalidRequest(f"channel: this call has {len(channels)}")
+                channels = [request.channel]
+            first = max(0, request.from_ms) * row.rate // 1000
+            pieces = _interleaved([archive.sound(row, channel) for channel in channels], first)
+            async for start, data in _in_thread(pieces):
+                await write(
+                    pb.StreamRecordingResponse(
+                        sample_rate_hz=row.rate,
+                        channels=len(channels),
+                        start_ms=start * 1000 // row.rate,
+                        data=data,
+                    )
+                )
+
+    # ---------------------------------------------------------------- keeping and forgetting
+
+    async def PlaceHold(  # noqa: N802 (gRPC method name)
+        self, request: pb.PlaceHoldRequest, context: _Context
+    ) -> pb.PlaceHoldResponse:
+        """Keep calls; see record_service.proto."""
+
+        async def work() -> pb.PlaceHoldResponse:
+            tenant, names = await self._named(request.record_ids)
+            await self._note(names, request.reason.strip())
+            eraser = self._record.keeper.eraser(tenant)
+            who = granted().principal.id
+            return pb.PlaceHoldResponse(
+                hold_id=await self._record.keeper.in_thread(eraser.hold, names, request.reason, who)
+            )
+
+        return await _answered(context, work)
+
+    async def ReleaseHold(  # noqa: N802 (gRPC method name)
+        self, request: pb.ReleaseHoldRequest, context: _Context
+    ) -> pb.ReleaseHoldResponse:
+        """End a hold; see record_service.proto."""
+
+        async def work() -> pb.ReleaseHoldResponse:
+            for tenant in self._tenants(granted().tenant(None)):
+                eraser = self._record.keeper.eraser(tenant)
+                try:
+                    done = await self._record.keeper.in_thread(eraser.release, request.hold_id)
+                except UnknownHold:
+                    continue
+                return pb.ReleaseHoldResponse(calls=done)
+            raise UnknownHold("no hold of that id is in force")
+
+        return await _answered(context, work)
+
+    async def EraseCalls(  # noqa: N802 (gRPC method name)
+        self, request: pb.EraseCallsRequest, context: _Context
+    ) -> pb.EraseCallsResponse:
+        """Erase calls; see record_service.proto."""
+
+        async def work() -> pb.EraseCallsResponse:
+            tenant, names = await self._named(request.record_ids)
+            await self._note(names, "request")
+            return _receipt(await self._record.keeper.erase(tenant, names, granted().principal.id))
+
+        return await _answered(context, work)
+
+    async def GetErasure(  # noqa: N802 (gRPC method name)
+        self, request: pb.GetErasureRequest, context: _Context
+    ) -> pb.EraseCallsResponse:
+        """Tell what became of a request to erase; see record_service.proto."""
+
+        async def work() -> pb.EraseCallsResponse:
+            for tenant in self._tenants(granted().tenant(None)):
+                eraser = self._record.keeper.eraser(tenant)
+                try:
+                    return _receipt(await self._record.keeper.in_thread(eraser.receipt, request.erasure_id))
+                except UnknownErasure:
+                    continue
+            raise UnknownErasure("no erasure has this id")
+
+        return await _answered(context, work)
+
+    # ---------------------------------------------------------------- within reach
+
+    def _tenants(self, tenant: str | None) -> list[str | None]:
+        """Return the companies that a request is about: those of all, where nobody is asked who they are."""
+        there = self._record.stores.tenants()
+        if tenant is None and granted().principal.tenant is None:
+            return there
+        return [tenant] if tenant in there else []
+
+    def _archives(self, tenant: str | None) -> list[Archive]:
+        return [self._record.archive(name) for name in self._tenants(tenant)]
+
+    async def _found(self, record_id: str) -> tuple[Archive, RecordRow]:
+        """Return a call within reach, and where it is.
+
+        Raises:
+            UnknownRecord: there is none.
+        """
+        wanted = CallFilter(reach=granted().reach)
+        for archive in self._archives(granted().tenant(None)):
+            try:
+                return archive, await asyncio.to_thread(archive.row, record_id, wanted)
+            except UnknownRecord:
+                continue
+        raise UnknownRecord("no recorded call has this id")
+
+    async def _named(self, record_ids: Iterable[str]) -> tuple[str | None, list[str]]:
+        """Return the company of the calls that a request names, and their ids.
+
+        Raises:
+            InvalidRequest: none, too many, or of several companies.
+            UnknownRecord: one of them is not within reach.
+        """
+        names = list(dict.fromkeys(record_ids))
+        if not 1 <= len(names) <= MOST_NAMED:
+            raise InvalidRequest(f"record_ids: name 1 to {MOST_NAMED} calls")
+        tenants = {(await self._found(name))[1].info.tenant for name in names}
+        if len(tenants) > 1:
+            raise InvalidRequest("record_ids: these calls are of several companies; ask for each alone")
+        return tenants.pop(), names
+
+    async def _note(self, names: Iterable[str], reason: str) -> None:
+        """Write down each call that is held or erased, before it is."""
+        entries: list[AuditEntry] = [
+            replace(record_of(granted(), caller().connection, "record", name), reason=reason)
+            for name in names
+        ]
+        await asyncio.gather(*(self._auditor.record(entry) for entry in entries))
+
+    def _row(self, row: RecordRow) -> pb.RecordedCall:
+        info = row.info
+        message = pb.RecordedCall(
+            record_id=row.record_id,
+            call_id=info.call_id,
+            tenant=info.tenant,
+            queue=info.queue,
+            team=info.team,
+            agent_id=info.agent_id,
+            profile=info.profile,
+            roles=[ROLES_OUT[role] for role in row.roles],
+            state=_STATES[row.state],
+            reason=row.reason or "",
+            started_at_unix_ms=int(info.started_at * 1000),
+            ended_at_unix_ms=None if row.ended_at is None else int(row.ended_at * 1000),
+            retention_class=row.retention,
+            expires_at_unix_ms=None if row.expires_at is None else int(row.expires_at * 1000),
+            held=row.held,
+            notice_given=row.notice_given,
+            with_sound=row.with_sound,
+            audio_ms=milliseconds(row.audio),
+            utterances=row.utterances,
+            alerts=row.alerts,
+            agitation=row.agitation,
+            lost=row.lost,
+            continues_call_id=info.continues.call_id if info.continues else None,
+        )
+        if not may_see_alerts(granted(), info, self._profiles):
+            message.ClearField("alerts")
+        return message
+
+
+async def _answered(context: _Context, work: Callable[[], Awaitable[T]]) -> T:
+    """Return what ``work`` does; a CallError in it ends the request with its status."""
+    try:
+        return await work()
+    except CallError as error:
+        await context.abort(status_of(error), details_of(error))
+        raise  # never: abort raises
+
+
+def _wanted(scope: overview_service_pb2.CallScope) -> CallFilter:
+    """Return which calls a request is about, within what the caller may see.
+
+    Raises:
+        PermissionDenied: it names another company.
+    """
+    given = granted()
+    return CallFilter(
+        reach=given.reach,
+        tenant=given.tenant(scope.tenant if scope.HasField("tenant") else None),
+        queues=frozenset(scope.queues),
+        teams=frozenset(scope.teams),
+        agent_ids=frozenset(scope.agent_ids),
+    )
+
+
+def _limit(request: Any, usual: int, most: int) -> int:
+    limit = int(request.limit) if request.HasField("limit") else usual
+    if not 1 <= limit <= most:
+        raise InvalidRequest(f"limit must be 1 to {most}")
+    return limit
+
+
+def _seconds(request: Any, name: str) -> float | None:
+    return getattr(request, name) / 1000 if request.HasField(name) else None
+
+
+def _only(values: frozenset[str]) -> str | None:
+    """Return the one value; several are left to the record itself."""
+    return next(iter(values)) if len(values) == 1 else None
+
+
+def _as_it_stands(events: list[Envelope]) -> Iterator[Envelope]:
+    """Yield the events of a call with every correction in its final, in place of behind it."""
+    finals = numbered_finals(events)
+    for envelope in events:
+        event: CallEvent = envelope.event
+        if isinstance(event, RedactionEvent):
+            event = event.final
+        if isinstance(event, TranscriptEvent):
+            seq, event = finals[event.utterance_id]
+            if seq != envelope.server_seq:
+                continue
+        if not isinstance(event, AttributionEvent):
+            yield replace(envelope, event=event)
+
+
+def _interleaved(channels: list[Iterator[SoundPiece]], first: int) -> Iterator[tuple[int, bytes]]:
+    """Yield the sound of channels, second by second: its first sample, and the samples by turns."""
+    waiting, at = [bytearray() for _ in channels], 0
+    for pieces in zip_longest(*channels):
+        for buffer, piece in zip(waiting, pieces, strict=True):
+            buffer.extend(piece.data if piece is not None else b"")
+        whole = min(map(len, waiting))
+        if whole and at + whole > first:
+            skipped = max(0, first - at)
+            yield at + skipped, _mixed([bytes(channel[skipped:whole]) for channel in waiting])
+        for channel in waiting:
+            del channel[:whole]
+        at += whole
+    left = max(map(len, waiting), default=0)
+    if left and at + left > first:
+        skipped = max(0, first - at)
+        yield at + skipped, _mixed([bytes(channel.ljust(left, SILENCE)[skipped:]) for channel in waiting])
+
+
+def _mixed(channels: list[bytes]) -> bytes:
+    if len(channels) == 1:
+        return channels[0]
+    out = bytearray(len(channels) * len(channels[0]))
+    for index, data in enumerate(channels):
+        out[index :: len(channels)] = data
+    return bytes(out)
+
+
+async def _in_thread(items: Iterator[T]) -> AsyncIterator[T]:
+    """Yield what an iterator that blocks has."""
+    end = object()
+    while (item := await asyncio.to_thread(partial(next, items, end))) is not end:
+        yield item
+
+
+def _receipt(receipt: ErasureReceipt) -> pb.EraseCallsResponse:
+    return pb.EraseCallsResponse(
+        erasure_id=receipt.id,
+        asked_at_unix_ms=int(receipt.asked_at * 1000),
+        erased=receipt.erased,
+        waiting=receipt.waiting,
+        held=receipt.held,
+    )

@@ -1,0 +1,98 @@
+"""What is kept of calls: settings."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import Field, SecretStr, model_validator
+
+from pipeline.sections.base import Section
+
+CLASS_NAME = r"^[a-z][a-z0-9-]{0,31}$"
+
+
+class Kept(StrEnum):
+    """What is kept of a call."""
+
+    NOTHING = "nothing"
+    TEXT = "text"
+    ALL = "text-and-sound"
+
+
+class Durability(StrEnum):
+    """What comes first: telling, or keeping."""
+
+    RELAXED = "relaxed"
+    STRICT = "strict"
+
+
+class RetentionSettings(Section):
+    """How long the calls of a class are kept. Ask your compliance officer: docs/record.md names the rules."""
+
+    keep_days: float = Field(gt=0, le=36_525, description="days after its end when a call is erased")
+    least_days: float = Field(
+        0.0, ge=0, le=36_525, description="days before which nobody may erase it: a law says so"
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> RetentionSettings:
+        if self.least_days > self.keep_days:
+            raise ValueError("least_days is more than keep_days")
+        return self
+
+
+class RecordSettings(Section):
+    """The record of calls: what was said, redacted, under keys that are kept elsewhere."""
+
+    enabled: bool = Field(False, description="True keeps calls; needs keys and at least one class")
+    folder: Path = Field(
+        Path("~/.local/share/yuetone/record"), description="where calls are kept; one folder a company"
+    )
+    keys: Path = Field(
+        Path("~/.local/share/yuetone/record-keys/keys.db"),
+        description="store of the calls' keys; never in the same backup as the folder",
+    )
+    key_file: Path | None = Field(
+        None, description="master keys, 0600, from 'yuetone record new-key'; or one of the next two"
+    )
+    key_command: tuple[str, ...] = Field(
+        (), description="program that prints the same lines, such as a client of your key service"
+    )
+    key: SecretStr | None = Field(
+        None, description="the same lines; best from the environment: YUETONE_RECORD__KEY"
+    )
+    classes: dict[str, RetentionSettings] = Field(
+        default_factory=dict, description="how long calls are kept, by class; there is no default"
+    )
+    waiting_mb: int = Field(
+        64, ge=1, le=4096, description="MB that may wait for a disk that stalls; beyond, calls go on unkept"
+    )
+
+    @model_validator(mode="after")
+    def _usable(self) -> RecordSettings:
+        if not self.enabled:
+            return self
+        if sum((self.key_file is not None, bool(self.key_command), self.key is not None)) != 1:
+            raise ValueError(
+                "set one of record.key_file, record.key_command and record.key; make a key with "
+                "'yuetone record new-key FILE'"
+            )
+        if not self.classes:
+            raise ValueError(
+                "record.classes: name at least one class and its keep_days, such as "
+                "[record.classes.service] keep_days = 180"
+            )
+        return self
+
+
+class ProfileRecordSettings(Section):
+    """What is kept of the calls of a profile."""
+
+    keep: Kept = Field(Kept.ALL, description="where the record is enabled")
+    retention: str | None = Field(
+        None, pattern=CLASS_NAME, description="class, unless StartCall names one; the only one when not set"
+    )
+    durability: Durability = Field(
+        Durability.RELAXED, description="strict tells a final only once it is on disk"
+    )

@@ -1,0 +1,126 @@
+"""Calls through a real server, and what is on disk of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.audio.codecs import decoded
+from pipeline.calls.events import Ended, Started, TranscriptEvent
+from pipeline.calls.info import Codec
+from pipeline.record.entries import RecordState
+from pipeline.record.reading import opened_sound, read_events, transcript, verified
+from tests.fakes.engines import SayingEngine
+from tests.integration.helpers import (
+    chunks,
+    demo_bytes,
+    end,
+    finals,
+    refused,
+    running,
+    settings,
+    start,
+    talk,
+)
+from tests.integration.test_redaction import SAID, assert_clean
+from tests.record.helpers import keys, profile, section, store
+
+
+async def test_a_call_is_kept_as_it_was_told(tmp_path: Path) -> None:
+    async with running(settings(record=section(tmp_path), profiles=profile())) as run:
+        asked = start(queue="billing", agent_id="a7", notice_given=True)
+        messages = await talk(run, [asked, *chunks(demo_bytes(12)), end()])
+    told = finals(messages)
+    records, opener = store(tmp_path), keys(tmp_path)
+    (row,) = records.rows()
+    assert (row.info.call_id, row.info.queue, row.info.agent_id) == ("call-1", "billing", "a7")
+    assert (row.state, row.reason, row.retention) == (RecordState.CLOSED, "client", "service")
+    assert row.notice_given
+    assert row.with_sound
+    assert row.utterances == len(told) > 0
+    assert row.expires_at is not None
+    assert row.ended_at is not None
+    assert row.expires_at - row.ended_at == pytest.approx(180 * 86_400)
+    cipher = opener.cipher(row.record_id)
+    assert cipher is not None
+    found = list(read_events(records, cipher, row.record_id))
+    assert isinstance(found[0].event, Started)
+    assert found[0].event.session_id == ""
+    assert isinstance(found[-1].event, Ended)
+    assert [final.text for final in transcript(iter(found))] == [final.text for final in told]
+    assert not any(isinstance(item.event, TranscriptEvent) and not item.event.final for item in found)
+    assert verified(records, cipher, row).problems == ()
+
+
+async def test_messages_tell_how_much_is_on_disk(tmp_path: Path) -> None:
+    async with running(settings(record=section(tmp_path), profiles=profile())) as run:
+        messages = await talk(run, [start(), *chunks(demo_bytes(12)), end()])
+        unkept = await talk(run, [start(unrecorded=True), *chunks(demo_bytes(3)), end()])
+    stored = [message.stored_server_seq for message in messages]
+    assert stored == sorted(stored)
+    assert stored[-1] > 0
+    assert all(message.stored_server_seq <= message.server_seq for message in messages if message.server_seq)
+    assert messages[-1].stored_audio_ms <= messages[-1].ended.audio_ms
+    assert {message.stored_server_seq for message in unkept} == {0}
+    assert len(store(tmp_path).rows()) == 1
+
+
+async def test_the_sound_of_both_channels_is_kept(tmp_path: Path) -> None:
+    seconds, engine = 10, SayingEngine("今日天氣幾好")
+    async with running(settings(record=section(tmp_path), profiles=profile()), engine) as run:
+        await talk(run, [start(), *chunks(demo_bytes(seconds)), end()])
+    records = store(tmp_path)
+    (row,) = records.rows()
+    cipher = keys(tmp_path).cipher(row.record_id)
+    assert cipher is not None
+    sent = np.frombuffer(demo_bytes(seconds), np.uint8).reshape(-1, 2)
+    for channel in (0, 1):
+        pieces = [opened_sound(cipher, piece) for piece in records.sound(row.record_id, channel)]
+        heard = decoded(b"".join(piece.data for piece in pieces), Codec.MULAW)
+        said = decoded(sent[:, channel].tobytes(), Codec.MULAW)
+        assert abs(len(heard) - len(said)) <= 80  # 10 ms: the last frame
+        both = min(len(heard), len(said))
+        assert np.corrcoef(heard[:both], said[:both])[0, 1] > 0.98
+    assert row.audio == pytest.approx(seconds * 16_000, abs=160)
+
+
+async def test_nothing_that_is_hidden_is_on_disk_and_nothing_at_all_in_clear(tmp_path: Path) -> None:
+    async with running(settings(record=section(tmp_path), profiles=profile()), SayingEngine(SAID)) as run:
+        await talk(run, [start(), *chunks(demo_bytes(12)), end()])
+    records, opener = store(tmp_path), keys(tmp_path)
+    (row,) = records.rows()
+    cipher = opener.cipher(row.record_id)
+    assert cipher is not None
+    texts = [repr(item.event) for item in read_events(records, cipher, row.record_id)]
+    assert any("電子發票" in text for text in texts)
+    for text in texts:
+        assert_clean(text)
+    for file in tmp_path.rglob("*"):
+        if file.is_file():
+            assert "電子發票".encode() not in file.read_bytes(), file.name
+
+
+async def test_a_strict_call_tells_no_final_before_it_is_on_disk(tmp_path: Path) -> None:
+    chosen = settings(record=section(tmp_path), profiles=profile(durability="strict"))
+    async with running(chosen) as run:
+        messages = await talk(run, [start(), *chunks(demo_bytes(12)), end()])
+    numbered = [message for message in messages if message.server_seq]
+    assert [message.server_seq for message in numbered] == sorted(message.server_seq for message in numbered)
+    for message in numbered:
+        if message.transcript.is_final or message.HasField("ended"):
+            assert message.stored_server_seq >= message.server_seq
+    records = store(tmp_path)
+    (row,) = records.rows()
+    cipher = keys(tmp_path).cipher(row.record_id)
+    assert cipher is not None
+    kept = {item.server_seq for item in read_events(records, cipher, row.record_id)}
+    assert {message.server_seq for message in numbered if message.transcript.is_final} <= kept
+
+
+async def test_an_unknown_class_is_refused(tmp_path: Path) -> None:
+    async with running(settings(record=section(tmp_path), profiles=profile())) as run:
+        _code, details, _kinds = await refused(run, [start(retention_class="for-ever"), end()])
+    assert "service, orders" in details
+    assert not (tmp_path / "record" / "_").exists()

@@ -1,0 +1,216 @@
+"""Recorded calls over the wire: who sees, hears, holds and erases whose."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from client import record_stub
+from pipeline.alerts.service import AlertService
+from pipeline.alerts.store import AlertStore
+from pipeline.calls.info import CallInfo
+from pipeline.sections.access import AccessRole
+from tests.access.provider import Provider
+from tests.fakes.engines import SayingEngine
+from tests.integration.access import CALLS, alert, bearer, guarded, of_role
+from tests.integration.helpers import Running, chunks, demo_bytes, end, rest, running, settings, start, talk
+from tests.record.helpers import keys, profile, section, store
+from yuetone.v1 import record_service_pb2 as pb
+
+pytestmark = pytest.mark.integration
+
+OWN, TEAM, TENANT = {"own"}, {"own", "team"}, {"own", "team", "tenant"}
+READS: dict[str, set[str]] = {
+    "agent": OWN, "team-lead": TEAM, "supervisor": TENANT, "quality": TENANT, "privacy-officer": TENANT,
+}  # fmt: skip
+LISTENS = {role: seen for role, seen in READS.items() if role != "agent"}
+ERASES = {"privacy-officer": TENANT}
+SAID = "我要投訴你哋間公司"
+
+
+async def _recorded(run: Running, provider: Provider) -> dict[str, str]:
+    """Send one call of each kind; return their record ids, once they can be found."""
+    for name, fields in CALLS.items():
+        machine = bearer(provider.token("pbx", roles=["telephony"], company=fields["company"]))
+        call = run.stub.StreamCall(metadata=machine)
+        await call.write(start(name, agent_id=fields["agent_id"], team=fields["team"]))
+        for request in chunks(demo_bytes(8)):
+            await call.write(request)
+        await call.write(end())
+        await call.done_writing()
+        await rest(call)
+    record = run.server.app.record
+    assert record is not None
+    async with asyncio.timeout(20):
+        while record.writer.waiting_bytes:
+            await asyncio.sleep(0.05)
+    await record.keeper.index()
+    rows = [row for tenant in ("bank", "telecom") for row in record.stores.of(tenant).rows()]
+    return {row.info.call_id: row.record_id for row in rows}
+
+
+async def _code(work: Any) -> str:
+    try:
+        if hasattr(work, "__aiter__"):
+            async for _message in work:
+                pass
+        else:
+            await work
+    except grpc.aio.AioRpcError as error:
+        return error.code().name
+    return "ok"
+
+
+def _asked(stub: Any, method: str, record_id: str, who: Any) -> Any:
+    """Ask for a call by one of the methods."""
+    request: Any = {
+        "GetCall": pb.GetRecordedCallRequest(record_id=record_id),
+        "StreamRecording": pb.StreamRecordingRequest(record_id=record_id),
+        "PlaceHold": pb.PlaceHoldRequest(record_ids=[record_id], reason="case"),
+    }[method]
+    return getattr(stub, method)(request, metadata=who)
+
+
+async def test_every_method_for_every_role_and_every_call(provider: Provider, tmp_path: Path) -> None:
+    chosen = guarded(
+        provider, record=section(tmp_path), profiles=profile(), audit={"folder": tmp_path / "audit"}
+    )
+    surprises: list[tuple[str, object, object]] = []
+
+    def expect(cell: str, got: object, wanted: object) -> None:
+        if got != wanted:
+            surprises.append((cell, got, wanted))
+
+    async with running(chosen, SayingEngine(SAID)) as run:
+        records = await _recorded(run, provider)
+        assert set(records) == set(CALLS)
+        stub = record_stub(run.channel)
+        for role in AccessRole:
+            who = of_role(provider, role.value)
+            for table, name in ((READS, "GetCall"), (LISTENS, "StreamRecording"), (ERASES, "PlaceHold")):
+                sees = table.get(role.value, set())
+                for call, record_id in records.items():
+                    wanted = "ok" if call in sees else "NOT_FOUND" if sees else "PERMISSION_DENIED"
+                    asked = _asked(stub, name, record_id, who)
+                    expect(f"{role} {name} {call}", await _code(asked), wanted)
+            sees = READS.get(role.value, set())
+            if not sees:
+                listing = stub.ListCalls(pb.ListRecordedCallsRequest(), metadata=who)
+                expect(f"{role} ListCalls", await _code(listing), "PERMISSION_DENIED")
+                continue
+            listed = await stub.ListCalls(pb.ListRecordedCallsRequest(), metadata=who)
+            expect(f"{role} ListCalls", {call.call_id for call in listed.calls}, sees)
+            found = await stub.SearchCalls(pb.SearchRecordedCallsRequest(query="投訴"), metadata=who)
+            expect(f"{role} SearchCalls", {hit.call.call_id for hit in found.hits}, sees)
+            assert all("投訴" in hit.transcript.text for hit in found.hits)
+        assert surprises == []
+
+
+async def test_what_is_erased_is_gone_everywhere(tmp_path: Path) -> None:
+    chosen = settings(
+        record=section(tmp_path), profiles=profile(), alerts={"store": str(tmp_path / "alerts.db")},
+        suggest={"store": str(tmp_path / "kb.db")},
+    )  # fmt: skip
+    async with running(chosen, SayingEngine(SAID)) as run:
+        await talk(run, [start("one"), *chunks(demo_bytes(8)), end()])
+        await talk(run, [start("two"), *chunks(demo_bytes(8)), end()])
+        record = run.server.app.record
+        assert record is not None
+        async with asyncio.timeout(20):
+            while record.writer.waiting_bytes:
+                await asyncio.sleep(0.05)
+        await record.keeper.index()
+        stub = record_stub(run.channel)
+        calls = (await stub.ListCalls(pb.ListRecordedCallsRequest())).calls
+        (first,) = [call for call in calls if call.call_id == "one"]
+        alerts = run.server.app.alerts
+        assert isinstance(alerts, AlertService)
+        for call_id in ("one", "two"):
+            alerts.publish(CallInfo(call_id=call_id), alert(f"alert-{call_id}"), 600)
+        assert await alerts.flush()
+        receipt = await stub.EraseCalls(pb.EraseCallsRequest(record_ids=[first.record_id]))
+        assert list(receipt.erased) == [first.record_id]
+        again = await stub.GetErasure(pb.GetErasureRequest(erasure_id=receipt.erasure_id))
+        assert list(again.erased) == [first.record_id]
+        found = await stub.SearchCalls(pb.SearchRecordedCallsRequest(query="投訴"))
+        assert {hit.call.call_id for hit in found.hits} == {"two"}
+        calls = (await stub.ListCalls(pb.ListRecordedCallsRequest())).calls
+        assert [call.call_id for call in calls] == ["two"]
+        left = await alerts.in_thread(AlertStore(tmp_path / "alerts.db").after, 0)
+        assert {entry.call.call_id for entry in left} == {"two"}
+        assert await _code(stub.GetCall(pb.GetRecordedCallRequest(record_id=first.record_id))) == "NOT_FOUND"
+    for file in tmp_path.rglob("*"):
+        if file.is_file() and "record.db" not in file.name:  # which keeps the tombstone: its id and no word
+            assert first.record_id.encode() not in file.read_bytes(), file.name
+    assert keys(tmp_path).cipher(first.record_id) is None
+    assert store(tmp_path).row(first.record_id) is None
+
+
+async def test_a_call_is_found_a_moment_after_it_was_said(tmp_path: Path) -> None:
+    async with running(settings(record=section(tmp_path), profiles=profile()), SayingEngine(SAID)) as run:
+        call = run.stub.StreamCall()
+        await call.write(start("live"))
+        for request in chunks(demo_bytes(8)):
+            await call.write(request)
+        stub = record_stub(run.channel)
+        async with asyncio.timeout(20):
+            while not (await stub.SearchCalls(pb.SearchRecordedCallsRequest(query="投訴"))).hits:
+                await asyncio.sleep(0.1)
+        await call.write(end())
+        await call.done_writing()
+        await rest(call)
+
+
+async def test_the_sound_is_sent_as_it_is_kept(tmp_path: Path) -> None:
+    async with running(
+        settings(record=section(tmp_path), profiles=profile()), SayingEngine("今日天氣幾好")
+    ) as run:
+        await talk(run, [start(), *chunks(demo_bytes(9)), end()])
+        stub = record_stub(run.channel)
+        (call,) = (await stub.ListCalls(pb.ListRecordedCallsRequest())).calls
+        both = [
+            piece async for piece in stub.StreamRecording(pb.StreamRecordingRequest(record_id=call.record_id))
+        ]
+        one = [
+            piece
+            async for piece in stub.StreamRecording(
+                pb.StreamRecordingRequest(record_id=call.record_id, channel=1, from_ms=2_500)
+            )
+        ]
+    whole = b"".join(piece.data for piece in both)
+    assert {(piece.channels, piece.sample_rate_hz) for piece in both} == {(2, 8_000)}
+    assert len(whole) == pytest.approx(9 * 16_000, abs=160)
+    assert one[0].start_ms == 2_500
+    assert b"".join(piece.data for piece in one) == whole[1::2][20_000:]
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        (pb.SearchRecordedCallsRequest(query=""), "query"),
+        (pb.SearchRecordedCallsRequest(query="投訴", limit=0), "limit"),
+        (pb.ListRecordedCallsRequest(limit=1_001), "limit"),
+        (pb.EraseCallsRequest(), "record_ids"),
+        (pb.PlaceHoldRequest(record_ids=["nobody"], reason="x"), "UNKNOWN_RECORD"),
+        (pb.ReleaseHoldRequest(hold_id="nobody"), "UNKNOWN_HOLD"),
+        (pb.GetErasureRequest(erasure_id="nobody"), "UNKNOWN_ERASURE"),
+    ],
+)
+async def test_bad_requests_are_told(tmp_path: Path, request_: Any, said: str) -> None:
+    methods = {
+        pb.SearchRecordedCallsRequest: "SearchCalls",
+        pb.ListRecordedCallsRequest: "ListCalls",
+        pb.EraseCallsRequest: "EraseCalls",
+        pb.PlaceHoldRequest: "PlaceHold",
+        pb.ReleaseHoldRequest: "ReleaseHold",
+        pb.GetErasureRequest: "GetErasure",
+    }
+    async with running(settings(record=section(tmp_path), profiles=profile())) as run:
+        await talk(run, [start(), *chunks(demo_bytes(1)), end()])
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await getattr(record_stub(run.channel), methods[type(request_)])(request_)
+    assert said in (error.value.details() or "")
