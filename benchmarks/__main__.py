@@ -21,6 +21,7 @@ NAMES = {
     "access": ("benchmarks.access", "identity and audit: tokens, the gate, records, verification"),
     "soak": ("benchmarks.serving.soak", "endurance: fails when something keeps growing"),
     "report": ("benchmarks.serving.report", "RESULTS.md and its plots from the recorded results"),
+    "record": ("benchmarks.record.run", "calls on disk: kills, cost, search, erasure, a week of them"),
     "redaction": (
         "benchmarks.redaction.run",
         "personal data: found, kept, readable in live calls, cost, sound",

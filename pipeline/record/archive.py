@@ -15,13 +15,13 @@ from pipeline.record.entries import RecordRow, RecordState
 from pipeline.record.key_store import KeyStore
 from pipeline.record.reading import SoundPiece, opened, opened_sound, read_events, transcript
 from pipeline.record.search import SearchHit, SearchWanted, UtteranceIndex, is_phrase_in
-from pipeline.record.store import RecordStore
+from pipeline.record.store import RecordStore, SealedEvent
 from pipeline.record.tables import calls, erasures
 
 MOST_ROWS = 1_000
 DAMAGED = "a part of the record of this call is damaged; see 'yuetone record verify'"
-_SOME = 200
-"""Rows, or hits, that are looked at in one step."""
+_SOME, _LOOKED_UP = 200, 40
+"""Rows, and hits, that are looked at in one step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,36 +145,30 @@ class Archive:
             InvalidRequest: there is no word in the query.
         """
         found: list[FoundUtterance] = []
-        rows: dict[str, tuple[RecordRow, CallCipher] | None] = {}
-        for hit in index.search(text, limit=limit * 2 + _SOME):
-            if hit.record_id not in rows:
-                rows[hit.record_id] = self._within(hit.record_id, wanted)
-            reached = rows[hit.record_id]
-            final = self._said(hit, reached[1]) if reached is not None else None
-            if reached is not None and final is not None and is_phrase_in(text.text, final.text):
-                found.append(FoundUtterance(row=reached[0], final=final))
-                if len(found) == limit:
-                    break
-        return found
+        hits = list(index.search(text, limit=limit * 2 + _SOME))
+        for first in range(0, len(hits), _LOOKED_UP):
+            found += self._looked_up(hits[first : first + _LOOKED_UP], text, wanted)
+            if len(found) >= limit:
+                break
+        return found[:limit]
 
-    def _within(self, record_id: str, wanted: CallFilter) -> tuple[RecordRow, CallCipher] | None:
-        try:
-            row = self.row(record_id, wanted)
-            return row, self._cipher(row)
-        except UnknownRecord:
-            return None
-
-    def _said(self, hit: SearchHit, cipher: CallCipher) -> TranscriptEvent | None:
-        """Return what was said, as it is kept now; None where it changed a moment ago, or is damaged."""
-        event = self._store.event(hit.record_id, hit.seq)
-        if event is None:
-            return None
-        try:
-            told = opened(cipher, event).event
-        except Damaged:
-            return None
-        final = told.final if isinstance(told, RedactionEvent) else told
-        return replace(final, role=hit.role) if isinstance(final, TranscriptEvent) else None
+    def _looked_up(
+        self, hits: list[SearchHit], text: SearchWanted, wanted: CallFilter
+    ) -> Iterator[FoundUtterance]:
+        """Yield those of some hits that are so in the record, and within reach."""
+        names = list(dict.fromkeys(hit.record_id for hit in hits))
+        rows = {
+            row.record_id: row
+            for row in map(self._owned, self._store.rows(calls.c.record_id.in_(names), self._there()))
+            if wanted.takes(row.info)
+        }
+        ciphers = self._keys.ciphers(list(rows))
+        sealed = self._store.events_at([(hit.record_id, hit.seq) for hit in hits])
+        for hit in hits:
+            cipher, event = ciphers.get(hit.record_id), sealed.get((hit.record_id, hit.seq))
+            final = _said(hit, cipher, event) if cipher is not None and event is not None else None
+            if final is not None and is_phrase_in(text.text, final.text):
+                yield FoundUtterance(row=rows[hit.record_id], final=final)
 
     def _cipher(self, row: RecordRow) -> CallCipher:
         cipher = self._keys.cipher(row.record_id)
@@ -189,6 +183,16 @@ class Archive:
     def _there() -> sa.ColumnElement[bool]:
         """Return the condition that nobody has asked to erase a call."""
         return calls.c.record_id.not_in(sa.select(erasures.c.record_id))
+
+
+def _said(hit: SearchHit, cipher: CallCipher, event: SealedEvent) -> TranscriptEvent | None:
+    """Return what was said, as it is kept now; None where it is damaged."""
+    try:
+        told = opened(cipher, event).event
+    except Damaged:
+        return None
+    final = told.final if isinstance(told, RedactionEvent) else told
+    return replace(final, role=hit.role) if isinstance(final, TranscriptEvent) else None
 
 
 def is_over(row: RecordRow) -> bool:

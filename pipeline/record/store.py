@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,29 @@ class Totals:
     utterances: int = 0
     alerts: int = 0
     agitation: float | None = None
-    settled: dict[int, int] | None = None
+    settled: dict[int, int] = field(default_factory=dict)
+
+
+def _at_least(column: sa.Column[Any], name: str) -> sa.ColumnElement[Any]:
+    """Return a value that never falls; nothing changes it where nothing is given."""
+    given: sa.BindParameter[Any] = sa.bindparam(name, type_=column.type)
+    higher = sa.and_(given.is_not(None), sa.or_(column.is_(None), column < given))
+    return sa.case((higher, given), else_=column)
+
+
+_ADD_UP = (
+    sa.update(calls)
+    .where(calls.c.record_id == sa.bindparam("of"))
+    .values(
+        events=calls.c.events + sa.bindparam("more_events"),
+        segments=calls.c.segments + sa.bindparam("more_segments"),
+        utterances=calls.c.utterances + sa.bindparam("more_utterances"),
+        alerts=calls.c.alerts + sa.bindparam("more_alerts"),
+        stored_seq=_at_least(calls.c.stored_seq, "newest"),
+        stored_audio=_at_least(calls.c.stored_audio, "heard"),
+        agitation=_at_least(calls.c.agitation, "highest"),
+    )
+)
 
 
 class RecordStore:
@@ -169,23 +191,23 @@ class RecordStore:
             places[final.utterance_id] = seq
 
     def _add_up(self, connection: sa.Connection, totals: Mapping[str, Totals]) -> None:
-        for record_id, total in totals.items():
-            values: dict[str, Any] = {
-                "events": calls.c.events + total.events,
-                "segments": calls.c.segments + total.segments,
-                "utterances": calls.c.utterances + total.utterances,
-                "alerts": calls.c.alerts + total.alerts,
-            }
-            if total.seq:
-                values["stored_seq"] = total.seq
-            if total.agitation is not None:
-                values["agitation"] = sa.func.max(
-                    sa.func.coalesce(calls.c.agitation, 0.0), total.agitation, type_=sa.Float
-                )
-            if total.settled:
-                channels = self._settled.get(record_id, {}) | total.settled
-                values["stored_audio"] = min(channels.values())
-            connection.execute(sa.update(calls).where(calls.c.record_id == record_id).values(values))
+        if totals:
+            connection.execute(
+                _ADD_UP,
+                [
+                    {
+                        "of": record_id,
+                        "more_events": total.events,
+                        "more_segments": total.segments,
+                        "more_utterances": total.utterances,
+                        "more_alerts": total.alerts,
+                        "newest": total.seq,
+                        "highest": total.agitation,
+                        "heard": min((self._settled.get(record_id, {}) | total.settled).values(), default=0),
+                    }
+                    for record_id, total in totals.items()
+                ],
+            )
 
     def _end(self, connection: sa.Connection, entry: EndRecord) -> None:
         closed = RecordState.INTERRUPTED if entry.reason is None else RecordState.CLOSED
@@ -282,10 +304,10 @@ class RecordStore:
             for row in connection.execute(query):
                 yield SealedEvent(n=row.n, record_id=row.record_id, seq=row.seq, kind=row.kind, body=row.body)
 
-    def event(self, record_id: str, seq: int) -> SealedEvent | None:
-        """Return one event of a call; None where it is not there, or no more."""
-        wanted = sa.and_(events.c.record_id == record_id, events.c.seq == seq)
-        return next(self._events(wanted, order=(events.c.n,)), None)
+    def events_at(self, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], SealedEvent]:
+        """Return events by record id and number; those that are not there, or no more, are left out."""
+        wanted = sa.tuple_(events.c.record_id, events.c.seq).in_(list(places))
+        return {(event.record_id, event.seq): event for event in self._events(wanted, order=(events.c.n,))}
 
     def sound(self, record_id: str, channel: int) -> Iterator[SealedSound]:
         """Yield the pieces of a channel's sound in their order."""
@@ -357,7 +379,7 @@ def _totals(told: Iterable[EventEntry], heard: Iterable[SoundEntry]) -> dict[str
     for piece in heard:
         total = found.setdefault(piece.record_id, Totals())
         total.segments += 1
-        total.settled = (total.settled or {}) | {piece.channel: piece.settled}
+        total.settled[piece.channel] = piece.settled
     return found
 
 

@@ -1,0 +1,1 @@
+"""The record: what survives a kill, what writing costs, finding and forgetting."""
