@@ -34,6 +34,10 @@ class CallOptions:
         queue: the hotline, or None.
         team: the agent's team, or None.
         agent_id: who answers, or None.
+        retention: class of its record, or None for the profile's.
+        notice_given: the people on the line were told that the call is kept.
+        unrecorded: nothing of it may be kept.
+        recorded_at_ms: it is a recording of a call of then, ms since 1970 UTC; None for a live one.
     """
 
     call_id: str
@@ -45,6 +49,10 @@ class CallOptions:
     queue: str | None = None
     team: str | None = None
     agent_id: str | None = None
+    retention: str | None = None
+    notice_given: bool = False
+    unrecorded: bool = False
+    recorded_at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +140,10 @@ class Conversation:
             queue=options.queue,
             team=options.team,
             agent_id=options.agent_id,
+            retention_class=options.retention,
+            notice_given=options.notice_given,
+            unrecorded=options.unrecorded,
+            recorded_at_unix_ms=options.recorded_at_ms,
         )
         if self._before is not None:
             start.continues_call_id = self._before.call_id

@@ -10,6 +10,7 @@ import structlog
 
 from asr.language import whisper_code
 from diarization import Role
+from pipeline.alerts.service import UnpublishedAlerts
 from pipeline.audio.codecs import BYTES_PER_SAMPLE
 from pipeline.calls.commands import CommandMessage
 from pipeline.calls.events import Ended, ErrorEvent, LookState, SecondLookEvent, Started
@@ -31,6 +32,7 @@ from pipeline.stages.mailbox import Mailbox
 from pipeline.stages.recording import RecordingStage
 from pipeline.stages.speaker_lookup import SpeakerLookup
 from pipeline.stages.speakers import SpeakerStage, SpeakerTools
+from pipeline.stages.suggestions import SuggestionsOff
 from pipeline.stages.transcribe import Transcribe
 from pipeline.stages.transcribe.driver import TranscribeTools
 from pipeline.stages.transcribe.machine import ChannelFacts, UtteranceMachine
@@ -75,6 +77,9 @@ class Call:
         self.log = log
         self.error: CallError | None = None
         self._services = services
+        self._past = spec.past
+        quiet = spec.past and services.alerts.enabled
+        self._alerts = UnpublishedAlerts() if quiet else services.alerts
         self._recorder = recorder if recorder is not None and recorder.keeping.with_sound else None
         self._context = CallContext.begin(spec, profile, limits, services.metrics, log)
         self._emotion = services.emotion.value
@@ -212,11 +217,12 @@ class Call:
             EmotionTools(
                 engine=self._emotion,
                 thread=self._services.emotion_thread,
-                alerts=self._services.alerts,
+                alerts=self._alerts,
                 rules=self._services.rules.value[self.info.profile],
             ),
         )
-        suggestions = self._services.suggestions.stage(self._context, inboxes.emotion.offer)
+        suggests = SuggestionsOff() if self._past else self._services.suggestions
+        suggestions = suggests.stage(self._context, inboxes.emotion.offer)
         async with asyncio.TaskGroup() as tasks:
             if self._recorder is not None and inboxes.recording is not None:
                 recording = RecordingStage(self._context, self._guard, self._recorder)

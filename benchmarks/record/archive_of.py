@@ -19,7 +19,7 @@ DAY_S = 86_400.0
 def sentences(least: int = 4) -> list[str]:
     """Return what people said in HKCanCor (CC BY, through pycantonese), at least so many characters each."""
     corpus = pycantonese.hkcancor()
-    texts = ("".join(said) for said in corpus.words(by_utterance=True))
+    texts = ("".join(said) for said in corpus.words(by_utterance=True))  # type: ignore[arg-type]
     return [text for text in texts if len(text) >= least]
 
 

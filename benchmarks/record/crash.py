@@ -156,11 +156,16 @@ def _checked(folder: Path, master: str, promised: dict[str, Promised]) -> Counte
         if row is None or cipher is None:
             found["finals_missing"] += len(due)
             found["audio_ms_missing"] += told.stored_ms
+            if due or told.stored_ms:
+                print(f"MISSING call {name}: row {row is not None}, stored {told.stored_seq}", flush=True)
             continue
         kept = numbered_finals(read_events(store, cipher, row.record_id))
         for (utterance, seq), text in due.items():
             at, final = kept.get(utterance, (0, None))
-            found["finals_missing"] += final is None or (at == seq and final.text != text)
+            missing = final is None or (at == seq and final.text != text)
+            if missing:
+                print(f"MISSING {name} {utterance} {seq} of {told.stored_seq}; kept at {at}", flush=True)
+            found["finals_missing"] += missing
         for channel in range(len(row.roles)):
             length = sum(piece.length for piece in store.sound(row.record_id, channel))
             found["audio_ms_missing"] += max(0, told.stored_ms - length * 1000 // row.rate)

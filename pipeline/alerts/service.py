@@ -91,6 +91,12 @@ class NoAlerts:
         """Do nothing."""
 
 
+class UnpublishedAlerts(NoAlerts):
+    """An :class:`AlertPublisher` for calls of the past: alerts are events of the call, and nobody is told."""
+
+    enabled = True
+
+
 class AlertService:
     """An :class:`AlertPublisher` that keeps alerts; for one event loop, the store in a thread of its own.
 

@@ -23,6 +23,7 @@ from pipeline.cli import (
     kb_write,
     models,
     record,
+    record_import,
     record_keys,
     redact,
     serve,
@@ -31,7 +32,7 @@ from pipeline.errors import SettingsError
 
 COMMANDS_OF_KB = (kb_search, kb_write)
 """Add themselves to ``kb.app``."""
-COMMANDS_OF_RECORD = (record_keys,)
+COMMANDS_OF_RECORD = (record_import, record_keys)
 """Add themselves to ``record.app``."""
 app = typer.Typer(
     name="yuetone",

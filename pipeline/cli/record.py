@@ -367,8 +367,15 @@ def _local(unix_ms: int) -> str:
 
 def _table(calls: Iterable[pb.RecordedCall]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for heading in ("record", "began", "length", "said", "alerts", "until"):
-        table.add_column(heading, no_wrap=True)
+    for heading, width in (
+        ("record", 16),
+        ("began", 16),
+        ("length", 6),
+        ("said", 4),
+        ("alerts", 6),
+        ("until", 10),
+    ):
+        table.add_column(heading, no_wrap=True, min_width=width)
     table.add_column("call, queue, agent, class", overflow="ellipsis", no_wrap=True)
     for call in calls:
         ended = call.ended_at_unix_ms if call.HasField("ended_at_unix_ms") else 0

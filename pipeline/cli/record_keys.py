@@ -15,6 +15,8 @@ from pipeline.cli.record import app
 from pipeline.cli.serve import ConfigOption
 from pipeline.config import load_settings
 from pipeline.errors import SettingsError
+from pipeline.record.backup import back_up
+from pipeline.record.backup import restore as put_back
 from pipeline.record.key_store import KeyStore
 from pipeline.record.master_keys import new_line, read_master_keys
 from pipeline.record.reading import verified
@@ -118,3 +120,37 @@ def verify(
     keys.close()
     if bad:
         raise typer.Exit(1)
+
+
+@app.command()
+def backup(
+    out: Annotated[Path, typer.Argument(help="Folder to write into; new.")], config: ConfigOption = None
+) -> None:
+    """Copy the record while the server runs. The keys are not in it: copy them elsewhere, for a short time.
+
+    Examples:
+        yuetone record backup /mnt/backup/record-2026-11-26 --config yuetone.toml
+    """
+    folder = _settings(config).folder.expanduser()
+    copied = sum(1 for _name in back_up(folder, out))
+    typer.echo(f"{copied} companies copied to {out}")
+
+
+@app.command()
+def restore(
+    copy: Annotated[Path, typer.Argument(help="Folder that 'backup' has written.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Put a copy in the place of the record; stop the server before. What was erased since stays erased.
+
+    Examples:
+        yuetone record restore /mnt/backup/record-2026-11-26 --config yuetone.toml
+    """
+    folder = _settings(config).folder.expanduser()
+    if not yes:
+        typer.confirm(f"Replace the record in {folder}?", abort=True, err=True)
+    done = dict(put_back(copy, folder))
+    typer.echo(
+        f"{len(done)} companies restored; {sum(done.values())} erased calls are erased again at the start"
+    )

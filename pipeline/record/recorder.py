@@ -64,6 +64,7 @@ class CallRecorder:
         self.lost = 0
         self.rate = NARROW if spec.sample_rate <= NARROW else WIDE
         self._tenant = spec.info.tenant
+        self._began = spec.info.started_at if spec.past else None
         self._writer = writer
         self._whole, self._closed = True, False
         self._settled = [0] * len(spec.roles) if keeping.with_sound else []
@@ -122,11 +123,15 @@ class CallRecorder:
                 self.stored_seq = max(self.stored_seq, envelope.server_seq)
             done()
 
-        if not self._writer.put(self._tenant, entry, stored):
+        def lost() -> None:
+            self._lose()
+            done()
+
+        if not self._writer.put(self._tenant, entry, stored, lost):
             self._lose()
             return False
         if isinstance(envelope.event, Ended):
-            self._end(envelope.event.reason)
+            self._end(envelope.event)
         return True
 
     def hear(self, channel: int, start: int, data: bytes, settled: int) -> None:
@@ -147,7 +152,7 @@ class CallRecorder:
             if self._whole:
                 self._settled[channel] = settled
 
-        if self._writer.put(self._tenant, entry, stored):
+        if self._writer.put(self._tenant, entry, stored, self._lose):
             self._pieces[channel] += 1
         else:
             self._lose()
@@ -158,8 +163,9 @@ class CallRecorder:
             self._closed = True
             self._writer.put(self._tenant, CloseRecord(record_id=self.record_id), _nothing)
 
-    def _end(self, reason: str) -> None:
-        entry = EndRecord(record_id=self.record_id, at=time.time(), reason=reason, lost=self.lost)
+    def _end(self, event: Ended) -> None:
+        at = time.time() if self._began is None else self._began + event.audio / SAMPLE_RATE
+        entry = EndRecord(record_id=self.record_id, at=at, reason=event.reason, lost=self.lost)
         self._writer.put(self._tenant, entry, _nothing)
 
     def _lose(self) -> None:

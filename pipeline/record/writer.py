@@ -7,6 +7,8 @@ to the record, is counted on the call, and the call is told.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import threading
 import time
 from collections import deque
@@ -98,6 +100,7 @@ class _Waiting:
     entry: RecordEntry
     size: int
     done: Callable[[], None]
+    failed: Callable[[], None]
 
 
 @dataclass(slots=True, eq=False)
@@ -155,20 +158,23 @@ class RecordWriter:
         """Bytes that wait for the disk."""
         return self._bytes
 
-    def put(self, tenant: str | None, entry: RecordEntry, done: Callable[[], None]) -> bool:
+    def put(
+        self,
+        tenant: str | None,
+        entry: RecordEntry,
+        done: Callable[[], None],
+        failed: Callable[[], None] = lambda: None,
+    ) -> bool:
         """Take an entry; never waits. Return whether there was room.
 
         Args:
             tenant: whose.
             entry: what.
             done: called on the event loop that calls this, once it is on disk.
+            failed: called there if it never will be.
         """
         size = size_of(entry)
-        loop = asyncio.get_running_loop()
-
-        def tell() -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(done)
+        tell = functools.partial(_tell, asyncio.get_running_loop())
 
         with self._changed:
             beyond = self._bytes + size > self._most_bytes
@@ -177,7 +183,9 @@ class RecordWriter:
             ):  # the others are few and small, and needed
                 self.state.lost += 1
                 return False
-            self._queues.setdefault(tenant, _Queue(tenant)).items.append(_Waiting(entry, size, tell))
+            self._queues.setdefault(tenant, _Queue(tenant)).items.append(
+                _Waiting(entry, size, functools.partial(tell, done), functools.partial(tell, failed))
+            )
             self._bytes += size
             self._changed.notify()
         return True
@@ -203,8 +211,7 @@ class RecordWriter:
                     queue.items.popleft()
                     self._bytes -= item.size
             for item, is_kept in zip(batch, kept, strict=True):
-                if is_kept:
-                    item.done()
+                (item.done if is_kept else item.failed)()
 
     def _next(self) -> tuple[_Queue, list[_Waiting]] | None:
         """Wait for something to write; return it, None when there is nothing left to do."""
@@ -272,6 +279,12 @@ class RecordWriter:
         if not self.state.failing:
             self.state.failing = True
             _log.error("the record cannot be written; calls go on", error=_reason(error))
+
+
+def _tell(loop: asyncio.AbstractEventLoop, what: Callable[[], None]) -> None:
+    """Call something on an event loop, from the writer's thread; one that is gone needs to know nothing."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(what)
 
 
 def _reason(error: Exception) -> str:

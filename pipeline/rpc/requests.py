@@ -23,6 +23,8 @@ LATEST_MS = 24 * 3_600_000
 """A call that goes on with another one does so within a day."""
 LONGEST_REPEATED_MS = 600_000
 """What one channel may have said behind the oldest open utterance of the other."""
+EARLIEST, SKEW_S = 315_532_800.0, 60.0
+"""1980, the earliest time of a recording, s since 1970 UTC; and what a clock may be ahead of ours."""
 MAX_JOINED = 64
 MIN_RATE, MAX_RATE, MAX_CHANNELS = 8000, 48000, 2
 _CALL_ID = re.compile(r"[\w\-.:@]{1,128}", re.ASCII)
@@ -70,7 +72,7 @@ def call_spec(request: call_service_pb2.StreamCallRequest, *, sender: str = "", 
             team=_label("team", start.team) if start.HasField("team") else None,
             agent_id=_label("agent_id", start.agent_id) if start.HasField("agent_id") else None,
             profile=start.profile if start.HasField("profile") else "default",
-            started_at=now,
+            started_at=_began(start, now),
             sender=sender,
             continues=_continues(start),
         ),
@@ -86,7 +88,18 @@ def call_spec(request: call_service_pb2.StreamCallRequest, *, sender: str = "", 
         else None,
         notice_given=start.notice_given,
         unrecorded=start.unrecorded,
+        past=start.HasField("recorded_at_unix_ms"),
     )
+
+
+def _began(start: audio_pb2.StartCall, now: float) -> float:
+    """Return when the call began: now, or when it was recorded."""
+    if not start.HasField("recorded_at_unix_ms"):
+        return now
+    at = start.recorded_at_unix_ms / 1000
+    if not EARLIEST <= at <= now + SKEW_S:
+        raise InvalidRequest("StartCall.recorded_at_unix_ms must be in the past, ms since 1970 UTC")
+    return at
 
 
 def _continues(start: audio_pb2.StartCall) -> Continues | None:

@@ -121,10 +121,13 @@ async def test_one_entry_that_cannot_be_written_stops_no_other(tmp_path: Path) -
     done: list[RecordEntry] = []
     async with writer_in(tmp_path) as writer:
         bad = event("nobody", 1, final(0, "好"))  # of a call that never began
+        failed: list[RecordEntry] = []
         for entry in (begin("r1"), bad, event("r1", 1, final(0, "好"))):
-            put(writer, entry, done)
+            writer.put(
+                None, entry, lambda entry=entry: done.append(entry), lambda entry=entry: failed.append(entry)
+            )  # type: ignore[misc]
         await until(lambda: len(done) == 2)
-        assert bad not in done
+        assert failed == [bad]
         assert writer.state.lost == 1
 
 
