@@ -137,6 +137,39 @@ def show(
 
 @app.command()
 @with_identity
+def summary(
+    record: RecordArgument,
+    server: ServerOption = SERVER,
+    as_json: JsonOption = False,
+    *,
+    identity: client.Identity,
+) -> None:
+    """Show what a call was about and what was promised in it, in sentences that were said.
+
+    Examples:
+        yuetone record summary 3f0c…
+    """
+
+    async def work(channel: grpc.aio.Channel) -> None:
+        answer = await client.record_stub(channel).GetSummary(pb.GetSummaryRequest(record_id=record))
+        if as_json:
+            typer.echo(json.dumps(client.as_json(answer), ensure_ascii=False))
+            return
+        typer.echo(f"code        {answer.code or '-'}")
+        for title, sentences in (("about", answer.about), ("next steps", answer.next_steps)):
+            for sentence in sentences:
+                at = sentence.start_ms // 1000
+                typer.echo(f"{title:<12}[{at // 60}:{at % 60:02d}] {sentence.text}")
+        for article in answer.articles:
+            typer.echo(f"article     {article.article_id} {article.title} ({article.confidence:.0%})")
+        for rule in answer.alerts:
+            typer.echo(f"alert       {rule}")
+
+    run_connected(server, identity, work, NO_RECORD)
+
+
+@app.command()
+@with_identity
 def search(
     query: Annotated[str, typer.Argument(help="What was said, in one piece; two characters are enough.")],
     server: ServerOption = SERVER,

@@ -46,6 +46,7 @@ METHODS: Mapping[str, MethodRule] = {
     "/yuetone.v1.SuggestionService/SearchArticles": MethodRule(permission=Permission.KNOWLEDGE_SEARCH),
     "/yuetone.v1.RecordService/ListCalls": MethodRule(permission=Permission.RECORD_READ, content=True),
     "/yuetone.v1.RecordService/GetCall": MethodRule(permission=Permission.RECORD_READ, content=True),
+    "/yuetone.v1.RecordService/GetSummary": MethodRule(permission=Permission.RECORD_READ, content=True),
     "/yuetone.v1.RecordService/SearchCalls": MethodRule(permission=Permission.RECORD_READ, content=True),
     "/yuetone.v1.RecordService/StreamRecording": MethodRule(
         permission=Permission.RECORD_LISTEN, content=True

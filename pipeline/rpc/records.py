@@ -30,6 +30,7 @@ from pipeline.record.erasing import ErasureReceipt
 from pipeline.record.reading import SoundPiece, numbered_finals
 from pipeline.record.search import SearchWanted
 from pipeline.record.service import RecordService
+from pipeline.record.summary import Sourced, summary_of
 from pipeline.rpc import responses
 from pipeline.rpc.audit_records import record_of
 from pipeline.rpc.caller import caller, granted, may_see_alerts
@@ -105,6 +106,44 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
                 if alerts or not isinstance(envelope.event, AlertEvent):
                     message = responses.response(envelope, call_service_pb2.Limits())
                     await write(pb.GetRecordedCallResponse(event=message))
+
+    async def GetSummary(  # noqa: N802 (gRPC method name)
+        self, request: pb.GetSummaryRequest, context: _Context
+    ) -> pb.GetSummaryResponse:
+        """Sum a call up; see record_service.proto."""
+
+        async def work() -> pb.GetSummaryResponse:
+            archive, row = await self._found(request.record_id or await self._newest(request.call_id))
+            found = summary_of(await asyncio.to_thread(archive.events, row))
+            alerts = may_see_alerts(granted(), row.info, self._profiles)
+            return pb.GetSummaryResponse(
+                record_id=row.record_id,
+                code=found.code,
+                about=map(_sentence, found.about),
+                next_steps=map(_sentence, found.next_steps),
+                articles=[
+                    pb.SuggestedArticle(
+                        article_id=article.article_id, title=article.title, confidence=article.confidence
+                    )
+                    for article in found.articles
+                ],
+                alerts=found.alerts if alerts else (),
+            )
+
+        return await _answered(context, work)
+
+    async def _newest(self, call_id: str) -> str:
+        """Return the record id of the newest call with an id that the caller may see.
+
+        Raises:
+            UnknownRecord: there is none.
+        """
+        wanted = CallFilter(reach=granted().reach)
+        for archive in self._archives(granted().tenant(None)):
+            rows = await asyncio.to_thread(archive.rows, wanted, call_id=call_id, limit=1)
+            if rows:
+                return rows[0].record_id
+        raise UnknownRecord("no recorded call has this id")
 
     async def SearchCalls(  # noqa: N802 (gRPC method name)
         self, request: pb.SearchRecordedCallsRequest, context: _Context
@@ -392,6 +431,15 @@ async def _in_thread(items: Iterator[T]) -> AsyncIterator[T]:
     end = object()
     while (item := await asyncio.to_thread(partial(next, items, end))) is not end:
         yield item
+
+
+def _sentence(sentence: Sourced) -> pb.SourcedSentence:
+    return pb.SourcedSentence(
+        utterance_id=sentence.utterance_id,
+        role=ROLES_OUT[sentence.role],
+        start_ms=milliseconds(sentence.start),
+        text=sentence.text,
+    )
 
 
 def _receipt(receipt: ErasureReceipt) -> pb.EraseCallsResponse:

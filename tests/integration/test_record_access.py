@@ -29,6 +29,7 @@ READS: dict[str, set[str]] = {
 }  # fmt: skip
 LISTENS = {role: seen for role, seen in READS.items() if role != "agent"}
 ERASES = {"privacy-officer": TENANT}
+METHODS = {"GetCall": READS, "GetSummary": READS, "StreamRecording": LISTENS, "PlaceHold": ERASES}
 SAID = "我要投訴你哋間公司"
 
 
@@ -69,6 +70,7 @@ def _asked(stub: Any, method: str, record_id: str, who: Any) -> Any:
     """Ask for a call by one of the methods."""
     request: Any = {
         "GetCall": pb.GetRecordedCallRequest(record_id=record_id),
+        "GetSummary": pb.GetSummaryRequest(record_id=record_id),
         "StreamRecording": pb.StreamRecordingRequest(record_id=record_id),
         "PlaceHold": pb.PlaceHoldRequest(record_ids=[record_id], reason="case"),
     }[method]
@@ -91,7 +93,12 @@ async def test_every_method_for_every_role_and_every_call(provider: Provider, tm
         stub = record_stub(run.channel)
         for role in AccessRole:
             who = of_role(provider, role.value)
-            for table, name in ((READS, "GetCall"), (LISTENS, "StreamRecording"), (ERASES, "PlaceHold")):
+            for table, name in (
+                (READS, "GetCall"),
+                (READS, "GetSummary"),
+                (LISTENS, "StreamRecording"),
+                (ERASES, "PlaceHold"),
+            ):
                 sees = table.get(role.value, set())
                 for call, record_id in records.items():
                     wanted = "ok" if call in sees else "NOT_FOUND" if sees else "PERMISSION_DENIED"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -123,9 +124,7 @@ async def test_one_entry_that_cannot_be_written_stops_no_other(tmp_path: Path) -
         bad = event("nobody", 1, final(0, "好"))  # of a call that never began
         failed: list[RecordEntry] = []
         for entry in (begin("r1"), bad, event("r1", 1, final(0, "好"))):
-            writer.put(
-                None, entry, lambda entry=entry: done.append(entry), lambda entry=entry: failed.append(entry)
-            )  # type: ignore[misc]
+            writer.put(None, entry, partial(done.append, entry), partial(failed.append, entry))
         await until(lambda: len(done) == 2)
         assert failed == [bad]
         assert writer.state.lost == 1

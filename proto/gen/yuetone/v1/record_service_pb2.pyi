@@ -287,6 +287,132 @@ class GetRecordedCallResponse(google.protobuf.message.Message):
 global___GetRecordedCallResponse = GetRecordedCallResponse
 
 @typing.final
+class GetSummaryRequest(google.protobuf.message.Message):
+    """Which call."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RECORD_ID_FIELD_NUMBER: builtins.int
+    CALL_ID_FIELD_NUMBER: builtins.int
+    record_id: builtins.str
+    """from ListCalls or SearchCalls"""
+    call_id: builtins.str
+    """or as in StartCall: the newest recorded call with this id"""
+    def __init__(
+        self,
+        *,
+        record_id: builtins.str = ...,
+        call_id: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["call", b"call", "call_id", b"call_id", "record_id", b"record_id"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["call", b"call", "call_id", b"call_id", "record_id", b"record_id"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["call", b"call"]) -> typing.Literal["record_id", "call_id"] | None: ...
+
+global___GetSummaryRequest = GetSummaryRequest
+
+@typing.final
+class GetSummaryResponse(google.protobuf.message.Message):
+    """A call, summed up. Every sentence is one that was said."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RECORD_ID_FIELD_NUMBER: builtins.int
+    CODE_FIELD_NUMBER: builtins.int
+    ABOUT_FIELD_NUMBER: builtins.int
+    NEXT_STEPS_FIELD_NUMBER: builtins.int
+    ARTICLES_FIELD_NUMBER: builtins.int
+    ALERTS_FIELD_NUMBER: builtins.int
+    record_id: builtins.str
+    """of the call"""
+    code: builtins.str
+    """how it may be filed: complaint, cancellation, fault, billing, change, order, enquiry; or empty"""
+    @property
+    def about(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___SourcedSentence]:
+        """what the customer wanted"""
+
+    @property
+    def next_steps(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___SourcedSentence]:
+        """what the agent promised"""
+
+    @property
+    def articles(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___SuggestedArticle]:
+        """what was suggested, the surest first"""
+
+    @property
+    def alerts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """rules that raised one, where the caller may see alerts"""
+
+    def __init__(
+        self,
+        *,
+        record_id: builtins.str = ...,
+        code: builtins.str = ...,
+        about: collections.abc.Iterable[global___SourcedSentence] | None = ...,
+        next_steps: collections.abc.Iterable[global___SourcedSentence] | None = ...,
+        articles: collections.abc.Iterable[global___SuggestedArticle] | None = ...,
+        alerts: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["about", b"about", "alerts", b"alerts", "articles", b"articles", "code", b"code", "next_steps", b"next_steps", "record_id", b"record_id"]) -> None: ...
+
+global___GetSummaryResponse = GetSummaryResponse
+
+@typing.final
+class SourcedSentence(google.protobuf.message.Message):
+    """A sentence that was said."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    UTTERANCE_ID_FIELD_NUMBER: builtins.int
+    ROLE_FIELD_NUMBER: builtins.int
+    START_MS_FIELD_NUMBER: builtins.int
+    TEXT_FIELD_NUMBER: builtins.int
+    utterance_id: builtins.str
+    """where"""
+    role: yuetone.v1.audio_pb2.Role.ValueType
+    """by whom"""
+    start_ms: builtins.int
+    """from the first sample of the call"""
+    text: builtins.str
+    """as it is read"""
+    def __init__(
+        self,
+        *,
+        utterance_id: builtins.str = ...,
+        role: yuetone.v1.audio_pb2.Role.ValueType = ...,
+        start_ms: builtins.int = ...,
+        text: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["role", b"role", "start_ms", b"start_ms", "text", b"text", "utterance_id", b"utterance_id"]) -> None: ...
+
+global___SourcedSentence = SourcedSentence
+
+@typing.final
+class SuggestedArticle(google.protobuf.message.Message):
+    """An article of the knowledge base."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ARTICLE_ID_FIELD_NUMBER: builtins.int
+    TITLE_FIELD_NUMBER: builtins.int
+    CONFIDENCE_FIELD_NUMBER: builtins.int
+    article_id: builtins.str
+    """of it"""
+    title: builtins.str
+    """of it"""
+    confidence: builtins.float
+    """the highest with which it was suggested, 0 to 1"""
+    def __init__(
+        self,
+        *,
+        article_id: builtins.str = ...,
+        title: builtins.str = ...,
+        confidence: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["article_id", b"article_id", "confidence", b"confidence", "title", b"title"]) -> None: ...
+
+global___SuggestedArticle = SuggestedArticle
+
+@typing.final
 class SearchRecordedCallsRequest(google.protobuf.message.Message):
     """What is looked for."""
 

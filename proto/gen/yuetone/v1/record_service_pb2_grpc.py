@@ -45,6 +45,11 @@ class RecordServiceStub(object):
                 request_serializer=yuetone_dot_v1_dot_record__service__pb2.GetRecordedCallRequest.SerializeToString,
                 response_deserializer=yuetone_dot_v1_dot_record__service__pb2.GetRecordedCallResponse.FromString,
                 _registered_method=True)
+        self.GetSummary = channel.unary_unary(
+                '/yuetone.v1.RecordService/GetSummary',
+                request_serializer=yuetone_dot_v1_dot_record__service__pb2.GetSummaryRequest.SerializeToString,
+                response_deserializer=yuetone_dot_v1_dot_record__service__pb2.GetSummaryResponse.FromString,
+                _registered_method=True)
         self.SearchCalls = channel.unary_unary(
                 '/yuetone.v1.RecordService/SearchCalls',
                 request_serializer=yuetone_dot_v1_dot_record__service__pb2.SearchRecordedCallsRequest.SerializeToString,
@@ -90,6 +95,13 @@ class RecordServiceServicer(object):
 
     def GetCall(self, request, context):
         """One call: first what it is, then its events in their order, finals as they stand after every correction.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSummary(self, request, context):
+        """What a call was about and what was promised, by rules, in sentences that were said. For wrapping up.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -149,6 +161,11 @@ def add_RecordServiceServicer_to_server(servicer, server):
                     servicer.GetCall,
                     request_deserializer=yuetone_dot_v1_dot_record__service__pb2.GetRecordedCallRequest.FromString,
                     response_serializer=yuetone_dot_v1_dot_record__service__pb2.GetRecordedCallResponse.SerializeToString,
+            ),
+            'GetSummary': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSummary,
+                    request_deserializer=yuetone_dot_v1_dot_record__service__pb2.GetSummaryRequest.FromString,
+                    response_serializer=yuetone_dot_v1_dot_record__service__pb2.GetSummaryResponse.SerializeToString,
             ),
             'SearchCalls': grpc.unary_unary_rpc_method_handler(
                     servicer.SearchCalls,
@@ -236,6 +253,33 @@ class RecordService(object):
             '/yuetone.v1.RecordService/GetCall',
             yuetone_dot_v1_dot_record__service__pb2.GetRecordedCallRequest.SerializeToString,
             yuetone_dot_v1_dot_record__service__pb2.GetRecordedCallResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSummary(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/yuetone.v1.RecordService/GetSummary',
+            yuetone_dot_v1_dot_record__service__pb2.GetSummaryRequest.SerializeToString,
+            yuetone_dot_v1_dot_record__service__pb2.GetSummaryResponse.FromString,
             options,
             channel_credentials,
             insecure,

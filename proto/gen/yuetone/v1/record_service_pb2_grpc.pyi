@@ -33,6 +33,12 @@ class RecordServiceStub:
     ]
     """One call: first what it is, then its events in their order, finals as they stand after every correction."""
 
+    GetSummary: grpc.UnaryUnaryMultiCallable[
+        yuetone.v1.record_service_pb2.GetSummaryRequest,
+        yuetone.v1.record_service_pb2.GetSummaryResponse,
+    ]
+    """What a call was about and what was promised, by rules, in sentences that were said. For wrapping up."""
+
     SearchCalls: grpc.UnaryUnaryMultiCallable[
         yuetone.v1.record_service_pb2.SearchRecordedCallsRequest,
         yuetone.v1.record_service_pb2.SearchRecordedCallsResponse,
@@ -83,6 +89,12 @@ class RecordServiceAsyncStub:
         yuetone.v1.record_service_pb2.GetRecordedCallResponse,
     ]
     """One call: first what it is, then its events in their order, finals as they stand after every correction."""
+
+    GetSummary: grpc.aio.UnaryUnaryMultiCallable[
+        yuetone.v1.record_service_pb2.GetSummaryRequest,
+        yuetone.v1.record_service_pb2.GetSummaryResponse,
+    ]
+    """What a call was about and what was promised, by rules, in sentences that were said. For wrapping up."""
 
     SearchCalls: grpc.aio.UnaryUnaryMultiCallable[
         yuetone.v1.record_service_pb2.SearchRecordedCallsRequest,
@@ -138,6 +150,14 @@ class RecordServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[yuetone.v1.record_service_pb2.GetRecordedCallResponse], collections.abc.AsyncIterator[yuetone.v1.record_service_pb2.GetRecordedCallResponse]]:
         """One call: first what it is, then its events in their order, finals as they stand after every correction."""
+
+    @abc.abstractmethod
+    def GetSummary(
+        self,
+        request: yuetone.v1.record_service_pb2.GetSummaryRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[yuetone.v1.record_service_pb2.GetSummaryResponse, collections.abc.Awaitable[yuetone.v1.record_service_pb2.GetSummaryResponse]]:
+        """What a call was about and what was promised, by rules, in sentences that were said. For wrapping up."""
 
     @abc.abstractmethod
     def SearchCalls(
