@@ -17,7 +17,7 @@ import soundfile as sf
 
 from pipeline.record.erasing import Eraser
 from pipeline.record.master_keys import parsed
-from pipeline.record.writer import RecordStores
+from pipeline.record.stores import RecordStores
 from tests.audio import CALL
 from tests.fakes.engines import SayingEngine
 from tests.integration.helpers import chunks, demo_bytes, end, running, settings, start, talk

@@ -19,7 +19,7 @@ from benchmarks.serving.speech import DEMO
 from pipeline.record.key_store import KeyStore
 from pipeline.record.master_keys import new_line, parsed
 from pipeline.record.reading import numbered_finals, read_events, verified
-from pipeline.record.writer import RecordStores
+from pipeline.record.stores import RecordStores
 from yuetone.v1 import audio_pb2, record_service_pb2
 from yuetone.v1 import call_service_pb2 as pb
 

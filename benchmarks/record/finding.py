@@ -19,6 +19,7 @@ from pipeline.record.key_store import KeyStore
 from pipeline.record.master_keys import new_line, parsed
 from pipeline.record.search import SearchWanted, UtteranceIndex
 from pipeline.record.store import RecordStore
+from pipeline.record.stores import RecordStores
 
 A_CALL = 60
 """Utterances of a call."""
@@ -38,7 +39,7 @@ def finding(utterances: int, seed: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="yuetone-record-") as name:
         folder = Path(name)
         keys = KeyStore(folder / "keys.db", parsed(new_line("benchmark"), "record.key"))
-        store = RecordStore(folder / "record")
+        store = RecordStores(folder / "record").of(None)
         said, began = _fill(store, keys, rng, texts, utterances // A_CALL), time.monotonic()
         indexer = Indexer(store, keys, None)
         while indexer.step():
@@ -47,7 +48,7 @@ def finding(utterances: int, seed: int) -> dict[str, Any]:
         result = {
             "utterances": utterances,
             "index_us_an_utterance": round(indexed_s / utterances * 1e6),
-            "index_bytes_an_utterance": round(_size(folder / "record" / "index") / utterances),
+            "index_bytes_an_utterance": round(_size(store.folder / "index") / utterances),
             **_searched(Archive(None, store, keys), indexer.index, rng, said),
             "recall": _recall(indexer.index, rng, said),
         }

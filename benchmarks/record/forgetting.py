@@ -16,7 +16,7 @@ from pipeline.record.indexing import Indexer
 from pipeline.record.key_store import KeyStore
 from pipeline.record.master_keys import new_line, parsed
 from pipeline.record.search import SearchWanted
-from pipeline.record.store import RecordStore
+from pipeline.record.stores import RecordStores
 
 CANARY = "雪糕火箭"
 """Said in every call that is erased; nobody says it otherwise."""
@@ -28,7 +28,7 @@ class _Record:
     def __init__(self, folder: Path, master: str, now: float = 1.7e9) -> None:
         self.folder, self.now = folder, now
         self.keys = KeyStore(folder / "keys" / "keys.db", parsed(master, "record.key"))
-        self.store = RecordStore(folder / "record", lambda: self.now)
+        self.store = RecordStores(folder / "record", clock=lambda: self.now).of(None)
         self.indexer = Indexer(self.store, self.keys, None)
         self.eraser = Eraser(None, self.store, self.keys, self.indexer.forget, lambda: self.now)
 

@@ -14,7 +14,8 @@ from benchmarks.record.archive_of import call_of, record_id, sentences, spoken
 from pipeline.record.entries import EventEntry, RecordEntry
 from pipeline.record.key_store import KeyStore
 from pipeline.record.master_keys import new_line, parsed
-from pipeline.record.writer import RecordStores, RecordWriter
+from pipeline.record.stores import RecordStores
+from pipeline.record.writer import RecordWriter
 
 
 def writing(calls: int, per_second: int, seconds: float) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from pipeline.record.backup import restore as put_back
 from pipeline.record.key_store import KeyStore
 from pipeline.record.master_keys import new_line, read_master_keys
 from pipeline.record.reading import verified
-from pipeline.record.writer import RecordStores
+from pipeline.record.stores import RecordStores
 from pipeline.sections.record import RecordSettings
 
 
@@ -32,8 +32,18 @@ def _settings(config: Path | None) -> RecordSettings:
     return record
 
 
+def _files(config: Path | None) -> Path:
+    """Return the folder of the record; raises SettingsError where it is in PostgreSQL."""
+    settings = _settings(config)
+    if settings.store is not None:
+        raise SettingsError(
+            "record.store is PostgreSQL: copy it with pg_dump, and put it back with pg_restore"
+        )
+    return settings.folder.expanduser()
+
+
 def _keys(settings: RecordSettings) -> KeyStore:
-    return KeyStore(settings.keys.expanduser(), read_master_keys(settings))
+    return KeyStore(settings.keys, read_master_keys(settings))
 
 
 @app.command("new-key")
@@ -100,7 +110,7 @@ def verify(
         yuetone record verify --config yuetone.toml
     """
     settings = _settings(config)
-    keys, stores = _keys(settings), RecordStores(settings.folder.expanduser())
+    keys, stores = _keys(settings), RecordStores(settings.folder.expanduser(), settings.store)
     shown, bad, count, events = Console(stderr=True), 0, 0, 0
     for tenant in stores.tenants():
         store = stores.of(tenant)
@@ -131,7 +141,7 @@ def backup(
     Examples:
         yuetone record backup /mnt/backup/record-2026-11-26 --config yuetone.toml
     """
-    folder = _settings(config).folder.expanduser()
+    folder = _files(config)
     copied = sum(1 for _name in back_up(folder, out))
     typer.echo(f"{copied} companies copied to {out}")
 
@@ -147,7 +157,7 @@ def restore(
     Examples:
         yuetone record restore /mnt/backup/record-2026-11-26 --config yuetone.toml
     """
-    folder = _settings(config).folder.expanduser()
+    folder = _files(config)
     if not yes:
         typer.confirm(f"Replace the record in {folder}?", abort=True, err=True)
     done = dict(put_back(copy, folder))

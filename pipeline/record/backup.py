@@ -12,9 +12,9 @@ import sqlalchemy as sa
 
 from pipeline.errors import SettingsError
 from pipeline.record.indexing import FOLDER as INDEX
-from pipeline.record.store import FILE, RecordStore
+from pipeline.record.store import FILE, SCHEMA, RecordStore
 from pipeline.record.tables import erasures
-from suggest.store.database import writing
+from suggest.store.database import address, open_database, writing
 
 PAGES = 2_000
 """Pages that are copied before others may write again: 8 MB."""
@@ -76,7 +76,7 @@ def _tombstones(folder: Path) -> list[dict[str, object]]:
     if not (folder / FILE).is_file():
         return []
     try:
-        store = RecordStore(folder)
+        store = _store(folder)
     except SettingsError:
         return []  # the disk that was lost; keys that are gone still tell what was erased
     try:
@@ -90,7 +90,7 @@ def _tombstones(folder: Path) -> list[dict[str, object]]:
 
 def _bury(folder: Path, tombstones: list[dict[str, object]]) -> int:
     """Put tombstones into a record; return how many were not there."""
-    store = RecordStore(folder)
+    store = _store(folder)
     try:
         with writing(store.engine) as connection:
             known = {tuple(row) for row in connection.execute(sa.select(erasures.c.id, erasures.c.record_id))}
@@ -104,3 +104,7 @@ def _bury(folder: Path, tombstones: list[dict[str, object]]) -> int:
         return len(fresh)
     finally:
         store.close()
+
+
+def _store(folder: Path) -> RecordStore:
+    return RecordStore(folder, open_database(address(str(folder / FILE)), SCHEMA))

@@ -192,12 +192,19 @@ class Eraser:
         self._store.empty_log()
 
     def mark_locked_out(self) -> int:
-        """Mark the calls whose key is gone: a restored backup has brought them back; return how many."""
-        known, now = self._keys.known(), self._clock()
-        marked = sa.select(erasures.c.record_id)
-        query = sa.select(calls.c.record_id, calls.c.call_id).where(calls.c.record_id.not_in(marked))
+        """Mark the calls whose key is gone: a restored backup has brought them back; return how many.
+
+        Keys are looked at behind the calls: a call that begins meanwhile has its key before its row.
+        """
+        marked, now = sa.select(erasures.c.record_id), self._clock()
+        query = sa.select(calls.c.record_id, calls.c.call_id).where(
+            calls.c.record_id.not_in(marked), calls.c.state != RecordState.LIVE.value
+        )
+        with self._store.engine.connect() as connection:
+            there = connection.execute(query).all()
+        known = self._keys.known()
+        lost = [row for row in there if row.record_id not in known]
         with writing(self._store.engine) as connection:
-            lost = [row for row in connection.execute(query) if row.record_id not in known]
             rows = [
                 {
                     "id": "backup", "record_id": row.record_id, "call_id": row.call_id,

@@ -13,7 +13,7 @@ from pipeline.record.entries import RecordRow
 from pipeline.record.erasing import Eraser, ErasureReceipt
 from pipeline.record.indexing import Indexer
 from pipeline.record.key_store import KeyStore
-from pipeline.record.writer import RecordStores
+from pipeline.record.stores import RecordStores
 
 INDEX_S = 0.5
 """Time between two looks for what was said since, s."""

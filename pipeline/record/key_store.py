@@ -18,7 +18,7 @@ from pipeline.errors import SettingsError
 from pipeline.record.ciphers import KEY_BYTES, CallCipher
 from pipeline.record.master_keys import MasterKeys
 from pipeline.record.tables import call_keys
-from suggest.store.database import Schema, address, empty_log, open_database, writing
+from suggest.store.database import Schema, address, open_database, overwrite_deleted, writing
 
 SCHEMA = Schema(
     migrations=Path(__file__).with_name("key_migrations"),
@@ -40,17 +40,17 @@ class KeyStore:
     """The store.
 
     Args:
-        path: of the SQLite file, made with its folder.
+        store: path of a SQLite file, made with its folder, or a URL such as postgresql://host/name.
         masters: the master keys.
 
     Raises:
         SettingsError: it cannot be opened, or a key in it is under a master key that is not there.
     """
 
-    def __init__(self, path: Path, masters: MasterKeys) -> None:
+    def __init__(self, store: Path | str, masters: MasterKeys) -> None:
         self._masters = masters
         self._wrapping: dict[tuple[str, str], AESGCM] = {}
-        self._engine = open_database(address(str(path)), SCHEMA)
+        self._engine = open_database(address(str(store)), SCHEMA)
         with self._engine.connect() as connection:
             used: set[str] = set(connection.scalars(sa.select(call_keys.c.master).distinct()))
         if missing := used - set(masters.keys):
@@ -116,7 +116,7 @@ class KeyStore:
                 gone += connection.execute(
                     sa.delete(call_keys).where(call_keys.c.record_id.in_(part))
                 ).rowcount
-        empty_log(self._engine)
+        overwrite_deleted(self._engine, (call_keys,))
         return gone
 
     def known(self) -> set[str]:
@@ -160,7 +160,7 @@ class KeyStore:
                 connection.execute(fresh, changed)
             done += len(rows)
             yield done
-        empty_log(self._engine)
+        overwrite_deleted(self._engine, (call_keys,))
 
     def _row(self, record_id: str, tenant: str, master: str, key: bytes) -> dict[str, object]:
         nonce = secrets.token_bytes(NONCE_BYTES)

@@ -18,7 +18,8 @@ from pipeline.record.key_store import KeyStore
 from pipeline.record.master_keys import read_master_keys
 from pipeline.record.recorder import CallRecorder, Keeping
 from pipeline.record.search import SearchWanted
-from pipeline.record.writer import RecordStores, RecordWriter
+from pipeline.record.stores import RecordStores
+from pipeline.record.writer import RecordWriter
 from pipeline.sections.record import Kept, ProfileRecordSettings, RecordSettings
 
 WATCH_S = 5.0
@@ -51,8 +52,8 @@ class RecordService:
     ) -> None:
         self._settings = settings
         self._metrics = metrics
-        self.keys = KeyStore(settings.keys.expanduser(), read_master_keys(settings))
-        self.stores = RecordStores(settings.folder.expanduser())
+        self.keys = KeyStore(settings.keys, read_master_keys(settings))
+        self.stores = RecordStores(settings.folder.expanduser(), settings.store)
         try:
             self._close_interrupted()
         except SettingsError:

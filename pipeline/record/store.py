@@ -1,4 +1,4 @@
-"""The record of one company: a SQLite file. What was said is sealed before it comes here.
+"""The record of one company: a SQLite file, or a schema of PostgreSQL. What was said comes here sealed.
 
 All methods block; any thread may read, one writes (:mod:`pipeline.record.writer`).
 """
@@ -30,7 +30,7 @@ from pipeline.record.entries import (
 )
 from pipeline.record.kept import agitation_of, is_alert, is_utterance
 from pipeline.record.tables import calls, events, holds, segments
-from suggest.store.database import Schema, address, empty_log, open_database, writing
+from suggest.store.database import Schema, overwrite_deleted, writing
 
 SCHEMA = Schema(
     migrations=Path(__file__).with_name("migrations"),
@@ -115,17 +115,15 @@ class RecordStore:
     """The store.
 
     Args:
-        folder: of the company; made for its owner alone.
+        folder: of the company: for its search index.
+        engine: of its database.
         clock: s since 1970 UTC.
-
-    Raises:
-        SettingsError: it cannot be opened, or is of a newer release.
     """
 
-    def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, folder: Path, engine: sa.Engine, clock: Callable[[], float] = time.time) -> None:
         self.folder = folder
         self._clock = clock
-        self.engine = open_database(address(str(folder / FILE)), SCHEMA)
+        self.engine = engine
         self._settled: dict[str, dict[int, int]] = {}  # of live calls, by channel
         self._finals: dict[str, dict[str, int]] = {}  # of live calls: where each final stands now
 
@@ -337,8 +335,8 @@ class RecordStore:
         return int(row.events), int(row.segments)
 
     def empty_log(self) -> None:
-        """Let nothing of what was deleted stay in the write-ahead log."""
-        empty_log(self.engine)
+        """Let nothing of what was deleted stay in the write-ahead log, or in dead rows."""
+        overwrite_deleted(self.engine, (events, segments, holds, calls))
 
 
 def _event_row(entry: EventEntry, cipher: CallCipher) -> dict[str, Any]:

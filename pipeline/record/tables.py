@@ -9,11 +9,13 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 metadata = sa.MetaData()
+NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+"""A number that the database draws; SQLite draws none of another type."""
 
 calls = sa.Table(
     "calls",
     metadata,
-    sa.Column("n", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("n", NUMBER, primary_key=True, autoincrement=True),
     sa.Column("record_id", sa.Text, nullable=False, unique=True),
     sa.Column("call_id", sa.Text, nullable=False, index=True),
     sa.Column("queue", sa.Text),
@@ -48,7 +50,7 @@ counts what could not be stored; ``segments`` and ``events`` tell that none is m
 events = sa.Table(
     "events",
     metadata,
-    sa.Column("n", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("n", NUMBER, primary_key=True, autoincrement=True),
     sa.Column("record_id", sa.Text, nullable=False),
     sa.Column("seq", sa.Integer, nullable=False),
     sa.Column("kind", sa.Text, nullable=False),
@@ -86,7 +88,7 @@ holds = sa.Table(
 erasures = sa.Table(
     "erasures",
     metadata,
-    sa.Column("n", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("n", NUMBER, primary_key=True, autoincrement=True),
     sa.Column("id", sa.Text, nullable=False, index=True),
     sa.Column("record_id", sa.Text, nullable=False, index=True),
     sa.Column("call_id", sa.Text, nullable=False),
@@ -101,7 +103,7 @@ indexed = sa.Table(
     "indexed",
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("upto", sa.Integer, nullable=False),
+    sa.Column("upto", sa.BigInteger, nullable=False),
 )
 """One row: ``events.n`` up to which the search index has everything."""
 

@@ -15,8 +15,6 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
-from urllib.parse import quote, unquote
 
 import sqlalchemy as sa
 import structlog
@@ -25,7 +23,7 @@ from pipeline.errors import SettingsError
 from pipeline.record.ciphers import CallCipher
 from pipeline.record.entries import BeginRecord, CloseRecord, EventEntry, RecordEntry, SoundEntry
 from pipeline.record.key_store import KeyStore
-from pipeline.record.store import RecordStore
+from pipeline.record.stores import RecordStores
 
 MOST_AT_ONCE = 2_000
 """Entries in one transaction."""
@@ -35,8 +33,6 @@ LAST_ATTEMPTS = 3
 """Attempts behind which a server that stops gives up."""
 SMALL = 600
 """Bytes that an entry without sound counts for at least."""
-NO_COMPANY = "_"
-"""Folder of a server that serves one company."""
 
 _log = structlog.get_logger(__name__)
 
@@ -46,53 +42,6 @@ def size_of(entry: RecordEntry) -> int:
     if isinstance(entry, SoundEntry):
         return len(entry.data) + SMALL
     return SMALL + (entry.size if isinstance(entry, EventEntry) else 0)
-
-
-def folder_of(root: Path, tenant: str | None) -> Path:
-    """Return where the record of a company lies, whatever its name is."""
-    if tenant is None:
-        return root / NO_COMPANY
-    quoted = quote(tenant, safe="")
-    return root / (f"%{ord(quoted[0]):02X}{quoted[1:]}" if quoted[0] in "._" else quoted)
-
-
-class RecordStores:
-    """The stores of all companies, opened when they are first needed; safe for any thread.
-
-    Args:
-        root: folder of the record.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._open: dict[str | None, RecordStore] = {}
-        self._lock = threading.Lock()
-
-    def of(self, tenant: str | None) -> RecordStore:
-        """Return the store of a company.
-
-        Raises:
-            SettingsError: it cannot be opened.
-        """
-        with self._lock:
-            found = self._open.get(tenant)
-            if found is None:
-                found = self._open[tenant] = RecordStore(folder_of(self._root, tenant))
-            return found
-
-    def tenants(self) -> list[str | None]:
-        """Return the companies that have a record."""
-        if not self._root.is_dir():
-            return []
-        names = sorted(path.name for path in self._root.iterdir() if path.is_dir())
-        return [None if name == NO_COMPANY else unquote(name) for name in names]
-
-    def close(self) -> None:
-        """Close all of them."""
-        with self._lock:
-            for store in self._open.values():
-                store.close()
-            self._open.clear()
 
 
 @dataclass(frozen=True, slots=True)

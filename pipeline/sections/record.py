@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from pipeline.sections.base import Section
 
@@ -49,9 +49,12 @@ class RecordSettings(Section):
     folder: Path = Field(
         Path("~/.local/share/yuetone/record"), description="where calls are kept; one folder a company"
     )
-    keys: Path = Field(
-        Path("~/.local/share/yuetone/record-keys/keys.db"),
-        description="store of the calls' keys; never in the same backup as the folder",
+    store: str | None = Field(
+        None, description="URL such as postgresql://host/name; SQLite files in the folder when not set"
+    )
+    keys: str = Field(
+        "~/.local/share/yuetone/record-keys/keys.db",
+        description="store of the calls' keys, a SQLite file or a URL; never in the same backup as the calls",
     )
     key_file: Path | None = Field(
         None, description="master keys, 0600, from 'yuetone record new-key'; or one of the next two"
@@ -69,10 +72,21 @@ class RecordSettings(Section):
         64, ge=1, le=4096, description="MB that may wait for a disk that stalls; beyond, calls go on unkept"
     )
 
+    @field_validator("keys", mode="before")
+    @classmethod
+    def _path(cls, keys: object) -> object:
+        return str(keys) if isinstance(keys, Path) else keys
+
     @model_validator(mode="after")
     def _usable(self) -> RecordSettings:
         if not self.enabled:
             return self
+        if self.store is not None and not self.store.startswith("postgresql"):
+            raise ValueError(
+                "record.store: a URL such as postgresql://host/name, or nothing for SQLite files"
+            )
+        if self.store is not None and self.store == self.keys:
+            raise ValueError("record.keys: keep the keys in another database than the calls")
         if sum((self.key_file is not None, bool(self.key_command), self.key is not None)) != 1:
             raise ValueError(
                 "set one of record.key_file, record.key_command and record.key; make a key with "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,15 +134,21 @@ def writing(engine: sa.Engine) -> AbstractContextManager[sa.Connection]:
     return engine.execution_options(writes=True).begin()
 
 
-def empty_log(engine: sa.Engine) -> None:
-    """Write SQLite's log into the database and cut it off: nothing that was deleted stays in it."""
-    if engine.dialect.name != "sqlite":
+def overwrite_deleted(engine: sa.Engine, tables: Sequence[sa.Table]) -> None:
+    """Let nothing of deleted rows stay: SQLite's log is cut off, PostgreSQL's dead rows are cleared away.
+
+    PostgreSQL's own write-ahead log keeps them until it is recycled or archived.
+    """
+    if engine.dialect.name == "postgresql":
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            for table in tables:
+                connection.exec_driver_sql(f"VACUUM {table.name}")
         return
-    connection = engine.raw_connection()
+    raw = engine.raw_connection()
     try:
-        connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
+        raw.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
     finally:
-        connection.close()
+        raw.close()
 
 
 def _migrate(engine: sa.Engine, schema: Schema) -> None:

@@ -13,7 +13,7 @@ from pipeline.record.entries import BeginRecord, EndRecord, EventEntry, SoundEnt
 from pipeline.record.key_store import KeyStore
 from pipeline.record.master_keys import MasterKeys, parsed
 from pipeline.record.store import RecordStore
-from pipeline.record.writer import RecordStores
+from pipeline.record.stores import RecordStores
 
 MASTER = "test:" + base64.b64encode(bytes(range(32))).decode()
 

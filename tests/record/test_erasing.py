@@ -152,6 +152,25 @@ def test_a_restored_record_is_erased_again(erasing: Erasing, tmp_path: Path) -> 
     assert again.there == ["r2"]
 
 
+def test_a_call_that_begins_meanwhile_is_not_taken_for_a_restored_one(
+    erasing: Erasing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    erasing.call("r1", "你好")
+    known = erasing.opener.known
+
+    def then_others_begin() -> set[str]:
+        found = known()
+        erasing.call("r2", "你好")
+        erasing.records.write([begin("r3")], erasing.opener.create([("r3", None)]))
+        return found
+
+    monkeypatch.setattr(erasing.opener, "known", then_others_begin)
+    assert erasing.eraser.mark_locked_out() == 0
+    monkeypatch.setattr(erasing.opener, "known", lambda: {"r1", "r2"})
+    assert erasing.eraser.mark_locked_out() == 0
+    assert erasing.there == ["r1", "r2", "r3"]
+
+
 def test_a_restored_key_is_destroyed_again_by_the_tombstone(erasing: Erasing, tmp_path: Path) -> None:
     erasing.call("r1", "你好")
     erasing.opener.close()

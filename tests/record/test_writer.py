@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from pipeline.record.entries import CloseRecord, RecordEntry
 from pipeline.record.reading import verified
 from pipeline.record.store import RecordStore
-from pipeline.record.writer import RecordStores, RecordWriter, folder_of
+from pipeline.record.stores import RecordStores, folder_of
+from pipeline.record.writer import RecordWriter
 from tests.record.helpers import begin, ended, event, final, keys, sound
 
 

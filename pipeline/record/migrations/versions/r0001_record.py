@@ -7,13 +7,14 @@ from alembic import op
 
 revision = "0001"
 down_revision = None
+NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 def upgrade() -> None:
     """Apply."""
     op.create_table(
         "calls",
-        sa.Column("n", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("n", NUMBER, primary_key=True, autoincrement=True),
         sa.Column("record_id", sa.Text, nullable=False, unique=True),
         sa.Column("call_id", sa.Text, nullable=False, index=True),
         sa.Column("queue", sa.Text),
@@ -44,7 +45,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "events",
-        sa.Column("n", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("n", NUMBER, primary_key=True, autoincrement=True),
         sa.Column("record_id", sa.Text, nullable=False),
         sa.Column("seq", sa.Integer, nullable=False),
         sa.Column("kind", sa.Text, nullable=False),
@@ -73,7 +74,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "erasures",
-        sa.Column("n", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("n", NUMBER, primary_key=True, autoincrement=True),
         sa.Column("id", sa.Text, nullable=False, index=True),
         sa.Column("record_id", sa.Text, nullable=False, index=True),
         sa.Column("call_id", sa.Text, nullable=False),
@@ -85,7 +86,7 @@ def upgrade() -> None:
     op.create_table(
         "indexed",
         sa.Column("id", sa.Integer, primary_key=True),
-        sa.Column("upto", sa.Integer, nullable=False),
+        sa.Column("upto", sa.BigInteger, nullable=False),
     )
 
 
