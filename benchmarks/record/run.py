@@ -32,6 +32,9 @@ def main() -> None:
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
     parser.add_argument("--parts", nargs="+", choices=PARTS)
+    parser.add_argument(
+        "--postgresql", nargs=1, default=(), help="URL of an empty database, to write there too"
+    )
     parser.add_argument("--kills", type=int, default=20, help="servers that are killed")
     parser.add_argument("--streams", type=int, default=24, help="calls at once when one is killed")
     parser.add_argument("--durability", choices=("relaxed", "strict"), default="relaxed")
@@ -42,7 +45,9 @@ def main() -> None:
     small = chosen.smoke
     works: dict[str, Callable[[], Any]] = {
         "writing": lambda: [
-            writing(calls, calls * 3, 2 if small else 30) for calls in ((48,) if small else (48, 1_000))
+            writing(calls, calls * 3, 2 if small else 30, store)
+            for store in (None, *chosen.postgresql)
+            for calls in ((48,) if small else (48, 1_000))
         ],
         "finding": lambda: finding(6_000 if small else chosen.utterances, SEED),
         "erasing": lambda: erasing(100 if small else 1_000, SEED),

@@ -18,21 +18,25 @@ from pipeline.record.stores import RecordStores
 from pipeline.record.writer import RecordWriter
 
 
-def writing(calls: int, per_second: int, seconds: float) -> dict[str, Any]:
+def writing(calls: int, per_second: int, seconds: float, store: str | None = None) -> dict[str, Any]:
     """Write events of many calls at a steady pace; return what was reached.
 
     Args:
         calls: at once.
         per_second: events of all of them, a second.
         seconds: how long.
+        store: URL of a PostgreSQL database; None for a file.
     """
     with tempfile.TemporaryDirectory(prefix="yuetone-record-") as name:
-        return asyncio.run(_written(Path(name), calls, per_second, seconds))
+        found = asyncio.run(_written(Path(name), store, calls, per_second, seconds))
+    return {"store": "SQLite" if store is None else "PostgreSQL", **found}
 
 
-async def _written(folder: Path, calls: int, per_second: int, seconds: float) -> dict[str, Any]:
+async def _written(
+    folder: Path, store: str | None, calls: int, per_second: int, seconds: float
+) -> dict[str, Any]:
     keys = KeyStore(folder / "keys.db", parsed(new_line("benchmark"), "record.key"))
-    stores = RecordStores(folder / "record")
+    stores = RecordStores(folder / "record", store)
     writer = RecordWriter(stores, keys, 500_000_000)
     rng, texts = random.Random(22), sentences()
     begun, told = _entries(rng, texts, calls, int(per_second * seconds))

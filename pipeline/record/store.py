@@ -91,7 +91,7 @@ class Totals:
 
 def _at_least(column: sa.Column[Any], name: str) -> sa.ColumnElement[Any]:
     """Return a value that never falls; nothing changes it where nothing is given."""
-    given: sa.BindParameter[Any] = sa.bindparam(name, type_=column.type)
+    given = sa.cast(sa.bindparam(name, type_=column.type), column.type)  # PostgreSQL asks what NULL is
     higher = sa.and_(given.is_not(None), sa.or_(column.is_(None), column < given))
     return sa.case((higher, given), else_=column)
 

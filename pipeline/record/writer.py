@@ -186,8 +186,8 @@ class RecordWriter:
         try:
             self._write(queue.tenant, entries)
             kept = [True] * len(entries)
-        except (sa.exc.OperationalError, sa.exc.DBAPIError, OSError, SettingsError) as error:
-            if not isinstance(error, sa.exc.IntegrityError | sa.exc.DataError):
+        except (sa.exc.DBAPIError, OSError, SettingsError) as error:
+            if not isinstance(error, sa.exc.IntegrityError | sa.exc.DataError | sa.exc.ProgrammingError):
                 self._failed(queue, error)
                 return None
             kept = [self._written_alone(queue.tenant, entry) for entry in entries]
