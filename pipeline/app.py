@@ -165,7 +165,7 @@ class App:
             for part in (self.alerts, self.knowledge)
             if isinstance(part, AlertService | KnowledgeService)
         ]
-        return RecordService(self.settings.record, self.metrics, derived)
+        return RecordService(self.settings.record, self.metrics, self.auditor, derived)
 
     # ---------------------------------------------------------------- calls
 

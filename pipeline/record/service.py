@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
 
+from pipeline.audit.entry import AuditEntry
+from pipeline.audit.service import Auditor
 from pipeline.calls.info import CallSpec
 from pipeline.calls.overview import CallFilter
-from pipeline.errors import InvalidRequest, SettingsError
+from pipeline.errors import AuditUnavailable, InvalidRequest, SettingsError
 from pipeline.metrics import Metrics
 from pipeline.record.archive import Archive, FoundUtterance
 from pipeline.record.keeper import DerivedData, RecordKeeper
@@ -24,6 +27,8 @@ from pipeline.sections.record import Kept, ProfileRecordSettings, RecordSettings
 
 WATCH_S = 5.0
 """Time between two looks whether everything is kept."""
+STALLED_S = 30.0
+"""Time from which a disk that takes nothing, and reports nothing, counts as failing."""
 
 _log = structlog.get_logger(__name__)
 
@@ -41,6 +46,7 @@ class RecordService:
     Args:
         settings: of it; enabled.
         metrics: where to count.
+        auditor: is told when the record is not kept, and when it is again.
         derived: what else is erased with a call.
 
     Raises:
@@ -48,10 +54,15 @@ class RecordService:
     """
 
     def __init__(
-        self, settings: RecordSettings, metrics: Metrics, derived: Sequence[DerivedData] = ()
+        self,
+        settings: RecordSettings,
+        metrics: Metrics,
+        auditor: Auditor,
+        derived: Sequence[DerivedData] = (),
     ) -> None:
         self._settings = settings
-        self._metrics = metrics
+        self._metrics, self._auditor = metrics, auditor
+        self._failing = False
         self.keys = KeyStore(settings.keys, read_master_keys(settings))
         self.stores = RecordStores(settings.folder.expanduser(), settings.store)
         try:
@@ -134,20 +145,29 @@ class RecordService:
         """Tell calls whose record is not as it should be."""
         while True:
             await asyncio.sleep(WATCH_S)
-            self._look()
+            stalled = self.writer.state.failing or self.writer.waited_s > STALLED_S
+            if stalled != self._failing:
+                self._failing = stalled
+                await self._note("record.failing" if stalled else "record.kept-again")
+            self._look(stalled=stalled)
 
-    def _look(self) -> None:
+    async def _note(self, action: str) -> None:
+        """Write into the audit log what became of the record; where that fails, it goes on."""
+        with contextlib.suppress(AuditUnavailable):
+            await self._auditor.record(AuditEntry(action=action, detail={"calls": len(self._live)}))
+
+    def _look(self, *, stalled: bool) -> None:
         state = self.writer.state
-        self._metrics.record_failing.set(float(state.failing))
+        self._metrics.record_failing.set(float(stalled))
         self._metrics.record_waiting.set(self.writer.waiting_bytes)
         self._metrics.record_lost.set(state.lost)
         for name, live in list(self._live.items()):
             if live.recorder.closed:
                 del self._live[name]
-            elif live.recorder.failing and not live.told:
+            elif (stalled or live.recorder.failing) and not live.told:
                 live.told = True
                 live.warn("RECORDING_FAILED", "the call goes on, but the disk does not take its record")
-            elif live.told and not live.recorder.failing:
+            elif live.told and not stalled and not live.recorder.failing:
                 live.told = False
                 live.warn("RECORDING_RESUMED", "the call is kept again; nothing of it is missing")
 

@@ -50,6 +50,7 @@ class _Waiting:
     size: int
     done: Callable[[], None]
     failed: Callable[[], None]
+    since: float
 
 
 @dataclass(slots=True, eq=False)
@@ -103,6 +104,13 @@ class RecordWriter:
         self._thread.start()
 
     @property
+    def waited_s(self) -> float:
+        """How long the oldest entry has waited for the disk, s."""
+        with self._changed:
+            oldest = [queue.items[0].since for queue in self._queues.values() if queue.items]
+        return time.monotonic() - min(oldest) if oldest else 0.0
+
+    @property
     def waiting_bytes(self) -> int:
         """Bytes that wait for the disk."""
         return self._bytes
@@ -133,7 +141,13 @@ class RecordWriter:
                 self.state.lost += 1
                 return False
             self._queues.setdefault(tenant, _Queue(tenant)).items.append(
-                _Waiting(entry, size, functools.partial(tell, done), functools.partial(tell, failed))
+                _Waiting(
+                    entry,
+                    size,
+                    functools.partial(tell, done),
+                    functools.partial(tell, failed),
+                    time.monotonic(),
+                )
             )
             self._bytes += size
             self._changed.notify()

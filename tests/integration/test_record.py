@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
 from pipeline.audio.codecs import decoded
 from pipeline.calls.events import Ended, Started, TranscriptEvent
 from pipeline.calls.info import Codec
 from pipeline.record.entries import RecordState
 from pipeline.record.reading import opened_sound, read_events, transcript, verified
+from pipeline.record.store import RecordStore
 from tests.fakes.engines import SayingEngine
 from tests.integration.helpers import (
     chunks,
@@ -19,13 +21,16 @@ from tests.integration.helpers import (
     end,
     finals,
     refused,
+    rest,
     running,
     settings,
     start,
+    take,
     talk,
 )
 from tests.integration.test_redaction import SAID, assert_clean
 from tests.record.helpers import keys, profile, section, store
+from yuetone.v1 import call_service_pb2 as pb
 
 
 async def test_a_call_is_kept_as_it_was_told(tmp_path: Path) -> None:
@@ -124,3 +129,44 @@ async def test_an_unknown_class_is_refused(tmp_path: Path) -> None:
         _code, details, _kinds = await refused(run, [start(retention_class="for-ever"), end()])
     assert "service, orders" in details
     assert not (tmp_path / "record" / "_").exists()
+
+
+async def test_a_disk_that_fails_is_told_and_the_call_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.record.service.WATCH_S", 0.05)
+    monkeypatch.setattr("pipeline.record.writer.RETRY_S", (0.05,))
+    failing, real = True, RecordStore.write
+
+    def write(self: RecordStore, *args: object) -> None:
+        if failing:
+            raise sa.exc.OperationalError("insert", {}, Exception("disk I/O error"))
+        real(self, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(RecordStore, "write", write)
+    chosen = settings(
+        record=section(tmp_path),
+        profiles=profile(),
+        audit={"folder": str(tmp_path / "audit"), "enabled": "on"},
+    )
+    async with running(chosen) as run:
+        call = run.stub.StreamCall()
+        await call.write(start())
+        for request in chunks(demo_bytes(6)):
+            await call.write(request)
+        seen: list[pb.StreamCallResponse] = []
+        while not any(message.warning.code == "RECORDING_FAILED" for message in seen):
+            seen.append(await take(call))
+        failing = False
+        while not any(message.warning.code == "RECORDING_RESUMED" for message in seen):
+            seen.append(await take(call))
+        await call.write(end())
+        await call.done_writing()
+        seen += await rest(call)
+    assert seen[-1].ended.reason == "client"
+    (row,) = store(tmp_path).rows()
+    assert row.lost == 0
+    assert row.utterances == len(finals(seen))
+    written = "".join(path.read_text("ascii") for path in (tmp_path / "audit").glob("audit-*.jsonl"))
+    assert "record.failing" in written
+    assert "record.kept-again" in written
