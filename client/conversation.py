@@ -37,6 +37,7 @@ class CallOptions:
         retention: class of its record, or None for the profile's.
         notice_given: the people on the line were told that the call is kept.
         unrecorded: nothing of it may be kept.
+        customer_ref: who calls, as your own systems name them, or None.
         recorded_at_ms: it is a recording of a call of then, ms since 1970 UTC; None for a live one.
     """
 
@@ -52,6 +53,7 @@ class CallOptions:
     retention: str | None = None
     notice_given: bool = False
     unrecorded: bool = False
+    customer_ref: str | None = None
     recorded_at_ms: int | None = None
 
 
@@ -143,6 +145,7 @@ class Conversation:
             retention_class=options.retention,
             notice_given=options.notice_given,
             unrecorded=options.unrecorded,
+            customer_ref=options.customer_ref,
             recorded_at_unix_ms=options.recorded_at_ms,
         )
         if self._before is not None:

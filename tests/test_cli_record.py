@@ -117,6 +117,31 @@ async def test_a_call_is_found_read_heard_and_erased(tmp_path: Path) -> None:
     await serving(tmp_path, work)
 
 
+async def test_what_is_kept_of_a_customer_is_written_for_them(tmp_path: Path) -> None:
+    async with running(settings(record=section(tmp_path), profiles=profile()), SayingEngine(SAID)) as served:
+        for number, customer in enumerate(("C-1", "C-2", "C-1")):
+            asked = start(f"c{number}", customer_ref=customer, agent_id="agent-77")
+            await talk(served, [asked, *chunks(demo_bytes(6)), end()])
+        address = f"127.0.0.1:{served.server.port}"
+        told = await asyncio.to_thread(
+            run, "subject", "C-1", "--out", tmp_path / "dar", "--server", address, "--received", "2026-11-20"
+        )
+        nobody = await asyncio.to_thread(
+            run, "subject", "C-9", "--out", tmp_path / "none", "--server", address
+        )
+    assert "2 calls" in told
+    assert "2026-12-30" in told
+    assert "0 calls" in nobody
+    index = json.loads((tmp_path / "dar" / "index.json").read_text("utf-8"))
+    assert len(index["calls"]) == 2
+    files = [path for path in (tmp_path / "dar").iterdir() if path.name != "index.json"]
+    assert sorted(path.suffix for path in files) == [".txt", ".txt", ".vcon", ".vcon", ".wav", ".wav"]
+    assert all("agent-77" not in path.read_text("utf-8") for path in files if path.suffix != ".wav")
+    for path in (tmp_path / "record").rglob("*"):
+        if path.is_file():
+            assert b"C-1" not in path.read_bytes(), path.name
+
+
 async def test_an_archive_is_imported_once_and_goes_on_after_an_interruption(tmp_path: Path) -> None:
     archive = tmp_path / "archive" / "2025"
     archive.mkdir(parents=True)

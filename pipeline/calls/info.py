@@ -99,6 +99,7 @@ class CallSpec:
         retention: class of its record; None for the profile's.
         notice_given: the people on the line were told that the call is kept.
         unrecorded: nothing of it may be kept.
+        customer: who calls, as the company's own systems name them; kept as a keyed hash alone.
         past: it is a recording of a call of then (``info.started_at``): nobody waits for what is found in it.
     """
 
@@ -113,6 +114,7 @@ class CallSpec:
     retention: str | None = None
     notice_given: bool = False
     unrecorded: bool = False
+    customer: str | None = None
     past: bool = False
 
     @property

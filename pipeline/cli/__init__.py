@@ -25,6 +25,7 @@ from pipeline.cli import (
     record,
     record_import,
     record_keys,
+    record_subject,
     redact,
     serve,
 )
@@ -32,7 +33,7 @@ from pipeline.errors import SettingsError
 
 COMMANDS_OF_KB = (kb_search, kb_write)
 """Add themselves to ``kb.app``."""
-COMMANDS_OF_RECORD = (record_import, record_keys)
+COMMANDS_OF_RECORD = (record_import, record_keys, record_subject)
 """Add themselves to ``record.app``."""
 app = typer.Typer(
     name="yuetone",

@@ -125,7 +125,7 @@ def show(
     """
 
     async def work(channel: grpc.aio.Channel) -> None:
-        call, said = await _read(channel, record)
+        call, said = await read_call(channel, record)
         if as_json:
             typer.echo(exported(call, said, Format.JSON))
             return
@@ -246,7 +246,7 @@ def play(
 
     async def work(line: grpc.aio.Channel) -> None:
         pieces = client.record_stub(line).StreamRecording(request)
-        seconds = await _write_wav(aiter(pieces), out)
+        seconds = await write_wav(aiter(pieces), out)
         typer.echo(f"{seconds:.1f} s", err=True)
 
     run_connected(server, identity, work, NO_RECORD)
@@ -270,7 +270,7 @@ def export(
     """
 
     async def work(channel: grpc.aio.Channel) -> None:
-        call, said = await _read(channel, record)
+        call, said = await read_call(channel, record)
         typer.echo(exported(call, said, form), nl=False)
 
     run_connected(server, identity, work, NO_RECORD)
@@ -352,7 +352,7 @@ def erase(
     run_connected(server, identity, work, NO_RECORD)
 
 
-async def _read(
+async def read_call(
     channel: grpc.aio.Channel, record: str
 ) -> tuple[pb.RecordedCall, list[transcript_pb2.Transcript]]:
     """Return a call and what was said in it, by its start."""
@@ -365,7 +365,7 @@ async def _read(
     return call, sorted(said, key=lambda transcript: transcript.start_ms)
 
 
-async def _write_wav(pieces: AsyncIterator[pb.StreamRecordingResponse], out: Path) -> float:
+async def write_wav(pieces: AsyncIterator[pb.StreamRecordingResponse], out: Path) -> float:
     """Write pieces of sound as 16-bit WAV; return how many seconds.
 
     Raises:

@@ -12,7 +12,7 @@ from pipeline.calls.overview import CallFilter
 from pipeline.errors import RecordUnavailable, UnknownRecord
 from pipeline.record.ciphers import CallCipher, Damaged
 from pipeline.record.entries import RecordRow, RecordState
-from pipeline.record.key_store import KeyStore
+from pipeline.record.key_store import KeyStore, customer_hash
 from pipeline.record.reading import SoundPiece, opened, opened_sound, read_events, transcript
 from pipeline.record.search import SearchHit, SearchWanted, UtteranceIndex, is_phrase_in
 from pipeline.record.store import RecordStore, SealedEvent
@@ -56,6 +56,7 @@ class Archive:
         since: float | None = None,
         until: float | None = None,
         call_id: str | None = None,
+        customer: str | None = None,
         limit: int = 100,
     ) -> list[RecordRow]:
         """Return recorded calls, the newest first.
@@ -65,6 +66,7 @@ class Archive:
             since: that began then or later, s since 1970 UTC.
             until: before then.
             call_id: with this id.
+            customer: of this customer.
             limit: how many at most.
         """
         parts: list[sa.ColumnElement[bool]] = [self._there()]
@@ -79,6 +81,9 @@ class Archive:
         ):
             if values:
                 parts.append(column.in_(sorted(values)))
+        if customer is not None:
+            key = self._keys.index_key(self._tenant)
+            parts.append(calls.c.customer == customer_hash(key, customer))
         if until is not None:
             parts.append(calls.c.started_at < until)
         found: list[RecordRow] = []

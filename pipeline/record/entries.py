@@ -32,6 +32,7 @@ class BeginRecord:
         least_s: how long it must be kept, s.
         notice_given: the people on the line were told that the call is kept.
         with_sound: whether its sound is kept too.
+        customer: who called, as the company names them; the writer makes a keyed hash of it.
     """
 
     record_id: str
@@ -43,6 +44,7 @@ class BeginRecord:
     least_s: float
     notice_given: bool
     with_sound: bool
+    customer: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from pipeline.record.tables import indexed
 from suggest.store.database import writing
 
 FOLDER = "index"
-AT_ONCE = 20_000
+AT_ONCE = 2_000
 """Events that are looked at in one step."""
 
 

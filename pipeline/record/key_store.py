@@ -6,6 +6,7 @@ anybody. All methods block; any thread may call them.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -183,6 +184,11 @@ class KeyStore:
             key = self._masters.tenant_key(master, tenant or None)
             found = self._wrapping[master, tenant] = AESGCM(key)
         return found
+
+
+def customer_hash(key: bytes, customer: str) -> str:
+    """Return what stands for a customer in the record: a keyed hash, 128 bits (BLAKE2b)."""
+    return hashlib.blake2b(f"customer {customer}".encode(), digest_size=16, key=key).hexdigest()
 
 
 def _about(record_id: str) -> bytes:

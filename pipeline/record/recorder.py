@@ -82,6 +82,7 @@ class CallRecorder:
                 least_s=keeping.rules.least_days * day,
                 notice_given=keeping.notice_given,
                 with_sound=keeping.with_sound,
+                customer=spec.customer,
             ),
             _nothing,
         )

@@ -127,11 +127,8 @@ class RecordService:
         self, tenant: str | None, text: SearchWanted, wanted: CallFilter, limit: int
     ) -> list[FoundUtterance]:
         """Return utterances in which something was said; see :meth:`Archive.search`."""
-
-        def work() -> list[FoundUtterance]:
-            return self.archive(tenant).search(self.keeper.indexer(tenant).index, text, wanted, limit)
-
-        return await self.keeper.in_thread(work)
+        indexer = await self.keeper.in_thread(self.keeper.indexer, tenant)
+        return await asyncio.to_thread(self.archive(tenant).search, indexer.index, text, wanted, limit)
 
     # ---------------------------------------------------------------- life
 

@@ -231,6 +231,7 @@ class RecordStore:
             "queue": info.queue,
             "team": info.team,
             "agent_id": info.agent_id,
+            "customer": entry.customer,
             "profile": info.profile,
             "sender": info.sender,
             "continues": f"{continues.at_ms} {continues.call_id}" if continues else None,

@@ -72,6 +72,7 @@ class RecordStores:
         self._root, self._clock = root, clock
         self._url = None if store is None else address(store)
         self._open: dict[str | None, RecordStore] = {}
+        self._known: dict[str | None, None] | None = None  # None: nobody has looked yet
         self._lock = threading.Lock()
 
     def of(self, tenant: str | None) -> RecordStore:
@@ -85,6 +86,8 @@ class RecordStores:
             if found is None:
                 folder = folder_of(self._root, tenant)
                 found = self._open[tenant] = RecordStore(folder, self._engine(tenant, folder), self._clock)
+                if self._known is not None:
+                    self._known[tenant] = None
             return found
 
     def _engine(self, tenant: str | None, folder: Path) -> sa.Engine:
@@ -96,11 +99,17 @@ class RecordStores:
         return open_database(within, SCHEMA)
 
     def tenants(self) -> list[str | None]:
-        """Return the companies that have a record.
+        """Return the companies that have a record; looked for once, for one server writes a record.
 
         Raises:
             SettingsError: the database cannot be reached.
         """
+        with self._lock:
+            if self._known is None:
+                self._known = dict.fromkeys([*self._there(), *self._open])
+            return list(self._known)
+
+    def _there(self) -> list[str | None]:
         if self._url is not None:
             return [tenant_of(schema) for schema in _schemas(self._url)]
         if not self._root.is_dir():

@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 import sqlalchemy as sa
@@ -22,7 +22,7 @@ import structlog
 from pipeline.errors import SettingsError
 from pipeline.record.ciphers import CallCipher
 from pipeline.record.entries import BeginRecord, CloseRecord, EventEntry, RecordEntry, SoundEntry
-from pipeline.record.key_store import KeyStore
+from pipeline.record.key_store import KeyStore, customer_hash
 from pipeline.record.stores import RecordStores
 
 MOST_AT_ONCE = 2_000
@@ -228,7 +228,14 @@ class RecordWriter:
 
     def _write(self, tenant: str | None, entries: list[RecordEntry]) -> None:
         self._make_keys(tenant, entries)
-        self._stores.of(tenant).write(entries, self._ciphers)
+        named = [self._hashed(tenant, entry) for entry in entries]
+        self._stores.of(tenant).write(named, self._ciphers)
+
+    def _hashed(self, tenant: str | None, entry: RecordEntry) -> RecordEntry:
+        """Return an entry in which nobody's own name or number stands."""
+        if not isinstance(entry, BeginRecord) or entry.customer is None:
+            return entry
+        return replace(entry, customer=customer_hash(self._keys.index_key(tenant), entry.customer))
 
     def _make_keys(self, tenant: str | None, entries: Iterable[RecordEntry]) -> None:
         """Make the keys of calls that begin; they are on disk before anything is sealed with them."""

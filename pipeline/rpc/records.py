@@ -86,6 +86,7 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
                     since=_seconds(request, "since_unix_ms"),
                     until=_seconds(request, "until_unix_ms"),
                     call_id=request.call_id if request.HasField("call_id") else None,
+                    customer=request.customer_ref if request.HasField("customer_ref") else None,
                     limit=limit,
                 )
             rows.sort(key=lambda row: -row.info.started_at)

@@ -88,6 +88,7 @@ def call_spec(request: call_service_pb2.StreamCallRequest, *, sender: str = "", 
         else None,
         notice_given=start.notice_given,
         unrecorded=start.unrecorded,
+        customer=_label("customer_ref", start.customer_ref),
         past=start.HasField("recorded_at_unix_ms"),
     )
 

@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("queue", sa.Text),
         sa.Column("team", sa.Text),
         sa.Column("agent_id", sa.Text),
+        sa.Column("customer", sa.Text, index=True),
         sa.Column("profile", sa.Text, nullable=False),
         sa.Column("sender", sa.Text, nullable=False),
         sa.Column("continues", sa.Text),

@@ -189,6 +189,7 @@ class StartCall(google.protobuf.message.Message):
     RETENTION_CLASS_FIELD_NUMBER: builtins.int
     NOTICE_GIVEN_FIELD_NUMBER: builtins.int
     UNRECORDED_FIELD_NUMBER: builtins.int
+    CUSTOMER_REF_FIELD_NUMBER: builtins.int
     RECORDED_AT_UNIX_MS_FIELD_NUMBER: builtins.int
     call_id: builtins.str
     """unique among live calls; 1 to 128 letters, digits, and the marks - _ . : @"""
@@ -220,6 +221,8 @@ class StartCall(google.protobuf.message.Message):
     """the people on the line were told that the call is kept, and why"""
     unrecorded: builtins.bool
     """nothing of this call may be kept: somebody has said no"""
+    customer_ref: builtins.str
+    """who calls, as your own systems name them; the record keeps only a keyed hash"""
     recorded_at_unix_ms: builtins.int
     """an old recording, of a call of then: nobody is alerted, nothing suggested"""
     @property
@@ -255,16 +258,19 @@ class StartCall(google.protobuf.message.Message):
         retention_class: builtins.str | None = ...,
         notice_given: builtins.bool = ...,
         unrecorded: builtins.bool = ...,
+        customer_ref: builtins.str | None = ...,
         recorded_at_unix_ms: builtins.int | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_continues_at_ms", b"_continues_at_ms", "_continues_call_id", b"_continues_call_id", "_earlier_calls", b"_earlier_calls", "_language_hint", b"_language_hint", "_profile", b"_profile", "_queue", b"_queue", "_recorded_at_unix_ms", b"_recorded_at_unix_ms", "_resume", b"_resume", "_retention_class", b"_retention_class", "_team", b"_team", "_tenant", b"_tenant", "agent_id", b"agent_id", "continues_at_ms", b"continues_at_ms", "continues_call_id", b"continues_call_id", "earlier_calls", b"earlier_calls", "language_hint", b"language_hint", "profile", b"profile", "queue", b"queue", "recorded_at_unix_ms", b"recorded_at_unix_ms", "resume", b"resume", "retention_class", b"retention_class", "team", b"team", "tenant", b"tenant"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_continues_at_ms", b"_continues_at_ms", "_continues_call_id", b"_continues_call_id", "_earlier_calls", b"_earlier_calls", "_language_hint", b"_language_hint", "_profile", b"_profile", "_queue", b"_queue", "_recorded_at_unix_ms", b"_recorded_at_unix_ms", "_resume", b"_resume", "_retention_class", b"_retention_class", "_team", b"_team", "_tenant", b"_tenant", "agent_id", b"agent_id", "call_id", b"call_id", "channels", b"channels", "codec", b"codec", "continues_at_ms", b"continues_at_ms", "continues_call_id", b"continues_call_id", "earlier_calls", b"earlier_calls", "hotwords", b"hotwords", "language_hint", b"language_hint", "notice_given", b"notice_given", "profile", b"profile", "queue", b"queue", "recorded_at_unix_ms", b"recorded_at_unix_ms", "resume", b"resume", "retention_class", b"retention_class", "sample_rate_hz", b"sample_rate_hz", "team", b"team", "tenant", b"tenant", "unrecorded", b"unrecorded"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_continues_at_ms", b"_continues_at_ms", "_continues_call_id", b"_continues_call_id", "_customer_ref", b"_customer_ref", "_earlier_calls", b"_earlier_calls", "_language_hint", b"_language_hint", "_profile", b"_profile", "_queue", b"_queue", "_recorded_at_unix_ms", b"_recorded_at_unix_ms", "_resume", b"_resume", "_retention_class", b"_retention_class", "_team", b"_team", "_tenant", b"_tenant", "agent_id", b"agent_id", "continues_at_ms", b"continues_at_ms", "continues_call_id", b"continues_call_id", "customer_ref", b"customer_ref", "earlier_calls", b"earlier_calls", "language_hint", b"language_hint", "profile", b"profile", "queue", b"queue", "recorded_at_unix_ms", b"recorded_at_unix_ms", "resume", b"resume", "retention_class", b"retention_class", "team", b"team", "tenant", b"tenant"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_continues_at_ms", b"_continues_at_ms", "_continues_call_id", b"_continues_call_id", "_customer_ref", b"_customer_ref", "_earlier_calls", b"_earlier_calls", "_language_hint", b"_language_hint", "_profile", b"_profile", "_queue", b"_queue", "_recorded_at_unix_ms", b"_recorded_at_unix_ms", "_resume", b"_resume", "_retention_class", b"_retention_class", "_team", b"_team", "_tenant", b"_tenant", "agent_id", b"agent_id", "call_id", b"call_id", "channels", b"channels", "codec", b"codec", "continues_at_ms", b"continues_at_ms", "continues_call_id", b"continues_call_id", "customer_ref", b"customer_ref", "earlier_calls", b"earlier_calls", "hotwords", b"hotwords", "language_hint", b"language_hint", "notice_given", b"notice_given", "profile", b"profile", "queue", b"queue", "recorded_at_unix_ms", b"recorded_at_unix_ms", "resume", b"resume", "retention_class", b"retention_class", "sample_rate_hz", b"sample_rate_hz", "team", b"team", "tenant", b"tenant", "unrecorded", b"unrecorded"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_agent_id", b"_agent_id"]) -> typing.Literal["agent_id"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_continues_at_ms", b"_continues_at_ms"]) -> typing.Literal["continues_at_ms"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_continues_call_id", b"_continues_call_id"]) -> typing.Literal["continues_call_id"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_customer_ref", b"_customer_ref"]) -> typing.Literal["customer_ref"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_earlier_calls", b"_earlier_calls"]) -> typing.Literal["earlier_calls"] | None: ...
     @typing.overload

@@ -186,6 +186,7 @@ class ListRecordedCallsRequest(google.protobuf.message.Message):
     UNTIL_UNIX_MS_FIELD_NUMBER: builtins.int
     CALL_ID_FIELD_NUMBER: builtins.int
     LIMIT_FIELD_NUMBER: builtins.int
+    CUSTOMER_REF_FIELD_NUMBER: builtins.int
     since_unix_ms: builtins.int
     """that began then or later"""
     until_unix_ms: builtins.int
@@ -194,6 +195,8 @@ class ListRecordedCallsRequest(google.protobuf.message.Message):
     """with this id"""
     limit: builtins.int
     """1 to 1000; 100 when absent"""
+    customer_ref: builtins.str
+    """of this customer, as in StartCall"""
     @property
     def scope(self) -> yuetone.v1.overview_service_pb2.CallScope:
         """narrows; within what the caller may see"""
@@ -206,11 +209,14 @@ class ListRecordedCallsRequest(google.protobuf.message.Message):
         until_unix_ms: builtins.int | None = ...,
         call_id: builtins.str | None = ...,
         limit: builtins.int | None = ...,
+        customer_ref: builtins.str | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_call_id", b"_call_id", "_limit", b"_limit", "_since_unix_ms", b"_since_unix_ms", "_until_unix_ms", b"_until_unix_ms", "call_id", b"call_id", "limit", b"limit", "scope", b"scope", "since_unix_ms", b"since_unix_ms", "until_unix_ms", b"until_unix_ms"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_call_id", b"_call_id", "_limit", b"_limit", "_since_unix_ms", b"_since_unix_ms", "_until_unix_ms", b"_until_unix_ms", "call_id", b"call_id", "limit", b"limit", "scope", b"scope", "since_unix_ms", b"since_unix_ms", "until_unix_ms", b"until_unix_ms"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_call_id", b"_call_id", "_customer_ref", b"_customer_ref", "_limit", b"_limit", "_since_unix_ms", b"_since_unix_ms", "_until_unix_ms", b"_until_unix_ms", "call_id", b"call_id", "customer_ref", b"customer_ref", "limit", b"limit", "scope", b"scope", "since_unix_ms", b"since_unix_ms", "until_unix_ms", b"until_unix_ms"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_call_id", b"_call_id", "_customer_ref", b"_customer_ref", "_limit", b"_limit", "_since_unix_ms", b"_since_unix_ms", "_until_unix_ms", b"_until_unix_ms", "call_id", b"call_id", "customer_ref", b"customer_ref", "limit", b"limit", "scope", b"scope", "since_unix_ms", b"since_unix_ms", "until_unix_ms", b"until_unix_ms"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_call_id", b"_call_id"]) -> typing.Literal["call_id"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_customer_ref", b"_customer_ref"]) -> typing.Literal["customer_ref"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_limit", b"_limit"]) -> typing.Literal["limit"] | None: ...
     @typing.overload
