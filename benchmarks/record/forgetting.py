@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import shutil
 import tempfile
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.record.archive_of import DAY_S, call_of, record_id, sentences, spoken
+from pipeline.errors import UnknownHold
 from pipeline.record.entries import RecordEntry
 from pipeline.record.erasing import Eraser
 from pipeline.record.indexing import Indexer
@@ -131,7 +133,7 @@ class _Week:
         self.number = self.restarts = 0
         self._expires: dict[str, float] = {}
         self._least: dict[str, float] = {}
-        self._holds: dict[str, str] = {}  # the newest of each call, released ones too
+        self._holds: dict[str, list[str]] = {}  # of each call, released ones too
         self.held: set[str] = set()
         self.gone: set[str] = set()
         self._saved = 0
@@ -151,15 +153,22 @@ class _Week:
         alive = [call for call in self._expires if call not in self.gone]
         for call in self._rng.sample(alive, min(3, len(alive))):
             if call not in self.held:
-                self._holds[call] = self.record.eraser.hold([call], "case", "officer")
+                hold = self.record.eraser.hold([call], "case", "officer")
+                self._holds.setdefault(call, []).append(hold)
                 self.held.add(call)
         for call in self._rng.sample(sorted(self.held), len(self.held) // 40):
-            self.record.eraser.release(self._holds[call])
-            self.held.remove(call)
+            self._release(call)
         asked = self._rng.sample(alive, min(2, len(alive)))
         self.record.eraser.request(asked, "officer")
         self.record.erase_marked()
         self.gone |= {call for call in asked if call not in self.held and self._least[call] <= at}
+
+    def _release(self, call: str) -> None:
+        """Release a call; after a restore, the hold in force may be an older one."""
+        for hold in self._holds[call]:
+            with contextlib.suppress(UnknownHold):
+                self.record.eraser.release(hold)
+        self.held.remove(call)
 
     def sweep(self) -> None:
         """Erase what is due."""

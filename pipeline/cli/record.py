@@ -412,7 +412,8 @@ def _table(calls: Iterable[pb.RecordedCall]) -> Table:
     table.add_column("call, queue, agent, class", overflow="ellipsis", no_wrap=True)
     for call in calls:
         ended = call.ended_at_unix_ms if call.HasField("ended_at_unix_ms") else 0
-        seconds = max(0, ended - call.started_at_unix_ms) // 1000 if ended else call.audio_ms // 1000
+        lasted = call.audio_ms or max(0, ended - call.started_at_unix_ms)
+        seconds = lasted // 1000
         state, lost = _STATES.get(call.state, ""), f"{call.lost} lost" if call.lost else ""
         about = (call.call_id, call.queue, call.agent_id, call.retention_class)
         table.add_row(
