@@ -19,6 +19,7 @@ from pipeline.record.backup import back_up
 from pipeline.record.backup import restore as put_back
 from pipeline.record.key_store import KeyStore
 from pipeline.record.master_keys import new_line, read_master_keys
+from pipeline.record.ownership import RecordLock
 from pipeline.record.reading import verified
 from pipeline.record.stores import RecordStores
 from pipeline.sections.record import RecordSettings
@@ -160,7 +161,9 @@ def restore(
     folder = _files(config)
     if not yes:
         typer.confirm(f"Replace the record in {folder}?", abort=True, err=True)
+    lock = RecordLock(folder)
     done = dict(put_back(copy, folder))
+    lock.release()
     typer.echo(
         f"{len(done)} companies restored; {sum(done.values())} erased calls are erased again at the start"
     )

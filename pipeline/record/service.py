@@ -19,6 +19,7 @@ from pipeline.record.archive import Archive, FoundUtterance
 from pipeline.record.keeper import DerivedData, RecordKeeper
 from pipeline.record.key_store import KeyStore
 from pipeline.record.master_keys import read_master_keys
+from pipeline.record.ownership import RecordLock
 from pipeline.record.recorder import CallRecorder, Keeping
 from pipeline.record.search import SearchWanted
 from pipeline.record.stores import RecordStores
@@ -63,12 +64,15 @@ class RecordService:
         self._settings = settings
         self._metrics, self._auditor = metrics, auditor
         self._failing = False
-        self.keys = KeyStore(settings.keys, read_master_keys(settings))
-        self.stores = RecordStores(settings.folder.expanduser(), settings.store)
+        folder = settings.folder.expanduser()
+        self._lock = RecordLock(folder, settings.store)
+        self.stores = RecordStores(folder, settings.store)
         try:
+            self.keys = KeyStore(settings.keys, read_master_keys(settings))
             self._close_interrupted()
         except SettingsError:
-            self.keys.close()
+            self.stores.close()
+            self._lock.release()
             raise
         self.writer = RecordWriter(self.stores, self.keys, settings.waiting_mb * 1_000_000)
         self.keeper = RecordKeeper(self.stores, self.keys, derived)
@@ -175,3 +179,4 @@ class RecordService:
         await asyncio.to_thread(self.keeper.close)
         self.stores.close()
         self.keys.close()
+        self._lock.release()

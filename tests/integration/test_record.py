@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from pipeline.audio.codecs import decoded
 from pipeline.calls.events import Ended, Started, TranscriptEvent
 from pipeline.calls.info import Codec
+from pipeline.errors import SettingsError
 from pipeline.record.entries import RecordState
 from pipeline.record.reading import opened_sound, read_events, transcript, verified
 from pipeline.record.store import RecordStore
@@ -122,6 +123,16 @@ async def test_a_strict_call_tells_no_final_before_it_is_on_disk(tmp_path: Path)
     assert cipher is not None
     kept = {item.server_seq for item in read_events(records, cipher, row.record_id)}
     assert {message.server_seq for message in numbered if message.transcript.is_final} <= kept
+
+
+async def test_two_servers_cannot_write_one_record(tmp_path: Path) -> None:
+    chosen = settings(record=section(tmp_path), profiles=profile())
+    async with running(chosen):
+        with pytest.raises(SettingsError, match="another server writes the record"):
+            async with running(chosen):
+                pass
+    async with running(chosen):
+        pass
 
 
 async def test_an_unknown_class_is_refused(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from pipeline.record.archive import Archive
 from pipeline.record.erasing import Eraser
 from pipeline.record.indexing import Indexer
 from pipeline.record.key_store import KeyStore
+from pipeline.record.ownership import RecordLock
 from pipeline.record.reading import read_events, transcript, verified
 from pipeline.record.search import SearchWanted
 from pipeline.record.stores import RecordStores, schema_of, tenant_of
@@ -84,6 +85,14 @@ def test_everything_works_as_in_a_file(url: str, tmp_path: Path) -> None:
     assert stores.of("telecom").row("r3") is not None
     stores.close()
     opener.close()
+
+
+def test_one_server_writes_a_database(url: str, tmp_path: Path) -> None:
+    first = RecordLock(tmp_path / "a", url)
+    with pytest.raises(SettingsError, match="another server"):
+        RecordLock(tmp_path / "b", url)
+    first.release()
+    RecordLock(tmp_path / "b", url).release()
 
 
 def test_a_database_that_is_not_there_is_told(tmp_path: Path) -> None:

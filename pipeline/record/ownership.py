@@ -1,0 +1,68 @@
+"""Who writes a record: one server, and nobody else while it runs."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from pipeline.errors import SettingsError
+from suggest.store.database import address
+
+LOCK = ".lock"
+"""No company's folder begins with a dot."""
+_NUMBER = 7_305_911_834_022_117
+"""Of the advisory lock in PostgreSQL; drawn once."""
+
+
+class RecordLock:
+    """Held by the server that writes a record, or by a command that replaces it; their end frees it.
+
+    Args:
+        folder: of the record; made for its owner alone.
+        store: URL of the PostgreSQL database that holds the calls; None where they are in the folder.
+
+    Raises:
+        SettingsError: somebody else holds it, or the folder cannot be written to.
+    """
+
+    def __init__(self, folder: Path, store: str | None = None) -> None:
+        self._connection: sa.Connection | None = None
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise SettingsError(f"record.folder: {folder} cannot be written ({error.strerror})") from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._file)
+            raise SettingsError(
+                f"record.folder: another server writes the record in {folder}; stop it, or choose another"
+            ) from error
+        if store is not None:
+            self._hold_database(store)
+
+    def _hold_database(self, store: str) -> None:
+        engine = sa.create_engine(address(store), poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+        try:
+            connection = engine.connect()
+            held = connection.scalar(sa.select(sa.func.pg_try_advisory_lock(_NUMBER)))
+        except (sa.exc.SQLAlchemyError, ModuleNotFoundError):
+            return  # whoever opens the store says what is wrong with it
+        if not held:
+            connection.close()
+            self.release()
+            raise SettingsError("record.store: another server writes the record in this database; stop it")
+        self._connection = connection
+
+    def release(self) -> None:
+        """Let somebody else have it; safe to call twice."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
