@@ -9,7 +9,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -108,7 +108,7 @@ async def test_a_call_is_found_read_heard_and_erased(tmp_path: Path) -> None:
         assert info.duration == pytest.approx(9, abs=0.05)
         assert "cannot be written" in refused("play", name, *server, "--out", tmp_path / "no" / "call.wav")
         held = run("hold", name, *server, "--reason", "case 14").strip()
-        assert "1 stay" in run("erase", name, *server, "--yes")
+        assert "1 stay" in refused("erase", name, *server, "--yes")
         assert "1 calls released" in run("release", held, *server)
         assert "1 calls erased" in run("erase", name, *server, "--yes")
         assert json.loads(run("list", *server, "--json"))["calls"] == []
@@ -153,18 +153,25 @@ async def test_an_archive_is_imported_once_and_goes_on_after_an_interruption(tmp
 
     def work(address: str) -> None:
         server = ("--server", address)
-        told = refused("import", tmp_path / "archive", *server, "--recorded-at", "2025-03-01 10:15:00")
+        day = datetime.now().astimezone() - timedelta(days=30)
+        recorded = day.strftime("%Y-%m-%d %H:%M:%S")
+        old = refused("import", archive / "b.flac", *server, "--recorded-at", "2019-03-01 10:15:00")
+        assert "older than service calls are kept" in old
+        told = refused("import", tmp_path / "archive", *server, "--recorded-at", recorded)
         assert "2 imported" in told
         assert "1 failed" in told
         assert "c.wav" in told
         (archive / "c.wav").unlink(missing_ok=True)
-        again = run("import", tmp_path / "archive", *server, "--recorded-at", "2025-03-01 10:15:00")
+        again = run("import", tmp_path / "archive", *server, "--recorded-at", recorded)
         assert "0 imported" in again
         assert "2 there already" in again
-        calls = json.loads(run("list", *server, "--json", "--until", "2026-01-01"))["calls"]
+        until = (day + timedelta(days=1)).strftime("%Y-%m-%d")
+        calls = json.loads(run("list", *server, "--json", "--until", until))["calls"]
         assert len(calls) == 2
-        began = {datetime.fromtimestamp(call["started_at_unix_ms"] / 1000, UTC).year for call in calls}
-        assert began == {2025}
+        began = {
+            datetime.fromtimestamp(call["started_at_unix_ms"] / 1000).astimezone().date() for call in calls
+        }
+        assert began == {day.date()}
         for call in calls:
             kept = call["expires_at_unix_ms"] - call["started_at_unix_ms"]
             assert kept == pytest.approx(180 * 86_400_000, abs=200_000)

@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 from benchmarks.record.archive_of import DAY_S, call_of, record_id, sentences, spoken
 from pipeline.errors import UnknownHold
 from pipeline.record.entries import RecordEntry
@@ -19,6 +21,7 @@ from pipeline.record.key_store import KeyStore
 from pipeline.record.master_keys import new_line, parsed
 from pipeline.record.search import SearchWanted
 from pipeline.record.stores import RecordStores
+from pipeline.record.tables import call_keys
 
 CANARY = "雪糕火箭"
 """Said in every call that is erased; nobody says it otherwise."""
@@ -37,6 +40,13 @@ class _Record:
     def write(self, entries: list[RecordEntry]) -> None:
         begun = dict.fromkeys(entry.record_id for entry in entries)
         self.store.write(entries, self.keys.create([(name, None) for name in begun]))
+
+    def wrapped(self, record_ids: list[str]) -> list[bytes]:
+        """Return the keys of calls as they lie on the disk."""
+        query = sa.select(call_keys.c.wrapped).where(call_keys.c.record_id.in_(record_ids))
+        engine = sa.create_engine(f"sqlite:///{self.folder}/keys/keys.db", poolclass=sa.NullPool)
+        with engine.connect() as connection:
+            return list(connection.scalars(query))
 
     def index(self) -> None:
         while self.indexer.step():
@@ -75,6 +85,7 @@ def erasing(calls: int, seed: int) -> dict[str, Any]:
         record.index()
         before = len(list(record.indexer.index.search(SearchWanted(text=CANARY), 10 * calls)))
         wanted = [record_id(number) for number in range(0, 2 * calls, 2)]
+        keys_before = record.wrapped(wanted[:50])
         began = time.monotonic()
         record.eraser.request(wanted, "benchmark")
         erased = record.erase_marked()
@@ -85,15 +96,11 @@ def erasing(calls: int, seed: int) -> dict[str, Any]:
         record.close()
         files = [path for path in Path(name).rglob("*") if path.is_file()]
         in_clear = sum(CANARY.encode() in path.read_bytes() for path in files)
-        wrapped = sum(
-            any(name.encode() in path.read_bytes() for name in wanted[:50])
-            for path in files
-            if "keys" in path.name
-        )
+        wrapped = sum(any(key in data for key in keys_before) for data in in_keys)
     return {
         "calls": erased, "seconds": round(took, 1), "found_before": before, "found_after": after,
         "rows_left": len(left), "keys_left": len(keys), "files_with_the_canary": in_clear,
-        "key_files_with_an_id": wrapped,
+        "key_files_with_a_key": wrapped,
     }  # fmt: skip
 
 
@@ -200,7 +207,7 @@ class _Week:
         self.record.close()
         self.record = _Record(self.record.folder, self._master, self.record.now)
         self.record.eraser.forget_keys_of_erased()
-        self.record.eraser.mark_locked_out()
+        self.record.eraser.mark_restored()
         self.record.erase_marked()
         self.restarts += 1
 

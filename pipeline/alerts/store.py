@@ -22,7 +22,7 @@ from pipeline.calls.events import AlertEvent, AlertState
 from pipeline.calls.info import CallInfo
 from pipeline.storage.database import open_storage
 from pipeline.storage.tables import alerts, deliveries, meta
-from suggest.store.database import writing
+from suggest.store.database import overwrite_deleted, writing
 
 _COLUMNS = (
     alerts.c.seq, alerts.c.at, alerts.c.call_id, alerts.c.tenant, alerts.c.queue, alerts.c.team,
@@ -170,7 +170,9 @@ class AlertStore:
             connection.execute(
                 sa.delete(deliveries).where(deliveries.c.seq.in_(sa.select(alerts.c.seq).where(*its)))
             )
-            return connection.execute(sa.delete(alerts).where(*its)).rowcount
+            gone = connection.execute(sa.delete(alerts).where(*its)).rowcount
+        overwrite_deleted(self._engine, (alerts, deliveries))
+        return gone
 
     # ---------------------------------------------------------------- deliveries
 

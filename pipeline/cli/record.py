@@ -36,6 +36,7 @@ from yuetone.v1 import audio_pb2, overview_service_pb2, transcript_pb2
 from yuetone.v1 import record_service_pb2 as pb
 
 app = typer.Typer(help="Recorded calls: find, read, hear, export, hold and erase them.", no_args_is_help=True)
+WIDE = 400
 NO_RECORD = "the server keeps no record (record.enabled)"
 RecordArgument = Annotated[str, typer.Argument(help="Record id, from 'list' or 'search'.")]
 SinceOption = Annotated[
@@ -102,7 +103,7 @@ def list_calls(
         if as_json:
             typer.echo(json.dumps(client.as_json(answer), ensure_ascii=False))
         else:
-            Console().print(_table(answer.calls))
+            _console().print(_table(answer.calls))
 
     run_connected(server, identity, work, NO_RECORD)
 
@@ -129,7 +130,7 @@ def show(
         if as_json:
             typer.echo(exported(call, said, Format.JSON))
             return
-        Console().print(_table([call]))
+        _console().print(_table([call]))
         typer.echo(exported(call, said, Format.TXT), nl=False)
 
     run_connected(server, identity, work, NO_RECORD)
@@ -346,8 +347,10 @@ def erase(
         if as_json:
             typer.echo(json.dumps(client.as_json(answer)))
         else:
-            kept = f"; {len(answer.held)} stay: held, kept by law, or live" if answer.held else ""
+            kept = f"; {len(answer.held)} stay: held, kept by law, live, or not there" if answer.held else ""
             typer.echo(f"{len(answer.erased)} calls erased, receipt {answer.erasure_id}{kept}")
+        if answer.held:
+            raise typer.Exit(1)
 
     run_connected(server, identity, work, NO_RECORD)
 
@@ -396,6 +399,12 @@ def _written(file: wave.Wave_write, piece: pb.StreamRecordingResponse) -> int:
 
 def _local(unix_ms: int) -> str:
     return datetime.fromtimestamp(unix_ms / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _console() -> Console:
+    """Return where tables are printed; what is no terminal has room for whole lines."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDE)
 
 
 def _table(calls: Iterable[pb.RecordedCall]) -> Table:

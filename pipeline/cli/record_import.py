@@ -22,6 +22,7 @@ from pipeline.cli.identity import with_identity
 from pipeline.cli.raw import RawOption, raw_of
 from pipeline.cli.record import NO_RECORD, app
 from pipeline.errors import SettingsError
+from yuetone.v1 import call_service_pb2 as pb_call
 from yuetone.v1 import overview_service_pb2
 from yuetone.v1 import record_service_pb2 as pb
 
@@ -30,6 +31,10 @@ SUFFIXES = frozenset(
 )
 """Files of a folder that are taken for recordings."""
 ID_BYTES = 10
+MOST_ATTEMPTS, WAIT_S = 200, 3.0
+"""Attempts to find room on a server that is busy, and the least time between two, s."""
+_LATER = frozenset({"AT_CAPACITY", "SHUTTING_DOWN", "DUPLICATE_CALL", "SLOW_CONSUMER"})
+"""Refusals that pass: a live call of the same name is one that was left by an import before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +143,7 @@ class Importer:
         self._channel, self._options = channel, options
         self._recorded_at, self._raw = recorded_at, raw
         self._began = asyncio.get_running_loop().time()
+        self._seen: set[str] = set()
         self.heard_s, self.done, self.passed, self.failed = 0.0, 0, 0, 0
 
     @property
@@ -179,7 +185,9 @@ class Importer:
 
     async def _import(self, path: Path) -> None:
         name = await asyncio.to_thread(_name_of, path)
-        if await self._is_there(name):
+        again = name in self._seen
+        self._seen.add(name)
+        if again or await self._is_there(name):
             self.passed += 1
             return
         recording = await asyncio.to_thread(client.read_audio, path, self._raw)
@@ -197,21 +205,43 @@ class Importer:
             notice_given=chosen.notice_given,
             recorded_at_ms=int(at * 1000),
         )
-        call = client.CallStream(self._channel, options, recording.format)
-        async for message in client.stream_recording(call, recording, speed=0):
-            if message.HasField("error"):
-                self._fail(path, message.error.message)
+        for _attempt in range(MOST_ATTEMPTS):
+            refused = await self._sent(options, recording)
+            if refused is None:
+                self.heard_s += recording.seconds
+                self.done += 1
                 return
-        self.heard_s += recording.seconds
-        self.done += 1
+            if refused.code not in _LATER:
+                self._fail(path, refused.message)
+                return
+            await asyncio.sleep(max(refused.retry_after_ms / 1000, WAIT_S))
+        self._fail(path, "the server has no room")
+
+    async def _sent(self, options: client.CallOptions, recording: client.CallAudio) -> pb_call.Error | None:
+        """Send a recording; return why the server would not have it, None where it has it whole."""
+        call = client.CallStream(self._channel, options, recording.format)
+        refused: pb_call.Error | None = None
+        whole = False
+        try:
+            async for message in client.stream_recording(call, recording, speed=0):
+                if message.HasField("error"):
+                    refused = message.error
+                whole = whole or (message.HasField("ended") and message.ended.reason == "client")
+        except grpc.aio.AioRpcError as error:
+            code, _, said = (error.details() or error.code().name).partition(": ")
+            refused = refused or pb_call.Error(code=code, message=said or code)
+        return None if whole else refused or pb_call.Error(code="INTERNAL", message="the call was cut off")
 
     async def _is_there(self, name: str) -> bool:
-        """Tell whether a recording is in the record, whole."""
+        """Tell whether a recording is in the record to its end: as one call, or as one that went on."""
         scope = overview_service_pb2.CallScope(tenant=self._options.tenant)
-        request = pb.ListRecordedCallsRequest(call_id=name, scope=scope, limit=10)
-        answer = await client.record_stub(self._channel).ListCalls(request)
         closed = pb.RecordedCall.STATE_CLOSED
-        return any(call.state == closed and call.reason == "client" for call in answer.calls)
+        for part in (name, f"{name}.2", f"{name}.3"):
+            request = pb.ListRecordedCallsRequest(call_id=part, scope=scope, limit=10)
+            answer = await client.record_stub(self._channel).ListCalls(request)
+            if any(call.state == closed and call.reason == "client" for call in answer.calls):
+                return True
+        return False
 
 
 def _name_of(path: Path) -> str:

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Annotated
 
+import sqlalchemy as sa
 import typer
 from rich.console import Console
 from rich.progress import Progress, track
@@ -17,10 +18,12 @@ from pipeline.config import load_settings
 from pipeline.errors import SettingsError
 from pipeline.record.backup import back_up
 from pipeline.record.backup import restore as put_back
+from pipeline.record.entries import RecordRow
 from pipeline.record.key_store import KeyStore
-from pipeline.record.master_keys import new_line, read_master_keys
+from pipeline.record.master_keys import NAME, new_line, read_master_keys
 from pipeline.record.ownership import RecordLock
 from pipeline.record.reading import verified
+from pipeline.record.store import RecordStore
 from pipeline.record.stores import RecordStores
 from pipeline.sections.record import RecordSettings
 
@@ -60,8 +63,10 @@ def new_key(
     Examples:
         yuetone record new-key /etc/yuetone/record.key
 
-        yuetone record new-key /etc/yuetone/record.key && yuetone record rotate --config yuetone.toml
+        yuetone record new-key /etc/yuetone/record.key --name 2027
     """
+    if name is not None and not NAME.fullmatch(name):
+        raise SettingsError("--name: 1 to 64 letters, digits, or the marks . _ -")
     line = new_line(name or time.strftime("%Y-%m-%d"))
     label = line.partition(":")[0]
     try:
@@ -113,24 +118,47 @@ def verify(
     settings = _settings(config)
     keys, stores = _keys(settings), RecordStores(settings.folder.expanduser(), settings.store)
     shown, bad, count, events = Console(stderr=True), 0, 0, 0
+    seen: set[str] = set()
     for tenant in stores.tenants():
-        store = stores.of(tenant)
-        rows = [row for row in store.rows() if record in (None, row.record_id)]
+        try:
+            store = stores.of(tenant)
+            seen |= store.names()
+            rows = [row for row in store.rows() if record in (None, row.record_id)]
+        except (sa.exc.SQLAlchemyError, SettingsError) as error:
+            typer.echo(f"the record of {tenant or 'the company'} cannot be read: {_reason(error)}")
+            bad += 1
+            continue
         for row in track(
             rows, description="calls", console=shown, transient=True, disable=not shown.is_terminal
         ):
-            found = verified(store, keys.cipher(row.record_id), row)
-            count, events = count + 1, events + found.events
-            for problem in found.problems:
+            problems, told = _checked(store, keys, row)
+            count, events = count + 1, events + told
+            for problem in problems:
                 typer.echo(f"{row.record_id}: {problem}")
-            bad += bool(found.problems)
+            bad += bool(problems)
+    if record is None and (without := keys.known() - seen):
+        typer.echo(f"{len(without)} keys are of calls that are not there: restored, or rows are gone")
+        bad += 1
     if record is not None and not count:
         raise SettingsError("no recorded call has this id")
-    typer.echo(f"{count} calls, {events} events: " + (f"{bad} are not whole" if bad else "all right"))
+    typer.echo(f"{count} calls, {events} events: " + (f"{bad} problems" if bad else "all right"))
     stores.close()
     keys.close()
     if bad:
         raise typer.Exit(1)
+
+
+def _checked(store: RecordStore, keys: KeyStore, row: RecordRow) -> tuple[tuple[str, ...], int]:
+    """Return what is wrong with a call, and how many events it has."""
+    try:
+        found = verified(store, keys.cipher(row.record_id), row)
+    except (sa.exc.SQLAlchemyError, SettingsError) as error:
+        return (f"cannot be read: {_reason(error)}",), 0
+    return found.problems, found.events
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "orig", None) or error).strip().splitlines()[0]
 
 
 @app.command()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
+import structlog
 
 from pipeline.calls.events import Envelope, RedactionEvent, TranscriptEvent
 from pipeline.calls.overview import CallFilter
-from pipeline.errors import RecordUnavailable, UnknownRecord
+from pipeline.errors import RecordUnavailable, SettingsError, UnknownRecord
 from pipeline.record.ciphers import CallCipher, Damaged
 from pipeline.record.entries import RecordRow, RecordState
 from pipeline.record.key_store import KeyStore, customer_hash
@@ -18,6 +20,7 @@ from pipeline.record.search import SearchHit, SearchWanted, UtteranceIndex, is_p
 from pipeline.record.store import RecordStore, SealedEvent
 from pipeline.record.tables import calls, erasures
 
+_log = structlog.get_logger(__name__)
 MOST_ROWS = 1_000
 DAMAGED = "a part of the record of this call is damaged; see 'yuetone record verify'"
 _SOME, _LOOKED_UP = 200, 40
@@ -188,6 +191,20 @@ class Archive:
     def _there() -> sa.ColumnElement[bool]:
         """Return the condition that nobody has asked to erase a call."""
         return calls.c.record_id.not_in(sa.select(erasures.c.record_id))
+
+
+@contextmanager
+def unavailable() -> Iterator[None]:
+    """Turn what a store says of itself into an error for whoever asked.
+
+    Raises:
+        RecordUnavailable: the store, or a key, cannot be read.
+    """
+    try:
+        yield
+    except (sa.exc.SQLAlchemyError, SettingsError, OSError) as error:
+        _log.error("the record cannot be read", error=type(error).__name__)
+        raise RecordUnavailable("the record cannot be read now; the server's log has the reason") from error
 
 
 def _said(hit: SearchHit, cipher: CallCipher, event: SealedEvent) -> TranscriptEvent | None:

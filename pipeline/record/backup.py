@@ -58,6 +58,8 @@ def restore(backup: Path, folder: Path) -> Iterator[tuple[str, int]]:
     if not copies:
         raise SettingsError(f"there is no copy of a record in {backup}")
     for copy in copies:
+        _check(copy)
+    for copy in copies:
         target = folder / copy.parent.name
         tombstones = _tombstones(target)
         try:
@@ -69,6 +71,22 @@ def restore(backup: Path, folder: Path) -> Iterator[tuple[str, int]]:
         except OSError as error:
             raise SettingsError(f"{target} cannot be restored: {error.strerror or error}") from error
         yield copy.parent.name, _bury(target, tombstones)
+
+
+def _check(copy: Path) -> None:
+    """Look whether a copy is a record, and whole.
+
+    Raises:
+        SettingsError: it is not.
+    """
+    try:
+        with closing(sqlite3.connect(f"file:{copy}?mode=ro", uri=True)) as source:
+            found = source.execute("PRAGMA quick_check").fetchone()[0]
+            source.execute("SELECT count(*) FROM calls").fetchone()
+    except sqlite3.Error as error:
+        raise SettingsError(f"{copy} is no copy of a record ({error}); nothing was changed") from error
+    if found != "ok":
+        raise SettingsError(f"{copy} is damaged ({found}); nothing was changed")
 
 
 def _tombstones(folder: Path) -> list[dict[str, object]]:

@@ -84,7 +84,7 @@ class Eraser:
         Raises:
             InvalidRequest: no reason is given, or it is too long.
         """
-        name, now = secrets.token_urlsafe(9), self._clock()
+        name, now = secrets.token_hex(6), self._clock()
         rows = [
             {
                 "id": f"{name}.{number}", "record_id": record_id, "reason": _reason(reason),
@@ -119,7 +119,7 @@ class Eraser:
 
         From here on nobody reads them.
         """
-        now, name = self._clock(), secrets.token_urlsafe(9)
+        now, name = self._clock(), secrets.token_hex(6)
         with writing(self._store.engine) as connection:
             found = self._erasable(connection, record_ids, now)
             if found:
@@ -191,19 +191,13 @@ class Eraser:
             )
         self._store.empty_log()
 
-    def mark_locked_out(self) -> int:
-        """Mark the calls whose key is gone: a restored backup has brought them back; return how many.
-
-        Keys are looked at behind the calls: a call that begins meanwhile has its key before its row.
-        """
+    def mark_restored(self) -> int:
+        """Mark the calls whose key was destroyed: a backup has brought them back; return how many."""
         marked, now = sa.select(erasures.c.record_id), self._clock()
-        query = sa.select(calls.c.record_id, calls.c.call_id).where(
-            calls.c.record_id.not_in(marked), calls.c.state != RecordState.LIVE.value
-        )
+        query = sa.select(calls.c.record_id, calls.c.call_id).where(calls.c.record_id.not_in(marked))
+        destroyed = self._keys.destroyed()
         with self._store.engine.connect() as connection:
-            there = connection.execute(query).all()
-        known = self._keys.known()
-        lost = [row for row in there if row.record_id not in known]
+            lost = [row for row in connection.execute(query) if row.record_id in destroyed]
         with writing(self._store.engine) as connection:
             rows = [
                 {
@@ -249,6 +243,6 @@ class Eraser:
 
 
 def _reason(text: str) -> str:
-    if not 0 < len(text.strip()) <= LONGEST_REASON:
-        raise InvalidRequest(f"reason: say why in 1 to {LONGEST_REASON} characters")
+    if not 0 < len(text.strip()) <= LONGEST_REASON or not text.strip().isprintable():
+        raise InvalidRequest(f"reason: say why in 1 to {LONGEST_REASON} printable characters")
     return text.strip()

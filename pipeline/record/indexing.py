@@ -7,6 +7,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from pipeline.calls.events import AttributionEvent, Envelope, RedactionEvent, TranscriptEvent
+from pipeline.errors import SettingsError
 from pipeline.record.ciphers import CallCipher, Damaged
 from pipeline.record.entries import RecordRow
 from pipeline.record.key_store import KeyStore
@@ -17,7 +18,7 @@ from pipeline.record.tables import indexed
 from suggest.store.database import writing
 
 FOLDER = "index"
-AT_ONCE = 2_000
+AT_ONCE = 20_000
 """Events that are looked at in one step."""
 
 
@@ -52,7 +53,7 @@ class Indexer:
                 continue
             name = event.record_id
             if name not in ciphers:
-                ciphers[name], rows[name] = self._keys.cipher(name), self._store.row(name)
+                ciphers[name], rows[name] = self._cipher(name), self._store.row(name)
             cipher = ciphers[name]
             if cipher is None or rows[name] is None:
                 continue  # erased meanwhile
@@ -74,6 +75,12 @@ class Indexer:
         self._upto = fresh[-1].n
         self._remember()
         return len(fresh)
+
+    def _cipher(self, name: str) -> CallCipher | None:
+        try:
+            return self._keys.cipher(name)
+        except SettingsError:
+            return None  # one call that cannot be opened hides no other
 
     def _reread(self, name: str, cipher: CallCipher | None) -> _Finals:
         """Return all finals of a call as they stand: somebody else is seen to have said one."""

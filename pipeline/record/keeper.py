@@ -136,9 +136,9 @@ class RecordKeeper:
         for tenant in self._stores.tenants():
             eraser = self.eraser(tenant)
             await self.in_thread(eraser.forget_keys_of_erased)
-            count = await self.in_thread(eraser.mark_locked_out)
+            count = await self.in_thread(eraser.mark_restored)
             if count:
-                _log.warning("calls without a key are erased: a backup has brought them back", count=count)
+                _log.warning("erased calls are erased again: a backup has brought them back", count=count)
 
     async def _every(self, seconds: float, name: str, work: Callable[[], object]) -> None:
         while True:

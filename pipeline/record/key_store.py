@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pipeline.errors import SettingsError
 from pipeline.record.ciphers import KEY_BYTES, CallCipher
 from pipeline.record.master_keys import MasterKeys
-from pipeline.record.tables import call_keys
+from pipeline.record.tables import call_keys, destroyed_keys
 from suggest.store.database import Schema, address, open_database, overwrite_deleted, writing
 
 SCHEMA = Schema(
@@ -43,19 +43,42 @@ class KeyStore:
     Args:
         store: path of a SQLite file, made with its folder, or a URL such as postgresql://host/name.
         masters: the master keys.
+        reread: reads them again, when keys are under one that is not known yet.
 
     Raises:
-        SettingsError: it cannot be opened, or a key in it is under a master key that is not there.
+        SettingsError: it cannot be opened, or a master key of it is not there, or is another.
     """
 
-    def __init__(self, store: Path | str, masters: MasterKeys) -> None:
-        self._masters = masters
+    def __init__(
+        self,
+        store: Path | str,
+        masters: MasterKeys,
+        reread: Callable[[], MasterKeys] | None = None,
+    ) -> None:
+        self._masters, self._reread = masters, reread
         self._wrapping: dict[tuple[str, str], AESGCM] = {}
         self._engine = open_database(address(str(store)), SCHEMA)
+        try:
+            self._check()
+        except SettingsError:
+            self._engine.dispose()
+            raise
+
+    def _check(self) -> None:
+        """Open one key under each master key.
+
+        Raises:
+            SettingsError: one cannot be opened.
+        """
         with self._engine.connect() as connection:
             used: set[str] = set(connection.scalars(sa.select(call_keys.c.master).distinct()))
-        if missing := used - set(masters.keys):
-            self._engine.dispose()
+            samples = [
+                connection.execute(sa.select(call_keys).where(call_keys.c.master == master).limit(1)).one()
+                for master in sorted(used & set(self._masters.keys))
+            ]
+        for row in samples:
+            self._unwrapped(row)
+        if missing := used - set(self._masters.keys):
             raise SettingsError(
                 f"record.keys: calls are under the master key {min(missing)!r}, which was not given"
             )
@@ -114,6 +137,12 @@ class KeyStore:
         with writing(self._engine) as connection:
             for first in range(0, len(record_ids), _DELETED_AT_ONCE):
                 part = record_ids[first : first + _DELETED_AT_ONCE]
+                known = sa.select(destroyed_keys.c.record_id).where(destroyed_keys.c.record_id.in_(part))
+                fresh = set(part) - set(connection.scalars(known))
+                if fresh:
+                    connection.execute(
+                        sa.insert(destroyed_keys), [{"record_id": name} for name in sorted(fresh)]
+                    )
                 gone += connection.execute(
                     sa.delete(call_keys).where(call_keys.c.record_id.in_(part))
                 ).rowcount
@@ -125,6 +154,11 @@ class KeyStore:
         with self._engine.connect() as connection:
             names: list[str] = list(connection.scalars(sa.select(call_keys.c.record_id)))
             return {name for name in names if not name.startswith(INDEX)}
+
+    def destroyed(self) -> set[str]:
+        """Return the record ids of calls whose key was destroyed."""
+        with self._engine.connect() as connection:
+            return set(connection.scalars(sa.select(destroyed_keys.c.record_id)))
 
     def count_by_master(self) -> dict[str, int]:
         """Return how many keys are under each master key."""
@@ -181,6 +215,12 @@ class KeyStore:
     def _key_of(self, master: str, tenant: str) -> AESGCM:
         found = self._wrapping.get((master, tenant))
         if found is None:
+            if master not in self._masters.keys and self._reread is not None:
+                self._masters = self._reread()
+            if master not in self._masters.keys:
+                raise SettingsError(
+                    f"record.keys: a call is under the master key {master!r}, which was not given"
+                )
             key = self._masters.tenant_key(master, tenant or None)
             found = self._wrapping[master, tenant] = AESGCM(key)
         return found

@@ -24,7 +24,8 @@ from pipeline.sections.record import RecordSettings
 KEY_BYTES = 32
 COMMAND_S = 30.0
 """Time for the command that prints the keys, s."""
-_LINE = re.compile(r"(?P<name>[A-Za-z0-9._-]{1,64}):(?P<key>[A-Za-z0-9+/=_-]{43,64})")
+NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_LINE = re.compile(rf"(?P<name>{NAME.pattern}):(?P<key>[A-Za-z0-9+/=_-]{{43,64}})")
 
 
 @dataclass(frozen=True, slots=True)

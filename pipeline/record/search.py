@@ -22,7 +22,7 @@ from cantonese.keys import key_form
 from diarization import Role
 from pipeline.errors import InvalidRequest
 
-FORMAT = "1"
+FORMAT = "2"
 """Of terms and fields; an index of another format is made anew."""
 WRITER_BYTES = 64_000_000
 TERM_BYTES = 6
@@ -30,6 +30,8 @@ LONGEST_QUERY = 100
 _ANALYZER = "terms"
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]+")
 _WORD = re.compile(r"[a-z][a-z0-9']*")
+_MARKS = re.compile(r"[^\w'\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]+|_+")
+"""What recognisers put between words, or do not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +94,11 @@ class SearchWanted:
 
 
 def terms(text: str) -> list[str]:
-    """Return the terms of a text in order: 投訴漫遊 has 投訴, 訴漫 and 漫遊; a word of English is one."""
-    key, found = key_form(text), list[str]()
+    """Return the terms of a text in order: 投訴漫遊 has 投訴, 訴漫 and 漫遊; a word of English is one.
+
+    Marks count for nothing, and neither do figures.
+    """
+    key, found = _without_marks(key_form(text)), list[str]()
     for match in re.finditer(f"{_HAN.pattern}|{_WORD.pattern}", key):
         said = match.group()
         if "a" <= said[0] <= "z":
@@ -109,12 +114,14 @@ def single_characters(text: str) -> list[str]:
 
 
 def is_phrase_in(query: str, text: str) -> bool:
-    """Tell whether a query stands in a text as it is searched: in key form, without marks."""
-    return _plain(query) in _plain(text)
+    """Tell whether a query stands in a text: in key form, marks left out, figures as they are."""
+    return _without_marks(key_form(query)) in _without_marks(key_form(text))
 
 
-def _plain(text: str) -> str:
-    return " ".join(re.findall(f"{_HAN.pattern}|{_WORD.pattern}", key_form(text)))
+def _without_marks(key: str) -> str:
+    """Return a key form without marks; words of English keep one space between them."""
+    spaced = _MARKS.sub(" ", key).strip()
+    return re.sub(r"(?<![a-z0-9']) | (?![a-z0-9'])", "", spaced)
 
 
 class UtteranceIndex:
@@ -198,7 +205,9 @@ class UtteranceIndex:
     def _query(self, wanted: SearchWanted) -> tantivy.Query:
         said = terms(wanted.text)
         if not said or len(wanted.text) > LONGEST_QUERY:
-            raise InvalidRequest(f"query: give one to {LONGEST_QUERY} characters with a word in them")
+            raise InvalidRequest(
+                f"query: give 1 to {LONGEST_QUERY} characters with a word in them; figures alone do not do"
+            )
         hashed = [self._hash(term) for term in said]
         field = "singles" if len(said) == 1 and len(said[0]) == 1 and not said[0].isascii() else "terms"
         parts = [

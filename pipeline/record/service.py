@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +28,7 @@ from pipeline.record.stores import RecordStores
 from pipeline.record.writer import RecordWriter
 from pipeline.sections.record import Kept, ProfileRecordSettings, RecordSettings
 
+DAY_S = 86_400.0
 WATCH_S = 5.0
 """Time between two looks whether everything is kept."""
 STALLED_S = 30.0
@@ -68,7 +71,9 @@ class RecordService:
         self._lock = RecordLock(folder, settings.store)
         self.stores = RecordStores(folder, settings.store)
         try:
-            self.keys = KeyStore(settings.keys, read_master_keys(settings))
+            reread = functools.partial(read_master_keys, settings)
+            self.keys = KeyStore(settings.keys, reread(), reread)
+            self._check_keys()
             self._close_interrupted()
         except SettingsError:
             self.stores.close()
@@ -77,6 +82,23 @@ class RecordService:
         self.writer = RecordWriter(self.stores, self.keys, settings.waiting_mb * 1_000_000)
         self.keeper = RecordKeeper(self.stores, self.keys, derived)
         self._live: dict[str, _Live] = {}
+
+    def _check_keys(self) -> None:
+        """Look whether the keys belong to the record.
+
+        Raises:
+            SettingsError: not one call can be opened: the keys are others, or their disk is not there.
+        """
+        known = self.keys.known() | self.keys.destroyed()
+        for tenant in self.stores.tenants():
+            names = self.stores.of(tenant).names()
+            missing = len(names - known)
+            if missing and missing == len(names):
+                raise SettingsError(
+                    f"record.keys: not one of {missing} calls has its key there; is its disk mounted?"
+                )
+            if missing:
+                _log.error("calls cannot be read: their keys are missing", count=missing)
 
     def _close_interrupted(self) -> None:
         """Say of the calls that the process before left alive that nobody saw their end."""
@@ -113,6 +135,10 @@ class RecordService:
             raise InvalidRequest(f"StartCall.retention_class: there is {', '.join(classes)}")
         if profile.keep is Kept.NOTHING or spec.unrecorded:
             return None
+        if spec.past and spec.info.started_at + classes[name].keep_days * DAY_S <= time.time():
+            raise InvalidRequest(
+                f"the recording is older than {name} calls are kept ({classes[name].keep_days:g} days)"
+            )
         return Keeping(
             retention=name,
             rules=classes[name],

@@ -42,6 +42,7 @@ SCHEMA = Schema(
 )
 FILE = "record.db"
 MULAW = "mulaw"
+_ROLES, _STATES = frozenset(map(str, Role)), frozenset(map(str, RecordState))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +125,7 @@ class RecordStore:
         self.folder = folder
         self._clock = clock
         self.engine = engine
+        self._inode: int | None = None
         self._settled: dict[str, dict[int, int]] = {}  # of live calls, by channel
         self._finals: dict[str, dict[str, int]] = {}  # of live calls: where each final stands now
 
@@ -143,6 +145,7 @@ class RecordStore:
         Raises:
             sqlalchemy.exc.SQLAlchemyError: they could not be written; none of them was.
         """
+        self._check_file()
         begun = [self._row(entry) for entry in entries if isinstance(entry, BeginRecord)]
         told = [
             (entry, _event_row(entry, ciphers[entry.record_id]))
@@ -168,6 +171,21 @@ class RecordStore:
         for entry in ended:
             self._settled.pop(entry.record_id, None)
             self._finals.pop(entry.record_id, None)
+
+    def _check_file(self) -> None:
+        """Look whether the file that is written is still the one in its folder.
+
+        Raises:
+            OSError: it was moved, deleted or replaced: what is written into it is lost.
+        """
+        file = self.folder / FILE
+        if self.engine.dialect.name != "sqlite":
+            return
+        there = file.stat().st_ino
+        if self._inode is None:
+            self._inode = there
+        if there != self._inode:
+            raise OSError("the file of the record was replaced")
 
     def _replace(self, connection: sa.Connection, entries: Iterable[EventEntry]) -> None:
         """Delete finals of which more or less is hidden now: what was hidden late must not stay readable."""
@@ -327,6 +345,11 @@ class RecordStore:
                     body=row.body,
                 )
 
+    def names(self) -> set[str]:
+        """Return the record ids of all calls."""
+        with self.engine.connect() as connection:
+            return set(connection.scalars(sa.select(calls.c.record_id)))
+
     def counts(self, record_id: str) -> tuple[int, int]:
         """Return how many events and pieces of sound a call must have."""
         with self.engine.connect() as connection:
@@ -397,9 +420,9 @@ def _record_row(row: sa.Row[Any]) -> RecordRow:
             sender=row.sender,
             continues=Continues(call_id=before, at_ms=int(at_ms)) if before else None,
         ),
-        roles=tuple(map(Role, row.roles.split(","))),
+        roles=tuple(Role(role) if role in _ROLES else Role.UNKNOWN for role in row.roles.split(",")),
         rate=row.rate,
-        state=RecordState(row.state),
+        state=RecordState(row.state) if row.state in _STATES else RecordState.INTERRUPTED,
         ended_at=row.ended_at,
         reason=row.reason,
         retention=row.retention,

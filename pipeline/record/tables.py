@@ -110,6 +110,14 @@ indexed = sa.Table(
 
 key_metadata = sa.MetaData()
 
+destroyed_keys = sa.Table(
+    "destroyed_keys",
+    key_metadata,
+    sa.Column("record_id", sa.Text, primary_key=True),
+)
+"""Calls whose key was destroyed: what a backup of the record brings back is erased again. A key that is only
+missing tells nothing: its disk may not be mounted."""
+
 call_keys = sa.Table(
     "call_keys",
     key_metadata,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import zip_longest
@@ -11,6 +13,7 @@ from typing import Any, TypeVar
 
 import grpc
 
+from diarization import Role
 from pipeline.audit.entry import AuditEntry
 from pipeline.audit.service import Auditor
 from pipeline.calls.events import (
@@ -24,7 +27,7 @@ from pipeline.calls.events import (
 from pipeline.calls.overview import CallFilter
 from pipeline.config import Settings
 from pipeline.errors import CallError, InvalidRequest, UnknownErasure, UnknownHold, UnknownRecord
-from pipeline.record.archive import MOST_ROWS, Archive
+from pipeline.record.archive import MOST_ROWS, Archive, unavailable
 from pipeline.record.entries import RecordRow, RecordState
 from pipeline.record.erasing import ErasureReceipt
 from pipeline.record.reading import SoundPiece, numbered_finals
@@ -37,11 +40,13 @@ from pipeline.rpc.caller import caller, granted, may_see_alerts
 from pipeline.rpc.convert import ROLES, ROLES_OUT, milliseconds
 from pipeline.rpc.status import details_of, status_of
 from pipeline.rpc.watchers import Watchers
-from yuetone.v1 import call_service_pb2, overview_service_pb2, record_service_pb2_grpc
+from yuetone.v1 import audio_pb2, call_service_pb2, overview_service_pb2, record_service_pb2_grpc
 from yuetone.v1 import record_service_pb2 as pb
 
 USUAL_ROWS, USUAL_HITS, MOST_HITS = 100, 20, 200
 MOST_NAMED = 1_000
+LATEST_MS = 1 << 45
+"""A thousand years after 1970, ms."""
 """Calls that one request may name."""
 SILENCE = b"\xff"
 """µ-law of a sample of 0."""
@@ -98,7 +103,7 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
         self, request: pb.GetRecordedCallRequest, context: _Context
     ) -> None:
         """Send one call; see record_service.proto."""
-        async with self._watchers.admitted(context) as write:
+        async with self._watchers.admitted(context) as write, _unavailable():
             archive, row = await self._found(request.record_id)
             events = await asyncio.to_thread(archive.events, row)
             await write(pb.GetRecordedCallResponse(call=self._row(row)))
@@ -156,7 +161,7 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
             wanted = _wanted(request.scope)
             text = SearchWanted(
                 text=request.query,
-                role=ROLES[request.role] if request.role else None,
+                role=_role(request.role),
                 queue=_only(wanted.queues),
                 team=_only(wanted.teams),
                 agent_id=_only(wanted.agent_ids),
@@ -180,7 +185,7 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
         self, request: pb.StreamRecordingRequest, context: _Context
     ) -> None:
         """Send the sound of a call; see record_service.proto."""
-        async with self._watchers.admitted(context) as write:
+        async with self._watchers.admitted(context) as write, _unavailable():
             archive, row = await self._found(request.record_id)
             channels = list(range(len(row.roles)))
             if request.HasField("channel"):
@@ -291,14 +296,21 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
     async def _named(self, record_ids: Iterable[str]) -> tuple[str | None, list[str]]:
         """Return the company of the calls that a request names, and their ids.
 
+        Those that are not within reach stay among them: for nothing happens to what is not there.
+
         Raises:
             InvalidRequest: none, too many, or of several companies.
-            UnknownRecord: one of them is not within reach.
+            UnknownRecord: not one of them is within reach.
         """
         names = list(dict.fromkeys(record_ids))
         if not 1 <= len(names) <= MOST_NAMED:
             raise InvalidRequest(f"record_ids: name 1 to {MOST_NAMED} calls")
-        tenants = {(await self._found(name))[1].info.tenant for name in names}
+        tenants: set[str | None] = set()
+        for name in names:
+            with contextlib.suppress(UnknownRecord):
+                tenants.add((await self._found(name))[1].info.tenant)
+        if not tenants:
+            raise UnknownRecord("no recorded call has this id")
         if len(tenants) > 1:
             raise InvalidRequest("record_ids: these calls are of several companies; ask for each alone")
         return tenants.pop(), names
@@ -343,10 +355,17 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
         return message
 
 
+@asynccontextmanager
+async def _unavailable() -> AsyncIterator[None]:
+    with unavailable():
+        yield
+
+
 async def _answered(context: _Context, work: Callable[[], Awaitable[T]]) -> T:
     """Return what ``work`` does; a CallError in it ends the request with its status."""
     try:
-        return await work()
+        with unavailable():
+            return await work()
     except CallError as error:
         await context.abort(status_of(error), details_of(error))
         raise  # never: abort raises
@@ -376,7 +395,20 @@ def _limit(request: Any, usual: int, most: int) -> int:
 
 
 def _seconds(request: Any, name: str) -> float | None:
-    return getattr(request, name) / 1000 if request.HasField(name) else None
+    if not request.HasField(name):
+        return None
+    value = int(getattr(request, name))
+    if not 0 <= value <= LATEST_MS:
+        raise InvalidRequest(f"{name} must be ms since 1970 UTC")
+    return value / 1000
+
+
+def _role(number: audio_pb2.Role.ValueType) -> Role | None:
+    if not number:
+        return None
+    if number not in ROLES:
+        raise InvalidRequest("role must be ROLE_CUSTOMER or ROLE_AGENT")
+    return ROLES[number]
 
 
 def _only(values: frozenset[str]) -> str | None:

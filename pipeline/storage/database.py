@@ -17,6 +17,7 @@ SERVICE = Schema(
     purpose="a store of alerts",
     error=SettingsError,
     durable=True,
+    forgets=True,
 )
 
 

@@ -70,6 +70,7 @@ KNOWLEDGE = Schema(
     version_table="kb_migrations",
     purpose="a knowledge base",
     error=KnowledgeError,
+    forgets=True,
 )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from suggest.store.database import writing
+from suggest.store.database import overwrite_deleted, writing
 from suggest.store.tables import feedback, questions
 
 ACTIONS = ("shown", "copied", "edited", "dismissed", "wrong")
@@ -160,6 +160,7 @@ class Record:
                     table.c.tenant == tenant, table.c.call_id == call_id, table.c.at.between(since, until),
                 )  # fmt: skip
                 gone += connection.execute(sa.delete(table).where(*its)).rowcount
+        overwrite_deleted(self._engine, (questions, feedback))
         return gone
 
     def forget(self, before: datetime) -> int:

@@ -23,7 +23,7 @@ def test_a_week_ends_with_the_calls_that_the_rules_keep() -> None:
 def test_nothing_of_erased_calls_is_left() -> None:
     found = erasing(100, 3)
     assert found["calls"] == found["found_before"] == 100
-    left = ("found_after", "rows_left", "keys_left", "files_with_the_canary", "key_files_with_an_id")
+    left = ("found_after", "rows_left", "keys_left", "files_with_the_canary", "key_files_with_a_key")
     assert {name: found[name] for name in left} == dict.fromkeys(left, 0)
 
 

@@ -146,29 +146,20 @@ def test_a_restored_record_is_erased_again(erasing: Erasing, tmp_path: Path) -> 
     again = Erasing(tmp_path)
     assert again.there == ["r1", "r2"]
     assert again.opener.cipher("r1") is None
-    assert again.eraser.mark_locked_out() == 1
-    assert again.eraser.mark_locked_out() == 0
+    assert again.eraser.mark_restored() == 1
+    assert again.eraser.mark_restored() == 0
     assert again.finish() == 1
     assert again.there == ["r2"]
 
 
-def test_a_call_that_begins_meanwhile_is_not_taken_for_a_restored_one(
-    erasing: Erasing, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_key_that_is_only_missing_erases_nothing(erasing: Erasing, tmp_path: Path) -> None:
     erasing.call("r1", "你好")
-    known = erasing.opener.known
-
-    def then_others_begin() -> set[str]:
-        found = known()
-        erasing.call("r2", "你好")
-        erasing.records.write([begin("r3")], erasing.opener.create([("r3", None)]))
-        return found
-
-    monkeypatch.setattr(erasing.opener, "known", then_others_begin)
-    assert erasing.eraser.mark_locked_out() == 0
-    monkeypatch.setattr(erasing.opener, "known", lambda: {"r1", "r2"})
-    assert erasing.eraser.mark_locked_out() == 0
-    assert erasing.there == ["r1", "r2", "r3"]
+    erasing.close()
+    (tmp_path / "keys").rename(tmp_path / "not-mounted")
+    again = Erasing(tmp_path)
+    assert again.opener.cipher("r1") is None
+    assert again.eraser.mark_restored() == 0
+    assert again.there == ["r1"]
 
 
 def test_a_restored_key_is_destroyed_again_by_the_tombstone(erasing: Erasing, tmp_path: Path) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from pipeline.errors import SettingsError
 from pipeline.record.ciphers import CallCipher, Damaged
 from pipeline.record.key_store import KeyStore
 from pipeline.record.master_keys import new_line, parsed, read_master_keys
+from pipeline.record.tables import call_keys
 from pipeline.sections.record import RecordSettings
 from tests.record.helpers import MASTER, keys, masters, section
 
@@ -52,14 +54,17 @@ def test_every_bit_of_what_is_sealed_counts() -> None:
 def test_a_destroyed_key_is_gone_from_the_disk(tmp_path: Path) -> None:
     store = keys(tmp_path)
     store.create([(f"r{number}", None) for number in range(5)])
-    wrapped = {path: path.read_bytes() for path in (tmp_path / "keys").iterdir()}
-    assert any(b"r3" in data for data in wrapped.values())
+    with store._engine.connect() as connection:
+        wrapped = connection.scalar(sa.select(call_keys.c.wrapped).where(call_keys.c.record_id == "r3"))
+    assert wrapped is not None
+    assert any(wrapped in path.read_bytes() for path in (tmp_path / "keys").iterdir())
     assert store.destroy(["r3", "r9"]) == 1
     assert store.cipher("r3") is None
     assert store.cipher("r2") is not None
     assert store.known() == {"r0", "r1", "r2", "r4"}
     for path in (tmp_path / "keys").iterdir():
-        assert b"r3" not in path.read_bytes(), path.name
+        assert wrapped not in path.read_bytes(), path.name
+    assert store.destroyed() == {"r3", "r9"}
 
 
 def test_keys_are_wrapped_anew_and_an_interrupted_rotation_goes_on(
@@ -85,9 +90,8 @@ def test_a_master_key_that_is_missing_or_another_is_told(tmp_path: Path) -> None
     keys(tmp_path).create([("r1", None)])
     with pytest.raises(SettingsError, match="'test', which was not given"):
         KeyStore(tmp_path / "keys" / "keys.db", parsed(new_line("other"), "record.key"))
-    other = KeyStore(tmp_path / "keys" / "keys.db", parsed(new_line("test"), "record.key"))
     with pytest.raises(SettingsError, match="another key of that name"):
-        other.cipher("r1")
+        KeyStore(tmp_path / "keys" / "keys.db", parsed(new_line("test"), "record.key"))
 
 
 def test_companies_have_keys_of_their_own() -> None:

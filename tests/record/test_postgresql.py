@@ -81,7 +81,7 @@ def test_everything_works_as_in_a_file(url: str, tmp_path: Path) -> None:
     assert {row.record_id for row in records.rows()} == {"r2"}
     assert opener.cipher("r1") is None
     eraser.release(held)
-    assert eraser.mark_locked_out() == 0
+    assert eraser.mark_restored() == 0
     assert stores.of("telecom").row("r3") is not None
     stores.close()
     opener.close()

@@ -18,8 +18,10 @@ def upgrade() -> None:
         sa.Column("master", sa.Text, nullable=False, index=True),
         sa.Column("wrapped", sa.LargeBinary, nullable=False),
     )
+    op.create_table("destroyed_keys", sa.Column("record_id", sa.Text, primary_key=True))
 
 
 def downgrade() -> None:
     """Take back."""
+    op.drop_table("destroyed_keys")
     op.drop_table("call_keys")
