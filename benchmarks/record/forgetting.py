@@ -96,6 +96,7 @@ def erasing(calls: int, seed: int) -> dict[str, Any]:
         record.close()
         files = [path for path in Path(name).rglob("*") if path.is_file()]
         in_clear = sum(CANARY.encode() in path.read_bytes() for path in files)
+        in_keys = [path.read_bytes() for path in files if "keys" in path.name]
         wrapped = sum(any(key in data for key in keys_before) for data in in_keys)
     return {
         "calls": erased, "seconds": round(took, 1), "found_before": before, "found_after": after,
