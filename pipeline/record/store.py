@@ -323,7 +323,11 @@ class RecordStore:
 
     def events_at(self, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], SealedEvent]:
         """Return events by record id and number; those that are not there, or no more, are left out."""
-        wanted = sa.tuple_(events.c.record_id, events.c.seq).in_(list(places))
+        if not places:
+            return {}
+        wanted = sa.or_(  # SQLite does not use its index for a list of pairs
+            *(sa.and_(events.c.record_id == record_id, events.c.seq == seq) for record_id, seq in places)
+        )
         return {(event.record_id, event.seq): event for event in self._events(wanted, order=(events.c.n,))}
 
     def sound(self, record_id: str, channel: int) -> Iterator[SealedSound]:
