@@ -14,7 +14,7 @@ from suggest.store.database import address
 LOCK = ".lock"
 """No company's folder begins with a dot."""
 _NUMBER = 7_305_911_834_022_117
-"""Of the advisory lock in PostgreSQL; drawn once."""
+"""Number of the advisory lock in PostgreSQL; drawn once."""
 
 
 class RecordLock:

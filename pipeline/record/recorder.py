@@ -128,12 +128,12 @@ class CallRecorder:
             self._lose()
             done()
 
-        if not self._writer.put(self._tenant, entry, stored, lost):
+        taken = self._writer.put(self._tenant, entry, stored, lost)
+        if not taken:
             self._lose()
-            return False
         if isinstance(envelope.event, Ended):
             self._end(envelope.event)
-        return True
+        return taken
 
     def hear(self, channel: int, start: int, data: bytes, settled: int) -> None:
         """Keep a piece of a channel's sound.

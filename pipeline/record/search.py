@@ -23,7 +23,7 @@ from diarization import Role
 from pipeline.errors import InvalidRequest
 
 FORMAT = "2"
-"""Of terms and fields; an index of another format is made anew."""
+"""Version of terms and fields; an index of another version is made anew."""
 WRITER_BYTES = 64_000_000
 TERM_BYTES = 6
 LONGEST_QUERY = 100

@@ -154,18 +154,21 @@ class RecordStore:
         ]
         heard = [entry for entry in entries if isinstance(entry, SoundEntry)]
         ended = [entry for entry in entries if isinstance(entry, EndRecord)]
+        places: dict[tuple[str, str], int] = {}
         with writing(self.engine) as connection:
             if begun:
                 connection.execute(sa.insert(calls), begun)
             if told:
                 connection.execute(sa.insert(events), [row for _entry, row in told])
-                self._replace(connection, [entry for entry, _row in told])
+                places = self._replace(connection, [entry for entry, _row in told])
             if heard:
                 rows = [_sound_row(entry, ciphers[entry.record_id]) for entry in heard]
                 connection.execute(sa.insert(segments), rows)
             self._add_up(connection, _totals([entry for entry, _row in told], heard))
             for entry in ended:
                 self._end(connection, entry)
+        for (record_id, utterance_id), seq in places.items():
+            self._finals.setdefault(record_id, {})[utterance_id] = seq
         for piece in heard:
             self._settled.setdefault(piece.record_id, {})[piece.channel] = piece.settled
         for entry in ended:
@@ -187,15 +190,22 @@ class RecordStore:
         if there != self._inode:
             raise OSError("the file of the record was replaced")
 
-    def _replace(self, connection: sa.Connection, entries: Iterable[EventEntry]) -> None:
-        """Delete finals of which more or less is hidden now: what was hidden late must not stay readable."""
+    def _replace(
+        self, connection: sa.Connection, entries: Iterable[EventEntry]
+    ) -> dict[tuple[str, str], int]:
+        """Delete finals of which more or less is hidden now: what was hidden late must not stay readable.
+
+        Returns:
+            Where each final stands once this is committed: a transaction that fails is tried again.
+        """
+        places: dict[tuple[str, str], int] = {}
         for entry in entries:
             event, seq = entry.envelope.event, entry.envelope.server_seq
             final = event.final if isinstance(event, RedactionEvent) else event
             if not isinstance(final, TranscriptEvent):
                 continue
-            places = self._finals.setdefault(entry.record_id, {})
-            before = places.get(final.utterance_id)
+            name = entry.record_id, final.utterance_id
+            before = places.get(name) or self._finals.get(entry.record_id, {}).get(final.utterance_id)
             if before is not None and before < seq:
                 its = (events.c.record_id == entry.record_id, events.c.seq == before)
                 gone = connection.execute(sa.delete(events).where(*its)).rowcount
@@ -204,7 +214,8 @@ class RecordStore:
                     .where(calls.c.record_id == entry.record_id)
                     .values(events=calls.c.events - gone)
                 )
-            places[final.utterance_id] = seq
+            places[name] = seq
+        return places
 
     def _add_up(self, connection: sa.Connection, totals: Mapping[str, Totals]) -> None:
         if totals:

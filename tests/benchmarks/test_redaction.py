@@ -33,7 +33,7 @@ def test_handwritten_dialogues_stay_found(name: str, least: float) -> None:
     found = score(dialogue for _name, dialogue in read_dialogues([run.SETS / f"{name}.jsonl"]))
     assert found["found"] >= least
     assert found["secrets_found"] >= (0.9 if name == "g" else 0.975)
-    assert found["kept"] >= 0.94
+    assert found["kept"] >= (0.94 if name == "g" else 0.95)
     assert found["hidden_in_vain"] <= 0.04
 
 

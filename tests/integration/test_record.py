@@ -125,6 +125,21 @@ async def test_a_strict_call_tells_no_final_before_it_is_on_disk(tmp_path: Path)
     assert {message.server_seq for message in numbered if message.transcript.is_final} <= kept
 
 
+async def test_the_end_of_a_call_is_kept_also_where_there_is_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = settings(record=section(tmp_path), profiles=profile())
+    async with running(chosen) as run:
+        record = run.server.app.record
+        assert record is not None
+        monkeypatch.setattr(record.writer, "_most_bytes", 700)  # one event
+        messages = await talk(run, [start(), *chunks(demo_bytes(6)), end()])
+    assert messages[-1].ended.reason == "client"
+    (row,) = store(tmp_path).rows()
+    assert row.state is RecordState.CLOSED
+    assert row.lost > 0
+
+
 async def test_two_servers_cannot_write_one_record(tmp_path: Path) -> None:
     chosen = settings(record=section(tmp_path), profiles=profile())
     async with running(chosen):

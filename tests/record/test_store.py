@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from pipeline.calls.events import RedactionEvent
 from pipeline.record.entries import RecordState
 from pipeline.record.reading import read_events, transcript, verified
+from pipeline.record.store import RecordStore
 from pipeline.record.tables import calls, events, segments
 from suggest.store.database import writing
 from tests.record.helpers import begin, event, final, keys, sound, store, whole_call
@@ -153,3 +154,22 @@ def test_one_batch_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     with records.engine.connect() as connection:
         assert list(connection.scalars(sa.select(events.c.seq))) == [1]
         assert list(connection.scalars(sa.select(calls.c.events))) == [1]
+
+
+def test_what_is_hidden_late_goes_also_where_the_disk_failed_at_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records, opener = store(tmp_path), keys(tmp_path)
+    ciphers = opener.create([("r1", None)])
+    records.write([begin("r1"), event("r1", 1, final(0, "九一二三四五六七"))], ciphers)
+    hidden = event("r1", 2, RedactionEvent(revision=1, final=final(0, "〔電話〕")))
+    with monkeypatch.context() as patched:
+        patched.setattr(RecordStore, "_add_up", _fails)
+        with pytest.raises(OSError, match="disk"):
+            records.write([hidden], ciphers)
+    records.write([hidden], ciphers)
+    assert [item.server_seq for item in read_events(records, ciphers["r1"], "r1")] == [2]
+
+
+def _fails(*_arguments: object) -> None:
+    raise OSError("disk")
