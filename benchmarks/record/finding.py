@@ -11,7 +11,6 @@ from typing import Any
 from benchmarks.facts import spread
 from benchmarks.record.archive_of import DAY_S, call_of, record_id, sentences, spoken
 from cantonese.keys import key_form
-from pipeline.calls.overview import CallFilter
 from pipeline.record.archive import Archive
 from pipeline.record.entries import RecordEntry
 from pipeline.record.indexing import Indexer
@@ -92,7 +91,7 @@ def _searched(
         times = []
         for query in _queries(rng, said, length):
             began = time.perf_counter()
-            archive.search(index, SearchWanted(text=query), CallFilter(), 20)
+            archive.search(index, SearchWanted(text=query), 20)
             times.append(time.perf_counter() - began)
         result[f"query_of_{length}"] = spread(times)
     return result

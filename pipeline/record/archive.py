@@ -13,7 +13,7 @@ from pipeline.calls.events import Envelope, RedactionEvent, TranscriptEvent
 from pipeline.calls.overview import CallFilter
 from pipeline.errors import RecordUnavailable, SettingsError, UnknownRecord
 from pipeline.record.ciphers import CallCipher, Damaged
-from pipeline.record.entries import RecordRow, RecordState
+from pipeline.record.entries import RecordRow
 from pipeline.record.key_store import KeyStore, customer_hash
 from pipeline.record.reading import SoundPiece, opened, opened_sound, read_events, transcript
 from pipeline.record.search import SearchHit, SearchWanted, UtteranceIndex, is_phrase_in
@@ -113,7 +113,7 @@ class Archive:
         return row
 
     def events(self, row: RecordRow) -> list[Envelope]:
-        """Return the events of a call; finals are as they stand after every correction.
+        """Return the events of a call as they were told; see :func:`numbered_finals` for its corrections.
 
         Raises:
             RecordUnavailable: something of it is damaged.
@@ -123,9 +123,7 @@ class Archive:
         try:
             return list(read_events(self._store, cipher, row.record_id))
         except Damaged as error:
-            raise RecordUnavailable(
-                "the record of this call is damaged; see 'yuetone record verify'"
-            ) from error
+            raise RecordUnavailable(DAMAGED) from error
 
     def transcript(self, row: RecordRow) -> list[TranscriptEvent]:
         """Return what was said in a call; errors as of :meth:`events`."""
@@ -138,13 +136,9 @@ class Archive:
             for piece in self._store.sound(row.record_id, channel):
                 yield opened_sound(cipher, piece)
         except Damaged as error:
-            raise RecordUnavailable(
-                "the sound of this call is damaged; see 'yuetone record verify'"
-            ) from error
+            raise RecordUnavailable(DAMAGED) from error
 
-    def search(
-        self, index: UtteranceIndex, text: SearchWanted, wanted: CallFilter, limit: int
-    ) -> list[FoundUtterance]:
+    def search(self, index: UtteranceIndex, wanted: SearchWanted, limit: int) -> list[FoundUtterance]:
         """Return utterances in which something was said, those of the newest calls first.
 
         Every hit of the index is looked up in the record: what was redacted or erased meanwhile is not found.
@@ -153,29 +147,27 @@ class Archive:
             InvalidRequest: there is no word in the query.
         """
         found: list[FoundUtterance] = []
-        hits = list(index.search(text, limit=limit * 2 + _SOME))
+        hits = list(index.search(wanted, limit=limit * 2 + _SOME))
         for first in range(0, len(hits), _LOOKED_UP):
-            found += self._looked_up(hits[first : first + _LOOKED_UP], text, wanted)
+            found += self._looked_up(hits[first : first + _LOOKED_UP], wanted)
             if len(found) >= limit:
                 break
         return found[:limit]
 
-    def _looked_up(
-        self, hits: list[SearchHit], text: SearchWanted, wanted: CallFilter
-    ) -> Iterator[FoundUtterance]:
+    def _looked_up(self, hits: list[SearchHit], wanted: SearchWanted) -> Iterator[FoundUtterance]:
         """Yield those of some hits that are so in the record, and within reach."""
         names = list(dict.fromkeys(hit.record_id for hit in hits))
         rows = {
             row.record_id: row
             for row in map(self._owned, self._store.rows(calls.c.record_id.in_(names), self._there()))
-            if wanted.takes(row.info)
+            if wanted.calls.takes(row.info)
         }
         ciphers = self._keys.ciphers(list(rows))
         sealed = self._store.events_at([(hit.record_id, hit.seq) for hit in hits])
         for hit in hits:
             cipher, event = ciphers.get(hit.record_id), sealed.get((hit.record_id, hit.seq))
             final = _said(hit, cipher, event) if cipher is not None and event is not None else None
-            if final is not None and is_phrase_in(text.text, final.text):
+            if final is not None and is_phrase_in(wanted.text, final.text):
                 yield FoundUtterance(row=rows[hit.record_id], final=final)
 
     def _cipher(self, row: RecordRow) -> CallCipher:
@@ -215,8 +207,3 @@ def _said(hit: SearchHit, cipher: CallCipher, event: SealedEvent) -> TranscriptE
         return None
     final = told.final if isinstance(told, RedactionEvent) else told
     return replace(final, role=hit.role) if isinstance(final, TranscriptEvent) else None
-
-
-def is_over(row: RecordRow) -> bool:
-    """Tell whether nothing more comes of a call."""
-    return row.state is not RecordState.LIVE

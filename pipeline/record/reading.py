@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from diarization import Role
 from pipeline.calls.codec import CodecError, decode
 from pipeline.calls.events import (
     AttributionEvent,
@@ -156,8 +155,3 @@ def _verified_sound(
         except Damaged:
             problems.append(f"piece {piece.number} of channel {channel} is damaged")
     return count
-
-
-def name_of(role: Role) -> str:
-    """Return a role for people."""
-    return {Role.CUSTOMER: "customer", Role.AGENT: "agent"}.get(role, "unknown")

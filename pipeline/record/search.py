@@ -20,6 +20,7 @@ import tantivy
 
 from cantonese.keys import key_form
 from diarization import Role
+from pipeline.calls.overview import CallFilter
 from pipeline.errors import InvalidRequest
 
 FORMAT = "2"
@@ -27,6 +28,7 @@ FORMAT = "2"
 WRITER_BYTES = 64_000_000
 TERM_BYTES = 6
 LONGEST_QUERY = 100
+EVERY_CALL = CallFilter()
 _ANALYZER = "terms"
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]+")
 _WORD = re.compile(r"[a-z][a-z0-9']*")
@@ -77,18 +79,14 @@ class SearchWanted:
     Attributes:
         text: words that were said, in one piece.
         role: by whom.
-        queue: in calls of this hotline.
-        team: of this team.
-        agent_id: of this agent.
+        calls: in which calls, within what the reader may see.
         since: in calls that began then or later, s since 1970 UTC.
         until: before then.
     """
 
     text: str
     role: Role | None = None
-    queue: str | None = None
-    team: str | None = None
-    agent_id: str | None = None
+    calls: CallFilter = EVERY_CALL
     since: float | None = None
     until: float | None = None
 
@@ -215,17 +213,9 @@ class UtteranceIndex:
             if len(hashed) > 1
             else tantivy.Query.term_query(self._schema, field, hashed[0])
         ]
-        exact = {
-            "role": wanted.role.value if wanted.role else None,
-            "queue": wanted.queue,
-            "team": wanted.team,
-            "agent": wanted.agent_id,
-        }
-        parts += [
-            tantivy.Query.term_query(self._schema, name, self._hash(f"{name} {value}"))
-            for name, value in exact.items()
-            if value is not None
-        ]
+        if wanted.role is not None:
+            parts.append(self._any_of([("role", wanted.role.value)]))
+        parts += [self._any_of(choice) for choice in _choices(wanted.calls)]
         if wanted.since is not None or wanted.until is not None:
             parts.append(
                 tantivy.Query.range_query(
@@ -238,6 +228,16 @@ class UtteranceIndex:
                 )
             )
         return tantivy.Query.boolean_query([(tantivy.Occur.Must, part) for part in parts])
+
+    def _any_of(self, choice: Iterable[tuple[str, str]]) -> tantivy.Query:
+        """Return what finds utterances of which a field has one of some values; nothing without any."""
+        found = [
+            tantivy.Query.term_query(self._schema, name, self._hash(f"{name} {value}"))
+            for name, value in choice
+        ]
+        if not found:
+            return tantivy.Query.empty_query()
+        return tantivy.Query.boolean_query([(tantivy.Occur.Should, part) for part in found])
 
     def _document(self, utterance: Utterance) -> Any:
         document = tantivy.Document()
@@ -264,6 +264,17 @@ class UtteranceIndex:
             digest = hashlib.blake2b(term.encode(), digest_size=TERM_BYTES, key=self._key)
             found = self._hashed[term] = digest.hexdigest()
         return found
+
+
+def _choices(calls: CallFilter) -> Iterator[list[tuple[str, str]]]:
+    """Yield what calls must be of: for each condition, fields and values of which one must hold."""
+    for name, values in (("queue", calls.queues), ("team", calls.teams), ("agent", calls.agent_ids)):
+        if values:
+            yield [(name, value) for value in sorted(values)]
+    reach = calls.reach
+    if reach.teams is not None:
+        own = [("agent", reach.agent_id)] if reach.agent_id is not None else []
+        yield own + [("team", team) for team in sorted(reach.teams)]
 
 
 _MOST_HASHED = 200_000

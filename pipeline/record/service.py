@@ -14,7 +14,6 @@ import structlog
 from pipeline.audit.entry import AuditEntry
 from pipeline.audit.service import Auditor
 from pipeline.calls.info import CallSpec
-from pipeline.calls.overview import CallFilter
 from pipeline.errors import AuditUnavailable, InvalidRequest, SettingsError
 from pipeline.metrics import Metrics
 from pipeline.record.archive import Archive, FoundUtterance
@@ -153,12 +152,10 @@ class RecordService:
         """Return the record of a company, for those who read it."""
         return Archive(tenant, self.stores.of(tenant), self.keys)
 
-    async def search(
-        self, tenant: str | None, text: SearchWanted, wanted: CallFilter, limit: int
-    ) -> list[FoundUtterance]:
+    async def search(self, tenant: str | None, wanted: SearchWanted, limit: int) -> list[FoundUtterance]:
         """Return utterances in which something was said; see :meth:`Archive.search`."""
         indexer = await self.keeper.in_thread(self.keeper.indexer, tenant)
-        return await asyncio.to_thread(self.archive(tenant).search, indexer.index, text, wanted, limit)
+        return await asyncio.to_thread(self.archive(tenant).search, indexer.index, wanted, limit)
 
     # ---------------------------------------------------------------- life
 

@@ -304,15 +304,11 @@ class RecordStore:
         """Return a call; None where there is none."""
         return next(iter(self.rows(calls.c.record_id == record_id)), None)
 
-    def rows(
-        self, *wanted: sa.ColumnElement[bool], limit: int | None = None, newest_first: bool = True
-    ) -> list[RecordRow]:
-        """Return the calls that meet all of some conditions, by their start."""
+    def rows(self, *wanted: sa.ColumnElement[bool], limit: int | None = None) -> list[RecordRow]:
+        """Return the calls that meet all of some conditions, the newest first."""
         held = sa.exists().where(holds.c.record_id == calls.c.record_id, holds.c.released_at.is_(None))
-        order = calls.c.started_at.desc() if newest_first else calls.c.started_at
-        query = (
-            sa.select(calls, held.label("held")).where(*wanted).order_by(order, calls.c.n.desc()).limit(limit)
-        )
+        query = sa.select(calls, held.label("held")).where(*wanted)
+        query = query.order_by(calls.c.started_at.desc(), calls.c.n.desc()).limit(limit)
         with self.engine.connect() as connection:
             return [_record_row(row) for row in connection.execute(query)]
 

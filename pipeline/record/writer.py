@@ -70,14 +70,10 @@ class WriterState:
 
     Attributes:
         failing: the disk takes nothing now.
-        failures: attempts that failed.
-        written: entries on disk.
-        lost: entries that found no room.
+        lost: entries that found no room, or that no database takes.
     """
 
     failing: bool = False
-    failures: int = 0
-    written: int = 0
     lost: int = 0
 
 
@@ -97,7 +93,7 @@ class RecordWriter:
         self._turns = 0
         self._bytes = 0
         self._ciphers: dict[str, CallCipher] = {}  # of live calls
-        self._changed = threading.Condition()
+        self._changed = threading.Condition(threading.RLock())
         self._stopping = False
         self.state = WriterState()
         self._thread = threading.Thread(target=self._work, name="record", daemon=True)
@@ -167,13 +163,11 @@ class RecordWriter:
         while (found := self._next()) is not None:
             queue, batch = found
             kept = self._written(queue, [item.entry for item in batch])
-            if kept is None:
-                continue
             with self._changed:
-                for item in batch:
+                for item, _is_kept in zip(batch, kept, strict=False):
                     queue.items.popleft()
                     self._bytes -= item.size
-            for item, is_kept in zip(batch, kept, strict=True):
+            for item, is_kept in zip(batch, kept, strict=False):
                 (item.done if is_kept else item.failed)()
 
     def _next(self) -> tuple[_Queue, list[_Waiting]] | None:
@@ -195,36 +189,45 @@ class RecordWriter:
                 soonest = min((queue.retry_at for queue in waiting), default=None)
                 self._changed.wait(None if soonest is None else max(0.0, soonest - now))
 
-    def _written(self, queue: _Queue, entries: list[RecordEntry]) -> list[bool] | None:
-        """Write entries; return which of them are on disk, None where the disk takes nothing now."""
+    def _written(self, queue: _Queue, entries: list[RecordEntry]) -> list[bool]:
+        """Write entries; return of the first ones whether they are on disk. The others wait for it."""
         try:
             self._write(queue.tenant, entries)
             kept = [True] * len(entries)
-        except (sa.exc.DBAPIError, OSError, SettingsError) as error:
-            if not isinstance(error, sa.exc.IntegrityError | sa.exc.DataError | sa.exc.ProgrammingError):
+        except Exception as error:  # noqa: BLE001 (one entry that cannot be written must not stop all others)
+            if _is_of_the_disk(error):
                 self._failed(queue, error)
-                return None
-            kept = [self._written_alone(queue.tenant, entry) for entry in entries]
-        except Exception:  # noqa: BLE001 (one entry that cannot be written must not stop all others)
-            kept = [self._written_alone(queue.tenant, entry) for entry in entries]
-        for entry in entries:
+                return []
+            kept = self._written_singly(queue, entries)
+        for entry, _is_kept in zip(entries, kept, strict=False):
             if isinstance(entry, CloseRecord):
                 self._ciphers.pop(entry.record_id, None)
-        queue.attempts, queue.retry_at = 0, 0.0
-        self.state.written += sum(kept)
         self.state.lost += kept.count(False)
-        if self.state.failing:
-            self.state.failing = False
-            _log.info("the record is written again")
+        if len(kept) == len(entries):
+            queue.attempts, queue.retry_at = 0, 0.0
+            self._works_again()
         return kept
 
-    def _written_alone(self, tenant: str | None, entry: RecordEntry) -> bool:
-        try:
-            self._write(tenant, [entry])
-        except Exception as error:  # noqa: BLE001 (see _written)
-            _log.error("a part of a call could not be recorded", error=type(error).__name__)
-            return False
-        return True
+    def _written_singly(self, queue: _Queue, entries: list[RecordEntry]) -> list[bool]:
+        """Write entries one by one until the disk fails; return of those before whether they are there."""
+        kept: list[bool] = []
+        for entry in entries:
+            try:
+                self._write(queue.tenant, [entry])
+                kept.append(True)
+            except Exception as error:  # noqa: BLE001 (see _written)
+                if _is_of_the_disk(error):
+                    self._failed(queue, error)
+                    break
+                _log.error("a part of a call could not be recorded", error=type(error).__name__)
+                kept.append(False)
+        return kept
+
+    def _works_again(self) -> None:
+        failing = any(queue.attempts for queue in self._queues.values())
+        if self.state.failing and not failing:
+            self.state.failing = False
+            _log.info("the record is written again")
 
     def _write(self, tenant: str | None, entries: list[RecordEntry]) -> None:
         self._make_keys(tenant, entries)
@@ -245,10 +248,16 @@ class RecordWriter:
     def _failed(self, queue: _Queue, error: Exception) -> None:
         queue.attempts += 1
         queue.retry_at = time.monotonic() + RETRY_S[min(queue.attempts, len(RETRY_S)) - 1]
-        self.state.failures += 1
         if not self.state.failing:
             self.state.failing = True
             _log.error("the record cannot be written; calls go on", error=_reason(error))
+
+
+def _is_of_the_disk(error: Exception) -> bool:
+    """Tell whether an error may pass: the database, or its disk, takes nothing now."""
+    if isinstance(error, sa.exc.IntegrityError | sa.exc.DataError | sa.exc.ProgrammingError):
+        return False
+    return isinstance(error, sa.exc.DBAPIError | OSError | SettingsError)
 
 
 def _tell(loop: asyncio.AbstractEventLoop, what: Callable[[], None]) -> None:

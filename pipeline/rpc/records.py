@@ -162,15 +162,13 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
             text = SearchWanted(
                 text=request.query,
                 role=_role(request.role),
-                queue=_only(wanted.queues),
-                team=_only(wanted.teams),
-                agent_id=_only(wanted.agent_ids),
+                calls=wanted,
                 since=_seconds(request, "since_unix_ms"),
                 until=_seconds(request, "until_unix_ms"),
             )
             found = []
             for tenant in self._tenants(wanted.tenant):
-                found += await self._record.search(tenant, text, wanted, limit)
+                found += await self._record.search(tenant, text, limit)
             found.sort(key=lambda hit: -hit.row.info.started_at)
             return pb.SearchRecordedCallsResponse(
                 hits=[
@@ -409,11 +407,6 @@ def _role(number: audio_pb2.Role.ValueType) -> Role | None:
     if number not in ROLES:
         raise InvalidRequest("role must be ROLE_CUSTOMER or ROLE_AGENT")
     return ROLES[number]
-
-
-def _only(values: frozenset[str]) -> str | None:
-    """Return the one value; several are left to the record itself."""
-    return next(iter(values)) if len(values) == 1 else None
 
 
 def _as_it_stands(events: list[Envelope]) -> Iterator[Envelope]:

@@ -71,7 +71,7 @@ def test_everything_works_as_in_a_file(url: str, tmp_path: Path) -> None:
     indexer = Indexer(records, opener, "bank")
     assert indexer.step() > 0
     archive = Archive("bank", records, opener)
-    found = archive.search(indexer.index, SearchWanted(text="投訴"), CallFilter(), 10)
+    found = archive.search(indexer.index, SearchWanted(text="投訴"), 10)
     assert {hit.row.record_id for hit in found} == {"r1", "r2"}
     assert [row.record_id for row in archive.rows(CallFilter(), limit=1)] == ["r2"]
     eraser = Eraser("bank", records, opener, indexer.forget, lambda: 1.7e9 + 1_000)

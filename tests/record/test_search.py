@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diarization import Role
+from pipeline.calls.overview import CallFilter
+from pipeline.calls.reach import CallReach
 from pipeline.errors import InvalidRequest
 from pipeline.record.search import SearchWanted, Utterance, UtteranceIndex, is_phrase_in
 
@@ -67,11 +69,24 @@ def test_words_of_any_length_are_found(index: UtteranceIndex, query: str, hits: 
 def test_a_search_is_narrowed(index: UtteranceIndex) -> None:
     assert found(index, "多謝", role=Role.AGENT) == [2]
     assert found(index, "多謝", role=Role.CUSTOMER) == []
-    assert found(index, "投訴", queue="billing") == [1]
-    assert found(index, "投訴", team="cards") == [12]
-    assert found(index, "投", agent_id="a7") == [11]
+    assert found(index, "投訴", calls=CallFilter(queues=frozenset({"billing", "loans"}))) == [1]
+    assert found(index, "投訴", calls=CallFilter(teams=frozenset({"cards"}))) == [12]
+    assert found(index, "投", calls=CallFilter(agent_ids=frozenset({"a7"}))) == [11]
     assert found(index, "投訴", since=1.7e9 + 1) == [12]
     assert found(index, "投訴", until=1.7e9 + 1) == [1]
+
+
+def test_what_is_out_of_reach_takes_no_room_among_the_hits(tmp_path: Path) -> None:
+    index = UtteranceIndex(tmp_path / "index", KEY)
+    index.write(
+        [said(0, "投訴", agent_id="me"), *(said(number, "投訴", team="loans") for number in range(10, 900))]
+    )
+    for reach, hits in (
+        (CallReach(tenant="bank", agent_id="me", teams=frozenset()), [0]),
+        (CallReach(tenant="bank", agent_id="me", teams=frozenset({"cards"})), [0]),
+        (CallReach(tenant="bank", agent_id=None, teams=frozenset()), []),
+    ):
+        assert found(index, "投訴", calls=CallFilter(reach=reach)) == hits
 
 
 @pytest.mark.parametrize("query", ["", "。，", "12345", "x" * 101])

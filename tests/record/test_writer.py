@@ -157,3 +157,34 @@ def test_whatever_a_company_is_called_its_folder_is_its_own(tmp_path: Path, tena
     assert folder != folder_of(tmp_path, None)
     folder.mkdir()
     assert RecordStores(tmp_path).tenants() == [tenant]
+
+
+async def test_a_disk_that_fails_beside_a_bad_entry_loses_no_good_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Entries are then written one by one, and the disk fails in the middle of them."""
+    monkeypatch.setattr("pipeline.record.writer.RETRY_S", (0.02,))
+    real, attempts = RecordStore.write, 0
+
+    def write(self: RecordStore, *args: object) -> None:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 4:
+            raise sa.exc.OperationalError("insert", {}, Exception("disk I/O error"))
+        real(self, *args)  # type: ignore[arg-type]
+
+    done: list[RecordEntry] = []
+    async with writer_in(tmp_path) as writer:
+        put(writer, begin("r1"), done)
+        await until(lambda: len(done) == 1)
+        monkeypatch.setattr(RecordStore, "write", write)
+        with writer._changed:  # noqa: SLF001 (all of it in one batch)
+            bad = event("nobody", 1, final(0, "好"))
+            for entry in (event("r1", 1, final(0, "好")), bad, event("r1", 2, final(1, "好")), ended("r1")):
+                put(writer, entry, done)
+        await until(lambda: len(done) == 4)
+        assert bad not in done
+        assert writer.state.lost == 1
+    row = RecordStores(tmp_path / "record").of(None).row("r1")
+    assert row is not None
+    assert row.utterances == 2
