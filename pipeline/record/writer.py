@@ -93,7 +93,7 @@ class RecordWriter:
         self._turns = 0
         self._bytes = 0
         self._ciphers: dict[str, CallCipher] = {}  # of live calls
-        self._changed = threading.Condition(threading.RLock())
+        self._changed = threading.Condition()
         self._stopping = False
         self.state = WriterState()
         self._thread = threading.Thread(target=self._work, name="record", daemon=True)

@@ -11,13 +11,14 @@ import grpc
 from pipeline.access.permissions import Permission, scope_of
 from pipeline.calls.directory import CallDirectory
 from pipeline.calls.events import Severity
-from pipeline.calls.overview import CallFilter, CallPhase, CallRow
+from pipeline.calls.overview import CallPhase, CallRow
 from pipeline.config import Settings
 from pipeline.errors import CallError, InvalidRequest
 from pipeline.rpc.assist import SEVERITIES_OUT
 from pipeline.rpc.caller import granted, may_see_alerts
 from pipeline.rpc.convert import milliseconds
 from pipeline.rpc.heartbeat import HEARTBEAT_S, with_heartbeats
+from pipeline.rpc.scopes import wanted_calls
 from pipeline.rpc.status import details_of, status_of
 from pipeline.rpc.watchers import Watchers
 from yuetone.v1 import assist_pb2, overview_service_pb2_grpc
@@ -51,7 +52,7 @@ class OverviewServicer(overview_service_pb2_grpc.OverviewServiceServicer):
     ) -> pb.ListCallsResponse:
         """List live calls; see overview_service.proto."""
         try:
-            wanted = _wanted(request.scope)
+            wanted = wanted_calls(request.scope)
         except CallError as error:
             await context.abort(status_of(error), details_of(error))
         rows = await self._calls.list(wanted)
@@ -65,7 +66,7 @@ class OverviewServicer(overview_service_pb2_grpc.OverviewServiceServicer):
             interval_ms = request.interval_ms if request.HasField("interval_ms") else USUAL_MS
             if not LEAST_MS <= interval_ms <= MOST_MS:
                 raise InvalidRequest(f"interval_ms must be {LEAST_MS} to {MOST_MS}")
-            rows = self._calls.follow(_wanted(request.scope), interval_ms / 1000)
+            rows = self._calls.follow(wanted_calls(request.scope), interval_ms / 1000)
             async with aclosing(with_heartbeats(rows, HEARTBEAT_S)) as messages:
                 snapshot = True
                 async for changed in messages:
@@ -94,22 +95,6 @@ class OverviewServicer(overview_service_pb2_grpc.OverviewServiceServicer):
             message.ClearField("open_alerts")
             message.ClearField("worst_alert")
         return message
-
-
-def _wanted(scope: pb.CallScope) -> CallFilter:
-    """Return which calls a request is about, within what the caller may see.
-
-    Raises:
-        PermissionDenied: it names another company.
-    """
-    given = granted()
-    return CallFilter(
-        reach=given.reach,
-        tenant=given.tenant(scope.tenant if scope.HasField("tenant") else None),
-        queues=frozenset(scope.queues),
-        teams=frozenset(scope.teams),
-        agent_ids=frozenset(scope.agent_ids),
-    )
 
 
 def _row(row: CallRow) -> pb.CallOverview:

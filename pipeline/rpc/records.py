@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from itertools import zip_longest
 from typing import Any, TypeVar
 
 import grpc
@@ -18,29 +17,25 @@ from pipeline.audit.entry import AuditEntry
 from pipeline.audit.service import Auditor
 from pipeline.calls.events import (
     AlertEvent,
-    AttributionEvent,
-    CallEvent,
-    Envelope,
-    RedactionEvent,
-    TranscriptEvent,
 )
 from pipeline.calls.overview import CallFilter
 from pipeline.config import Settings
 from pipeline.errors import CallError, InvalidRequest, UnknownErasure, UnknownHold, UnknownRecord
 from pipeline.record.archive import MOST_ROWS, Archive, unavailable
-from pipeline.record.entries import RecordRow, RecordState
-from pipeline.record.erasing import ErasureReceipt
-from pipeline.record.reading import SoundPiece, numbered_finals
+from pipeline.record.entries import RecordRow
+from pipeline.record.mixing import interleaved
 from pipeline.record.search import SearchWanted
 from pipeline.record.service import RecordService
-from pipeline.record.summary import Sourced, summary_of
+from pipeline.record.summary import summary_of
 from pipeline.rpc import responses
 from pipeline.rpc.audit_records import record_of
 from pipeline.rpc.caller import caller, granted, may_see_alerts
-from pipeline.rpc.convert import ROLES, ROLES_OUT, milliseconds
+from pipeline.rpc.convert import ROLES
+from pipeline.rpc.record_messages import as_it_stands, receipt_message, recorded_call, summary_message
+from pipeline.rpc.scopes import wanted_calls
 from pipeline.rpc.status import details_of, status_of
 from pipeline.rpc.watchers import Watchers
-from yuetone.v1 import audio_pb2, call_service_pb2, overview_service_pb2, record_service_pb2_grpc
+from yuetone.v1 import audio_pb2, call_service_pb2, record_service_pb2_grpc
 from yuetone.v1 import record_service_pb2 as pb
 
 USUAL_ROWS, USUAL_HITS, MOST_HITS = 100, 20, 200
@@ -48,13 +43,6 @@ MOST_NAMED = 1_000
 LATEST_MS = 1 << 45
 """A thousand years after 1970, ms."""
 """Calls that one request may name."""
-SILENCE = b"\xff"
-"""µ-law of a sample of 0."""
-_STATES = {
-    RecordState.LIVE: pb.RecordedCall.STATE_LIVE,
-    RecordState.CLOSED: pb.RecordedCall.STATE_CLOSED,
-    RecordState.INTERRUPTED: pb.RecordedCall.STATE_INTERRUPTED,
-}
 _Context = grpc.aio.ServicerContext[Any, Any]
 T = TypeVar("T")
 
@@ -82,7 +70,7 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
 
         async def work() -> pb.ListRecordedCallsResponse:
             limit = _limit(request, USUAL_ROWS, MOST_ROWS)
-            wanted = _wanted(request.scope)
+            wanted = wanted_calls(request.scope)
             rows: list[RecordRow] = []
             for archive in self._archives(wanted.tenant):
                 rows += await asyncio.to_thread(
@@ -95,7 +83,7 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
                     limit=limit,
                 )
             rows.sort(key=lambda row: -row.info.started_at)
-            return pb.ListRecordedCallsResponse(calls=map(self._row, rows[:limit]))
+            return pb.ListRecordedCallsResponse(calls=map(self._call, rows[:limit]))
 
         return await _answered(context, work)
 
@@ -106,9 +94,9 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
         async with self._watchers.admitted(context) as write, _unavailable():
             archive, row = await self._found(request.record_id)
             events = await asyncio.to_thread(archive.events, row)
-            await write(pb.GetRecordedCallResponse(call=self._row(row)))
+            await write(pb.GetRecordedCallResponse(call=self._call(row)))
             alerts = may_see_alerts(granted(), row.info, self._profiles)
-            for envelope in _as_it_stands(events):
+            for envelope in as_it_stands(events):
                 if alerts or not isinstance(envelope.event, AlertEvent):
                     message = responses.response(envelope, call_service_pb2.Limits())
                     await write(pb.GetRecordedCallResponse(event=message))
@@ -122,19 +110,7 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
             archive, row = await self._found(request.record_id or await self._newest(request.call_id))
             found = summary_of(await asyncio.to_thread(archive.events, row))
             alerts = may_see_alerts(granted(), row.info, self._profiles)
-            return pb.GetSummaryResponse(
-                record_id=row.record_id,
-                code=found.code,
-                about=map(_sentence, found.about),
-                next_steps=map(_sentence, found.next_steps),
-                articles=[
-                    pb.SuggestedArticle(
-                        article_id=article.article_id, title=article.title, confidence=article.confidence
-                    )
-                    for article in found.articles
-                ],
-                alerts=found.alerts if alerts else (),
-            )
+            return summary_message(row.record_id, found, alerts=alerts)
 
         return await _answered(context, work)
 
@@ -158,7 +134,7 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
 
         async def work() -> pb.SearchRecordedCallsResponse:
             limit = _limit(request, USUAL_HITS, MOST_HITS)
-            wanted = _wanted(request.scope)
+            wanted = wanted_calls(request.scope)
             text = SearchWanted(
                 text=request.query,
                 role=_role(request.role),
@@ -172,7 +148,7 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
             found.sort(key=lambda hit: -hit.row.info.started_at)
             return pb.SearchRecordedCallsResponse(
                 hits=[
-                    pb.RecordHit(call=self._row(hit.row), transcript=responses.transcript(hit.final))
+                    pb.RecordHit(call=self._call(hit.row), transcript=responses.transcript(hit.final))
                     for hit in found[:limit]
                 ]
             )
@@ -191,7 +167,7 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
                     raise InvalidRequest(f"channel: this call has {len(channels)}")
                 channels = [request.channel]
             first = max(0, request.from_ms) * row.rate // 1000
-            pieces = _interleaved([archive.sound(row, channel) for channel in channels], first)
+            pieces = interleaved([archive.sound(row, channel) for channel in channels], first)
             async for start, data in _in_thread(pieces):
                 await write(
                     pb.StreamRecordingResponse(
@@ -245,7 +221,7 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
         async def work() -> pb.EraseCallsResponse:
             tenant, names = await self._named(request.record_ids)
             await self._note(names, "request")
-            return _receipt(await self._record.keeper.erase(tenant, names, granted().principal.id))
+            return receipt_message(await self._record.keeper.erase(tenant, names, granted().principal.id))
 
         return await _answered(context, work)
 
@@ -258,7 +234,9 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
             for tenant in self._tenants(granted().tenant(None)):
                 eraser = self._record.keeper.eraser(tenant)
                 try:
-                    return _receipt(await self._record.keeper.in_thread(eraser.receipt, request.erasure_id))
+                    return receipt_message(
+                        await self._record.keeper.in_thread(eraser.receipt, request.erasure_id)
+                    )
                 except UnknownErasure:
                     continue
             raise UnknownErasure("no erasure has this id")
@@ -321,36 +299,8 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
         ]
         await asyncio.gather(*(self._auditor.record(entry) for entry in entries))
 
-    def _row(self, row: RecordRow) -> pb.RecordedCall:
-        info = row.info
-        message = pb.RecordedCall(
-            record_id=row.record_id,
-            call_id=info.call_id,
-            tenant=info.tenant,
-            queue=info.queue,
-            team=info.team,
-            agent_id=info.agent_id,
-            profile=info.profile,
-            roles=[ROLES_OUT[role] for role in row.roles],
-            state=_STATES[row.state],
-            reason=row.reason or "",
-            started_at_unix_ms=int(info.started_at * 1000),
-            ended_at_unix_ms=None if row.ended_at is None else int(row.ended_at * 1000),
-            retention_class=row.retention,
-            expires_at_unix_ms=None if row.expires_at is None else int(row.expires_at * 1000),
-            held=row.held,
-            notice_given=row.notice_given,
-            with_sound=row.with_sound,
-            audio_ms=milliseconds(row.audio),
-            utterances=row.utterances,
-            alerts=row.alerts,
-            agitation=row.agitation,
-            lost=row.lost,
-            continues_call_id=info.continues.call_id if info.continues else None,
-        )
-        if not may_see_alerts(granted(), info, self._profiles):
-            message.ClearField("alerts")
-        return message
+    def _call(self, row: RecordRow) -> pb.RecordedCall:
+        return recorded_call(row, alerts=may_see_alerts(granted(), row.info, self._profiles))
 
 
 @asynccontextmanager
@@ -367,22 +317,6 @@ async def _answered(context: _Context, work: Callable[[], Awaitable[T]]) -> T:
     except CallError as error:
         await context.abort(status_of(error), details_of(error))
         raise  # never: abort raises
-
-
-def _wanted(scope: overview_service_pb2.CallScope) -> CallFilter:
-    """Return which calls a request is about, within what the caller may see.
-
-    Raises:
-        PermissionDenied: it names another company.
-    """
-    given = granted()
-    return CallFilter(
-        reach=given.reach,
-        tenant=given.tenant(scope.tenant if scope.HasField("tenant") else None),
-        queues=frozenset(scope.queues),
-        teams=frozenset(scope.teams),
-        agent_ids=frozenset(scope.agent_ids),
-    )
 
 
 def _limit(request: Any, usual: int, most: int) -> int:
@@ -409,70 +343,8 @@ def _role(number: audio_pb2.Role.ValueType) -> Role | None:
     return ROLES[number]
 
 
-def _as_it_stands(events: list[Envelope]) -> Iterator[Envelope]:
-    """Yield the events of a call with every correction in its final, in place of behind it."""
-    finals = numbered_finals(events)
-    for envelope in events:
-        event: CallEvent = envelope.event
-        if isinstance(event, RedactionEvent):
-            event = event.final
-        if isinstance(event, TranscriptEvent):
-            seq, event = finals[event.utterance_id]
-            if seq != envelope.server_seq:
-                continue
-        if not isinstance(event, AttributionEvent):
-            yield replace(envelope, event=event)
-
-
-def _interleaved(channels: list[Iterator[SoundPiece]], first: int) -> Iterator[tuple[int, bytes]]:
-    """Yield the sound of channels, second by second: its first sample, and the samples by turns."""
-    waiting, at = [bytearray() for _ in channels], 0
-    for pieces in zip_longest(*channels):
-        for buffer, piece in zip(waiting, pieces, strict=True):
-            buffer.extend(piece.data if piece is not None else b"")
-        whole = min(map(len, waiting))
-        if whole and at + whole > first:
-            skipped = max(0, first - at)
-            yield at + skipped, _mixed([bytes(channel[skipped:whole]) for channel in waiting])
-        for channel in waiting:
-            del channel[:whole]
-        at += whole
-    left = max(map(len, waiting), default=0)
-    if left and at + left > first:
-        skipped = max(0, first - at)
-        yield at + skipped, _mixed([bytes(channel.ljust(left, SILENCE)[skipped:]) for channel in waiting])
-
-
-def _mixed(channels: list[bytes]) -> bytes:
-    if len(channels) == 1:
-        return channels[0]
-    out = bytearray(len(channels) * len(channels[0]))
-    for index, data in enumerate(channels):
-        out[index :: len(channels)] = data
-    return bytes(out)
-
-
 async def _in_thread(items: Iterator[T]) -> AsyncIterator[T]:
     """Yield what an iterator that blocks has."""
     end = object()
     while (item := await asyncio.to_thread(partial(next, items, end))) is not end:
         yield item
-
-
-def _sentence(sentence: Sourced) -> pb.SourcedSentence:
-    return pb.SourcedSentence(
-        utterance_id=sentence.utterance_id,
-        role=ROLES_OUT[sentence.role],
-        start_ms=milliseconds(sentence.start),
-        text=sentence.text,
-    )
-
-
-def _receipt(receipt: ErasureReceipt) -> pb.EraseCallsResponse:
-    return pb.EraseCallsResponse(
-        erasure_id=receipt.id,
-        asked_at_unix_ms=int(receipt.asked_at * 1000),
-        erased=receipt.erased,
-        waiting=receipt.waiting,
-        held=receipt.held,
-    )

@@ -178,7 +178,7 @@ async def test_a_disk_that_fails_beside_a_bad_entry_loses_no_good_one(
         put(writer, begin("r1"), done)
         await until(lambda: len(done) == 1)
         monkeypatch.setattr(RecordStore, "write", write)
-        with writer._changed:  # noqa: SLF001 (all of it in one batch)
+        with writer._changed:
             bad = event("nobody", 1, final(0, "好"))
             for entry in (event("r1", 1, final(0, "好")), bad, event("r1", 2, final(1, "好")), ended("r1")):
                 put(writer, entry, done)
