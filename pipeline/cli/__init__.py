@@ -23,6 +23,7 @@ from pipeline.cli import (
     kb_write,
     models,
     record,
+    record_hold,
     record_import,
     record_keys,
     record_subject,
@@ -33,7 +34,7 @@ from pipeline.errors import SettingsError
 
 COMMANDS_OF_KB = (kb_search, kb_write)
 """Add themselves to ``kb.app``."""
-COMMANDS_OF_RECORD = (record_import, record_keys, record_subject)
+COMMANDS_OF_RECORD = (record_hold, record_import, record_keys, record_subject)
 """Add themselves to ``record.app``."""
 app = typer.Typer(
     name="yuetone",

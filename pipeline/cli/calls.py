@@ -36,10 +36,13 @@ _PHASES = {
 }
 
 
-def _scope(
-    tenant: str | None, queue: list[str] | None, team: list[str] | None
+def call_scope(
+    tenant: str | None, queue: list[str] | None, team: list[str] | None, agent: list[str] | None = None
 ) -> overview_service_pb2.CallScope:
-    return overview_service_pb2.CallScope(tenant=tenant, queues=queue or [], teams=team or [])
+    """Return which calls are asked for; what is left out does not restrict."""
+    return overview_service_pb2.CallScope(
+        tenant=tenant, queues=queue or [], teams=team or [], agent_ids=agent or []
+    )
 
 
 @app.command("list")
@@ -60,7 +63,7 @@ def list_calls(
 
         yuetone calls list --queue billing --json | jq '.calls[].call_id'
     """
-    request = overview_service_pb2.ListCallsRequest(scope=_scope(tenant, queue, team))
+    request = overview_service_pb2.ListCallsRequest(scope=call_scope(tenant, queue, team))
 
     async def work(channel: grpc.aio.Channel) -> None:
         answer = await client.overview_stub(channel).ListCalls(request)
@@ -90,7 +93,7 @@ def watch(
 
         yuetone calls watch --team cards --json
     """
-    request = overview_service_pb2.WatchCallsRequest(scope=_scope(tenant, queue, team))
+    request = overview_service_pb2.WatchCallsRequest(scope=call_scope(tenant, queue, team))
 
     async def work(channel: grpc.aio.Channel) -> None:
         messages = client.watch_calls(channel, request, lost=_lost)

@@ -27,12 +27,13 @@ from pipeline.cli.calls import (
     ServerOption,
     TeamOption,
     TenantOption,
+    call_scope,
     run_connected,
 )
 from pipeline.cli.identity import with_identity
-from pipeline.cli.record_export import Format, exported
+from pipeline.cli.record_export import ROLES, Format, exported
 from pipeline.errors import SettingsError
-from yuetone.v1 import audio_pb2, overview_service_pb2, transcript_pb2
+from yuetone.v1 import audio_pb2, transcript_pb2
 from yuetone.v1 import record_service_pb2 as pb
 
 app = typer.Typer(help="Recorded calls: find, read, hear, export, hold and erase them.", no_args_is_help=True)
@@ -49,19 +50,10 @@ _STATES = {
     pb.RecordedCall.STATE_CLOSED: "",
     pb.RecordedCall.STATE_INTERRUPTED: "interrupted",
 }
-_ROLES = {audio_pb2.ROLE_CUSTOMER: "customer", audio_pb2.ROLE_AGENT: "agent"}
 
 
 def _ms(at: datetime | None) -> int | None:
     return None if at is None else int(at.timestamp() * 1000)
-
-
-def _scope(
-    tenant: str | None, queue: list[str] | None, team: list[str] | None, agent: list[str] | None
-) -> overview_service_pb2.CallScope:
-    return overview_service_pb2.CallScope(
-        tenant=tenant, queues=queue or [], teams=team or [], agent_ids=agent or []
-    )
 
 
 AgentOption = Annotated[list[str] | None, typer.Option(help="Only this agent; may be given many times.")]
@@ -91,7 +83,7 @@ def list_calls(
         yuetone record list --agent a7 --json | jq -r '.calls[].record_id'
     """
     request = pb.ListRecordedCallsRequest(
-        scope=_scope(tenant, queue, team, agent),
+        scope=call_scope(tenant, queue, team, agent),
         since_unix_ms=_ms(since),
         until_unix_ms=_ms(until),
         call_id=call_id,
@@ -193,12 +185,12 @@ def search(
 
         yuetone record search 漫遊收費 --role customer --queue billing --json
     """
-    roles = {name: number for number, name in _ROLES.items()}
+    roles = {name: number for number, name in ROLES.items()}
     if role is not None and role not in roles:
         raise SettingsError("--role is customer or agent")
     request = pb.SearchRecordedCallsRequest(
         query=query,
-        scope=_scope(tenant, queue, team, agent),
+        scope=call_scope(tenant, queue, team, agent),
         role=roles[role] if role else audio_pb2.ROLE_UNSPECIFIED,
         since_unix_ms=_ms(since),
         until_unix_ms=_ms(until),
@@ -213,7 +205,7 @@ def search(
         console = Console(highlight=False)
         for hit in answer.hits:
             at = hit.transcript.start_ms // 1000
-            who = _ROLES.get(hit.transcript.role, "unknown")
+            who = ROLES.get(hit.transcript.role, "unknown")
             text = escape(hit.transcript.text).replace(escape(query), f"[bold]{escape(query)}[/bold]")
             console.print(
                 f"{hit.call.record_id} {_local(hit.call.started_at_unix_ms)} {at // 60}:{at % 60:02d} {who}"
@@ -273,84 +265,6 @@ def export(
     async def work(channel: grpc.aio.Channel) -> None:
         call, said = await read_call(channel, record)
         typer.echo(exported(call, said, form), nl=False)
-
-    run_connected(server, identity, work, NO_RECORD)
-
-
-@app.command()
-@with_identity
-def hold(
-    records: Annotated[list[str], typer.Argument(help="Record ids.")],
-    reason: Annotated[str, typer.Option(help="Why; no names or numbers of people.")],
-    server: ServerOption = SERVER,
-    *,
-    identity: client.Identity,
-) -> None:
-    """Keep calls whatever their class says, until the hold is released.
-
-    Examples:
-        yuetone record hold 3f0c… 9a1b… --reason 'case 2026/14'
-    """
-
-    async def work(channel: grpc.aio.Channel) -> None:
-        answer = await client.record_stub(channel).PlaceHold(
-            pb.PlaceHoldRequest(record_ids=records, reason=reason)
-        )
-        typer.echo(answer.hold_id)
-
-    run_connected(server, identity, work, NO_RECORD)
-
-
-@app.command()
-@with_identity
-def release(
-    hold_id: Annotated[str, typer.Argument(help="From 'hold'.")],
-    server: ServerOption = SERVER,
-    *,
-    identity: client.Identity,
-) -> None:
-    """End a hold.
-
-    Examples:
-        yuetone record release Zk3b9…
-    """
-
-    async def work(channel: grpc.aio.Channel) -> None:
-        answer = await client.record_stub(channel).ReleaseHold(pb.ReleaseHoldRequest(hold_id=hold_id))
-        typer.echo(f"{answer.calls} calls released")
-
-    run_connected(server, identity, work, NO_RECORD)
-
-
-@app.command()
-@with_identity
-def erase(
-    records: Annotated[list[str], typer.Argument(help="Record ids.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    server: ServerOption = SERVER,
-    as_json: JsonOption = False,
-    *,
-    identity: client.Identity,
-) -> None:
-    """Erase calls and everything that was made of them. Nothing brings them back.
-
-    Examples:
-        yuetone record erase 3f0c… 9a1b…
-
-        yuetone record erase $(yuetone record list --call-id c7 --json | jq -r '.calls[].record_id') --yes
-    """
-    if not yes:
-        typer.confirm(f"Erase {len(records)} calls for ever?", abort=True, err=True)
-
-    async def work(channel: grpc.aio.Channel) -> None:
-        answer = await client.record_stub(channel).EraseCalls(pb.EraseCallsRequest(record_ids=records))
-        if as_json:
-            typer.echo(json.dumps(client.as_json(answer)))
-        else:
-            kept = f"; {len(answer.held)} stay: held, kept by law, live, or not there" if answer.held else ""
-            typer.echo(f"{len(answer.erased)} calls erased, receipt {answer.erasure_id}{kept}")
-        if answer.held:
-            raise typer.Exit(1)
 
     run_connected(server, identity, work, NO_RECORD)
 

@@ -15,7 +15,7 @@ import client
 from yuetone.v1 import audio_pb2, transcript_pb2
 from yuetone.v1 import record_service_pb2 as pb
 
-_ROLES = {audio_pb2.ROLE_CUSTOMER: "customer", audio_pb2.ROLE_AGENT: "agent"}
+ROLES = {audio_pb2.ROLE_CUSTOMER: "customer", audio_pb2.ROLE_AGENT: "agent"}
 _VCON = "0.4.0"
 """Syntax of draft-ietf-vcon-vcon-core-04."""
 Said = Sequence[transcript_pb2.Transcript]
@@ -45,7 +45,7 @@ def exported(call: pb.RecordedCall, said: Said, form: Format) -> str:
 
 
 def _role(transcript: transcript_pb2.Transcript) -> str:
-    return _ROLES.get(transcript.role, transcript.speaker or "unknown")
+    return ROLES.get(transcript.role, transcript.speaker or "unknown")
 
 
 def _clock(ms: int, mark: str = ".") -> str:
@@ -121,7 +121,7 @@ def _vcon(call: pb.RecordedCall, said: Said) -> str:
 
 def _parties(call: pb.RecordedCall, said: Said) -> list[tuple[str, str]]:
     """Return role and id of each person; customers have none here."""
-    roles = [_ROLES.get(role, "unknown") for role in call.roles] or [_role(item) for item in said]
+    roles = [ROLES.get(role, "unknown") for role in call.roles] or [_role(item) for item in said]
     return [(role, call.agent_id if role == "agent" else "") for role in dict.fromkeys(roles)]
 
 

@@ -115,9 +115,9 @@ class Eraser:
     # ---------------------------------------------------------------- erasure
 
     def request(self, record_ids: Sequence[str], by: str, why: Why = Why.REQUEST) -> ErasureReceipt:
-        """Mark calls as erased, but for those that are held or that the law keeps; see :meth:`work`.
+        """Mark calls as erased, but for those that are held or that the law keeps.
 
-        From here on nobody reads them.
+        From here on nobody reads them; :meth:`lock_out` and :meth:`remove` delete them.
         """
         now, name = self._clock(), secrets.token_hex(6)
         with writing(self._store.engine) as connection:
