@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from diarization import Role
-from pipeline.calls.codec import encode
 from pipeline.calls.events import RedactionEvent, TranscriptEvent
-from pipeline.calls.info import CallInfo, Continues
 from pipeline.errors import SettingsError
 from pipeline.record.ciphers import CallCipher
 from pipeline.record.entries import (
@@ -28,7 +25,7 @@ from pipeline.record.entries import (
     RecordState,
     SoundEntry,
 )
-from pipeline.record.kept import agitation_of, is_alert, is_utterance
+from pipeline.record.rows import Totals, call_row, event_row, record_of, sound_row, totals_of
 from pipeline.record.tables import calls, events, holds, segments
 from suggest.store.database import Schema, overwrite_deleted, writing
 
@@ -41,8 +38,6 @@ SCHEMA = Schema(
     forgets=True,
 )
 FILE = "record.db"
-MULAW = "mulaw"
-_ROLES, _STATES = frozenset(map(str, Role)), frozenset(map(str, RecordState))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,19 +70,6 @@ class SealedSound:
     length: int
     codec: str
     body: bytes
-
-
-@dataclass(slots=True)
-class Totals:
-    """What a batch adds to a call's row."""
-
-    seq: int = 0
-    events: int = 0
-    segments: int = 0
-    utterances: int = 0
-    alerts: int = 0
-    agitation: float | None = None
-    settled: dict[int, int] = field(default_factory=dict)
 
 
 def _at_least(column: sa.Column[Any], name: str) -> sa.ColumnElement[Any]:
@@ -146,9 +128,9 @@ class RecordStore:
             sqlalchemy.exc.SQLAlchemyError: they could not be written; none of them was.
         """
         self._check_file()
-        begun = [self._row(entry) for entry in entries if isinstance(entry, BeginRecord)]
+        begun = [call_row(entry) for entry in entries if isinstance(entry, BeginRecord)]
         told = [
-            (entry, _event_row(entry, ciphers[entry.record_id]))
+            (entry, event_row(entry, ciphers[entry.record_id]))
             for entry in entries
             if isinstance(entry, EventEntry)
         ]
@@ -162,9 +144,9 @@ class RecordStore:
                 connection.execute(sa.insert(events), [row for _entry, row in told])
                 places = self._replace(connection, [entry for entry, _row in told])
             if heard:
-                rows = [_sound_row(entry, ciphers[entry.record_id]) for entry in heard]
+                rows = [sound_row(entry, ciphers[entry.record_id]) for entry in heard]
                 connection.execute(sa.insert(segments), rows)
-            self._add_up(connection, _totals([entry for entry, _row in told], heard))
+            self._add_up(connection, totals_of([entry for entry, _row in told], heard))
             for entry in ended:
                 self._end(connection, entry)
         for (record_id, utterance_id), seq in places.items():
@@ -251,37 +233,6 @@ class RecordStore:
             )
         )
 
-    def _row(self, entry: BeginRecord) -> dict[str, Any]:
-        info = entry.info
-        continues = info.continues
-        return {
-            "record_id": entry.record_id,
-            "call_id": info.call_id,
-            "queue": info.queue,
-            "team": info.team,
-            "agent_id": info.agent_id,
-            "customer": entry.customer,
-            "profile": info.profile,
-            "sender": info.sender,
-            "continues": f"{continues.at_ms} {continues.call_id}" if continues else None,
-            "roles": ",".join(entry.roles),
-            "rate": entry.rate,
-            "started_at": info.started_at,
-            "state": RecordState.LIVE.value,
-            "retention": entry.retention,
-            "notice_given": entry.notice_given,
-            "with_sound": entry.with_sound,
-            "expires_at": entry.keep_s,  # counted from the end, which is not known yet
-            "least_until": entry.least_s,
-            "stored_seq": 0,
-            "stored_audio": 0,
-            "utterances": 0,
-            "alerts": 0,
-            "lost": 0,
-            "segments": 0,
-            "events": 0,
-        }
-
     def interrupt(self) -> list[str]:
         """Close the calls that the process before this one left alive; return their record ids.
 
@@ -310,7 +261,7 @@ class RecordStore:
         query = sa.select(calls, held.label("held")).where(*wanted)
         query = query.order_by(calls.c.started_at.desc(), calls.c.n.desc()).limit(limit)
         with self.engine.connect() as connection:
-            return [_record_row(row) for row in connection.execute(query)]
+            return [record_of(row) for row in connection.execute(query)]
 
     def events(self, record_id: str) -> Iterator[SealedEvent]:
         """Yield the events of a call in their order."""
@@ -372,79 +323,3 @@ class RecordStore:
     def empty_log(self) -> None:
         """Let nothing of what was deleted stay in the write-ahead log, or in dead rows."""
         overwrite_deleted(self.engine, (events, segments, holds, calls))
-
-
-def _event_row(entry: EventEntry, cipher: CallCipher) -> dict[str, Any]:
-    envelope = entry.envelope
-    kind = type(envelope.event).__name__
-    return {
-        "record_id": entry.record_id,
-        "seq": envelope.server_seq,
-        "kind": kind,
-        "body": cipher.seal_event(envelope.server_seq, kind, encode(envelope)),
-    }
-
-
-def _sound_row(entry: SoundEntry, cipher: CallCipher) -> dict[str, Any]:
-    return {
-        "record_id": entry.record_id,
-        "channel": entry.channel,
-        "number": entry.number,
-        "version": 0,
-        "start": entry.start,
-        "length": len(entry.data),
-        "codec": MULAW,
-        "body": cipher.seal_sound(entry.channel, entry.number, 0, entry.data),
-    }
-
-
-def _totals(told: Iterable[EventEntry], heard: Iterable[SoundEntry]) -> dict[str, Totals]:
-    found: dict[str, Totals] = {}
-    for entry in told:
-        total, event = found.setdefault(entry.record_id, Totals()), entry.envelope.event
-        total.seq = entry.envelope.server_seq
-        total.events += 1
-        total.utterances += is_utterance(event)
-        total.alerts += is_alert(event)
-        agitation = agitation_of(event)
-        if agitation is not None:
-            total.agitation = max(total.agitation or 0.0, agitation)
-    for piece in heard:
-        total = found.setdefault(piece.record_id, Totals())
-        total.segments += 1
-        total.settled[piece.channel] = piece.settled
-    return found
-
-
-def _record_row(row: sa.Row[Any]) -> RecordRow:
-    at_ms, _, before = (row.continues or "").partition(" ")
-    return RecordRow(
-        n=row.n,
-        record_id=row.record_id,
-        info=CallInfo(
-            call_id=row.call_id,
-            queue=row.queue,
-            team=row.team,
-            agent_id=row.agent_id,
-            profile=row.profile,
-            started_at=row.started_at,
-            sender=row.sender,
-            continues=Continues(call_id=before, at_ms=int(at_ms)) if before else None,
-        ),
-        roles=tuple(Role(role) if role in _ROLES else Role.UNKNOWN for role in row.roles.split(",")),
-        rate=row.rate,
-        state=RecordState(row.state) if row.state in _STATES else RecordState.INTERRUPTED,
-        ended_at=row.ended_at,
-        reason=row.reason,
-        retention=row.retention,
-        notice_given=row.notice_given,
-        with_sound=row.with_sound,
-        expires_at=None if row.ended_at is None else row.expires_at,
-        least_until=None if row.ended_at is None else row.least_until,
-        audio=row.stored_audio,
-        utterances=row.utterances,
-        alerts=row.alerts,
-        agitation=row.agitation,
-        lost=row.lost,
-        held=bool(row.held),
-    )
