@@ -57,6 +57,7 @@ from pipeline.logs.recorded import RecordedCallLog
 from pipeline.metrics import Metrics
 from pipeline.record.service import RecordService
 from pipeline.reloading import Reloadable, Reloaded
+from pipeline.reloads import AccessReload, RecogniserReload
 from pipeline.services import CallServices
 from pipeline.stages.suggestions import KnowledgeSuggestions, Suggestions, SuggestionsOff
 from pipeline.storage.database import MEMORY
@@ -325,28 +326,6 @@ class App:
             _log.info(f"{part.name} reloaded", **({"now": now} if now else {}))
 
 
-class RecogniserReload:
-    """The recogniser as something that can be exchanged behind live calls.
-
-    Args:
-        settings: name the model.
-        scheduler: serves it.
-    """
-
-    name = "model"
-
-    def __init__(self, settings: Settings, scheduler: AsrScheduler) -> None:
-        self._settings = settings
-        self._scheduler = scheduler
-
-    async def reload(self) -> str:
-        """Look for the model again and load it; see :class:`pipeline.reloading.Reloadable`."""
-        directory = find_model(self._settings)
-        model = ServedModel(directory.name, directory.languages)
-        await self._scheduler.reload(asr_factory(self._settings, directory), model)
-        return directory.name
-
-
 def _auditor(settings: Settings, metrics: Metrics, *, identified: bool) -> AuditService | NoAudit:
     """Return what writes down who did what.
 
@@ -357,34 +336,6 @@ def _auditor(settings: Settings, metrics: Metrics, *, identified: bool) -> Audit
     if audit.enabled == "off" or (audit.enabled == "auto" and not identified):
         return NoAudit()
     return AuditService(AuditLog(audit.folder.expanduser(), audit.origin), metrics, audit)
-
-
-class AccessReload:
-    """Whom a server believes, and what companies have of it, as something that can be read again.
-
-    Args:
-        reread: reads the settings; None where they come from nowhere.
-        authenticator: takes them.
-        shares: takes them.
-    """
-
-    name = "access settings"
-
-    def __init__(
-        self, reread: Callable[[], Settings] | None, authenticator: Authenticator, shares: Shares
-    ) -> None:
-        self._reread = reread
-        self._authenticator = authenticator
-        self._shares = shares
-
-    async def reload(self) -> str:
-        """Read the settings again; see :class:`pipeline.reloading.Reloadable`."""
-        if self._reread is None:
-            return ""
-        fresh = await asyncio.to_thread(self._reread)
-        self._authenticator.take(fresh.access)
-        self._shares.take(fresh.tenants)
-        return f"{len(fresh.access.issuers)} issuers, {len(fresh.access.certificates)} certificates"
 
 
 def _second_look(settings: Settings) -> SecondLook:
