@@ -26,6 +26,8 @@ numeral that nothing here understands."""
 
 _BEGINS = re.compile(f"[{NUMERAL_CHARS}孖幺洞港A-Z星禮逢週周至到]")
 """Characters that any rule or idiom begins with: everything else is passed over at once."""
+_READ_ON = frozenset("0123456789十百千萬億廿卅卌")
+"""What would be read as part of the figures before it, as 廿 behind 1:01."""
 _RULES: tuple[Rule, ...] = (*codes.RULES, *times.DATES, *amounts.RULES, *times.CLOCK, *amounts.COUNTS)
 _BEHIND_FIGURES: tuple[Rule, ...] = (*times.CONTINUED, *_RULES)
 _KINDS: dict[int, NumberKind] = {
@@ -66,18 +68,17 @@ def number_spans(text: str) -> Iterator[NumberSpan]:
 
 
 def with_figures(text: str) -> str:
-    """Return verbatim ``text`` with spoken numbers as figures; a space keeps two of them apart."""
+    """Return verbatim ``text`` with spoken numbers as figures; a space keeps two numbers apart."""
     out = ""
     position, written_to = 0, -1
     for span in number_spans(text):
         out += text[position : span.start]
         position = span.end
-        if span.figures is None:
-            out += text[span.start : span.end]
-            continue
-        apart = span.start == written_to and out[-1].isdigit() and span.figures[0].isdigit()
-        out += " " + span.figures if apart else span.figures
-        written_to = span.end
+        written = text[span.start : span.end] if span.figures is None else span.figures
+        apart = span.start == written_to and out[-1].isdigit() and written[0] in _READ_ON
+        out += " " + written if apart else written
+        if span.figures is not None:
+            written_to = span.end
     return out + text[position:]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cantonese.characters import fold_variants, to_traditional
@@ -148,7 +148,21 @@ def test_what_stays_words(spoken: str) -> None:
     check(spoken, spoken)
 
 
+@pytest.mark.parametrize(
+    ("spoken", "written"),
+    [
+        ("一點一分廿", "1:01 廿"),
+        ("三點零五分千", "3:05 千"),
+        ("三點半十個人", "3:30 10個人"),
+        ("七點半十分感謝", "7:30 十分感謝"),
+    ],
+)
+def test_a_number_behind_figures_stays_apart(spoken: str, written: str) -> None:
+    check(spoken, written)
+
+
 @given(st.text(alphabet="零一二三四五六七八九十百千萬億兩廿孖幺點分半號年月個字至到", max_size=14))
+@example("一點一分廿")
 def test_a_numeral_is_converted_as_a_whole_or_not_at_all(text: str) -> None:
     written = with_figures(text)
     for left, right in pairwise(written):
