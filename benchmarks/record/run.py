@@ -21,10 +21,11 @@ from benchmarks.facts import RESULTS, environment, write_result
 from benchmarks.record.crash import crash
 from benchmarks.record.finding import finding
 from benchmarks.record.forgetting import erasing, rotating, week
+from benchmarks.record.keeping import keeping
 from benchmarks.record.writing import writing
 
 SEED = 22
-PARTS = ("writing", "finding", "erasing", "rotating", "week", "crash")
+PARTS = ("keeping", "writing", "finding", "erasing", "rotating", "week", "crash")
 
 
 def main() -> None:
@@ -44,6 +45,7 @@ def main() -> None:
     chosen = parser.parse_args()
     small = chosen.smoke
     works: dict[str, Callable[[], Any]] = {
+        "keeping": lambda: [keeping(calls, 3 if small else 30) for calls in ((4,) if small else (24, 48))],
         "writing": lambda: [
             writing(calls, calls * 3, 2 if small else 30, store)
             for store in (None, *chosen.postgresql)

@@ -19,7 +19,7 @@ from pipeline.record.writer import RecordWriter
 
 
 def writing(calls: int, per_second: int, seconds: float, store: str | None = None) -> dict[str, Any]:
-    """Write events of many calls at a steady pace; return what was reached.
+    """Write events of many strict calls at a steady pace; return what was reached.
 
     Args:
         calls: at once.
@@ -51,7 +51,12 @@ async def _written(
         if number % 30 == 0 and (late := due - time.monotonic()) > 0:
             await asyncio.sleep(late)
         at = time.monotonic()
-        writer.put(tenant, event, lambda at=at: waits.append(time.monotonic() - at))  # type: ignore[misc]
+        writer.put(
+            tenant,
+            event,
+            lambda at=at: waits.append(time.monotonic() - at),  # type: ignore[misc]
+            urgent=True,
+        )
     await _drained(writer)
     took, used = time.monotonic() - began, time.process_time() - cpu
     await asyncio.to_thread(writer.close)

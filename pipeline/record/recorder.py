@@ -128,7 +128,7 @@ class CallRecorder:
             self._lose()
             done()
 
-        taken = self._writer.put(self._tenant, entry, stored, lost)
+        taken = self._writer.put(self._tenant, entry, stored, lost, urgent=self.strict)
         if not taken:
             self._lose()
         if isinstance(envelope.event, Ended):

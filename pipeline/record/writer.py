@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import math
 import threading
 import time
 from collections import deque
@@ -31,6 +32,9 @@ RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Pauses between attempts to write to a disk that does not take it, s; the last one goes on."""
 LAST_ATTEMPTS = 3
 """Attempts behind which a server that stops gives up."""
+GATHERED_S = 0.2
+"""How long an entry that nobody waits for waits for others, s: a transaction costs as much as ten
+entries in it."""
 SMALL = 600
 """Bytes that an entry without sound counts for at least."""
 
@@ -51,6 +55,7 @@ class _Waiting:
     done: Callable[[], None]
     failed: Callable[[], None]
     since: float
+    due_at: float
 
 
 @dataclass(slots=True, eq=False)
@@ -60,6 +65,7 @@ class _Queue:
     tenant: str | None
     items: deque[_Waiting] = field(default_factory=deque)  # bounded by most_bytes, over all companies
     turn: int = 0
+    due_at: float = math.inf
     attempts: int = 0
     retry_at: float = 0.0
 
@@ -117,6 +123,8 @@ class RecordWriter:
         entry: RecordEntry,
         done: Callable[[], None],
         failed: Callable[[], None] = lambda: None,
+        *,
+        urgent: bool = False,
     ) -> bool:
         """Take an entry; never waits. Return whether there was room.
 
@@ -125,6 +133,7 @@ class RecordWriter:
             entry: what.
             done: called on the event loop that calls this, once it is on disk.
             failed: called there if it never will be.
+            urgent: somebody waits for it: it is written as soon as the disk is free.
         """
         size = size_of(entry)
         tell = functools.partial(_tell, asyncio.get_running_loop())
@@ -136,15 +145,19 @@ class RecordWriter:
             ):  # the others are few and small, and needed
                 self.state.lost += 1
                 return False
-            self._queues.setdefault(tenant, _Queue(tenant)).items.append(
+            now = time.monotonic()
+            queue = self._queues.setdefault(tenant, _Queue(tenant))
+            queue.items.append(
                 _Waiting(
                     entry,
                     size,
                     functools.partial(tell, done),
                     functools.partial(tell, failed),
-                    time.monotonic(),
+                    since=now,
+                    due_at=now if urgent else now + GATHERED_S,
                 )
             )
+            queue.due_at = min(queue.due_at, queue.items[-1].due_at)
             self._bytes += size
             self._changed.notify()
         return True
@@ -167,6 +180,7 @@ class RecordWriter:
                 for item, _is_kept in zip(batch, kept, strict=False):
                     queue.items.popleft()
                     self._bytes -= item.size
+                queue.due_at = min((item.due_at for item in queue.items), default=math.inf)
             for item, is_kept in zip(batch, kept, strict=False):
                 (item.done if is_kept else item.failed)()
 
@@ -176,7 +190,7 @@ class RecordWriter:
             while True:
                 now = time.monotonic()
                 waiting = [queue for queue in self._queues.values() if queue.items]
-                due = [queue for queue in waiting if queue.retry_at <= now]
+                due = [queue for queue in waiting if self._due_at(queue) <= now]
                 if due:
                     queue = min(due, key=lambda queue: queue.turn)
                     self._turns += 1
@@ -186,8 +200,14 @@ class RecordWriter:
                     not waiting or all(queue.attempts > LAST_ATTEMPTS for queue in waiting)
                 ):
                     return None
-                soonest = min((queue.retry_at for queue in waiting), default=None)
+                soonest = min(map(self._due_at, waiting), default=None)
                 self._changed.wait(None if soonest is None else max(0.0, soonest - now))
+
+    def _due_at(self, queue: _Queue) -> float:
+        """Return when the next transaction of a company is written."""
+        if queue.attempts or self._stopping or len(queue.items) >= MOST_AT_ONCE:
+            return queue.retry_at
+        return queue.due_at
 
     def _written(self, queue: _Queue, entries: list[RecordEntry]) -> list[bool]:
         """Write entries; return of the first ones whether they are on disk. The others wait for it."""

@@ -28,8 +28,9 @@ PAD = SAMPLE_RATE // 20
 """Samples around a key that are silenced with it: 50 ms."""
 
 _ANGLES = 2 * np.pi * np.outer(np.array(LOW + HIGH), np.arange(FRAME)) / SAMPLE_RATE
-_WINDOW = np.hanning(FRAME)
-_PROBES = (_WINDOW * np.exp(-1j * _ANGLES)).astype(np.complex64)
+_WINDOW = np.hanning(FRAME).astype(np.float32)
+_WINDOW_SQUARED = _WINDOW**2
+_PROBES = np.concatenate([_WINDOW * np.cos(_ANGLES), _WINDOW * -np.sin(_ANGLES)]).astype(np.float32).T.copy()
 _TO_ENERGY = 2 * float(np.sum(_WINDOW**2)) / float(np.sum(_WINDOW)) ** 2
 """From what a probe finds of a tone, squared, to the windowed energy that the tone brings."""
 
@@ -69,12 +70,13 @@ class DtmfDetector:
 
 def _are_keys(frames: Pcm) -> NDArray[np.bool_]:
     """Tell for each frame, shape (n, FRAME), whether a key is heard in it."""
-    energy = np.sum((frames * _WINDOW) ** 2, axis=1)
+    energy = (frames * frames) @ _WINDOW_SQUARED
     loud = energy > QUIETEST * FRAME
     found: NDArray[np.bool_] = np.zeros(len(frames), bool)
     if not loud.any():
         return found
-    tones = np.abs(frames[loud] @ _PROBES.T) ** 2 * _TO_ENERGY
+    parts = (frames[loud] @ _PROBES) ** 2
+    tones = (parts[:, : len(_ANGLES)] + parts[:, len(_ANGLES) :]) * _TO_ENERGY
     low, high = tones[:, :4].max(axis=1), tones[:, 4:].max(axis=1)
     share = (low + high) / np.maximum(energy[loud], 1e-12)
     balanced = np.maximum(low, high) < TWIST * np.maximum(np.minimum(low, high), 1e-12)

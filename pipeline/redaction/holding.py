@@ -39,6 +39,7 @@ class HeldSound:
 
     def __init__(self) -> None:
         self._blocks: deque[Pcm] = deque()  # bounded by MOST_HELD
+        self._unsearched: list[Pcm] = []  # the newest of them, in which no keys were looked for
         self._keys: deque[Stretch] = deque()
         self._detector = DtmfDetector()
         self.start = 0
@@ -47,7 +48,7 @@ class HeldSound:
 
     def hear(self, pcm: Pcm) -> None:
         """Take sound, float32 at 16 kHz, shape (n,)."""
-        self._keys.extend(self._detector.accept(pcm))
+        self._unsearched.append(pcm)
         self._blocks.append(pcm)
         self.end += len(pcm)
 
@@ -59,17 +60,27 @@ class HeldSound:
             hidden: stretches in which something personal is said.
             closing: whether nothing follows.
         """
+        self._search()
         until = min(settled, self.end if closing else self.end - LOOKED_AHEAD)
         overdue = self.end - MOST_HELD
-        out: list[Pcm] = []
-        while self._blocks and self.start + len(self._blocks[0]) <= max(until, overdue):
-            block, first = self._blocks.popleft(), self.start
-            self.start += len(block)
-            if self.start <= until:
-                out.append(silenced(block, first, (*hidden, *self._keys)))
-            else:
-                self.lost += len(block)
-                out.append(np.zeros_like(block))
+        first, known = self.start, self._taken(until)
+        late = self._taken(overdue)
+        self.lost += sum(map(len, late))
+        out = [silenced(np.concatenate(known), first, (*hidden, *self._keys))] if known else []
         while self._keys and self._keys[0][1] < self.start:
             self._keys.popleft()
-        return out
+        return out + [np.zeros_like(block) for block in late]
+
+    def _search(self) -> None:
+        """Look for keys in what is new; a look at a second costs little more than one at 20 ms."""
+        if self._unsearched:
+            self._keys.extend(self._detector.accept(np.concatenate(self._unsearched)))
+            self._unsearched.clear()
+
+    def _taken(self, until: int) -> list[Pcm]:
+        """Take the blocks that end at a sample, or before it."""
+        blocks: list[Pcm] = []
+        while self._blocks and self.start + len(self._blocks[0]) <= until:
+            blocks.append(self._blocks.popleft())
+            self.start += len(blocks[-1])
+        return blocks

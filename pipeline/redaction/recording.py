@@ -10,6 +10,8 @@ from pipeline.redaction.holding import MOST_HELD, HeldSound, Pcm
 
 RELEASED = SAMPLE_RATE
 """Samples that are let go at once, at least."""
+LOOKED = SAMPLE_RATE // 4
+"""Samples behind which it is looked again whether something may be let go."""
 
 
 class GuardedSound:
@@ -28,6 +30,7 @@ class GuardedSound:
         self._channel, self._guard, self._safe = channel, guard, safe
         self._released = released
         self._held = HeldSound()
+        self._looked = 0
 
     @property
     def lost(self) -> int:
@@ -38,6 +41,9 @@ class GuardedSound:
         """Take sound, float32 at 16 kHz, shape (n,); return what may be recorded now."""
         held = self._held
         held.hear(pcm)
+        if held.end - held.start < self._released or held.end - self._looked < LOOKED:
+            return []
+        self._looked = held.end
         settled = self._guard.settled(self._channel, self._safe())
         if settled - held.start < self._released and held.end - held.start < MOST_HELD:
             return []
