@@ -116,6 +116,7 @@ class CallRecorder:
         """
         if not is_kept(envelope.event):
             return False
+        ends = isinstance(envelope.event, Ended)  # whoever sees a call end may look it up
         kept = _kept_form(envelope)
         entry = EventEntry(record_id=self.record_id, envelope=kept, size=_size(kept.event))
 
@@ -128,7 +129,7 @@ class CallRecorder:
             self._lose()
             done()
 
-        taken = self._writer.put(self._tenant, entry, stored, lost, urgent=self.strict)
+        taken = self._writer.put(self._tenant, entry, stored, lost, urgent=self.strict or ends)
         if not taken:
             self._lose()
         if isinstance(envelope.event, Ended):
@@ -167,7 +168,7 @@ class CallRecorder:
     def _end(self, event: Ended) -> None:
         at = time.time() if self._began is None else self._began + event.audio / SAMPLE_RATE
         entry = EndRecord(record_id=self.record_id, at=at, reason=event.reason, lost=self.lost)
-        self._writer.put(self._tenant, entry, _nothing)
+        self._writer.put(self._tenant, entry, _nothing, urgent=True)
 
     def _lose(self) -> None:
         """Something is missing from here on: what is promised goes no further."""
