@@ -19,6 +19,7 @@
         ├── UnknownRecord        no recorded call has that id
         ├── UnknownHold          no hold of that id is in force
         ├── UnknownErasure       no erasure has that id
+        ├── ExportUnavailable    the server lacks what writes such a file
         ├── RecordUnavailable    the record cannot be read now
         ├── AtCapacity           too many calls
         ├── ShuttingDown         the server is going away
@@ -160,6 +161,12 @@ class UnknownErasure(CallError):
     """No erasure has that id."""
 
     code = "UNKNOWN_ERASURE"
+
+
+class ExportUnavailable(CallError):
+    """The server lacks what writes a file of this form."""
+
+    code = "EXPORT_UNAVAILABLE"
 
 
 class RecordUnavailable(CallError):

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import docx
 import pytest
 import soundfile as sf
 
@@ -102,6 +103,10 @@ async def test_a_call_is_found_read_heard_and_erased(tmp_path: Path) -> None:
         vcon = json.loads(run("export", name, *server, "--format", "vcon"))
         assert vcon["analysis"][0]["body"][0]["text"] == SAID
         assert [party["role"] for party in vcon["parties"]] == ["customer", "agent"]
+        run("export", name, *server, "--format", "docx", "--out", tmp_path / "call.docx")
+        document = docx.Document(str(tmp_path / "call.docx"))
+        assert SAID in {cell.text for row in document.tables[0].rows for cell in row.cells}
+        assert "cannot be written" in refused("export", name, *server, "--out", tmp_path / "no" / "x.txt")
         run("play", name, *server, "--out", tmp_path / "call.wav")
         info = sf.info(tmp_path / "call.wav")
         assert (info.channels, info.samplerate) == (2, 8_000)
@@ -137,6 +142,8 @@ async def test_what_is_kept_of_a_customer_is_written_for_them(tmp_path: Path) ->
     files = [path for path in (tmp_path / "dar").iterdir() if path.name != "index.json"]
     assert sorted(path.suffix for path in files) == [".txt", ".txt", ".vcon", ".vcon", ".wav", ".wav"]
     assert all("agent-77" not in path.read_text("utf-8") for path in files if path.suffix != ".wav")
+    heard = [sf.info(path) for path in files if path.suffix == ".wav"]
+    assert [(info.channels, info.samplerate, round(info.duration)) for info in heard] == [(2, 8_000, 6)] * 2
     for path in (tmp_path / "record").rglob("*"):
         if path.is_file():
             assert b"C-1" not in path.read_bytes(), path.name

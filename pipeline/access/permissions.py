@@ -22,6 +22,7 @@ class Permission(StrEnum):
     KNOWLEDGE_SEARCH = "knowledge.search"
     RECORD_READ = "record.read"
     RECORD_LISTEN = "record.listen"
+    RECORD_SUBJECT = "record.subject"
     RECORD_HOLD = "record.hold"
     RECORD_ERASE = "record.erase"
     SERVER_DESCRIBE = "server.describe"
@@ -64,7 +65,10 @@ ROLES: Mapping[AccessRole, Mapping[Permission, Scope]] = {
     AccessRole.QUALITY: {**_EVERYBODY, **_KNOWLEDGE, **dict.fromkeys(_RECORD, Scope.TENANT)},
     AccessRole.PRIVACY_OFFICER: {
         **_EVERYBODY,
-        **dict.fromkeys((*_RECORD, Permission.RECORD_HOLD, Permission.RECORD_ERASE), Scope.TENANT),
+        **dict.fromkeys(
+            (*_RECORD, Permission.RECORD_SUBJECT, Permission.RECORD_HOLD, Permission.RECORD_ERASE),
+            Scope.TENANT,
+        ),
     },
     AccessRole.ML_ENGINEER: _EVERYBODY,
     AccessRole.OPERATOR: _EVERYBODY,

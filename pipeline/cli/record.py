@@ -31,9 +31,9 @@ from pipeline.cli.calls import (
     run_connected,
 )
 from pipeline.cli.identity import with_identity
-from pipeline.cli.record_export import ROLES, Format, exported
+from pipeline.cli.record_files import Format, write_files
 from pipeline.errors import SettingsError
-from yuetone.v1 import audio_pb2, transcript_pb2
+from yuetone.v1 import audio_pb2
 from yuetone.v1 import record_service_pb2 as pb
 
 app = typer.Typer(help="Recorded calls: find, read, hear, export, hold and erase them.", no_args_is_help=True)
@@ -45,6 +45,7 @@ SinceOption = Annotated[
     typer.Option(help="Calls that began then or later, local time: 2026-11-01 or with a time."),
 ]
 UntilOption = Annotated[datetime | None, typer.Option(help="Calls that began before then.")]
+ROLES = {audio_pb2.ROLE_CUSTOMER: "customer", audio_pb2.ROLE_AGENT: "agent"}
 _STATES = {
     pb.RecordedCall.STATE_LIVE: "live",
     pb.RecordedCall.STATE_CLOSED: "",
@@ -118,12 +119,14 @@ def show(
     """
 
     async def work(channel: grpc.aio.Channel) -> None:
-        call, said = await read_call(channel, record)
         if as_json:
-            typer.echo(exported(call, said, Format.JSON))
+            await _print_export(channel, record, Format.JSON)
             return
-        _console().print(_table([call]))
-        typer.echo(exported(call, said, Format.TXT), nl=False)
+        pieces = client.record_stub(channel).GetCall(pb.GetRecordedCallRequest(record_id=record))
+        head = await anext(aiter(pieces))
+        pieces.cancel()
+        _console().print(_table([head.call]))
+        await _print_export(channel, record, Format.TXT)
 
     run_connected(server, identity, work, NO_RECORD)
 
@@ -249,37 +252,42 @@ def play(
 @with_identity
 def export(
     record: RecordArgument,
-    form: Annotated[Format, typer.Option("--format", help="txt, srt, csv, json, or vcon.")] = Format.TXT,
+    form: Annotated[Format, typer.Option("--format", help="Form of the file.")] = Format.TXT,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File to write; standard output when left out.")
+    ] = None,
     server: ServerOption = SERVER,
     *,
     identity: client.Identity,
 ) -> None:
-    """Print what was said in a call, for people or for other programs.
+    """Write what was said in a call, for people or for other programs.
 
     Examples:
         yuetone record export 3f0c… --format srt > call.srt
 
         yuetone record export 3f0c… --format vcon | jq .parties
+
+        yuetone record export 3f0c… --format docx --out call.docx
     """
 
     async def work(channel: grpc.aio.Channel) -> None:
-        call, said = await read_call(channel, record)
-        typer.echo(exported(call, said, form), nl=False)
+        if out is None:
+            await _print_export(channel, record, form)
+        else:
+            await write_files(_export(channel, record, form), out.parent, out.name)
 
     run_connected(server, identity, work, NO_RECORD)
 
 
-async def read_call(
-    channel: grpc.aio.Channel, record: str
-) -> tuple[pb.RecordedCall, list[transcript_pb2.Transcript]]:
-    """Return a call and what was said in it, by its start."""
-    call, said = pb.RecordedCall(), list[transcript_pb2.Transcript]()
-    async for part in client.record_stub(channel).GetCall(pb.GetRecordedCallRequest(record_id=record)):
-        if part.HasField("call"):
-            call = part.call
-        elif part.event.HasField("transcript") and part.event.transcript.text:
-            said.append(part.event.transcript)
-    return call, sorted(said, key=lambda transcript: transcript.start_ms)
+def _export(channel: grpc.aio.Channel, record: str, form: Format) -> AsyncIterator[pb.ExportedPiece]:
+    request = pb.ExportCallRequest(record_id=record, format=form.number)
+    return aiter(client.record_stub(channel).ExportCall(request))
+
+
+async def _print_export(channel: grpc.aio.Channel, record: str, form: Format) -> None:
+    async for piece in _export(channel, record, form):
+        sys.stdout.buffer.write(piece.data)
+    sys.stdout.buffer.flush()
 
 
 async def write_wav(pieces: AsyncIterator[pb.StreamRecordingResponse], out: Path) -> float:

@@ -138,6 +138,10 @@ class Archive:
         except Damaged as error:
             raise RecordUnavailable(DAMAGED) from error
 
+    def frames(self, row: RecordRow) -> int:
+        """Return how many samples, at its rate, the longest channel of a call has."""
+        return self._store.frames(row.record_id)
+
     def search(self, index: UtteranceIndex, wanted: SearchWanted, limit: int) -> list[FoundUtterance]:
         """Return utterances in which something was said, those of the newest calls first.
 

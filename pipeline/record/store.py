@@ -307,6 +307,14 @@ class RecordStore:
                     body=row.body,
                 )
 
+    def frames(self, record_id: str) -> int:
+        """Return how many samples the longest channel of a call has."""
+        ends = sa.select(sa.func.max(segments.c.start + segments.c.length)).where(
+            segments.c.record_id == record_id
+        )
+        with self.engine.connect() as connection:
+            return int(connection.scalar(ends) or 0)
+
     def names(self) -> set[str]:
         """Return the record ids of all calls."""
         with self.engine.connect() as connection:

@@ -51,6 +51,8 @@ METHODS: Mapping[str, MethodRule] = {
     "/yuetone.v1.RecordService/StreamRecording": MethodRule(
         permission=Permission.RECORD_LISTEN, content=True
     ),
+    "/yuetone.v1.RecordService/ExportCall": MethodRule(permission=Permission.RECORD_READ, content=True),
+    "/yuetone.v1.RecordService/ExportSubject": MethodRule(permission=Permission.RECORD_SUBJECT, content=True),
     "/yuetone.v1.RecordService/PlaceHold": MethodRule(permission=Permission.RECORD_HOLD, changes=True),
     "/yuetone.v1.RecordService/ReleaseHold": MethodRule(permission=Permission.RECORD_HOLD, changes=True),
     "/yuetone.v1.RecordService/EraseCalls": MethodRule(permission=Permission.RECORD_ERASE, changes=True),

@@ -68,6 +68,11 @@ class RecordSettings(Section):
     classes: dict[str, RetentionSettings] = Field(
         default_factory=dict, description="how long calls are kept, by class; there is no default"
     )
+    agents_see_days: float = Field(
+        7.0,
+        ge=0,
+        description="days for which agents can read their own calls",
+    )
     waiting_mb: int = Field(
         64, ge=1, le=4096, description="MB that may wait for a disk that stalls; beyond, calls go on unkept"
     )

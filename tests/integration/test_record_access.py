@@ -29,7 +29,9 @@ READS: dict[str, set[str]] = {
 }  # fmt: skip
 LISTENS = {role: seen for role, seen in READS.items() if role != "agent"}
 ERASES = {"privacy-officer": TENANT}
-METHODS = {"GetCall": READS, "GetSummary": READS, "StreamRecording": LISTENS, "PlaceHold": ERASES}
+METHODS = {
+    "GetCall": READS, "GetSummary": READS, "ExportCall": READS, "StreamRecording": LISTENS, "PlaceHold": ERASES,
+}  # fmt: skip
 SAID = "我要投訴你哋間公司"
 
 
@@ -72,6 +74,7 @@ def _asked(stub: Any, method: str, record_id: str, who: Any) -> Any:
         "GetCall": pb.GetRecordedCallRequest(record_id=record_id),
         "GetSummary": pb.GetSummaryRequest(record_id=record_id),
         "StreamRecording": pb.StreamRecordingRequest(record_id=record_id),
+        "ExportCall": pb.ExportCallRequest(record_id=record_id),
         "PlaceHold": pb.PlaceHoldRequest(record_ids=[record_id], reason="case"),
     }[method]
     return getattr(stub, method)(request, metadata=who)
@@ -93,17 +96,15 @@ async def test_every_method_for_every_role_and_every_call(provider: Provider, tm
         stub = record_stub(run.channel)
         for role in AccessRole:
             who = of_role(provider, role.value)
-            for table, name in (
-                (READS, "GetCall"),
-                (READS, "GetSummary"),
-                (LISTENS, "StreamRecording"),
-                (ERASES, "PlaceHold"),
-            ):
+            for name, table in METHODS.items():
                 sees = table.get(role.value, set())
                 for call, record_id in records.items():
                     wanted = "ok" if call in sees else "NOT_FOUND" if sees else "PERMISSION_DENIED"
                     asked = _asked(stub, name, record_id, who)
                     expect(f"{role} {name} {call}", await _code(asked), wanted)
+            subject = stub.ExportSubject(pb.ExportSubjectRequest(customer_ref="C-1"), metadata=who)
+            wanted = "ok" if role.value in ERASES else "PERMISSION_DENIED"
+            expect(f"{role} ExportSubject", await _code(subject), wanted)
             sees = READS.get(role.value, set())
             if not sees:
                 listing = stub.ListCalls(pb.ListRecordedCallsRequest(), metadata=who)
@@ -115,6 +116,26 @@ async def test_every_method_for_every_role_and_every_call(provider: Provider, tm
             expect(f"{role} SearchCalls", {hit.call.call_id for hit in found.hits}, sees)
             assert all("投訴" in hit.transcript.text for hit in found.hits)
         assert surprises == []
+
+
+async def test_agents_see_their_own_calls_for_some_days(provider: Provider, tmp_path: Path) -> None:
+    chosen = guarded(
+        provider,
+        record=section(tmp_path, agents_see_days=0),
+        profiles=profile(),
+        audit={"folder": tmp_path / "audit"},
+    )
+    async with running(chosen, SayingEngine(SAID)) as run:
+        records = await _recorded(run, provider)
+        stub = record_stub(run.channel)
+        for role, sees in (("agent", set()), ("team-lead", TEAM)):
+            who = of_role(provider, role)
+            listed = await stub.ListCalls(pb.ListRecordedCallsRequest(), metadata=who)
+            assert {call.call_id for call in listed.calls} == sees
+            found = await stub.SearchCalls(pb.SearchRecordedCallsRequest(query="投訴"), metadata=who)
+            assert {hit.call.call_id for hit in found.hits} == sees
+            code = await _code(_asked(stub, "GetCall", records["own"], who))
+            assert code == ("ok" if sees else "NOT_FOUND")
 
 
 async def test_what_is_erased_is_gone_everywhere(tmp_path: Path) -> None:

@@ -23,6 +23,46 @@ else:
 
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
+class _ExportFormat:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _ExportFormatEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ExportFormat.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    EXPORT_FORMAT_UNSPECIFIED: _ExportFormat.ValueType  # 0
+    """plain text"""
+    EXPORT_FORMAT_TXT: _ExportFormat.ValueType  # 1
+    """plain text, a line an utterance"""
+    EXPORT_FORMAT_SRT: _ExportFormat.ValueType  # 2
+    """subtitles"""
+    EXPORT_FORMAT_CSV: _ExportFormat.ValueType  # 3
+    """a table, with a byte order mark"""
+    EXPORT_FORMAT_JSON: _ExportFormat.ValueType  # 4
+    """RecordedCall and Transcript, as in this API"""
+    EXPORT_FORMAT_VCON: _ExportFormat.ValueType  # 5
+    """draft-ietf-vcon-vcon-core-04, without sound and signature"""
+    EXPORT_FORMAT_DOCX: _ExportFormat.ValueType  # 6
+    """a document for Word; needs yuetone[documents] on the server"""
+
+class ExportFormat(_ExportFormat, metaclass=_ExportFormatEnumTypeWrapper):
+    """A form of file."""
+
+EXPORT_FORMAT_UNSPECIFIED: ExportFormat.ValueType  # 0
+"""plain text"""
+EXPORT_FORMAT_TXT: ExportFormat.ValueType  # 1
+"""plain text, a line an utterance"""
+EXPORT_FORMAT_SRT: ExportFormat.ValueType  # 2
+"""subtitles"""
+EXPORT_FORMAT_CSV: ExportFormat.ValueType  # 3
+"""a table, with a byte order mark"""
+EXPORT_FORMAT_JSON: ExportFormat.ValueType  # 4
+"""RecordedCall and Transcript, as in this API"""
+EXPORT_FORMAT_VCON: ExportFormat.ValueType  # 5
+"""draft-ietf-vcon-vcon-core-04, without sound and signature"""
+EXPORT_FORMAT_DOCX: ExportFormat.ValueType  # 6
+"""a document for Word; needs yuetone[documents] on the server"""
+global___ExportFormat = ExportFormat
+
 @typing.final
 class RecordedCall(google.protobuf.message.Message):
     """A recorded call at a glance."""
@@ -569,6 +609,84 @@ class StreamRecordingResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["channels", b"channels", "data", b"data", "sample_rate_hz", b"sample_rate_hz", "start_ms", b"start_ms"]) -> None: ...
 
 global___StreamRecordingResponse = StreamRecordingResponse
+
+@typing.final
+class ExportCallRequest(google.protobuf.message.Message):
+    """Which call."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RECORD_ID_FIELD_NUMBER: builtins.int
+    FORMAT_FIELD_NUMBER: builtins.int
+    record_id: builtins.str
+    """from ListCalls or SearchCalls"""
+    format: global___ExportFormat.ValueType
+    """of the file"""
+    def __init__(
+        self,
+        *,
+        record_id: builtins.str = ...,
+        format: global___ExportFormat.ValueType = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["format", b"format", "record_id", b"record_id"]) -> None: ...
+
+global___ExportCallRequest = ExportCallRequest
+
+@typing.final
+class ExportSubjectRequest(google.protobuf.message.Message):
+    """Whose calls."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CUSTOMER_REF_FIELD_NUMBER: builtins.int
+    SCOPE_FIELD_NUMBER: builtins.int
+    RECEIVED_UNIX_MS_FIELD_NUMBER: builtins.int
+    customer_ref: builtins.str
+    """as in StartCall"""
+    received_unix_ms: builtins.int
+    """when the request came, for the day by which it must be answered; now when absent"""
+    @property
+    def scope(self) -> yuetone.v1.overview_service_pb2.CallScope:
+        """narrows; within what the caller may see"""
+
+    def __init__(
+        self,
+        *,
+        customer_ref: builtins.str = ...,
+        scope: yuetone.v1.overview_service_pb2.CallScope | None = ...,
+        received_unix_ms: builtins.int | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_received_unix_ms", b"_received_unix_ms", "received_unix_ms", b"received_unix_ms", "scope", b"scope"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_received_unix_ms", b"_received_unix_ms", "customer_ref", b"customer_ref", "received_unix_ms", b"received_unix_ms", "scope", b"scope"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_received_unix_ms", b"_received_unix_ms"]) -> typing.Literal["received_unix_ms"] | None: ...
+
+global___ExportSubjectRequest = ExportSubjectRequest
+
+@typing.final
+class ExportedPiece(google.protobuf.message.Message):
+    """A piece of a file; the first one of each file has its name."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    MEDIA_TYPE_FIELD_NUMBER: builtins.int
+    DATA_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """of the file that begins; empty where one goes on"""
+    media_type: builtins.str
+    """of it, as in HTTP"""
+    data: builtins.bytes
+    """that follow"""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        media_type: builtins.str = ...,
+        data: builtins.bytes = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["data", b"data", "media_type", b"media_type", "name", b"name"]) -> None: ...
+
+global___ExportedPiece = ExportedPiece
 
 @typing.final
 class PlaceHoldRequest(google.protobuf.message.Message):

@@ -60,6 +60,16 @@ class RecordServiceStub(object):
                 request_serializer=yuetone_dot_v1_dot_record__service__pb2.StreamRecordingRequest.SerializeToString,
                 response_deserializer=yuetone_dot_v1_dot_record__service__pb2.StreamRecordingResponse.FromString,
                 _registered_method=True)
+        self.ExportCall = channel.unary_stream(
+                '/yuetone.v1.RecordService/ExportCall',
+                request_serializer=yuetone_dot_v1_dot_record__service__pb2.ExportCallRequest.SerializeToString,
+                response_deserializer=yuetone_dot_v1_dot_record__service__pb2.ExportedPiece.FromString,
+                _registered_method=True)
+        self.ExportSubject = channel.unary_stream(
+                '/yuetone.v1.RecordService/ExportSubject',
+                request_serializer=yuetone_dot_v1_dot_record__service__pb2.ExportSubjectRequest.SerializeToString,
+                response_deserializer=yuetone_dot_v1_dot_record__service__pb2.ExportedPiece.FromString,
+                _registered_method=True)
         self.PlaceHold = channel.unary_unary(
                 '/yuetone.v1.RecordService/PlaceHold',
                 request_serializer=yuetone_dot_v1_dot_record__service__pb2.PlaceHoldRequest.SerializeToString,
@@ -121,6 +131,20 @@ class RecordServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportCall(self, request, context):
+        """What was said in a call, as one file for people or for other programs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportSubject(self, request, context):
+        """All that is kept of one customer, for a data access request: an index, texts and sound. Agents' ids are left out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PlaceHold(self, request, context):
         """Keeps calls whatever their class says, until ReleaseHold.
         """
@@ -176,6 +200,16 @@ def add_RecordServiceServicer_to_server(servicer, server):
                     servicer.StreamRecording,
                     request_deserializer=yuetone_dot_v1_dot_record__service__pb2.StreamRecordingRequest.FromString,
                     response_serializer=yuetone_dot_v1_dot_record__service__pb2.StreamRecordingResponse.SerializeToString,
+            ),
+            'ExportCall': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportCall,
+                    request_deserializer=yuetone_dot_v1_dot_record__service__pb2.ExportCallRequest.FromString,
+                    response_serializer=yuetone_dot_v1_dot_record__service__pb2.ExportedPiece.SerializeToString,
+            ),
+            'ExportSubject': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportSubject,
+                    request_deserializer=yuetone_dot_v1_dot_record__service__pb2.ExportSubjectRequest.FromString,
+                    response_serializer=yuetone_dot_v1_dot_record__service__pb2.ExportedPiece.SerializeToString,
             ),
             'PlaceHold': grpc.unary_unary_rpc_method_handler(
                     servicer.PlaceHold,
@@ -334,6 +368,60 @@ class RecordService(object):
             '/yuetone.v1.RecordService/StreamRecording',
             yuetone_dot_v1_dot_record__service__pb2.StreamRecordingRequest.SerializeToString,
             yuetone_dot_v1_dot_record__service__pb2.StreamRecordingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportCall(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/yuetone.v1.RecordService/ExportCall',
+            yuetone_dot_v1_dot_record__service__pb2.ExportCallRequest.SerializeToString,
+            yuetone_dot_v1_dot_record__service__pb2.ExportedPiece.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportSubject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/yuetone.v1.RecordService/ExportSubject',
+            yuetone_dot_v1_dot_record__service__pb2.ExportSubjectRequest.SerializeToString,
+            yuetone_dot_v1_dot_record__service__pb2.ExportedPiece.FromString,
             options,
             channel_credentials,
             insecure,

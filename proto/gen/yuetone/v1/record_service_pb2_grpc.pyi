@@ -51,6 +51,18 @@ class RecordServiceStub:
     ]
     """The sound of a call, as G.711 µ-law, channels interleaved. What was hidden of the words is silent."""
 
+    ExportCall: grpc.UnaryStreamMultiCallable[
+        yuetone.v1.record_service_pb2.ExportCallRequest,
+        yuetone.v1.record_service_pb2.ExportedPiece,
+    ]
+    """What was said in a call, as one file for people or for other programs."""
+
+    ExportSubject: grpc.UnaryStreamMultiCallable[
+        yuetone.v1.record_service_pb2.ExportSubjectRequest,
+        yuetone.v1.record_service_pb2.ExportedPiece,
+    ]
+    """All that is kept of one customer, for a data access request: an index, texts and sound. Agents' ids are left out."""
+
     PlaceHold: grpc.UnaryUnaryMultiCallable[
         yuetone.v1.record_service_pb2.PlaceHoldRequest,
         yuetone.v1.record_service_pb2.PlaceHoldResponse,
@@ -107,6 +119,18 @@ class RecordServiceAsyncStub:
         yuetone.v1.record_service_pb2.StreamRecordingResponse,
     ]
     """The sound of a call, as G.711 µ-law, channels interleaved. What was hidden of the words is silent."""
+
+    ExportCall: grpc.aio.UnaryStreamMultiCallable[
+        yuetone.v1.record_service_pb2.ExportCallRequest,
+        yuetone.v1.record_service_pb2.ExportedPiece,
+    ]
+    """What was said in a call, as one file for people or for other programs."""
+
+    ExportSubject: grpc.aio.UnaryStreamMultiCallable[
+        yuetone.v1.record_service_pb2.ExportSubjectRequest,
+        yuetone.v1.record_service_pb2.ExportedPiece,
+    ]
+    """All that is kept of one customer, for a data access request: an index, texts and sound. Agents' ids are left out."""
 
     PlaceHold: grpc.aio.UnaryUnaryMultiCallable[
         yuetone.v1.record_service_pb2.PlaceHoldRequest,
@@ -174,6 +198,22 @@ class RecordServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[yuetone.v1.record_service_pb2.StreamRecordingResponse], collections.abc.AsyncIterator[yuetone.v1.record_service_pb2.StreamRecordingResponse]]:
         """The sound of a call, as G.711 µ-law, channels interleaved. What was hidden of the words is silent."""
+
+    @abc.abstractmethod
+    def ExportCall(
+        self,
+        request: yuetone.v1.record_service_pb2.ExportCallRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[yuetone.v1.record_service_pb2.ExportedPiece], collections.abc.AsyncIterator[yuetone.v1.record_service_pb2.ExportedPiece]]:
+        """What was said in a call, as one file for people or for other programs."""
+
+    @abc.abstractmethod
+    def ExportSubject(
+        self,
+        request: yuetone.v1.record_service_pb2.ExportSubjectRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[yuetone.v1.record_service_pb2.ExportedPiece], collections.abc.AsyncIterator[yuetone.v1.record_service_pb2.ExportedPiece]]:
+        """All that is kept of one customer, for a data access request: an index, texts and sound. Agents' ids are left out."""
 
     @abc.abstractmethod
     def PlaceHold(
