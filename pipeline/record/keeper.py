@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
+import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, Protocol, TypeVar
@@ -13,6 +17,7 @@ from pipeline.record.entries import RecordRow
 from pipeline.record.erasing import Eraser, ErasureReceipt
 from pipeline.record.indexing import Indexer
 from pipeline.record.key_store import KeyStore
+from pipeline.record.packing import Packer
 from pipeline.record.stores import RecordStores
 
 INDEX_S = 0.5
@@ -21,6 +26,9 @@ SWEEP_S = 60.0
 """Time between two looks for calls whose time has come, s."""
 AROUND_S = 86_400.0
 """Behind the end of a call, s: what is kept elsewhere until then under its id is of this call."""
+
+PACK_S = 60.0
+"""Time between two looks for calls to pack, s."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -42,11 +50,21 @@ class RecordKeeper:
         stores: of all companies.
         keys: of all calls.
         derived: what is erased with a call.
+        pack_after_s: behind its end, s, when the sound of a call is packed; None never packs it.
     """
 
-    def __init__(self, stores: RecordStores, keys: KeyStore, derived: Sequence[DerivedData]) -> None:
+    def __init__(
+        self,
+        stores: RecordStores,
+        keys: KeyStore,
+        derived: Sequence[DerivedData],
+        pack_after_s: float | None = None,
+    ) -> None:
         self._stores, self._keys, self._derived = stores, keys, derived
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="record-keeper")
+        self._pack_after_s = pack_after_s
+        self._stopping = threading.Event()
+        self._packing = ThreadPoolExecutor(1, thread_name_prefix="record-packing", initializer=_give_way)
         self._indexers: dict[str | None, Indexer] = {}  # of that thread
         self._erasing = asyncio.Lock()
         self._broken: set[str] = set()
@@ -121,6 +139,18 @@ class RecordKeeper:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._every(INDEX_S, "search index", self.index), name="record index")
             tasks.create_task(self._every(SWEEP_S, "retention", self._sweep_all), name="record retention")
+            if self._pack_after_s is not None:
+                tasks.create_task(self._every(PACK_S, "packing", self.pack), name="record packing")
+
+    async def pack(self) -> None:
+        """Pack the sound of the calls that ended long enough ago."""
+        if self._pack_after_s is None:
+            return
+        loop, before = asyncio.get_running_loop(), time.time() - self._pack_after_s
+        for tenant in self._stores.tenants():
+            packer = Packer(self._stores.of(tenant), self._keys, self._stopping)
+            while await loop.run_in_executor(self._packing, packer.step, before):
+                pass
 
     async def index(self) -> None:
         """Let everything that was said until now be found."""
@@ -156,7 +186,15 @@ class RecordKeeper:
 
     def close(self) -> None:
         """Stop; blocks until what is under way has ended."""
-        self._thread.shutdown(wait=True, cancel_futures=True)
+        self._stopping.set()
+        for pool in (self._thread, self._packing):
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _give_way() -> None:
+    """Let everything else on this machine go before the thread that calls this; Linux has this by thread."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
 
 
 def _times(row: RecordRow) -> tuple[float, float]:

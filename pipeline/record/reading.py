@@ -12,6 +12,7 @@ from pipeline.calls.events import (
     RedactionEvent,
     TranscriptEvent,
 )
+from pipeline.record import opus
 from pipeline.record.ciphers import CallCipher, Damaged
 from pipeline.record.entries import RecordRow, RecordState
 from pipeline.record.store import RecordStore, SealedEvent, SealedSound
@@ -51,6 +52,11 @@ def opened_sound(cipher: CallCipher, piece: SealedSound) -> SoundPiece:
         Damaged: it is not what was written.
     """
     data = cipher.open_sound(piece.channel, piece.number, piece.version, piece.body)
+    if piece.codec == opus.CODEC:
+        try:
+            data = opus.unpacked(data)
+        except ValueError as error:
+            raise Damaged(str(error)) from error
     if len(data) != piece.length:
         raise Damaged("a piece of sound is not as long as it was")
     return SoundPiece(channel=piece.channel, start=piece.start, data=data)
@@ -145,11 +151,11 @@ def verified(store: RecordStore, cipher: CallCipher | None, row: RecordRow) -> F
 def _verified_sound(
     store: RecordStore, cipher: CallCipher, record_id: str, channel: int, problems: list[str]
 ) -> int:
-    count, at = 0, 0
+    count, at, before = 0, 0, -1
     for piece in store.sound(record_id, channel):
-        if piece.number != count or piece.start != at:
+        if piece.number <= before or piece.start != at:
             problems.append(f"sound of channel {channel} is missing before piece {piece.number}")
-        count, at = count + 1, piece.start + piece.length
+        count, at, before = count + 1, piece.start + piece.length, piece.number
         try:
             opened_sound(cipher, piece)
         except Damaged:

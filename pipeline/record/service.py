@@ -79,7 +79,8 @@ class RecordService:
             self._lock.release()
             raise
         self.writer = RecordWriter(self.stores, self.keys, settings.waiting_mb * 1_000_000)
-        self.keeper = RecordKeeper(self.stores, self.keys, derived)
+        pack = settings.opus_after_hours
+        self.keeper = RecordKeeper(self.stores, self.keys, derived, None if pack is None else pack * 3_600)
         self._live: dict[str, _Live] = {}
 
     def _check_keys(self) -> None:

@@ -288,13 +288,15 @@ class RecordStore:
         )
         return {(event.record_id, event.seq): event for event in self._events(wanted, order=(events.c.n,))}
 
-    def sound(self, record_id: str, channel: int) -> Iterator[SealedSound]:
-        """Yield the pieces of a channel's sound in their order."""
+    def sound(self, record_id: str, channel: int, numbers: range | None = None) -> Iterator[SealedSound]:
+        """Yield the pieces of a channel's sound in their order; or those of some numbers alone."""
         query = (
             sa.select(segments)
             .where(segments.c.record_id == record_id, segments.c.channel == channel)
             .order_by(segments.c.number)
         )
+        if numbers is not None:
+            query = query.where(segments.c.number.between(numbers.start, numbers.stop - 1))
         with self.engine.connect() as connection:
             for row in connection.execute(query):
                 yield SealedSound(

@@ -44,9 +44,12 @@ calls = sa.Table(
     sa.Column("lost", sa.Integer, nullable=False),
     sa.Column("segments", sa.Integer, nullable=False),
     sa.Column("events", sa.Integer, nullable=False),
+    sa.Column("packed", sa.Boolean, nullable=False, server_default=sa.sql.expression.false()),
+    sa.Index("calls_to_pack", "packed", "ended_at"),
 )
 """Times in s since 1970 UTC; ``stored_audio`` in samples at 16 kHz; ``rate`` of the kept sound. ``lost``
-counts what could not be stored; ``segments`` and ``events`` tell that none is missing."""
+counts what could not be stored; ``segments`` and ``events`` tell that none is missing; of ``packed`` calls
+the sound is Opus."""
 
 events = sa.Table(
     "events",

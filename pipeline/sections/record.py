@@ -73,6 +73,9 @@ class RecordSettings(Section):
         ge=0,
         description="days for which agents can read their own calls",
     )
+    opus_after_hours: float | None = Field(
+        1.0, ge=0.25, description="h behind its end when a call's sound is packed as Opus; null keeps G.711"
+    )
     waiting_mb: int = Field(
         64, ge=1, le=4096, description="MB that may wait for a disk that stalls; beyond, calls go on unkept"
     )

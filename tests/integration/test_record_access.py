@@ -30,7 +30,8 @@ READS: dict[str, set[str]] = {
 LISTENS = {role: seen for role, seen in READS.items() if role != "agent"}
 ERASES = {"privacy-officer": TENANT}
 METHODS = {
-    "GetCall": READS, "GetSummary": READS, "ExportCall": READS, "StreamRecording": LISTENS, "PlaceHold": ERASES,
+    "GetCall": READS, "GetSummary": READS, "ExportCall": READS,
+    "StreamRecording": LISTENS, "PlaceHold": ERASES,
 }  # fmt: skip
 SAID = "我要投訴你哋間公司"
 
