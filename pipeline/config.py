@@ -257,6 +257,12 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _model_for_summaries(self) -> Settings:
+        if self.record.llm_summaries and self.suggest.llm.base_url is None:
+            raise ValueError("record.llm_summaries needs suggest.llm.base_url")
+        return self
+
+    @model_validator(mode="after")
     def _classes_exist(self) -> Settings:
         classes = self.record.classes
         for name, profile in self.profiles.items():

@@ -156,6 +156,8 @@ def summary(
             for sentence in sentences:
                 at = sentence.start_ms // 1000
                 typer.echo(f"{title:<12}[{at // 60}:{at % 60:02d}] {sentence.text}")
+        for worded in answer.wording:
+            typer.echo(f"model       {worded.text}")
         for article in answer.articles:
             typer.echo(f"article     {article.article_id} {article.title} ({article.confidence:.0%})")
         for rule in answer.alerts:

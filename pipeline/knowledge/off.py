@@ -9,6 +9,7 @@ class NoKnowledge:
     name = "knowledge base tables"
     enabled = False
     articles = 0
+    writer = None
 
     async def start(self) -> None:
         """Do nothing."""

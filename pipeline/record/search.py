@@ -82,6 +82,9 @@ class SearchWanted:
         calls: in which calls, within what the reader may see.
         since: in calls that began then or later, s since 1970 UTC.
         until: before then.
+
+    Raises:
+        InvalidRequest: there is no word in the text, or it is too long.
     """
 
     text: str
@@ -89,6 +92,13 @@ class SearchWanted:
     calls: CallFilter = EVERY_CALL
     since: float | None = None
     until: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be searched for."""
+        if not terms(self.text) or len(self.text) > LONGEST_QUERY:
+            raise InvalidRequest(
+                f"query: give 1 to {LONGEST_QUERY} characters with a word in them; figures alone do not do"
+            )
 
 
 def terms(text: str) -> list[str]:
@@ -185,8 +195,6 @@ class UtteranceIndex:
             wanted: what is looked for.
             limit: how many at most.
 
-        Raises:
-            InvalidRequest: there is no word in the query, or it is too long.
         """
         searcher = self._index.searcher()
         found = searcher.search(
@@ -202,10 +210,6 @@ class UtteranceIndex:
 
     def _query(self, wanted: SearchWanted) -> tantivy.Query:
         said = terms(wanted.text)
-        if not said or len(wanted.text) > LONGEST_QUERY:
-            raise InvalidRequest(
-                f"query: give 1 to {LONGEST_QUERY} characters with a word in them; figures alone do not do"
-            )
         hashed = [self._hash(term) for term in said]
         field = "singles" if len(said) == 1 and len(said[0]) == 1 and not said[0].isascii() else "terms"
         parts = [

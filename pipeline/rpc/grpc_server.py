@@ -152,7 +152,8 @@ def _add_services(server: grpc.aio.Server, app: App, calls: CallDirectory) -> li
         suggestion_service_pb2_grpc.add_SuggestionServiceServicer_to_server(adviser, server)
         services.append(SUGGESTION_SERVICE)
     if app.record is not None:
-        records = RecordServicer(app.record, app.settings, app.auditor)
+        writer = app.knowledge.writer if app.settings.record.llm_summaries else None
+        records = RecordServicer(app.record, app.settings, app.auditor, writer)
         record_service_pb2_grpc.add_RecordServiceServicer_to_server(records, server)
         services.append(RECORD_SERVICE)
     return services

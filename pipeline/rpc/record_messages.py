@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from pipeline.calls.events import AttributionEvent, CallEvent, Envelope, RedactionEvent, TranscriptEvent
@@ -73,8 +73,17 @@ def as_it_stands(events: list[Envelope]) -> Iterator[Envelope]:
             yield replace(envelope, event=event)
 
 
-def summary_message(record_id: str, found: CallSummary, *, alerts: bool) -> pb.GetSummaryResponse:
-    """Return the wire form of a summary; ``alerts`` as of :func:`recorded_call`."""
+def summary_message(
+    record_id: str, found: CallSummary, worded: Iterable[tuple[str, list[str]]], *, alerts: bool
+) -> pb.GetSummaryResponse:
+    """Return the wire form of a summary.
+
+    Args:
+        record_id: of the call.
+        found: by rules.
+        worded: sentences of a language model, each with the utterances that it rests on.
+        alerts: as of :func:`recorded_call`.
+    """
     return pb.GetSummaryResponse(
         record_id=record_id,
         code=found.code,
@@ -85,6 +94,7 @@ def summary_message(record_id: str, found: CallSummary, *, alerts: bool) -> pb.G
             for one in found.articles
         ],
         alerts=found.alerts if alerts else (),
+        wording=[pb.WordedSentence(text=text, utterance_ids=names) for text, names in worded],
     )
 
 

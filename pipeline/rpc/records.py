@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import grpc
+import structlog
 
 from diarization import Role
 from pipeline.audit.entry import AuditEntry
 from pipeline.audit.service import Auditor
-from pipeline.calls.events import (
-    AlertEvent,
-)
+from pipeline.calls.events import AlertEvent, Envelope
 from pipeline.calls.overview import CallFilter
 from pipeline.config import Settings
 from pipeline.errors import CallError, InvalidRequest, UnknownErasure, UnknownHold, UnknownRecord
 from pipeline.record.archive import MOST_ROWS, unavailable
+from pipeline.record.reading import transcript
 from pipeline.record.search import SearchWanted
 from pipeline.record.service import RecordService
 from pipeline.record.summary import summary_of
@@ -32,12 +32,14 @@ from pipeline.rpc.record_reach import RecordReach, reading
 from pipeline.rpc.scopes import wanted_calls
 from pipeline.rpc.status import details_of, status_of
 from pipeline.rpc.watchers import Watchers
+from suggest.llm.writer import DraftError, Writer
 from yuetone.v1 import audio_pb2, call_service_pb2, record_service_pb2_grpc
 from yuetone.v1 import record_service_pb2 as pb
 
 USUAL_ROWS, USUAL_HITS, MOST_HITS = 100, 20, 200
 LATEST_MS = 1 << 45
 """A thousand years after 1970, ms."""
+_log = structlog.get_logger(__name__)
 _Context = grpc.aio.ServicerContext[Any, Any]
 T = TypeVar("T")
 
@@ -49,10 +51,13 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
         record: of the server.
         settings: of it.
         auditor: has what is held and erased, call by call.
+        writer: words summaries; None leaves that out.
     """
 
-    def __init__(self, record: RecordService, settings: Settings, auditor: Auditor) -> None:
-        self._record, self._auditor = record, auditor
+    def __init__(
+        self, record: RecordService, settings: Settings, auditor: Auditor, writer: Writer | None = None
+    ) -> None:
+        self._record, self._auditor, self._writer = record, auditor, writer
         self._reach = RecordReach(record, settings.profiles, settings.record.agents_see_days)
         self._watchers = Watchers(settings.limits)
 
@@ -99,11 +104,27 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
 
         async def work() -> pb.GetSummaryResponse:
             archive, row = await self._reach.found(request.record_id or await self._newest(request.call_id))
-            found = summary_of(await self._reach.events(archive, row))
+            events = await self._reach.events(archive, row)
+            found, worded = summary_of(events), await self._worded(events)
             alerts = self._reach.sees_alerts(row)
-            return summary_message(row.record_id, found, alerts=alerts)
+            return summary_message(row.record_id, found, worded, alerts=alerts)
 
         return await _answered(context, work)
+
+    async def _worded(self, events: Sequence[Envelope]) -> list[tuple[str, list[str]]]:
+        """Return the sentences of a language model on a call, with the utterances that they rest on."""
+        if self._writer is None:
+            return []
+        said = transcript(events)
+        try:
+            sentences = await self._writer.summarise([(final.role.value, final.text) for final in said])
+        except DraftError as error:
+            _log.warning("no summary in a language model's words", reason=str(error))
+            return []
+        return [
+            (sentence.text, [said[index].utterance_id for index in sentence.utterances])
+            for sentence in sentences
+        ]
 
     async def _newest(self, call_id: str) -> str:
         """Return the record id of the newest call with an id that the caller may see.

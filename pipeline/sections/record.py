@@ -76,6 +76,9 @@ class RecordSettings(Section):
     opus_after_hours: float | None = Field(
         1.0, ge=0.25, description="h behind its end when a call's sound is packed as Opus; null keeps G.711"
     )
+    llm_summaries: bool = Field(
+        False, description="True lets the model of suggest.llm word summaries too; it is sent redacted words"
+    )
     waiting_mb: int = Field(
         64, ge=1, le=4096, description="MB that may wait for a disk that stalls; beyond, calls go on unkept"
     )

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from client import record_stub
 from pipeline.audio.codecs import decoded
 from pipeline.calls.events import Ended, Started, TranscriptEvent
 from pipeline.calls.info import Codec
@@ -31,7 +32,9 @@ from tests.integration.helpers import (
 )
 from tests.integration.test_redaction import SAID, assert_clean
 from tests.record.helpers import keys, profile, section, store
+from tests.suggest.test_llm import speaking
 from yuetone.v1 import call_service_pb2 as pb
+from yuetone.v1 import record_service_pb2
 
 
 async def test_a_call_is_kept_as_it_was_told(tmp_path: Path) -> None:
@@ -196,3 +199,24 @@ async def test_a_disk_that_fails_is_told_and_the_call_goes_on(
     written = "".join(path.read_text("ascii") for path in (tmp_path / "audit").glob("audit-*.jsonl"))
     assert "record.failing" in written
     assert "record.kept-again" in written
+
+
+async def test_a_language_model_words_a_summary_and_a_liar_does_not(tmp_path: Path) -> None:
+    said = "我想取消下個月嘅上網計劃"
+    with speaking() as model:
+        chosen = settings(
+            record=section(tmp_path, llm_summaries=True),
+            profiles=profile(),
+            suggest={"store": str(tmp_path / "kb.db"), "llm": {"base_url": model.url, "model": "tiny"}},
+        )
+        async with running(chosen, SayingEngine(said)) as run:
+            await talk(run, [start("one"), *chunks(demo_bytes(8)), end()])
+            asked = record_service_pb2.GetSummaryRequest(call_id="one")
+            model.text = "客戶想取消下個月的上網計劃。[1]"
+            summary = await record_stub(run.channel).GetSummary(asked)
+            assert summary.wording[0].text == "客戶想取消下個月的上網計劃。"
+            assert set(summary.wording[0].utterance_ids) <= {"0-1", "1-1"}
+            model.text = "客戶想取消，客服保證免費。[1]"
+            summary = await record_stub(run.channel).GetSummary(asked)
+            assert not summary.wording
+            assert summary.about

@@ -263,3 +263,37 @@ def test_figures_of_the_call_may_be_repeated() -> None:
 
 def test_sentences_keep_their_citations() -> None:
     assert sentences("A is 1.5 m. [1] B! [2]\n丙。[3]丁") == ["A is 1.5 m. [1]", "B! [2]", "丙。[3]", "丁"]
+
+
+SAID = [
+    ("customer", "我上個月張單收多咗我五十蚊，我想你哋退返畀我"),
+    ("agent", "明白，我會幫您跟進退款，三個工作天內回覆您"),
+    ("customer", "好呀，我電話係九一二三四五六七"),
+]
+
+
+async def test_a_call_is_summed_up_with_what_each_sentence_rests_on(model: Model, writer: Writer) -> None:
+    model.text = "客户指上個月張單收多咗五十蚊，想退返。[1] 客服會跟進退款，三個工作天內回覆。[2]"
+    first, second = await writer.summarise(SAID)
+    assert first.text.startswith("客戶指")  # traditional
+    assert (first.utterances, second.utterances) == ((0,), (1,))
+    sent = json.dumps(model.requests[-1], ensure_ascii=False)
+    assert "九一二三四五六七" not in sent
+
+
+@pytest.mark.parametrize(
+    "lie",
+    ["客戶收多咗九十蚊，想退返。[1]", "客服保證今日退款。[2]", "客戶多謝客服。", "客戶要求終止合約。[7]"],
+)
+async def test_a_summary_that_makes_things_up_is_not_shown(model: Model, writer: Writer, lie: str) -> None:
+    model.text = lie
+    with pytest.raises(DraftError, match="not used"):
+        await writer.summarise(SAID)
+
+
+async def test_of_a_long_call_the_middle_is_left_out(model: Model, writer: Writer) -> None:
+    model.text = "客戶講第三百句。[200]"
+    said = [("customer", f"第{number}句，唔該") for number in range(299)] + [("customer", "第三百句")]
+    (sentence,) = await writer.summarise(said)
+    assert sentence.utterances == (299,)
+    assert "第150句" not in json.dumps(model.requests[-1], ensure_ascii=False)

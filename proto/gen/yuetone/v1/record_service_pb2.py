@@ -28,15 +28,15 @@ from yuetone.v1 import overview_service_pb2 as yuetone_dot_v1_dot_overview__serv
 from yuetone.v1 import transcript_pb2 as yuetone_dot_v1_dot_transcript__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fyuetone/v1/record_service.proto\x12\nyuetone.v1\x1a\x16yuetone/v1/audio.proto\x1a\x1dyuetone/v1/call_service.proto\x1a!yuetone/v1/overview_service.proto\x1a\x1byuetone/v1/transcript.proto\"\xf3\x05\n\x0cRecordedCall\x12\x11\n\trecord_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x02 \x01(\t\x12\x13\n\x06tenant\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x12\n\x05queue\x18\x04 \x01(\tH\x01\x88\x01\x01\x12\x11\n\x04team\x18\x05 \x01(\tH\x02\x88\x01\x01\x12\x15\n\x08\x61gent_id\x18\x06 \x01(\tH\x03\x88\x01\x01\x12\x0f\n\x07profile\x18\x07 \x01(\t\x12\x1f\n\x05roles\x18\x08 \x03(\x0e\x32\x10.yuetone.v1.Role\x12-\n\x05state\x18\t \x01(\x0e\x32\x1e.yuetone.v1.RecordedCall.State\x12\x0e\n\x06reason\x18\n \x01(\t\x12\x1a\n\x12started_at_unix_ms\x18\x0b \x01(\x03\x12\x1d\n\x10\x65nded_at_unix_ms\x18\x0c \x01(\x03H\x04\x88\x01\x01\x12\x17\n\x0fretention_class\x18\r \x01(\t\x12\x1f\n\x12\x65xpires_at_unix_ms\x18\x0e \x01(\x03H\x05\x88\x01\x01\x12\x0c\n\x04held\x18\x0f \x01(\x08\x12\x14\n\x0cnotice_given\x18\x10 \x01(\x08\x12\x12\n\nwith_sound\x18\x11 \x01(\x08\x12\x10\n\x08\x61udio_ms\x18\x12 \x01(\x03\x12\x12\n\nutterances\x18\x13 \x01(\x05\x12\x0e\n\x06\x61lerts\x18\x14 \x01(\x05\x12\x16\n\tagitation\x18\x15 \x01(\x02H\x06\x88\x01\x01\x12\x0c\n\x04lost\x18\x16 \x01(\x05\x12\x1e\n\x11\x63ontinues_call_id\x18\x17 \x01(\tH\x07\x88\x01\x01\"W\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0e\n\nSTATE_LIVE\x10\x01\x12\x10\n\x0cSTATE_CLOSED\x10\x02\x12\x15\n\x11STATE_INTERRUPTED\x10\x03\x42\t\n\x07_tenantB\x08\n\x06_queueB\x07\n\x05_teamB\x0b\n\t_agent_idB\x13\n\x11_ended_at_unix_msB\x15\n\x13_expires_at_unix_msB\x0c\n\n_agitationB\x14\n\x12_continues_call_id\"\x88\x02\n\x18ListRecordedCallsRequest\x12$\n\x05scope\x18\x01 \x01(\x0b\x32\x15.yuetone.v1.CallScope\x12\x1a\n\rsince_unix_ms\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x1a\n\runtil_unix_ms\x18\x03 \x01(\x03H\x01\x88\x01\x01\x12\x14\n\x07\x63\x61ll_id\x18\x04 \x01(\tH\x02\x88\x01\x01\x12\x12\n\x05limit\x18\x05 \x01(\x05H\x03\x88\x01\x01\x12\x19\n\x0c\x63ustomer_ref\x18\x06 \x01(\tH\x04\x88\x01\x01\x42\x10\n\x0e_since_unix_msB\x10\n\x0e_until_unix_msB\n\n\x08_call_idB\x08\n\x06_limitB\x0f\n\r_customer_ref\"D\n\x19ListRecordedCallsResponse\x12\'\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32\x18.yuetone.v1.RecordedCall\"+\n\x16GetRecordedCallRequest\x12\x11\n\trecord_id\x18\x01 \x01(\t\"|\n\x17GetRecordedCallResponse\x12(\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x18.yuetone.v1.RecordedCallH\x00\x12/\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x1e.yuetone.v1.StreamCallResponseH\x00\x42\x06\n\x04part\"C\n\x11GetSummaryRequest\x12\x13\n\trecord_id\x18\x01 \x01(\tH\x00\x12\x11\n\x07\x63\x61ll_id\x18\x02 \x01(\tH\x00\x42\x06\n\x04\x63\x61ll\"\xd2\x01\n\x12GetSummaryResponse\x12\x11\n\trecord_id\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12*\n\x05\x61\x62out\x18\x03 \x03(\x0b\x32\x1b.yuetone.v1.SourcedSentence\x12/\n\nnext_steps\x18\x04 \x03(\x0b\x32\x1b.yuetone.v1.SourcedSentence\x12.\n\x08\x61rticles\x18\x05 \x03(\x0b\x32\x1c.yuetone.v1.SuggestedArticle\x12\x0e\n\x06\x61lerts\x18\x06 \x03(\t\"g\n\x0fSourcedSentence\x12\x14\n\x0cutterance_id\x18\x01 \x01(\t\x12\x1e\n\x04role\x18\x02 \x01(\x0e\x32\x10.yuetone.v1.Role\x12\x10\n\x08start_ms\x18\x03 \x01(\x03\x12\x0c\n\x04text\x18\x04 \x01(\t\"I\n\x10SuggestedArticle\x12\x12\n\narticle_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x12\n\nconfidence\x18\x03 \x01(\x02\"\xeb\x01\n\x1aSearchRecordedCallsRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12$\n\x05scope\x18\x02 \x01(\x0b\x32\x15.yuetone.v1.CallScope\x12\x1e\n\x04role\x18\x03 \x01(\x0e\x32\x10.yuetone.v1.Role\x12\x1a\n\rsince_unix_ms\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x1a\n\runtil_unix_ms\x18\x05 \x01(\x03H\x01\x88\x01\x01\x12\x12\n\x05limit\x18\x06 \x01(\x05H\x02\x88\x01\x01\x42\x10\n\x0e_since_unix_msB\x10\n\x0e_until_unix_msB\x08\n\x06_limit\"B\n\x1bSearchRecordedCallsResponse\x12#\n\x04hits\x18\x01 \x03(\x0b\x32\x15.yuetone.v1.RecordHit\"_\n\tRecordHit\x12&\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x18.yuetone.v1.RecordedCall\x12*\n\ntranscript\x18\x02 \x01(\x0b\x32\x16.yuetone.v1.Transcript\"^\n\x16StreamRecordingRequest\x12\x11\n\trecord_id\x18\x01 \x01(\t\x12\x14\n\x07\x63hannel\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x0f\n\x07\x66rom_ms\x18\x03 \x01(\x03\x42\n\n\x08_channel\"c\n\x17StreamRecordingResponse\x12\x16\n\x0esample_rate_hz\x18\x01 \x01(\x05\x12\x10\n\x08\x63hannels\x18\x02 \x01(\x05\x12\x10\n\x08start_ms\x18\x03 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\"P\n\x11\x45xportCallRequest\x12\x11\n\trecord_id\x18\x01 \x01(\t\x12(\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x18.yuetone.v1.ExportFormat\"\x86\x01\n\x14\x45xportSubjectRequest\x12\x14\n\x0c\x63ustomer_ref\x18\x01 \x01(\t\x12$\n\x05scope\x18\x02 \x01(\x0b\x32\x15.yuetone.v1.CallScope\x12\x1d\n\x10received_unix_ms\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\x13\n\x11_received_unix_ms\"?\n\rExportedPiece\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"6\n\x10PlaceHoldRequest\x12\x12\n\nrecord_ids\x18\x01 \x03(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"$\n\x11PlaceHoldResponse\x12\x0f\n\x07hold_id\x18\x01 \x01(\t\"%\n\x12ReleaseHoldRequest\x12\x0f\n\x07hold_id\x18\x01 \x01(\t\"$\n\x13ReleaseHoldResponse\x12\r\n\x05\x63\x61lls\x18\x01 \x01(\x05\"\'\n\x11\x45raseCallsRequest\x12\x12\n\nrecord_ids\x18\x01 \x03(\t\"\'\n\x11GetErasureRequest\x12\x12\n\nerasure_id\x18\x01 \x01(\t\"q\n\x12\x45raseCallsResponse\x12\x12\n\nerasure_id\x18\x01 \x01(\t\x12\x18\n\x10\x61sked_at_unix_ms\x18\x02 \x01(\x03\x12\x0e\n\x06\x65rased\x18\x03 \x03(\t\x12\x0f\n\x07waiting\x18\x04 \x03(\t\x12\x0c\n\x04held\x18\x05 \x03(\t*\xba\x01\n\x0c\x45xportFormat\x12\x1d\n\x19\x45XPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x15\n\x11\x45XPORT_FORMAT_TXT\x10\x01\x12\x15\n\x11\x45XPORT_FORMAT_SRT\x10\x02\x12\x15\n\x11\x45XPORT_FORMAT_CSV\x10\x03\x12\x16\n\x12\x45XPORT_FORMAT_JSON\x10\x04\x12\x16\n\x12\x45XPORT_FORMAT_VCON\x10\x05\x12\x16\n\x12\x45XPORT_FORMAT_DOCX\x10\x06\x32\x98\x07\n\rRecordService\x12X\n\tListCalls\x12$.yuetone.v1.ListRecordedCallsRequest\x1a%.yuetone.v1.ListRecordedCallsResponse\x12T\n\x07GetCall\x12\".yuetone.v1.GetRecordedCallRequest\x1a#.yuetone.v1.GetRecordedCallResponse0\x01\x12K\n\nGetSummary\x12\x1d.yuetone.v1.GetSummaryRequest\x1a\x1e.yuetone.v1.GetSummaryResponse\x12^\n\x0bSearchCalls\x12&.yuetone.v1.SearchRecordedCallsRequest\x1a\'.yuetone.v1.SearchRecordedCallsResponse\x12\\\n\x0fStreamRecording\x12\".yuetone.v1.StreamRecordingRequest\x1a#.yuetone.v1.StreamRecordingResponse0\x01\x12H\n\nExportCall\x12\x1d.yuetone.v1.ExportCallRequest\x1a\x19.yuetone.v1.ExportedPiece0\x01\x12N\n\rExportSubject\x12 .yuetone.v1.ExportSubjectRequest\x1a\x19.yuetone.v1.ExportedPiece0\x01\x12H\n\tPlaceHold\x12\x1c.yuetone.v1.PlaceHoldRequest\x1a\x1d.yuetone.v1.PlaceHoldResponse\x12N\n\x0bReleaseHold\x12\x1e.yuetone.v1.ReleaseHoldRequest\x1a\x1f.yuetone.v1.ReleaseHoldResponse\x12K\n\nEraseCalls\x12\x1d.yuetone.v1.EraseCallsRequest\x1a\x1e.yuetone.v1.EraseCallsResponse\x12K\n\nGetErasure\x12\x1d.yuetone.v1.GetErasureRequest\x1a\x1e.yuetone.v1.EraseCallsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fyuetone/v1/record_service.proto\x12\nyuetone.v1\x1a\x16yuetone/v1/audio.proto\x1a\x1dyuetone/v1/call_service.proto\x1a!yuetone/v1/overview_service.proto\x1a\x1byuetone/v1/transcript.proto\"\xf3\x05\n\x0cRecordedCall\x12\x11\n\trecord_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x02 \x01(\t\x12\x13\n\x06tenant\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x12\n\x05queue\x18\x04 \x01(\tH\x01\x88\x01\x01\x12\x11\n\x04team\x18\x05 \x01(\tH\x02\x88\x01\x01\x12\x15\n\x08\x61gent_id\x18\x06 \x01(\tH\x03\x88\x01\x01\x12\x0f\n\x07profile\x18\x07 \x01(\t\x12\x1f\n\x05roles\x18\x08 \x03(\x0e\x32\x10.yuetone.v1.Role\x12-\n\x05state\x18\t \x01(\x0e\x32\x1e.yuetone.v1.RecordedCall.State\x12\x0e\n\x06reason\x18\n \x01(\t\x12\x1a\n\x12started_at_unix_ms\x18\x0b \x01(\x03\x12\x1d\n\x10\x65nded_at_unix_ms\x18\x0c \x01(\x03H\x04\x88\x01\x01\x12\x17\n\x0fretention_class\x18\r \x01(\t\x12\x1f\n\x12\x65xpires_at_unix_ms\x18\x0e \x01(\x03H\x05\x88\x01\x01\x12\x0c\n\x04held\x18\x0f \x01(\x08\x12\x14\n\x0cnotice_given\x18\x10 \x01(\x08\x12\x12\n\nwith_sound\x18\x11 \x01(\x08\x12\x10\n\x08\x61udio_ms\x18\x12 \x01(\x03\x12\x12\n\nutterances\x18\x13 \x01(\x05\x12\x0e\n\x06\x61lerts\x18\x14 \x01(\x05\x12\x16\n\tagitation\x18\x15 \x01(\x02H\x06\x88\x01\x01\x12\x0c\n\x04lost\x18\x16 \x01(\x05\x12\x1e\n\x11\x63ontinues_call_id\x18\x17 \x01(\tH\x07\x88\x01\x01\"W\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0e\n\nSTATE_LIVE\x10\x01\x12\x10\n\x0cSTATE_CLOSED\x10\x02\x12\x15\n\x11STATE_INTERRUPTED\x10\x03\x42\t\n\x07_tenantB\x08\n\x06_queueB\x07\n\x05_teamB\x0b\n\t_agent_idB\x13\n\x11_ended_at_unix_msB\x15\n\x13_expires_at_unix_msB\x0c\n\n_agitationB\x14\n\x12_continues_call_id\"\x88\x02\n\x18ListRecordedCallsRequest\x12$\n\x05scope\x18\x01 \x01(\x0b\x32\x15.yuetone.v1.CallScope\x12\x1a\n\rsince_unix_ms\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x1a\n\runtil_unix_ms\x18\x03 \x01(\x03H\x01\x88\x01\x01\x12\x14\n\x07\x63\x61ll_id\x18\x04 \x01(\tH\x02\x88\x01\x01\x12\x12\n\x05limit\x18\x05 \x01(\x05H\x03\x88\x01\x01\x12\x19\n\x0c\x63ustomer_ref\x18\x06 \x01(\tH\x04\x88\x01\x01\x42\x10\n\x0e_since_unix_msB\x10\n\x0e_until_unix_msB\n\n\x08_call_idB\x08\n\x06_limitB\x0f\n\r_customer_ref\"D\n\x19ListRecordedCallsResponse\x12\'\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32\x18.yuetone.v1.RecordedCall\"+\n\x16GetRecordedCallRequest\x12\x11\n\trecord_id\x18\x01 \x01(\t\"|\n\x17GetRecordedCallResponse\x12(\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x18.yuetone.v1.RecordedCallH\x00\x12/\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x1e.yuetone.v1.StreamCallResponseH\x00\x42\x06\n\x04part\"C\n\x11GetSummaryRequest\x12\x13\n\trecord_id\x18\x01 \x01(\tH\x00\x12\x11\n\x07\x63\x61ll_id\x18\x02 \x01(\tH\x00\x42\x06\n\x04\x63\x61ll\"\xff\x01\n\x12GetSummaryResponse\x12\x11\n\trecord_id\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12*\n\x05\x61\x62out\x18\x03 \x03(\x0b\x32\x1b.yuetone.v1.SourcedSentence\x12/\n\nnext_steps\x18\x04 \x03(\x0b\x32\x1b.yuetone.v1.SourcedSentence\x12.\n\x08\x61rticles\x18\x05 \x03(\x0b\x32\x1c.yuetone.v1.SuggestedArticle\x12\x0e\n\x06\x61lerts\x18\x06 \x03(\t\x12+\n\x07wording\x18\x07 \x03(\x0b\x32\x1a.yuetone.v1.WordedSentence\"5\n\x0eWordedSentence\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x15\n\rutterance_ids\x18\x02 \x03(\t\"g\n\x0fSourcedSentence\x12\x14\n\x0cutterance_id\x18\x01 \x01(\t\x12\x1e\n\x04role\x18\x02 \x01(\x0e\x32\x10.yuetone.v1.Role\x12\x10\n\x08start_ms\x18\x03 \x01(\x03\x12\x0c\n\x04text\x18\x04 \x01(\t\"I\n\x10SuggestedArticle\x12\x12\n\narticle_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x12\n\nconfidence\x18\x03 \x01(\x02\"\xeb\x01\n\x1aSearchRecordedCallsRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12$\n\x05scope\x18\x02 \x01(\x0b\x32\x15.yuetone.v1.CallScope\x12\x1e\n\x04role\x18\x03 \x01(\x0e\x32\x10.yuetone.v1.Role\x12\x1a\n\rsince_unix_ms\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x1a\n\runtil_unix_ms\x18\x05 \x01(\x03H\x01\x88\x01\x01\x12\x12\n\x05limit\x18\x06 \x01(\x05H\x02\x88\x01\x01\x42\x10\n\x0e_since_unix_msB\x10\n\x0e_until_unix_msB\x08\n\x06_limit\"B\n\x1bSearchRecordedCallsResponse\x12#\n\x04hits\x18\x01 \x03(\x0b\x32\x15.yuetone.v1.RecordHit\"_\n\tRecordHit\x12&\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x18.yuetone.v1.RecordedCall\x12*\n\ntranscript\x18\x02 \x01(\x0b\x32\x16.yuetone.v1.Transcript\"^\n\x16StreamRecordingRequest\x12\x11\n\trecord_id\x18\x01 \x01(\t\x12\x14\n\x07\x63hannel\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x0f\n\x07\x66rom_ms\x18\x03 \x01(\x03\x42\n\n\x08_channel\"c\n\x17StreamRecordingResponse\x12\x16\n\x0esample_rate_hz\x18\x01 \x01(\x05\x12\x10\n\x08\x63hannels\x18\x02 \x01(\x05\x12\x10\n\x08start_ms\x18\x03 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\"P\n\x11\x45xportCallRequest\x12\x11\n\trecord_id\x18\x01 \x01(\t\x12(\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x18.yuetone.v1.ExportFormat\"\x86\x01\n\x14\x45xportSubjectRequest\x12\x14\n\x0c\x63ustomer_ref\x18\x01 \x01(\t\x12$\n\x05scope\x18\x02 \x01(\x0b\x32\x15.yuetone.v1.CallScope\x12\x1d\n\x10received_unix_ms\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\x13\n\x11_received_unix_ms\"?\n\rExportedPiece\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"6\n\x10PlaceHoldRequest\x12\x12\n\nrecord_ids\x18\x01 \x03(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"$\n\x11PlaceHoldResponse\x12\x0f\n\x07hold_id\x18\x01 \x01(\t\"%\n\x12ReleaseHoldRequest\x12\x0f\n\x07hold_id\x18\x01 \x01(\t\"$\n\x13ReleaseHoldResponse\x12\r\n\x05\x63\x61lls\x18\x01 \x01(\x05\"\'\n\x11\x45raseCallsRequest\x12\x12\n\nrecord_ids\x18\x01 \x03(\t\"\'\n\x11GetErasureRequest\x12\x12\n\nerasure_id\x18\x01 \x01(\t\"q\n\x12\x45raseCallsResponse\x12\x12\n\nerasure_id\x18\x01 \x01(\t\x12\x18\n\x10\x61sked_at_unix_ms\x18\x02 \x01(\x03\x12\x0e\n\x06\x65rased\x18\x03 \x03(\t\x12\x0f\n\x07waiting\x18\x04 \x03(\t\x12\x0c\n\x04held\x18\x05 \x03(\t*\xba\x01\n\x0c\x45xportFormat\x12\x1d\n\x19\x45XPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x15\n\x11\x45XPORT_FORMAT_TXT\x10\x01\x12\x15\n\x11\x45XPORT_FORMAT_SRT\x10\x02\x12\x15\n\x11\x45XPORT_FORMAT_CSV\x10\x03\x12\x16\n\x12\x45XPORT_FORMAT_JSON\x10\x04\x12\x16\n\x12\x45XPORT_FORMAT_VCON\x10\x05\x12\x16\n\x12\x45XPORT_FORMAT_DOCX\x10\x06\x32\x98\x07\n\rRecordService\x12X\n\tListCalls\x12$.yuetone.v1.ListRecordedCallsRequest\x1a%.yuetone.v1.ListRecordedCallsResponse\x12T\n\x07GetCall\x12\".yuetone.v1.GetRecordedCallRequest\x1a#.yuetone.v1.GetRecordedCallResponse0\x01\x12K\n\nGetSummary\x12\x1d.yuetone.v1.GetSummaryRequest\x1a\x1e.yuetone.v1.GetSummaryResponse\x12^\n\x0bSearchCalls\x12&.yuetone.v1.SearchRecordedCallsRequest\x1a\'.yuetone.v1.SearchRecordedCallsResponse\x12\\\n\x0fStreamRecording\x12\".yuetone.v1.StreamRecordingRequest\x1a#.yuetone.v1.StreamRecordingResponse0\x01\x12H\n\nExportCall\x12\x1d.yuetone.v1.ExportCallRequest\x1a\x19.yuetone.v1.ExportedPiece0\x01\x12N\n\rExportSubject\x12 .yuetone.v1.ExportSubjectRequest\x1a\x19.yuetone.v1.ExportedPiece0\x01\x12H\n\tPlaceHold\x12\x1c.yuetone.v1.PlaceHoldRequest\x1a\x1d.yuetone.v1.PlaceHoldResponse\x12N\n\x0bReleaseHold\x12\x1e.yuetone.v1.ReleaseHoldRequest\x1a\x1f.yuetone.v1.ReleaseHoldResponse\x12K\n\nEraseCalls\x12\x1d.yuetone.v1.EraseCallsRequest\x1a\x1e.yuetone.v1.EraseCallsResponse\x12K\n\nGetErasure\x12\x1d.yuetone.v1.GetErasureRequest\x1a\x1e.yuetone.v1.EraseCallsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'yuetone.v1.record_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EXPORTFORMAT']._serialized_start=3147
-  _globals['_EXPORTFORMAT']._serialized_end=3333
+  _globals['_EXPORTFORMAT']._serialized_start=3247
+  _globals['_EXPORTFORMAT']._serialized_end=3433
   _globals['_RECORDEDCALL']._serialized_start=167
   _globals['_RECORDEDCALL']._serialized_end=922
   _globals['_RECORDEDCALL_STATE']._serialized_start=712
@@ -52,41 +52,43 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSUMMARYREQUEST']._serialized_start=1432
   _globals['_GETSUMMARYREQUEST']._serialized_end=1499
   _globals['_GETSUMMARYRESPONSE']._serialized_start=1502
-  _globals['_GETSUMMARYRESPONSE']._serialized_end=1712
-  _globals['_SOURCEDSENTENCE']._serialized_start=1714
-  _globals['_SOURCEDSENTENCE']._serialized_end=1817
-  _globals['_SUGGESTEDARTICLE']._serialized_start=1819
-  _globals['_SUGGESTEDARTICLE']._serialized_end=1892
-  _globals['_SEARCHRECORDEDCALLSREQUEST']._serialized_start=1895
-  _globals['_SEARCHRECORDEDCALLSREQUEST']._serialized_end=2130
-  _globals['_SEARCHRECORDEDCALLSRESPONSE']._serialized_start=2132
-  _globals['_SEARCHRECORDEDCALLSRESPONSE']._serialized_end=2198
-  _globals['_RECORDHIT']._serialized_start=2200
-  _globals['_RECORDHIT']._serialized_end=2295
-  _globals['_STREAMRECORDINGREQUEST']._serialized_start=2297
-  _globals['_STREAMRECORDINGREQUEST']._serialized_end=2391
-  _globals['_STREAMRECORDINGRESPONSE']._serialized_start=2393
-  _globals['_STREAMRECORDINGRESPONSE']._serialized_end=2492
-  _globals['_EXPORTCALLREQUEST']._serialized_start=2494
-  _globals['_EXPORTCALLREQUEST']._serialized_end=2574
-  _globals['_EXPORTSUBJECTREQUEST']._serialized_start=2577
-  _globals['_EXPORTSUBJECTREQUEST']._serialized_end=2711
-  _globals['_EXPORTEDPIECE']._serialized_start=2713
-  _globals['_EXPORTEDPIECE']._serialized_end=2776
-  _globals['_PLACEHOLDREQUEST']._serialized_start=2778
-  _globals['_PLACEHOLDREQUEST']._serialized_end=2832
-  _globals['_PLACEHOLDRESPONSE']._serialized_start=2834
-  _globals['_PLACEHOLDRESPONSE']._serialized_end=2870
-  _globals['_RELEASEHOLDREQUEST']._serialized_start=2872
-  _globals['_RELEASEHOLDREQUEST']._serialized_end=2909
-  _globals['_RELEASEHOLDRESPONSE']._serialized_start=2911
-  _globals['_RELEASEHOLDRESPONSE']._serialized_end=2947
-  _globals['_ERASECALLSREQUEST']._serialized_start=2949
-  _globals['_ERASECALLSREQUEST']._serialized_end=2988
-  _globals['_GETERASUREREQUEST']._serialized_start=2990
-  _globals['_GETERASUREREQUEST']._serialized_end=3029
-  _globals['_ERASECALLSRESPONSE']._serialized_start=3031
-  _globals['_ERASECALLSRESPONSE']._serialized_end=3144
-  _globals['_RECORDSERVICE']._serialized_start=3336
-  _globals['_RECORDSERVICE']._serialized_end=4256
+  _globals['_GETSUMMARYRESPONSE']._serialized_end=1757
+  _globals['_WORDEDSENTENCE']._serialized_start=1759
+  _globals['_WORDEDSENTENCE']._serialized_end=1812
+  _globals['_SOURCEDSENTENCE']._serialized_start=1814
+  _globals['_SOURCEDSENTENCE']._serialized_end=1917
+  _globals['_SUGGESTEDARTICLE']._serialized_start=1919
+  _globals['_SUGGESTEDARTICLE']._serialized_end=1992
+  _globals['_SEARCHRECORDEDCALLSREQUEST']._serialized_start=1995
+  _globals['_SEARCHRECORDEDCALLSREQUEST']._serialized_end=2230
+  _globals['_SEARCHRECORDEDCALLSRESPONSE']._serialized_start=2232
+  _globals['_SEARCHRECORDEDCALLSRESPONSE']._serialized_end=2298
+  _globals['_RECORDHIT']._serialized_start=2300
+  _globals['_RECORDHIT']._serialized_end=2395
+  _globals['_STREAMRECORDINGREQUEST']._serialized_start=2397
+  _globals['_STREAMRECORDINGREQUEST']._serialized_end=2491
+  _globals['_STREAMRECORDINGRESPONSE']._serialized_start=2493
+  _globals['_STREAMRECORDINGRESPONSE']._serialized_end=2592
+  _globals['_EXPORTCALLREQUEST']._serialized_start=2594
+  _globals['_EXPORTCALLREQUEST']._serialized_end=2674
+  _globals['_EXPORTSUBJECTREQUEST']._serialized_start=2677
+  _globals['_EXPORTSUBJECTREQUEST']._serialized_end=2811
+  _globals['_EXPORTEDPIECE']._serialized_start=2813
+  _globals['_EXPORTEDPIECE']._serialized_end=2876
+  _globals['_PLACEHOLDREQUEST']._serialized_start=2878
+  _globals['_PLACEHOLDREQUEST']._serialized_end=2932
+  _globals['_PLACEHOLDRESPONSE']._serialized_start=2934
+  _globals['_PLACEHOLDRESPONSE']._serialized_end=2970
+  _globals['_RELEASEHOLDREQUEST']._serialized_start=2972
+  _globals['_RELEASEHOLDREQUEST']._serialized_end=3009
+  _globals['_RELEASEHOLDRESPONSE']._serialized_start=3011
+  _globals['_RELEASEHOLDRESPONSE']._serialized_end=3047
+  _globals['_ERASECALLSREQUEST']._serialized_start=3049
+  _globals['_ERASECALLSREQUEST']._serialized_end=3088
+  _globals['_GETERASUREREQUEST']._serialized_start=3090
+  _globals['_GETERASUREREQUEST']._serialized_end=3129
+  _globals['_ERASECALLSRESPONSE']._serialized_start=3131
+  _globals['_ERASECALLSRESPONSE']._serialized_end=3244
+  _globals['_RECORDSERVICE']._serialized_start=3436
+  _globals['_RECORDSERVICE']._serialized_end=4356
 # @@protoc_insertion_point(module_scope)

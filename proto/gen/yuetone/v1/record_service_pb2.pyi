@@ -368,6 +368,7 @@ class GetSummaryResponse(google.protobuf.message.Message):
     NEXT_STEPS_FIELD_NUMBER: builtins.int
     ARTICLES_FIELD_NUMBER: builtins.int
     ALERTS_FIELD_NUMBER: builtins.int
+    WORDING_FIELD_NUMBER: builtins.int
     record_id: builtins.str
     """of the call"""
     code: builtins.str
@@ -388,6 +389,10 @@ class GetSummaryResponse(google.protobuf.message.Message):
     def alerts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """rules that raised one, where the caller may see alerts"""
 
+    @property
+    def wording(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___WordedSentence]:
+        """the call in a language model's words; none without one, or where it made things up"""
+
     def __init__(
         self,
         *,
@@ -397,10 +402,35 @@ class GetSummaryResponse(google.protobuf.message.Message):
         next_steps: collections.abc.Iterable[global___SourcedSentence] | None = ...,
         articles: collections.abc.Iterable[global___SuggestedArticle] | None = ...,
         alerts: collections.abc.Iterable[builtins.str] | None = ...,
+        wording: collections.abc.Iterable[global___WordedSentence] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["about", b"about", "alerts", b"alerts", "articles", b"articles", "code", b"code", "next_steps", b"next_steps", "record_id", b"record_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["about", b"about", "alerts", b"alerts", "articles", b"articles", "code", b"code", "next_steps", b"next_steps", "record_id", b"record_id", "wording", b"wording"]) -> None: ...
 
 global___GetSummaryResponse = GetSummaryResponse
+
+@typing.final
+class WordedSentence(google.protobuf.message.Message):
+    """A sentence of a language model, checked against what was said."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: builtins.int
+    UTTERANCE_IDS_FIELD_NUMBER: builtins.int
+    text: builtins.str
+    """written Traditional Chinese"""
+    @property
+    def utterance_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """what it rests on"""
+
+    def __init__(
+        self,
+        *,
+        text: builtins.str = ...,
+        utterance_ids: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["text", b"text", "utterance_ids", b"utterance_ids"]) -> None: ...
+
+global___WordedSentence = WordedSentence
 
 @typing.final
 class SourcedSentence(google.protobuf.message.Message):
