@@ -5,6 +5,7 @@
     python -m benchmarks record --smoke
 
 ``crash`` kills servers (SIGKILL) under live calls that play the bundled call, and reads what is on disk; the
+``read-only`` lets an ext4 fail under a writer (as root);
 other parts work in this process, on sentences of HKCanCor. Writes benchmarks/results/record.json; parts that
 are not run keep their older figures.
 """
@@ -22,10 +23,11 @@ from benchmarks.record.crash import crash
 from benchmarks.record.finding import finding
 from benchmarks.record.forgetting import erasing, rotating, week
 from benchmarks.record.keeping import keeping
+from benchmarks.record.read_only import read_only
 from benchmarks.record.writing import writing
 
 SEED = 22
-PARTS = ("keeping", "writing", "finding", "erasing", "rotating", "week", "crash")
+PARTS = ("keeping", "writing", "finding", "erasing", "rotating", "week", "crash", "read-only")
 
 
 def main() -> None:
@@ -56,8 +58,9 @@ def main() -> None:
         "rotating": lambda: rotating(10_000 if small else 1_000_000),
         "week": lambda: week(500 if small else 10_080, SEED),
         "crash": lambda: crash(1 if small else chosen.kills, chosen.streams, chosen.durability, SEED),
+        "read-only": lambda: read_only(2 if small else 20, SEED),
     }
-    parts = chosen.parts or [name for name in works if name != "crash"]
+    parts = chosen.parts or [name for name in works if name not in ("crash", "read-only")]
     path = chosen.out / "record.json"
     before = json.loads(path.read_text("utf-8")) if path.is_file() and not small else {}
     before.pop("command", None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from pipeline.calls.events import RedactionEvent
 from pipeline.record.entries import RecordState
 from pipeline.record.reading import read_events, transcript, verified
 from pipeline.record.store import RecordStore
+from pipeline.record.stores import RecordStores
 from pipeline.record.tables import calls, events, segments
 from suggest.store.database import writing
 from tests.record.helpers import begin, event, final, keys, sound, store, whole_call
@@ -173,3 +176,34 @@ def test_what_is_hidden_late_goes_also_where_the_disk_failed_at_first(
 
 def _fails(*_arguments: object) -> None:
     raise OSError("disk")
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_log_that_was_torn_off_or_garbled_gives_a_beginning_of_the_call(tmp_path: Path, seed: int) -> None:
+    rng, its = random.Random(seed), keys(tmp_path)
+    live, ciphers = store(tmp_path), its.create([("one", None)])
+    live.write([begin("one")], ciphers)
+    live.empty_log()
+    for number in range(30):
+        live.write([event("one", number + 1, final(number, "句子" * 20)), sound("one", 0, number)], ciphers)
+    after = tmp_path / "after" / "record"
+    shutil.copytree(tmp_path / "record", after)  # as the disk has it, while the log is not in the file yet
+    (log,) = after.rglob("record.db-wal")
+    data = bytearray(log.read_bytes())
+    assert len(data) > 100_000
+    at = rng.randrange(40, len(data))
+    if seed % 2:
+        del data[at:]
+    else:
+        data[at : at + 512] = rng.randbytes(512)
+    log.write_bytes(data)
+    for shared in after.rglob("record.db-shm"):
+        shared.unlink()
+    found = RecordStores(after).of(None)
+    row = found.row("one")
+    assert row is not None
+    assert verified(found, its.cipher("one"), row).problems == ()
+    there = [kept.seq for kept in found.events("one")]
+    assert there == list(range(1, len(there) + 1))
+    assert len(there) < 30
+    live.close()
