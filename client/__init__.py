@@ -24,11 +24,13 @@ A call in a few lines::
 """
 
 from client.audio import MULAW_8K_STEREO, AudioFormat, CallAudio, read_audio
+from client.authorized import AuthorizedChannel
 from client.call import CallStream, stream_recording
 from client.connection import (
     call_stub,
     connect,
     connected,
+    open_channel,
     overview_stub,
     record_stub,
     suggestion_stub,
@@ -56,6 +58,7 @@ __all__ = [
     "NOBODY",
     "TOKEN_VARIABLE",
     "AudioFormat",
+    "AuthorizedChannel",
     "CallAudio",
     "CallOptions",
     "CallStream",
@@ -72,6 +75,7 @@ __all__ = [
     "call_stub",
     "connect",
     "connected",
+    "open_channel",
     "overview_stub",
     "quantile",
     "read_audio",

@@ -45,7 +45,7 @@ async def connect(address: str, identity: Identity = NOBODY) -> grpc.aio.Channel
         ClientError: a certificate file cannot be read.
         NotReachable: nobody answers there.
     """
-    channel = _channel(address, identity)
+    channel = open_channel(address, identity)
     try:
         async with asyncio.timeout(CONNECT_S):
             await _ready(channel)
@@ -58,7 +58,16 @@ async def connect(address: str, identity: Identity = NOBODY) -> grpc.aio.Channel
     return channel
 
 
-def _channel(address: str, identity: Identity) -> grpc.aio.Channel:
+def open_channel(address: str, identity: Identity = NOBODY) -> grpc.aio.Channel:
+    """Return a channel that connects when it is first used; close it in the end.
+
+    Args:
+        address: of the server, host:port.
+        identity: what we show, and how we know the server.
+
+    Raises:
+        ClientError: a certificate file cannot be read.
+    """
     if identity.authorities is None and not identity.secure and identity.certificate is None:
         channel = grpc.aio.insecure_channel(address, options=OPTIONS)
     else:

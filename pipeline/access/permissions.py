@@ -19,9 +19,11 @@ class Permission(StrEnum):
     ALERT_ACKNOWLEDGE = "alert.acknowledge"
     SUGGESTION_FEEDBACK = "suggestion.feedback"
     REPLY_LANGUAGE = "call.reply-language"
+    CALL_SENSITIVE = "call.sensitive"
     KNOWLEDGE_SEARCH = "knowledge.search"
     RECORD_READ = "record.read"
     RECORD_LISTEN = "record.listen"
+    RECORD_WRAP_UP = "record.wrap-up"
     RECORD_SUBJECT = "record.subject"
     RECORD_HOLD = "record.hold"
     RECORD_ERASE = "record.erase"
@@ -45,6 +47,8 @@ _AT_CALLS = (
     Permission.ALERT_ACKNOWLEDGE,
     Permission.SUGGESTION_FEEDBACK,
     Permission.REPLY_LANGUAGE,
+    Permission.CALL_SENSITIVE,
+    Permission.RECORD_WRAP_UP,
 )
 _RECORD = (Permission.RECORD_READ, Permission.RECORD_LISTEN)
 _KNOWLEDGE = {Permission.KNOWLEDGE_SEARCH: Scope.TENANT}

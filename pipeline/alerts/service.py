@@ -24,6 +24,7 @@ from pipeline.errors import AlertClosed, AlertsUnavailable, CallError, InvalidRe
 from pipeline.metrics import Metrics
 
 SWEEP_S = 5.0
+MOST_OPEN = 500
 """Pause between looks for alerts that nobody took, and for what is too old to be kept, s."""
 UNSAVED = 1000
 """Records that wait for the store. When full, the oldest is lost and counted; its call had it."""
@@ -266,8 +267,25 @@ class AlertService:
         """Delete the alerts of a call; see :meth:`AlertStore.forget_call`."""
         await self.in_thread(self._store.forget_call, tenant, call_id, since, until)
 
+    async def open(self) -> tuple[list[AlertRecord], int]:
+        """Return the alerts that nobody has taken, the oldest first, and the position behind them.
+
+        Raises:
+            AlertsUnavailable: the store cannot be written now, so that not all of them are in it.
+        """
+        if not await self.flush():
+            raise AlertsUnavailable("the alert store cannot be written; try again")
+        last = await self.in_thread(self._store.last_seq)
+        return await self.in_thread(self._store.open, MOST_OPEN), last
+
     async def acknowledge(
-        self, alert_id: str, *, false_alarm: bool, note: str | None, seen: Callable[[AlertRecord], bool]
+        self,
+        alert_id: str,
+        *,
+        false_alarm: bool,
+        note: str | None,
+        seen: Callable[[AlertRecord], bool],
+        by: str | None = None,
     ) -> AlertRecord:
         """Take an alert; doing so again changes nothing.
 
@@ -276,6 +294,7 @@ class AlertService:
             false_alarm: whether nothing was wrong.
             note: of whoever takes it.
             seen: whether whoever takes it may know of it.
+            by: id of whoever takes it.
 
         Raises:
             UnknownAlert: there is no such alert that they may know of.
@@ -291,7 +310,8 @@ class AlertService:
             raise AlertClosed("the alert has expired; nobody took it in time")
         if record.event.state is not AlertState.ACKNOWLEDGED:
             verdict = "false alarm" if false_alarm else "real"
-            if not await self._close(record, AlertState.ACKNOWLEDGED, verdict, note):
+            taken = replace(record, event=replace(record.event, taken_by=by))
+            if not await self._close(taken, AlertState.ACKNOWLEDGED, verdict, note):
                 raise AlertsUnavailable("the alert store cannot be written; try again")
         newest = await self.in_thread(self._store.newest, alert_id)  # another one may have been quicker
         return newest or record

@@ -127,6 +127,12 @@ class AlertStore:
         with self._engine.connect() as connection:
             return _newest(connection, alert_id)
 
+    def open(self, limit: int) -> list[AlertRecord]:
+        """Return the newest state of alerts that nobody has taken, the oldest first."""
+        query = sa.select(*_COLUMNS).where(alerts.c.is_open == 1).order_by(alerts.c.seq).limit(limit)
+        with self._engine.connect() as connection:
+            return [_record(row) for row in connection.execute(query)]
+
     def overdue(self, now: float, jump: Jump | None = None) -> list[AlertRecord]:
         """Return the open alerts that nobody took in time, counted from when they were raised.
 

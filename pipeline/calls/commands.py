@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from cantonese.personal import Category
 from pipeline.calls.events.alerts import AlertEvent
 from suggest.base import Language
 
@@ -43,6 +44,17 @@ class SetReplyLanguage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetSensitive:
+    """Hide what is said from here on, or end that; answered with the sample from which it is so.
+
+    Attributes:
+        category: what is being said; None ends it.
+    """
+
+    category: Category | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SwapRoles:
     """Exchange the roles of the two channels from here on; answered with None."""
 
@@ -58,7 +70,7 @@ class FinishCall:
     reason: str
 
 
-Command = CloseAlert | RefuseArticle | SetReplyLanguage | SwapRoles | FinishCall
+Command = CloseAlert | RefuseArticle | SetReplyLanguage | SetSensitive | SwapRoles | FinishCall
 
 
 class Reply(Protocol):

@@ -16,6 +16,7 @@ from pipeline.cli import (
     call,
     calls,
     config,
+    console,
     diarize,
     emotion,
     kb,
@@ -54,6 +55,7 @@ app.add_typer(access.app, name="access")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(audit.app, name="audit")
 app.add_typer(calls.app, name="calls")
+app.add_typer(console.app, name="console")
 app.add_typer(kb.app, name="kb")
 app.add_typer(models.app, name="models")
 app.add_typer(record.app, name="record")

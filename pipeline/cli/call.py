@@ -76,6 +76,9 @@ def call_command(
     profile: Annotated[str | None, typer.Option(help="Settings profile of the server.")] = None,
     hotword: Annotated[list[str] | None, typer.Option(help="A likely word; may be given many times.")] = None,
     call_id: Annotated[str | None, typer.Option(help="Id of the call; random when not given.")] = None,
+    queue: Annotated[str | None, typer.Option(help="Hotline on which it came in.")] = None,
+    agent: Annotated[str | None, typer.Option(help="Id of the agent who answers.")] = None,
+    team: Annotated[str | None, typer.Option(help="Team of the agent.")] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object per server message on stdout.")
     ] = False,
@@ -113,6 +116,9 @@ def call_command(
         language=language,
         profile=profile,
         hotwords=hotword or (),
+        queue=queue,
+        agent_id=agent,
+        team=team,
     )
     title = f"{file.name}, {recording.seconds:.0f} s"
     played = Played(recording=recording, options=options, speed=speed, chunk_ms=chunk_ms, title=title)

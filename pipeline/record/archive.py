@@ -12,6 +12,7 @@ import structlog
 from pipeline.calls.events import Envelope, RedactionEvent, TranscriptEvent
 from pipeline.calls.overview import CallFilter
 from pipeline.errors import RecordUnavailable, SettingsError, UnknownRecord
+from pipeline.record import wrapping
 from pipeline.record.ciphers import CallCipher, Damaged
 from pipeline.record.entries import RecordRow
 from pipeline.record.key_store import KeyStore, customer_hash
@@ -19,6 +20,7 @@ from pipeline.record.reading import SoundPiece, opened, opened_sound, read_event
 from pipeline.record.search import SearchHit, SearchWanted, UtteranceIndex, is_phrase_in
 from pipeline.record.store import RecordStore, SealedEvent
 from pipeline.record.tables import calls, erasures
+from pipeline.record.wrapping import WrapUp
 
 _log = structlog.get_logger(__name__)
 MOST_ROWS = 1_000
@@ -137,6 +139,21 @@ class Archive:
                 yield opened_sound(cipher, piece)
         except Damaged as error:
             raise RecordUnavailable(DAMAGED) from error
+
+    def wrap_up(self, row: RecordRow) -> WrapUp | None:
+        """Return what its agent keeps of a call; errors as of :meth:`events`."""
+        try:
+            return wrapping.read(self._store, self._cipher(row), row.record_id)
+        except Damaged as error:
+            raise RecordUnavailable(DAMAGED) from error
+
+    def save_wrap_up(self, row: RecordRow, wrap_up: WrapUp, by: str) -> None:
+        """Keep a wrap-up of a call, in the place of an earlier one.
+
+        Raises:
+            UnknownRecord: it was erased meanwhile.
+        """
+        wrapping.save(self._store, self._cipher(row), row.record_id, wrap_up, by)
 
     def frames(self, row: RecordRow) -> int:
         """Return how many samples, at its rate, the longest channel of a call has."""

@@ -2,11 +2,13 @@
 
 AES-256-GCM (NIST SP 800-38D). What a message is, and where it belongs, is authenticated with it: none can be
 put into another call, another place, or read as something else. No nonce is used twice under one key: it is
-the number of the event, or channel and number of the piece of sound.
+the number of the event, or channel and number of the piece of sound; that of a note, which is written anew a
+few times, is drawn.
 """
 
 from __future__ import annotations
 
+import os
 import struct
 
 from cryptography.exceptions import InvalidTag
@@ -15,6 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 KEY_BYTES = 32
+_NONCE_BYTES = 12
 _EVENT = struct.Struct(">IQ")
 _SOUND = struct.Struct(">IIHH")
 
@@ -35,6 +38,7 @@ class CallCipher:
         self._record_id = record_id
         self._events = AESGCM(_derived(key, b"events"))
         self._sound = AESGCM(_derived(key, b"sound"))
+        self._notes = AESGCM(_derived(key, b"notes"))
 
     def seal_event(self, seq: int, kind: str, data: bytes) -> bytes:
         """Return an event sealed."""
@@ -61,6 +65,22 @@ class CallCipher:
         """
         place = _SOUND.pack(0, number, channel, version)
         return _opened(self._sound, place, sealed, self._about_sound(place))
+
+    def seal_note(self, data: bytes) -> bytes:
+        """Return what an agent keeps of the call, sealed; it may be written anew, so its nonce is drawn."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._notes.encrypt(nonce, data, self._about_note())
+
+    def open_note(self, sealed: bytes) -> bytes:
+        """Return a note as it was.
+
+        Raises:
+            Damaged: it is not what was written there.
+        """
+        return _opened(self._notes, sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], self._about_note())
+
+    def _about_note(self) -> bytes:
+        return f"yuetone record 1|{self._record_id}|note".encode()
 
     def _about_event(self, seq: int, kind: str) -> bytes:
         return f"yuetone record 1|{self._record_id}|{seq}|{kind}".encode()

@@ -104,6 +104,33 @@ class CloseRecord:
 RecordEntry = BeginRecord | EventEntry | SoundEntry | EndRecord | CloseRecord
 
 
+class Resolution(StrEnum):
+    """How a call ended for the customer."""
+
+    NOT_TOLD = "not-told"
+    RESOLVED = "resolved"
+    FOLLOW_UP = "follow-up"
+    TRANSFERRED = "transferred"
+    UNRESOLVED = "unresolved"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrappedUp:
+    """What an agent keeps of a call, but for the note.
+
+    Attributes:
+        resolution: how it ended for the customer.
+        topics: categories.
+        closed: after-call work is over.
+        at: when it was saved last, s since 1970 UTC.
+    """
+
+    resolution: Resolution
+    topics: tuple[str, ...]
+    closed: bool
+    at: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordRow:
     """A recorded call at a glance; times in s since 1970 UTC.
@@ -128,6 +155,7 @@ class RecordRow:
         agitation: the highest, in [0, 1]; None where it was not judged.
         lost: events and pieces of sound that could not be kept.
         held: whether somebody holds it.
+        wrapped: what its agent keeps of it, without the note; None before.
     """
 
     n: int
@@ -149,3 +177,4 @@ class RecordRow:
     agitation: float | None
     lost: int
     held: bool = False
+    wrapped: WrappedUp | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +13,15 @@ from diarization import Role
 from pipeline.calls.codec import encode
 from pipeline.calls.info import CallInfo, Continues
 from pipeline.record.ciphers import CallCipher
-from pipeline.record.entries import BeginRecord, EventEntry, RecordRow, RecordState, SoundEntry
+from pipeline.record.entries import (
+    BeginRecord,
+    EventEntry,
+    RecordRow,
+    RecordState,
+    Resolution,
+    SoundEntry,
+    WrappedUp,
+)
 from pipeline.record.kept import agitation_of, is_alert, is_utterance
 
 MULAW = "mulaw"
@@ -110,6 +119,17 @@ def totals_of(told: Iterable[EventEntry], heard: Iterable[SoundEntry]) -> dict[s
     return found
 
 
+def _wrapped(row: sa.Row[Any]) -> WrappedUp | None:
+    if row.resolution is None:
+        return None
+    return WrappedUp(
+        resolution=Resolution(row.resolution),
+        topics=tuple(json.loads(row.topics)),
+        closed=bool(row.closed),
+        at=row.saved_at,
+    )
+
+
 def record_of(row: sa.Row[Any]) -> RecordRow:
     """Return a call from its row, and whether it is held."""
     at_ms, _, before = (row.continues or "").partition(" ")
@@ -142,4 +162,5 @@ def record_of(row: sa.Row[Any]) -> RecordRow:
         agitation=row.agitation,
         lost=row.lost,
         held=bool(row.held),
+        wrapped=_wrapped(row),
     )

@@ -26,7 +26,7 @@ from pipeline.record.entries import (
     SoundEntry,
 )
 from pipeline.record.rows import Totals, call_row, event_row, record_of, sound_row, totals_of
-from pipeline.record.tables import calls, events, holds, segments
+from pipeline.record.tables import calls, events, holds, segments, wrap_ups
 from suggest.store.database import Schema, overwrite_deleted, writing
 
 SCHEMA = Schema(
@@ -258,7 +258,12 @@ class RecordStore:
     def rows(self, *wanted: sa.ColumnElement[bool], limit: int | None = None) -> list[RecordRow]:
         """Return the calls that meet all of some conditions, the newest first."""
         held = sa.exists().where(holds.c.record_id == calls.c.record_id, holds.c.released_at.is_(None))
-        query = sa.select(calls, held.label("held")).where(*wanted)
+        kept = (wrap_ups.c.resolution, wrap_ups.c.topics, wrap_ups.c.closed, wrap_ups.c.saved_at)
+        query = (
+            sa.select(calls, held.label("held"), *kept)
+            .join(wrap_ups, wrap_ups.c.record_id == calls.c.record_id, isouter=True)
+            .where(*wanted)
+        )
         query = query.order_by(calls.c.started_at.desc(), calls.c.n.desc()).limit(limit)
         with self.engine.connect() as connection:
             return [record_of(row) for row in connection.execute(query)]
@@ -332,4 +337,4 @@ class RecordStore:
 
     def empty_log(self) -> None:
         """Let nothing of what was deleted stay in the write-ahead log, or in dead rows."""
-        overwrite_deleted(self.engine, (events, segments, holds, calls))
+        overwrite_deleted(self.engine, (events, segments, wrap_ups, holds, calls))

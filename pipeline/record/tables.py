@@ -77,6 +77,19 @@ segments = sa.Table(
 )
 """Pieces of a channel's sound; ``start`` and ``length`` in samples at the call's ``rate``."""
 
+wrap_ups = sa.Table(
+    "wrap_ups",
+    metadata,
+    sa.Column("record_id", sa.Text, primary_key=True),
+    sa.Column("resolution", sa.Text, nullable=False),
+    sa.Column("topics", sa.Text, nullable=False),
+    sa.Column("closed", sa.Boolean, nullable=False),
+    sa.Column("saved_at", sa.Float, nullable=False),
+    sa.Column("saved_by", sa.Text, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
+"""What agents keep of their calls; the note is in ``body``, sealed; ``topics`` is a list in JSON."""
+
 holds = sa.Table(
     "holds",
     metadata,

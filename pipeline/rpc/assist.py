@@ -65,6 +65,7 @@ def alert(event: AlertEvent) -> pb.Alert:
         agitation=event.agitation,
         channel=event.channel,
         curve=[pb.AgitationPoint(at_ms=milliseconds(at), value=value) for at, value in event.curve],
+        taken_by=event.taken_by,
     )
 
 

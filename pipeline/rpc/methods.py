@@ -34,6 +34,9 @@ METHODS: Mapping[str, MethodRule] = {
     "/yuetone.v1.OverviewService/WatchCalls": MethodRule(permission=Permission.CALL_LIST, content=True),
     "/yuetone.v1.OverviewService/GetMe": MethodRule(permission=Permission.IDENTITY_SHOW),
     "/yuetone.v1.SupervisorService/WatchAlerts": MethodRule(permission=Permission.ALERT_WATCH, content=True),
+    "/yuetone.v1.SupervisorService/ListOpenAlerts": MethodRule(
+        permission=Permission.ALERT_WATCH, content=True
+    ),
     "/yuetone.v1.SupervisorService/AckAlert": MethodRule(
         permission=Permission.ALERT_ACKNOWLEDGE, content=True, changes=True
     ),
@@ -43,6 +46,7 @@ METHODS: Mapping[str, MethodRule] = {
     "/yuetone.v1.SuggestionService/SetReplyLanguage": MethodRule(
         permission=Permission.REPLY_LANGUAGE, changes=True
     ),
+    "/yuetone.v1.CallService/SetSensitive": MethodRule(permission=Permission.CALL_SENSITIVE, changes=True),
     "/yuetone.v1.SuggestionService/SearchArticles": MethodRule(permission=Permission.KNOWLEDGE_SEARCH),
     "/yuetone.v1.RecordService/ListCalls": MethodRule(permission=Permission.RECORD_READ, content=True),
     "/yuetone.v1.RecordService/GetCall": MethodRule(permission=Permission.RECORD_READ, content=True),
@@ -51,6 +55,7 @@ METHODS: Mapping[str, MethodRule] = {
     "/yuetone.v1.RecordService/StreamRecording": MethodRule(
         permission=Permission.RECORD_LISTEN, content=True
     ),
+    "/yuetone.v1.RecordService/SaveWrapUp": MethodRule(permission=Permission.RECORD_WRAP_UP, changes=True),
     "/yuetone.v1.RecordService/ExportCall": MethodRule(permission=Permission.RECORD_READ, content=True),
     "/yuetone.v1.RecordService/ExportSubject": MethodRule(permission=Permission.RECORD_SUBJECT, content=True),
     "/yuetone.v1.RecordService/PlaceHold": MethodRule(permission=Permission.RECORD_HOLD, changes=True),

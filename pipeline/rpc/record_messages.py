@@ -11,6 +11,7 @@ from pipeline.record.erasing import ErasureReceipt
 from pipeline.record.reading import numbered_finals
 from pipeline.record.summary import CallSummary, Sourced
 from pipeline.rpc.convert import ROLES_OUT, milliseconds
+from pipeline.rpc.wrap_ups import glance
 from yuetone.v1 import record_service_pb2 as pb
 
 _STATES = {
@@ -51,6 +52,8 @@ def recorded_call(row: RecordRow, *, alerts: bool) -> pb.RecordedCall:
         alerts=row.alerts,
         agitation=row.agitation,
         lost=row.lost,
+        sample_rate_hz=row.rate,
+        wrap_up=None if row.wrapped is None else glance(row.wrapped),
         continues_call_id=info.continues.call_id if info.continues else None,
     )
     if not alerts:
@@ -74,7 +77,12 @@ def as_it_stands(events: list[Envelope]) -> Iterator[Envelope]:
 
 
 def summary_message(
-    record_id: str, found: CallSummary, worded: Iterable[tuple[str, list[str]]], *, alerts: bool
+    record_id: str,
+    found: CallSummary,
+    worded: Iterable[tuple[str, list[str]]],
+    kept: pb.WrapUp | None,
+    *,
+    alerts: bool,
 ) -> pb.GetSummaryResponse:
     """Return the wire form of a summary.
 
@@ -82,6 +90,7 @@ def summary_message(
         record_id: of the call.
         found: by rules.
         worded: sentences of a language model, each with the utterances that it rests on.
+        kept: what its agent keeps of it.
         alerts: as of :func:`recorded_call`.
     """
     return pb.GetSummaryResponse(
@@ -94,6 +103,7 @@ def summary_message(
             for one in found.articles
         ],
         alerts=found.alerts if alerts else (),
+        wrap_up=kept,
         wording=[pb.WordedSentence(text=text, utterance_ids=names) for text, names in worded],
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -17,7 +18,8 @@ from pipeline.calls.events import AlertEvent, Envelope
 from pipeline.calls.overview import CallFilter
 from pipeline.config import Settings
 from pipeline.errors import CallError, InvalidRequest, UnknownErasure, UnknownHold, UnknownRecord
-from pipeline.record.archive import MOST_ROWS, unavailable
+from pipeline.record.archive import MOST_ROWS, Archive, unavailable
+from pipeline.record.entries import RecordRow
 from pipeline.record.reading import transcript
 from pipeline.record.search import SearchWanted
 from pipeline.record.service import RecordService
@@ -32,13 +34,12 @@ from pipeline.rpc.record_reach import RecordReach, reading
 from pipeline.rpc.scopes import wanted_calls
 from pipeline.rpc.status import details_of, status_of
 from pipeline.rpc.watchers import Watchers
+from pipeline.rpc.wrap_ups import LATEST_MS, wrap_up_message, wrap_up_of
 from suggest.llm.writer import DraftError, Writer
 from yuetone.v1 import audio_pb2, call_service_pb2, record_service_pb2_grpc
 from yuetone.v1 import record_service_pb2 as pb
 
 USUAL_ROWS, USUAL_HITS, MOST_HITS = 100, 20, 200
-LATEST_MS = 1 << 45
-"""A thousand years after 1970, ms."""
 _log = structlog.get_logger(__name__)
 _Context = grpc.aio.ServicerContext[Any, Any]
 T = TypeVar("T")
@@ -107,9 +108,29 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
             events = await self._reach.events(archive, row)
             found, worded = summary_of(events), await self._worded(events)
             alerts = self._reach.sees_alerts(row)
-            return summary_message(row.record_id, found, worded, alerts=alerts)
+            kept = await self._wrap_up(archive, row)
+            return summary_message(row.record_id, found, worded, kept, alerts=alerts)
 
         return await _answered(context, work)
+
+    async def SaveWrapUp(  # noqa: N802 (gRPC method name)
+        self, request: pb.SaveWrapUpRequest, context: _Context
+    ) -> pb.SaveWrapUpResponse:
+        """Keep what an agent notes; see record_service.proto."""
+
+        async def work() -> pb.SaveWrapUpResponse:
+            wrap_up = wrap_up_of(request.wrap_up)
+            archive, row = await self._reach.found(request.record_id or await self._newest(request.call_id))
+            await asyncio.to_thread(archive.save_wrap_up, row, wrap_up, granted().principal.id)
+            return pb.SaveWrapUpResponse(
+                record_id=row.record_id, wrap_up=wrap_up_message(wrap_up, time.time())
+            )
+
+        return await _answered(context, work)
+
+    async def _wrap_up(self, archive: Archive, row: RecordRow) -> pb.WrapUp | None:
+        kept = None if row.wrapped is None else await asyncio.to_thread(archive.wrap_up, row)
+        return None if kept is None or row.wrapped is None else wrap_up_message(kept, row.wrapped.at)
 
     async def _worded(self, events: Sequence[Envelope]) -> list[tuple[str, list[str]]]:
         """Return the sentences of a language model on a call, with the utterances that they rest on."""

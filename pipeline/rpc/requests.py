@@ -197,7 +197,7 @@ def _control(control: audio_pb2.Control) -> msg.ClientMessage:
         case "update_config":
             return _update(control.update_config)
         case "sensitive":
-            return _sensitive(control.sensitive)
+            return sensitive(control.sensitive)
         case kind:
             return _bare_control(kind)
 
@@ -221,7 +221,12 @@ def _bare_control(kind: str | None) -> msg.ClientMessage:
 _CATEGORIES = {category.value: category for category in Category}
 
 
-def _sensitive(control: audio_pb2.Sensitive) -> msg.Sensitive:
+def sensitive(control: audio_pb2.Sensitive) -> msg.Sensitive:
+    """Return what is hidden from here on.
+
+    Raises:
+        InvalidRequest: there is no such category.
+    """
     if not control.on:
         return msg.Sensitive(category=None)
     category = _CATEGORIES.get(control.category or Category.SENSITIVE.value)

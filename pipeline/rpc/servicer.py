@@ -9,12 +9,13 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
 from importlib.metadata import version
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import structlog
 
 from pipeline.app import App
+from pipeline.calls.commands import SetSensitive
 from pipeline.calls.directory import CallDirectory, CallStream, LiveCall
 from pipeline.calls.events import AlertEvent, Ended
 from pipeline.calls.info import CallSpec, ResumePoint
@@ -33,6 +34,7 @@ from pipeline.errors import (
 from pipeline.rpc import requests, responses
 from pipeline.rpc.audit_records import record_of
 from pipeline.rpc.caller import caller, granted, may_see_alerts, personal_view
+from pipeline.rpc.convert import milliseconds
 from pipeline.rpc.heartbeat import CALL_HEARTBEAT_S
 from pipeline.rpc.idle import IdleWatch
 from pipeline.rpc.malformed import Malformed
@@ -295,6 +297,18 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
                     if event.HasField("started"):
                         event.started.ClearField("session_id")  # whoever has it can take the call over
                     await write(pb.WatchCallResponse(event=event, missed_events=entry.missed))
+
+    async def SetSensitive(
+        self, request: pb.SetSensitiveRequest, context: _Context
+    ) -> pb.SetSensitiveResponse:
+        """Hide what follows; see call_service.proto."""
+        try:
+            wanted = requests.sensitive(request.sensitive)
+            command = SetSensitive(category=wanted.category)
+            at = await self._calls.send(request.call_id, command, granted().reach)
+        except CallError as error:
+            await context.abort(status_of(error), details_of(error))
+        return pb.SetSensitiveResponse(at_ms=milliseconds(cast("int", at)))
 
     async def GetCapabilities(
         self,

@@ -68,6 +68,23 @@ class SupervisorServicer(supervisor_service_pb2_grpc.SupervisorServiceServicer):
                     else:
                         await write(assist.watched(record, self._alerts.cursor(record.seq)))
 
+    async def ListOpenAlerts(  # noqa: N802 (gRPC method name)
+        self, request: pb.ListOpenAlertsRequest, context: _Context
+    ) -> pb.ListOpenAlertsResponse:
+        """List what nobody has taken; see supervisor_service.proto."""
+        try:
+            given = granted()
+            tenant = given.tenant(request.tenant if request.HasField("tenant") else None)
+            records, last = await self._alerts.open()
+        except CallError as error:
+            await context.abort(status_of(error), details_of(error))
+        seen = [
+            record
+            for record in records
+            if may_see_alerts(given, record.call, self._profiles) and _wanted(request, record, tenant)
+        ]
+        return pb.ListOpenAlertsResponse(groups=_grouped(seen), cursor=self._alerts.cursor(last))
+
     def _heartbeat(self, after: int) -> pb.WatchAlertsResponse:
         return pb.WatchAlertsResponse(cursor=self._alerts.cursor(after), at_unix_ms=int(time.time() * 1000))
 
@@ -82,6 +99,7 @@ class SupervisorServicer(supervisor_service_pb2_grpc.SupervisorServiceServicer):
                 request.alert_id,
                 false_alarm=request.false_alarm,
                 note=note,
+                by=given.principal.id,
                 seen=lambda record: may_see_alerts(given, record.call, self._profiles),
             )
         except CallError as error:
@@ -89,7 +107,30 @@ class SupervisorServicer(supervisor_service_pb2_grpc.SupervisorServiceServicer):
         return pb.AckAlertResponse(alert=assist.alert(record.event))
 
 
-def _wanted(request: pb.WatchAlertsRequest, record: AlertRecord, tenant: str | None) -> bool:
+def _grouped(records: list[AlertRecord]) -> list[pb.AlertGroup]:
+    """Return alerts by call: the worst call first, then the one that has waited longest."""
+    by_call: dict[tuple[str | None, str], list[AlertRecord]] = {}
+    for record in records:
+        by_call.setdefault((record.call.tenant, record.call.call_id), []).append(record)
+    groups = [sorted(group, key=lambda one: -one.event.severity) for group in by_call.values()]
+    groups.sort(key=lambda group: (-group[0].event.severity, min(one.at for one in group)))
+    return [
+        pb.AlertGroup(
+            call_id=group[0].call.call_id,
+            tenant=group[0].call.tenant,
+            queue=group[0].call.queue,
+            agent_id=group[0].call.agent_id,
+            team=group[0].call.team,
+            alerts=[assist.alert(one.event) for one in group],
+            since_unix_ms=int(min(one.at for one in group) * 1000),
+        )
+        for group in groups
+    ]
+
+
+def _wanted(
+    request: pb.WatchAlertsRequest | pb.ListOpenAlertsRequest, record: AlertRecord, tenant: str | None
+) -> bool:
     return (
         record.event.severity >= request.min_severity
         and (tenant is None or record.call.tenant == tenant)

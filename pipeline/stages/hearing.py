@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pipeline.audio.reorder import Reorder
-from pipeline.calls.commands import CommandMessage, FinishCall, SwapRoles
+from pipeline.calls.commands import CommandMessage, FinishCall, SetSensitive, SwapRoles
 from pipeline.calls.events import HealthReport
 from pipeline.calls.info import SAMPLE_RATE
 from pipeline.calls.messages import (
@@ -23,6 +23,7 @@ from pipeline.calls.messages import (
     Pause,
     Ping,
     Reconnect,
+    Sensitive,
     UpdateConfig,
 )
 from pipeline.errors import CallError
@@ -203,11 +204,14 @@ class Hearing:
         if isinstance(message.command, FinishCall):
             message.answer()
             return EndCall(reason=message.command.reason)
-        if isinstance(message.command, SwapRoles):
-            self._ingest.control(UpdateConfig(swap_roles=True))
-            message.answer()
-        else:
-            self._tools.command(message)
+        match message.command:
+            case SwapRoles():
+                self._ingest.control(UpdateConfig(swap_roles=True))
+                message.answer()
+            case SetSensitive(category=category):
+                message.answer(self._ingest.control(Sensitive(category=category)))
+            case _:
+                self._tools.command(message)
         return None
 
     def _flush(self, channel: int | None) -> None:

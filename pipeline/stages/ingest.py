@@ -201,8 +201,8 @@ class Ingest:
 
     # ---------------------------------------------------------------- control
 
-    def control(self, message: Pause | Resume | Sensitive | Dtmf | UpdateConfig) -> None:
-        """Note a control at the sample from which it is in force."""
+    def control(self, message: Pause | Resume | Sensitive | Dtmf | UpdateConfig) -> int:
+        """Note a control; return the sample from which it is in force."""
         context, at = self._context, self._context.progress.received
         match message:
             case Pause(reason=reason):
@@ -218,6 +218,7 @@ class Ingest:
                 context.controls.sensitive.change(at, category)
             case UpdateConfig():
                 self._update(message, at)
+        return at
 
     def _update(self, update: UpdateConfig, at: int) -> None:
         context = self._context

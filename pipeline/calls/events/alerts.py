@@ -39,6 +39,7 @@ class AlertEvent:
         evidence: reason for people, words masked.
         agitation: at the moment, None where the rule does not look at it.
         curve: positions and values before, oldest first.
+        taken_by: id of whoever acknowledged it.
     """
 
     alert_id: str
@@ -51,3 +52,4 @@ class AlertEvent:
     evidence: str
     agitation: float | None = None
     curve: tuple[tuple[int, float], ...] = ()
+    taken_by: str | None = None

@@ -412,6 +412,7 @@ class Alert(google.protobuf.message.Message):
     AGITATION_FIELD_NUMBER: builtins.int
     CHANNEL_FIELD_NUMBER: builtins.int
     CURVE_FIELD_NUMBER: builtins.int
+    TAKEN_BY_FIELD_NUMBER: builtins.int
     alert_id: builtins.str
     """unique"""
     rule: builtins.str
@@ -430,6 +431,8 @@ class Alert(google.protobuf.message.Message):
     """at the moment, 0 to 1"""
     channel: builtins.int
     """index"""
+    taken_by: builtins.str
+    """who acknowledged it: GetMeResponse.principal of that person"""
     @property
     def curve(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___AgitationPoint]:
         """the agitation before, oldest first"""
@@ -447,9 +450,13 @@ class Alert(google.protobuf.message.Message):
         agitation: builtins.float | None = ...,
         channel: builtins.int = ...,
         curve: collections.abc.Iterable[global___AgitationPoint] | None = ...,
+        taken_by: builtins.str | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_agitation", b"_agitation", "agitation", b"agitation"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_agitation", b"_agitation", "agitation", b"agitation", "alert_id", b"alert_id", "channel", b"channel", "curve", b"curve", "end_ms", b"end_ms", "evidence", b"evidence", "rule", b"rule", "severity", b"severity", "start_ms", b"start_ms", "state", b"state"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_agitation", b"_agitation", "_taken_by", b"_taken_by", "agitation", b"agitation", "taken_by", b"taken_by"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_agitation", b"_agitation", "_taken_by", b"_taken_by", "agitation", b"agitation", "alert_id", b"alert_id", "channel", b"channel", "curve", b"curve", "end_ms", b"end_ms", "evidence", b"evidence", "rule", b"rule", "severity", b"severity", "start_ms", b"start_ms", "state", b"state", "taken_by", b"taken_by"]) -> None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_agitation", b"_agitation"]) -> typing.Literal["agitation"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_taken_by", b"_taken_by"]) -> typing.Literal["taken_by"] | None: ...
 
 global___Alert = Alert

@@ -542,6 +542,49 @@ class WatchCallResponse(google.protobuf.message.Message):
 global___WatchCallResponse = WatchCallResponse
 
 @typing.final
+class SetSensitiveRequest(google.protobuf.message.Message):
+    """In which call, and what follows."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: builtins.int
+    SENSITIVE_FIELD_NUMBER: builtins.int
+    call_id: builtins.str
+    """a live call"""
+    @property
+    def sensitive(self) -> yuetone.v1.audio_pb2.Sensitive:
+        """as in Control"""
+
+    def __init__(
+        self,
+        *,
+        call_id: builtins.str = ...,
+        sensitive: yuetone.v1.audio_pb2.Sensitive | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["sensitive", b"sensitive"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["call_id", b"call_id", "sensitive", b"sensitive"]) -> None: ...
+
+global___SetSensitiveRequest = SetSensitiveRequest
+
+@typing.final
+class SetSensitiveResponse(google.protobuf.message.Message):
+    """It is in force."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AT_MS_FIELD_NUMBER: builtins.int
+    at_ms: builtins.int
+    """ms from the first sample of the call: from here on"""
+    def __init__(
+        self,
+        *,
+        at_ms: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["at_ms", b"at_ms"]) -> None: ...
+
+global___SetSensitiveResponse = SetSensitiveResponse
+
+@typing.final
 class GetCapabilitiesRequest(google.protobuf.message.Message):
     """No parameters."""
 

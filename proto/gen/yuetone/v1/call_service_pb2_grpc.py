@@ -45,6 +45,11 @@ class CallServiceStub(object):
                 request_serializer=yuetone_dot_v1_dot_call__service__pb2.WatchCallRequest.SerializeToString,
                 response_deserializer=yuetone_dot_v1_dot_call__service__pb2.WatchCallResponse.FromString,
                 _registered_method=True)
+        self.SetSensitive = channel.unary_unary(
+                '/yuetone.v1.CallService/SetSensitive',
+                request_serializer=yuetone_dot_v1_dot_call__service__pb2.SetSensitiveRequest.SerializeToString,
+                response_deserializer=yuetone_dot_v1_dot_call__service__pb2.SetSensitiveResponse.FromString,
+                _registered_method=True)
         self.GetCapabilities = channel.unary_unary(
                 '/yuetone.v1.CallService/GetCapabilities',
                 request_serializer=yuetone_dot_v1_dot_call__service__pb2.GetCapabilitiesRequest.SerializeToString,
@@ -72,6 +77,13 @@ class CallServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetSensitive(self, request, context):
+        """The "card now" button of a desk that is not on the call's own stream: as Control.sensitive, from now on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetCapabilities(self, request, context):
         """What this server can do.
         """
@@ -91,6 +103,11 @@ def add_CallServiceServicer_to_server(servicer, server):
                     servicer.WatchCall,
                     request_deserializer=yuetone_dot_v1_dot_call__service__pb2.WatchCallRequest.FromString,
                     response_serializer=yuetone_dot_v1_dot_call__service__pb2.WatchCallResponse.SerializeToString,
+            ),
+            'SetSensitive': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetSensitive,
+                    request_deserializer=yuetone_dot_v1_dot_call__service__pb2.SetSensitiveRequest.FromString,
+                    response_serializer=yuetone_dot_v1_dot_call__service__pb2.SetSensitiveResponse.SerializeToString,
             ),
             'GetCapabilities': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCapabilities,
@@ -153,6 +170,33 @@ class CallService(object):
             '/yuetone.v1.CallService/WatchCall',
             yuetone_dot_v1_dot_call__service__pb2.WatchCallRequest.SerializeToString,
             yuetone_dot_v1_dot_call__service__pb2.WatchCallResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetSensitive(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/yuetone.v1.CallService/SetSensitive',
+            yuetone_dot_v1_dot_call__service__pb2.SetSensitiveRequest.SerializeToString,
+            yuetone_dot_v1_dot_call__service__pb2.SetSensitiveResponse.FromString,
             options,
             channel_credentials,
             insecure,

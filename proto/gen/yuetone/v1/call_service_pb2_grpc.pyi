@@ -37,6 +37,12 @@ class CallServiceStub:
     how many events it missed; the call itself never waits for it.
     """
 
+    SetSensitive: grpc.UnaryUnaryMultiCallable[
+        yuetone.v1.call_service_pb2.SetSensitiveRequest,
+        yuetone.v1.call_service_pb2.SetSensitiveResponse,
+    ]
+    """The "card now" button of a desk that is not on the call's own stream: as Control.sensitive, from now on."""
+
     GetCapabilities: grpc.UnaryUnaryMultiCallable[
         yuetone.v1.call_service_pb2.GetCapabilitiesRequest,
         yuetone.v1.call_service_pb2.GetCapabilitiesResponse,
@@ -61,6 +67,12 @@ class CallServiceAsyncStub:
     """Everything that a live call emits, for the agent's screen. A slow watcher loses partials and is told
     how many events it missed; the call itself never waits for it.
     """
+
+    SetSensitive: grpc.aio.UnaryUnaryMultiCallable[
+        yuetone.v1.call_service_pb2.SetSensitiveRequest,
+        yuetone.v1.call_service_pb2.SetSensitiveResponse,
+    ]
+    """The "card now" button of a desk that is not on the call's own stream: as Control.sensitive, from now on."""
 
     GetCapabilities: grpc.aio.UnaryUnaryMultiCallable[
         yuetone.v1.call_service_pb2.GetCapabilitiesRequest,
@@ -90,6 +102,14 @@ class CallServiceServicer(metaclass=abc.ABCMeta):
         """Everything that a live call emits, for the agent's screen. A slow watcher loses partials and is told
         how many events it missed; the call itself never waits for it.
         """
+
+    @abc.abstractmethod
+    def SetSensitive(
+        self,
+        request: yuetone.v1.call_service_pb2.SetSensitiveRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[yuetone.v1.call_service_pb2.SetSensitiveResponse, collections.abc.Awaitable[yuetone.v1.call_service_pb2.SetSensitiveResponse]]:
+        """The "card now" button of a desk that is not on the call's own stream: as Control.sensitive, from now on."""
 
     @abc.abstractmethod
     def GetCapabilities(

@@ -23,6 +23,38 @@ else:
 
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
+class _Resolution:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _ResolutionEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Resolution.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    RESOLUTION_UNSPECIFIED: _Resolution.ValueType  # 0
+    """not told"""
+    RESOLUTION_RESOLVED: _Resolution.ValueType  # 1
+    """nothing is left to do"""
+    RESOLUTION_FOLLOW_UP: _Resolution.ValueType  # 2
+    """somebody will do something"""
+    RESOLUTION_TRANSFERRED: _Resolution.ValueType  # 3
+    """handed to others"""
+    RESOLUTION_UNRESOLVED: _Resolution.ValueType  # 4
+    """the customer left without an answer"""
+
+class Resolution(_Resolution, metaclass=_ResolutionEnumTypeWrapper):
+    """How a call ended for the customer."""
+
+RESOLUTION_UNSPECIFIED: Resolution.ValueType  # 0
+"""not told"""
+RESOLUTION_RESOLVED: Resolution.ValueType  # 1
+"""nothing is left to do"""
+RESOLUTION_FOLLOW_UP: Resolution.ValueType  # 2
+"""somebody will do something"""
+RESOLUTION_TRANSFERRED: Resolution.ValueType  # 3
+"""handed to others"""
+RESOLUTION_UNRESOLVED: Resolution.ValueType  # 4
+"""the customer left without an answer"""
+global___Resolution = Resolution
+
 class _ExportFormat:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -119,6 +151,8 @@ class RecordedCall(google.protobuf.message.Message):
     AGITATION_FIELD_NUMBER: builtins.int
     LOST_FIELD_NUMBER: builtins.int
     CONTINUES_CALL_ID_FIELD_NUMBER: builtins.int
+    WRAP_UP_FIELD_NUMBER: builtins.int
+    SAMPLE_RATE_HZ_FIELD_NUMBER: builtins.int
     record_id: builtins.str
     """of the record; unlike call_id never used again"""
     call_id: builtins.str
@@ -163,9 +197,15 @@ class RecordedCall(google.protobuf.message.Message):
     """events and pieces of sound that could not be kept"""
     continues_call_id: builtins.str
     """the call that this one goes on with"""
+    sample_rate_hz: builtins.int
+    """samples a second and channel of its sound"""
     @property
     def roles(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[yuetone.v1.audio_pb2.Role.ValueType]:
         """by channel"""
+
+    @property
+    def wrap_up(self) -> global___WrapUp:
+        """what its agent keeps of it; without the note in lists"""
 
     def __init__(
         self,
@@ -193,9 +233,11 @@ class RecordedCall(google.protobuf.message.Message):
         agitation: builtins.float | None = ...,
         lost: builtins.int = ...,
         continues_call_id: builtins.str | None = ...,
+        wrap_up: global___WrapUp | None = ...,
+        sample_rate_hz: builtins.int = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_agitation", b"_agitation", "_continues_call_id", b"_continues_call_id", "_ended_at_unix_ms", b"_ended_at_unix_ms", "_expires_at_unix_ms", b"_expires_at_unix_ms", "_queue", b"_queue", "_team", b"_team", "_tenant", b"_tenant", "agent_id", b"agent_id", "agitation", b"agitation", "continues_call_id", b"continues_call_id", "ended_at_unix_ms", b"ended_at_unix_ms", "expires_at_unix_ms", b"expires_at_unix_ms", "queue", b"queue", "team", b"team", "tenant", b"tenant"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_agitation", b"_agitation", "_continues_call_id", b"_continues_call_id", "_ended_at_unix_ms", b"_ended_at_unix_ms", "_expires_at_unix_ms", b"_expires_at_unix_ms", "_queue", b"_queue", "_team", b"_team", "_tenant", b"_tenant", "agent_id", b"agent_id", "agitation", b"agitation", "alerts", b"alerts", "audio_ms", b"audio_ms", "call_id", b"call_id", "continues_call_id", b"continues_call_id", "ended_at_unix_ms", b"ended_at_unix_ms", "expires_at_unix_ms", b"expires_at_unix_ms", "held", b"held", "lost", b"lost", "notice_given", b"notice_given", "profile", b"profile", "queue", b"queue", "reason", b"reason", "record_id", b"record_id", "retention_class", b"retention_class", "roles", b"roles", "started_at_unix_ms", b"started_at_unix_ms", "state", b"state", "team", b"team", "tenant", b"tenant", "utterances", b"utterances", "with_sound", b"with_sound"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_agitation", b"_agitation", "_continues_call_id", b"_continues_call_id", "_ended_at_unix_ms", b"_ended_at_unix_ms", "_expires_at_unix_ms", b"_expires_at_unix_ms", "_queue", b"_queue", "_team", b"_team", "_tenant", b"_tenant", "_wrap_up", b"_wrap_up", "agent_id", b"agent_id", "agitation", b"agitation", "continues_call_id", b"continues_call_id", "ended_at_unix_ms", b"ended_at_unix_ms", "expires_at_unix_ms", b"expires_at_unix_ms", "queue", b"queue", "team", b"team", "tenant", b"tenant", "wrap_up", b"wrap_up"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_agitation", b"_agitation", "_continues_call_id", b"_continues_call_id", "_ended_at_unix_ms", b"_ended_at_unix_ms", "_expires_at_unix_ms", b"_expires_at_unix_ms", "_queue", b"_queue", "_team", b"_team", "_tenant", b"_tenant", "_wrap_up", b"_wrap_up", "agent_id", b"agent_id", "agitation", b"agitation", "alerts", b"alerts", "audio_ms", b"audio_ms", "call_id", b"call_id", "continues_call_id", b"continues_call_id", "ended_at_unix_ms", b"ended_at_unix_ms", "expires_at_unix_ms", b"expires_at_unix_ms", "held", b"held", "lost", b"lost", "notice_given", b"notice_given", "profile", b"profile", "queue", b"queue", "reason", b"reason", "record_id", b"record_id", "retention_class", b"retention_class", "roles", b"roles", "sample_rate_hz", b"sample_rate_hz", "started_at_unix_ms", b"started_at_unix_ms", "state", b"state", "team", b"team", "tenant", b"tenant", "utterances", b"utterances", "with_sound", b"with_sound", "wrap_up", b"wrap_up"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_agent_id", b"_agent_id"]) -> typing.Literal["agent_id"] | None: ...
     @typing.overload
@@ -212,8 +254,114 @@ class RecordedCall(google.protobuf.message.Message):
     def WhichOneof(self, oneof_group: typing.Literal["_team", b"_team"]) -> typing.Literal["team"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_tenant", b"_tenant"]) -> typing.Literal["tenant"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_wrap_up", b"_wrap_up"]) -> typing.Literal["wrap_up"] | None: ...
 
 global___RecordedCall = RecordedCall
+
+@typing.final
+class WrapUp(google.protobuf.message.Message):
+    """What an agent keeps of a call."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RESOLUTION_FIELD_NUMBER: builtins.int
+    TOPICS_FIELD_NUMBER: builtins.int
+    NOTE_FIELD_NUMBER: builtins.int
+    DISPOSITION_FIELD_NUMBER: builtins.int
+    FOLLOW_UP_AT_UNIX_MS_FIELD_NUMBER: builtins.int
+    CLOSED_FIELD_NUMBER: builtins.int
+    SAVED_AT_UNIX_MS_FIELD_NUMBER: builtins.int
+    resolution: global___Resolution.ValueType
+    """how it ended for the customer"""
+    note: builtins.str
+    """at most 4000 characters; personal data is masked before it is kept"""
+    disposition: builtins.str
+    """code of the telephony or ticket system, at most 60 characters"""
+    follow_up_at_unix_ms: builtins.int
+    """when somebody will do something"""
+    closed: builtins.bool
+    """after-call work is over"""
+    saved_at_unix_ms: builtins.int
+    """when it was kept; the server sets it"""
+    @property
+    def topics(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """at most 5, of at most 60 characters"""
+
+    def __init__(
+        self,
+        *,
+        resolution: global___Resolution.ValueType = ...,
+        topics: collections.abc.Iterable[builtins.str] | None = ...,
+        note: builtins.str = ...,
+        disposition: builtins.str | None = ...,
+        follow_up_at_unix_ms: builtins.int | None = ...,
+        closed: builtins.bool = ...,
+        saved_at_unix_ms: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_disposition", b"_disposition", "_follow_up_at_unix_ms", b"_follow_up_at_unix_ms", "disposition", b"disposition", "follow_up_at_unix_ms", b"follow_up_at_unix_ms"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_disposition", b"_disposition", "_follow_up_at_unix_ms", b"_follow_up_at_unix_ms", "closed", b"closed", "disposition", b"disposition", "follow_up_at_unix_ms", b"follow_up_at_unix_ms", "note", b"note", "resolution", b"resolution", "saved_at_unix_ms", b"saved_at_unix_ms", "topics", b"topics"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_disposition", b"_disposition"]) -> typing.Literal["disposition"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_follow_up_at_unix_ms", b"_follow_up_at_unix_ms"]) -> typing.Literal["follow_up_at_unix_ms"] | None: ...
+
+global___WrapUp = WrapUp
+
+@typing.final
+class SaveWrapUpRequest(google.protobuf.message.Message):
+    """What to keep, of which call."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RECORD_ID_FIELD_NUMBER: builtins.int
+    CALL_ID_FIELD_NUMBER: builtins.int
+    WRAP_UP_FIELD_NUMBER: builtins.int
+    record_id: builtins.str
+    """from ListCalls or SearchCalls"""
+    call_id: builtins.str
+    """or as in StartCall: the newest recorded call with this id"""
+    @property
+    def wrap_up(self) -> global___WrapUp:
+        """all of it"""
+
+    def __init__(
+        self,
+        *,
+        record_id: builtins.str = ...,
+        call_id: builtins.str = ...,
+        wrap_up: global___WrapUp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["call", b"call", "call_id", b"call_id", "record_id", b"record_id", "wrap_up", b"wrap_up"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["call", b"call", "call_id", b"call_id", "record_id", b"record_id", "wrap_up", b"wrap_up"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["call", b"call"]) -> typing.Literal["record_id", "call_id"] | None: ...
+
+global___SaveWrapUpRequest = SaveWrapUpRequest
+
+@typing.final
+class SaveWrapUpResponse(google.protobuf.message.Message):
+    """As it is kept."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RECORD_ID_FIELD_NUMBER: builtins.int
+    WRAP_UP_FIELD_NUMBER: builtins.int
+    record_id: builtins.str
+    """of the call"""
+    @property
+    def wrap_up(self) -> global___WrapUp:
+        """masked"""
+
+    def __init__(
+        self,
+        *,
+        record_id: builtins.str = ...,
+        wrap_up: global___WrapUp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["wrap_up", b"wrap_up"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["record_id", b"record_id", "wrap_up", b"wrap_up"]) -> None: ...
+
+global___SaveWrapUpResponse = SaveWrapUpResponse
 
 @typing.final
 class ListRecordedCallsRequest(google.protobuf.message.Message):
@@ -368,6 +516,7 @@ class GetSummaryResponse(google.protobuf.message.Message):
     NEXT_STEPS_FIELD_NUMBER: builtins.int
     ARTICLES_FIELD_NUMBER: builtins.int
     ALERTS_FIELD_NUMBER: builtins.int
+    WRAP_UP_FIELD_NUMBER: builtins.int
     WORDING_FIELD_NUMBER: builtins.int
     record_id: builtins.str
     """of the call"""
@@ -390,6 +539,10 @@ class GetSummaryResponse(google.protobuf.message.Message):
         """rules that raised one, where the caller may see alerts"""
 
     @property
+    def wrap_up(self) -> global___WrapUp:
+        """what its agent keeps of it"""
+
+    @property
     def wording(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___WordedSentence]:
         """the call in a language model's words; none without one, or where it made things up"""
 
@@ -402,9 +555,12 @@ class GetSummaryResponse(google.protobuf.message.Message):
         next_steps: collections.abc.Iterable[global___SourcedSentence] | None = ...,
         articles: collections.abc.Iterable[global___SuggestedArticle] | None = ...,
         alerts: collections.abc.Iterable[builtins.str] | None = ...,
+        wrap_up: global___WrapUp | None = ...,
         wording: collections.abc.Iterable[global___WordedSentence] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["about", b"about", "alerts", b"alerts", "articles", b"articles", "code", b"code", "next_steps", b"next_steps", "record_id", b"record_id", "wording", b"wording"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_wrap_up", b"_wrap_up", "wrap_up", b"wrap_up"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_wrap_up", b"_wrap_up", "about", b"about", "alerts", b"alerts", "articles", b"articles", "code", b"code", "next_steps", b"next_steps", "record_id", b"record_id", "wording", b"wording", "wrap_up", b"wrap_up"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_wrap_up", b"_wrap_up"]) -> typing.Literal["wrap_up"] | None: ...
 
 global___GetSummaryResponse = GetSummaryResponse
 

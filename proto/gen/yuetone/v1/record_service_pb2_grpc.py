@@ -50,6 +50,11 @@ class RecordServiceStub(object):
                 request_serializer=yuetone_dot_v1_dot_record__service__pb2.GetSummaryRequest.SerializeToString,
                 response_deserializer=yuetone_dot_v1_dot_record__service__pb2.GetSummaryResponse.FromString,
                 _registered_method=True)
+        self.SaveWrapUp = channel.unary_unary(
+                '/yuetone.v1.RecordService/SaveWrapUp',
+                request_serializer=yuetone_dot_v1_dot_record__service__pb2.SaveWrapUpRequest.SerializeToString,
+                response_deserializer=yuetone_dot_v1_dot_record__service__pb2.SaveWrapUpResponse.FromString,
+                _registered_method=True)
         self.SearchCalls = channel.unary_unary(
                 '/yuetone.v1.RecordService/SearchCalls',
                 request_serializer=yuetone_dot_v1_dot_record__service__pb2.SearchRecordedCallsRequest.SerializeToString,
@@ -112,6 +117,13 @@ class RecordServiceServicer(object):
 
     def GetSummary(self, request, context):
         """What a call was about and what was promised, by rules, in sentences that were said. For wrapping up.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SaveWrapUp(self, request, context):
+        """Keeps what an agent notes of a call, in the place of what was noted before.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -190,6 +202,11 @@ def add_RecordServiceServicer_to_server(servicer, server):
                     servicer.GetSummary,
                     request_deserializer=yuetone_dot_v1_dot_record__service__pb2.GetSummaryRequest.FromString,
                     response_serializer=yuetone_dot_v1_dot_record__service__pb2.GetSummaryResponse.SerializeToString,
+            ),
+            'SaveWrapUp': grpc.unary_unary_rpc_method_handler(
+                    servicer.SaveWrapUp,
+                    request_deserializer=yuetone_dot_v1_dot_record__service__pb2.SaveWrapUpRequest.FromString,
+                    response_serializer=yuetone_dot_v1_dot_record__service__pb2.SaveWrapUpResponse.SerializeToString,
             ),
             'SearchCalls': grpc.unary_unary_rpc_method_handler(
                     servicer.SearchCalls,
@@ -314,6 +331,33 @@ class RecordService(object):
             '/yuetone.v1.RecordService/GetSummary',
             yuetone_dot_v1_dot_record__service__pb2.GetSummaryRequest.SerializeToString,
             yuetone_dot_v1_dot_record__service__pb2.GetSummaryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SaveWrapUp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/yuetone.v1.RecordService/SaveWrapUp',
+            yuetone_dot_v1_dot_record__service__pb2.SaveWrapUpRequest.SerializeToString,
+            yuetone_dot_v1_dot_record__service__pb2.SaveWrapUpResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,12 @@ class RecordServiceStub:
     ]
     """What a call was about and what was promised, by rules, in sentences that were said. For wrapping up."""
 
+    SaveWrapUp: grpc.UnaryUnaryMultiCallable[
+        yuetone.v1.record_service_pb2.SaveWrapUpRequest,
+        yuetone.v1.record_service_pb2.SaveWrapUpResponse,
+    ]
+    """Keeps what an agent notes of a call, in the place of what was noted before."""
+
     SearchCalls: grpc.UnaryUnaryMultiCallable[
         yuetone.v1.record_service_pb2.SearchRecordedCallsRequest,
         yuetone.v1.record_service_pb2.SearchRecordedCallsResponse,
@@ -107,6 +113,12 @@ class RecordServiceAsyncStub:
         yuetone.v1.record_service_pb2.GetSummaryResponse,
     ]
     """What a call was about and what was promised, by rules, in sentences that were said. For wrapping up."""
+
+    SaveWrapUp: grpc.aio.UnaryUnaryMultiCallable[
+        yuetone.v1.record_service_pb2.SaveWrapUpRequest,
+        yuetone.v1.record_service_pb2.SaveWrapUpResponse,
+    ]
+    """Keeps what an agent notes of a call, in the place of what was noted before."""
 
     SearchCalls: grpc.aio.UnaryUnaryMultiCallable[
         yuetone.v1.record_service_pb2.SearchRecordedCallsRequest,
@@ -182,6 +194,14 @@ class RecordServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[yuetone.v1.record_service_pb2.GetSummaryResponse, collections.abc.Awaitable[yuetone.v1.record_service_pb2.GetSummaryResponse]]:
         """What a call was about and what was promised, by rules, in sentences that were said. For wrapping up."""
+
+    @abc.abstractmethod
+    def SaveWrapUp(
+        self,
+        request: yuetone.v1.record_service_pb2.SaveWrapUpRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[yuetone.v1.record_service_pb2.SaveWrapUpResponse, collections.abc.Awaitable[yuetone.v1.record_service_pb2.SaveWrapUpResponse]]:
+        """Keeps what an agent notes of a call, in the place of what was noted before."""
 
     @abc.abstractmethod
     def SearchCalls(

@@ -108,6 +108,113 @@ class WatchAlertsResponse(google.protobuf.message.Message):
 global___WatchAlertsResponse = WatchAlertsResponse
 
 @typing.final
+class ListOpenAlertsRequest(google.protobuf.message.Message):
+    """Which alerts."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TENANT_FIELD_NUMBER: builtins.int
+    QUEUES_FIELD_NUMBER: builtins.int
+    MIN_SEVERITY_FIELD_NUMBER: builtins.int
+    tenant: builtins.str
+    """only this company"""
+    min_severity: yuetone.v1.assist_pb2.Alert.Severity.ValueType
+    """and above"""
+    @property
+    def queues(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """only these hotlines; all when empty"""
+
+    def __init__(
+        self,
+        *,
+        tenant: builtins.str | None = ...,
+        queues: collections.abc.Iterable[builtins.str] | None = ...,
+        min_severity: yuetone.v1.assist_pb2.Alert.Severity.ValueType = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_tenant", b"_tenant", "tenant", b"tenant"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_tenant", b"_tenant", "min_severity", b"min_severity", "queues", b"queues", "tenant", b"tenant"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_tenant", b"_tenant"]) -> typing.Literal["tenant"] | None: ...
+
+global___ListOpenAlertsRequest = ListOpenAlertsRequest
+
+@typing.final
+class AlertGroup(google.protobuf.message.Message):
+    """Open alerts of one call."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: builtins.int
+    TENANT_FIELD_NUMBER: builtins.int
+    QUEUE_FIELD_NUMBER: builtins.int
+    AGENT_ID_FIELD_NUMBER: builtins.int
+    TEAM_FIELD_NUMBER: builtins.int
+    ALERTS_FIELD_NUMBER: builtins.int
+    SINCE_UNIX_MS_FIELD_NUMBER: builtins.int
+    call_id: builtins.str
+    """of the call"""
+    tenant: builtins.str
+    """from StartCall"""
+    queue: builtins.str
+    """from StartCall"""
+    agent_id: builtins.str
+    """from StartCall"""
+    team: builtins.str
+    """from StartCall"""
+    since_unix_ms: builtins.int
+    """when the first of them changed last, ms since 1970 UTC"""
+    @property
+    def alerts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[yuetone.v1.assist_pb2.Alert]:
+        """worst first"""
+
+    def __init__(
+        self,
+        *,
+        call_id: builtins.str = ...,
+        tenant: builtins.str | None = ...,
+        queue: builtins.str | None = ...,
+        agent_id: builtins.str | None = ...,
+        team: builtins.str | None = ...,
+        alerts: collections.abc.Iterable[yuetone.v1.assist_pb2.Alert] | None = ...,
+        since_unix_ms: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_queue", b"_queue", "_team", b"_team", "_tenant", b"_tenant", "agent_id", b"agent_id", "queue", b"queue", "team", b"team", "tenant", b"tenant"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_queue", b"_queue", "_team", b"_team", "_tenant", b"_tenant", "agent_id", b"agent_id", "alerts", b"alerts", "call_id", b"call_id", "queue", b"queue", "since_unix_ms", b"since_unix_ms", "team", b"team", "tenant", b"tenant"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_agent_id", b"_agent_id"]) -> typing.Literal["agent_id"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_queue", b"_queue"]) -> typing.Literal["queue"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_team", b"_team"]) -> typing.Literal["team"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_tenant", b"_tenant"]) -> typing.Literal["tenant"] | None: ...
+
+global___AlertGroup = AlertGroup
+
+@typing.final
+class ListOpenAlertsResponse(google.protobuf.message.Message):
+    """All of them."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    GROUPS_FIELD_NUMBER: builtins.int
+    CURSOR_FIELD_NUMBER: builtins.int
+    cursor: builtins.str
+    """for WatchAlerts: nothing is missed in between"""
+    @property
+    def groups(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___AlertGroup]:
+        """worst first, then oldest first; at most 500"""
+
+    def __init__(
+        self,
+        *,
+        groups: collections.abc.Iterable[global___AlertGroup] | None = ...,
+        cursor: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cursor", b"cursor", "groups", b"groups"]) -> None: ...
+
+global___ListOpenAlertsResponse = ListOpenAlertsResponse
+
+@typing.final
 class AckAlertRequest(google.protobuf.message.Message):
     """Which alert is taken."""
 

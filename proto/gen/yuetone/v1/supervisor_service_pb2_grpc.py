@@ -40,6 +40,11 @@ class SupervisorServiceStub(object):
                 request_serializer=yuetone_dot_v1_dot_supervisor__service__pb2.WatchAlertsRequest.SerializeToString,
                 response_deserializer=yuetone_dot_v1_dot_supervisor__service__pb2.WatchAlertsResponse.FromString,
                 _registered_method=True)
+        self.ListOpenAlerts = channel.unary_unary(
+                '/yuetone.v1.SupervisorService/ListOpenAlerts',
+                request_serializer=yuetone_dot_v1_dot_supervisor__service__pb2.ListOpenAlertsRequest.SerializeToString,
+                response_deserializer=yuetone_dot_v1_dot_supervisor__service__pb2.ListOpenAlertsResponse.FromString,
+                _registered_method=True)
         self.AckAlert = channel.unary_unary(
                 '/yuetone.v1.SupervisorService/AckAlert',
                 request_serializer=yuetone_dot_v1_dot_supervisor__service__pb2.AckAlertRequest.SerializeToString,
@@ -59,6 +64,13 @@ class SupervisorServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListOpenAlerts(self, request, context):
+        """Alerts that nobody has taken yet, grouped by call: what a screen shows when it opens.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AckAlert(self, request, context):
         """Take an alert: nobody else needs to.
         """
@@ -73,6 +85,11 @@ def add_SupervisorServiceServicer_to_server(servicer, server):
                     servicer.WatchAlerts,
                     request_deserializer=yuetone_dot_v1_dot_supervisor__service__pb2.WatchAlertsRequest.FromString,
                     response_serializer=yuetone_dot_v1_dot_supervisor__service__pb2.WatchAlertsResponse.SerializeToString,
+            ),
+            'ListOpenAlerts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOpenAlerts,
+                    request_deserializer=yuetone_dot_v1_dot_supervisor__service__pb2.ListOpenAlertsRequest.FromString,
+                    response_serializer=yuetone_dot_v1_dot_supervisor__service__pb2.ListOpenAlertsResponse.SerializeToString,
             ),
             'AckAlert': grpc.unary_unary_rpc_method_handler(
                     servicer.AckAlert,
@@ -108,6 +125,33 @@ class SupervisorService(object):
             '/yuetone.v1.SupervisorService/WatchAlerts',
             yuetone_dot_v1_dot_supervisor__service__pb2.WatchAlertsRequest.SerializeToString,
             yuetone_dot_v1_dot_supervisor__service__pb2.WatchAlertsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOpenAlerts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/yuetone.v1.SupervisorService/ListOpenAlerts',
+            yuetone_dot_v1_dot_supervisor__service__pb2.ListOpenAlertsRequest.SerializeToString,
+            yuetone_dot_v1_dot_supervisor__service__pb2.ListOpenAlertsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -29,6 +29,12 @@ class SupervisorServiceStub:
     heartbeat comes every few seconds: a message with a cursor and without an alert.
     """
 
+    ListOpenAlerts: grpc.UnaryUnaryMultiCallable[
+        yuetone.v1.supervisor_service_pb2.ListOpenAlertsRequest,
+        yuetone.v1.supervisor_service_pb2.ListOpenAlertsResponse,
+    ]
+    """Alerts that nobody has taken yet, grouped by call: what a screen shows when it opens."""
+
     AckAlert: grpc.UnaryUnaryMultiCallable[
         yuetone.v1.supervisor_service_pb2.AckAlertRequest,
         yuetone.v1.supervisor_service_pb2.AckAlertResponse,
@@ -45,6 +51,12 @@ class SupervisorServiceAsyncStub:
     """Alerts of all calls that the caller may see, from a cursor on, each at least once. Where nothing happens, a
     heartbeat comes every few seconds: a message with a cursor and without an alert.
     """
+
+    ListOpenAlerts: grpc.aio.UnaryUnaryMultiCallable[
+        yuetone.v1.supervisor_service_pb2.ListOpenAlertsRequest,
+        yuetone.v1.supervisor_service_pb2.ListOpenAlertsResponse,
+    ]
+    """Alerts that nobody has taken yet, grouped by call: what a screen shows when it opens."""
 
     AckAlert: grpc.aio.UnaryUnaryMultiCallable[
         yuetone.v1.supervisor_service_pb2.AckAlertRequest,
@@ -64,6 +76,14 @@ class SupervisorServiceServicer(metaclass=abc.ABCMeta):
         """Alerts of all calls that the caller may see, from a cursor on, each at least once. Where nothing happens, a
         heartbeat comes every few seconds: a message with a cursor and without an alert.
         """
+
+    @abc.abstractmethod
+    def ListOpenAlerts(
+        self,
+        request: yuetone.v1.supervisor_service_pb2.ListOpenAlertsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[yuetone.v1.supervisor_service_pb2.ListOpenAlertsResponse, collections.abc.Awaitable[yuetone.v1.supervisor_service_pb2.ListOpenAlertsResponse]]:
+        """Alerts that nobody has taken yet, grouped by call: what a screen shows when it opens."""
 
     @abc.abstractmethod
     def AckAlert(

@@ -1,0 +1,90 @@
+"""The web application: its routes, its headers, its life."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from console.auth.gate import Gate
+from console.backend import backend_of
+from console.live.feeds import Feeds
+from console.live.socket import FORBIDDEN, LOGGED_OUT, LiveSocket
+from console.pages import commands, history, login, screens
+from console.pages.static import Static
+from console.settings import ConsoleSettings
+
+
+def build_app(settings: ConsoleSettings) -> Starlette:
+    """Return the application."""
+    static = Static()
+
+    @contextlib.asynccontextmanager
+    async def life(app: Starlette) -> AsyncIterator[None]:
+        async with backend_of(settings) as backend:
+            app.state.backend, app.state.gate = backend, Gate(settings)
+            app.state.feeds, app.state.static = Feeds(backend), static
+            async with app.state.feeds.running():
+                yield
+
+    return Starlette(
+        lifespan=life,
+        middleware=[Middleware(BaseHTTPMiddleware, dispatch=_with_headers(settings))],
+        routes=[
+            WebSocketRoute("/live", _live),
+            *login.ROUTES,
+            *screens.ROUTES,
+            *history.ROUTES,
+            Mount("/api", routes=commands.ROUTES),
+            Route("/static/{tag}/{name:path}", static.serve),
+        ],
+    )
+
+
+async def _live(socket: WebSocket) -> None:
+    """Let a tab in: only of a page of ours, and of somebody who is logged in."""
+    gate: Gate = socket.app.state.gate
+    session = gate.session(socket)
+    if session is None or not gate.same_origin(socket):
+        await socket.accept()  # a refused handshake tells a browser no code
+        await socket.close(LOGGED_OUT if session is None else FORBIDDEN)
+        return
+    await LiveSocket(socket, session, socket.app.state.feeds, gate).run()
+
+
+def _with_headers(
+    settings: ConsoleSettings,
+) -> Callable[[Request, Callable[[Request], Awaitable[Response]]], Awaitable[Response]]:
+    """Return what puts the headers of security onto every answer."""
+    ancestors = " ".join(("'self'", *settings.frame_ancestors))
+    policy = (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        f"media-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors {ancestors}; "
+        "require-trusted-types-for 'script'; trusted-types 'none'"
+    )
+    headers = {
+        "content-security-policy": policy,
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "no-referrer",
+        "cross-origin-opener-policy": "same-origin",
+        "cross-origin-resource-policy": "same-origin",
+        "permissions-policy": "camera=(), microphone=(), geolocation=()",
+    }
+    if settings.secure:
+        headers["strict-transport-security"] = "max-age=31536000"
+
+    async def dispatch(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
+        response = await call(request)
+        for name, value in headers.items():
+            response.headers.setdefault(name, value)
+        response.headers.setdefault("cache-control", "no-store")
+        return response
+
+    return dispatch

@@ -1,0 +1,1 @@
+"""Live rows for browsers."""

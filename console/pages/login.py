@@ -1,0 +1,103 @@
+"""Logging in and out, and what people choose for themselves."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from console.auth.gate import Gate
+from console.errors import ConsoleSettingsError
+from console.pages.rendering import THEMES, page, problem
+from console.texts import LANGUAGES
+
+LONGEST = 4_096
+"""Bytes of a form."""
+YEAR_S = 365 * 86_400
+
+
+async def _form(request: Request) -> dict[str, str] | None:
+    """Return the fields of a small form of ours; None for anything else."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > LONGEST:
+            return None
+    try:
+        return {name: values[0] for name, values in parse_qs(body.decode(), max_num_fields=20).items()}
+    except ValueError:
+        return None
+
+
+def _inside(path: str) -> str:
+    """Return a path on this console, whatever was asked for."""
+    return path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"
+
+
+async def show(request: Request) -> Response:
+    """Show the page where people log in."""
+    gate: Gate = request.app.state.gate
+    if not gate.asks:
+        return RedirectResponse("/", 303)
+    wanted = _inside(request.query_params.get("next", "/"))
+    return page(request, "login.html", wanted=wanted, wrong=False, me=None, person="")
+
+
+async def enter(request: Request) -> Response:
+    """Log somebody in."""
+    gate: Gate = request.app.state.gate
+    form = await _form(request)
+    if form is None or not gate.same_origin(request) or not gate.asks:
+        return problem(request, 403)
+    wanted = _inside(form.get("next", "/"))
+    try:
+        session = await gate.log_in(form.get("name", ""), form.get("password", ""))
+    except ConsoleSettingsError as error:
+        return problem(request, 503, str(error))
+    if session is None:
+        return page(request, "login.html", status=401, wanted=wanted, wrong=True, me=None, person="")
+    response = RedirectResponse(wanted, 303)
+    response.set_cookie(
+        gate.cookie,
+        session.id,
+        httponly=True,
+        samesite="lax",
+        path="/",
+        secure=gate.cookie.startswith("__Host"),
+    )
+    return response
+
+
+async def leave(request: Request) -> Response:
+    """Log somebody out; all their tabs close."""
+    gate: Gate = request.app.state.gate
+    if not gate.same_origin(request):
+        return problem(request, 403)
+    session = gate.session(request)
+    if session is not None and session.id:
+        gate.sessions.end(session.id)
+    response = RedirectResponse("/login", 303)
+    response.delete_cookie(gate.cookie, path="/", secure=gate.cookie.startswith("__Host"), httponly=True)
+    return response
+
+
+async def choose(request: Request) -> Response:
+    """Keep somebody's language and theme, in cookies that hold nothing else."""
+    form = await _form(request)
+    if form is None or not request.app.state.gate.same_origin(request):
+        return problem(request, 403)
+    response = RedirectResponse(_inside(form.get("next", "/")), 303)
+    for name, known in (("language", tuple(LANGUAGES)), ("theme", THEMES)):
+        if form.get(name) in known:
+            response.set_cookie(name, form[name], max_age=YEAR_S, samesite="lax", path="/")
+    return response
+
+
+ROUTES = [
+    Route("/login", show, methods=["GET"]),
+    Route("/login", enter, methods=["POST"]),
+    Route("/logout", leave, methods=["POST"]),
+    Route("/choose", choose, methods=["POST"]),
+]

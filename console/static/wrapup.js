@@ -1,0 +1,77 @@
+// @ts-check
+/** The form behind a call: a draft of sentences that were said, a result, topics, a note; kept on the way. */
+
+import { clock, h, setText, t } from "./dom.js";
+import { post, Refused } from "./live.js";
+
+const RESULTS = ["unspecified", "resolved", "follow-up", "transferred", "unresolved"];
+
+/**
+ * Return the form.
+ * @param {string} call
+ */
+export function wrapUp(call) {
+  const draftKey = `wrap:${call}`;
+  const kept = JSON.parse(sessionStorage.getItem(draftKey) ?? "{}");
+  const sums = h("div", { class: "sums" });
+  const result = h("select", { name: "resolution" }, ...RESULTS.map((name) => h("option", { value: name, text: t(`resolution.${name}`) })));
+  const topics = h("input", { name: "topics", maxlength: 200 });
+  const note = h("textarea", { name: "note", rows: 4, maxlength: 4000 });
+  const state = h("output", { class: "quiet", role: "status" });
+  const fields = { resolution: result, topics, note };
+  for (const [name, field] of Object.entries(fields)) {
+    const input = /** @type {HTMLInputElement} */ (field);
+    if (kept[name]) input.value = kept[name];
+    input.addEventListener("input", () => sessionStorage.setItem(draftKey, JSON.stringify(values(fields))));
+  }
+  const save = async (/** @type {Event} */ event) => {
+    event.preventDefault();
+    const { resolution, topics: names, note: text } = values(fields);
+    const list = names.split(/[,，、]/).map((one) => one.trim()).filter(Boolean).slice(0, 5);
+    try {
+      await post("wrap-up", { call, resolution, topics: list, note: text, closed: true });
+      sessionStorage.removeItem(draftKey);
+      setText(state, `✓ ${t("wrap.saved")}`);
+    } catch (error) {
+      const why = error instanceof Refused && error.status === 501 ? t("wrap.unavailable") : `${t("app.failed")}${/** @type {Error} */ (error).message}`;
+      setText(state, why);
+    }
+  };
+  const form = h(
+    "form",
+    { class: "suggestion wrap", id: "wrap", onsubmit: save },
+    sums,
+    h("label", {}, h("span", { text: t("wrap.resolution") }), result),
+    h("label", {}, h("span", { text: t("wrap.topics") }), topics),
+    h("label", {}, h("span", { text: t("wrap.note") }), note),
+    h("div", { class: "acts" }, h("button", { class: "main", text: t("wrap.save"), title: "Ctrl+Enter" }), state),
+  );
+  form.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && event.ctrlKey && !event.isComposing) /** @type {HTMLFormElement} */ (form).requestSubmit();
+  });
+  draft(call, sums, fields, state);
+  return form;
+}
+
+/** @param {Record<string, HTMLElement>} fields @returns {Record<string, string>} */
+function values(fields) {
+  return Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, /** @type {HTMLInputElement} */ (field).value]));
+}
+
+/** @param {string} call @param {HTMLElement} sums @param {Record<string, HTMLElement>} fields @param {HTMLElement} state */
+async function draft(call, sums, fields, state) {
+  try {
+    const found = await post("summary", { call });
+    for (const [key, name] of [["about", "about"], ["steps", "next_steps"]]) {
+      const lines = found[name] ?? [];
+      const items = lines.map((/** @type {any} */ one) => h("li", {}, h("time", { text: clock(one.start_ms) }), h("span", { text: one.text })));
+      sums.append(h("h3", { text: t(`wrap.${key}`) }), lines.length ? h("ul", {}, ...items) : h("p", { class: "quiet", text: t("wrap.none") }));
+    }
+    sums.append(h("p", { class: "quiet", text: t("wrap.draft") }));
+    const topics = /** @type {HTMLInputElement} */ (fields.topics);
+    if (!topics.value && found.articles?.length) topics.value = found.articles[0].title;
+    if (found.wrap_up) setText(state, `✓ ${t("wrap.saved")}`);
+  } catch (error) {
+    if (error instanceof Refused && error.status === 501) setText(state, t("wrap.unavailable"));
+  }
+}
