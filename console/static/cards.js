@@ -80,8 +80,14 @@ export class Cards {
     const over = [...this.cards.keys()].filter((key) => this.cards.get(key)?.fate && key !== this.open).slice(-MOST_OVER);
     const order = [...(this.open ? [this.open] : []), ...fresh.filter((key) => key !== this.open), ...over.reverse()];
     const nodes = order.map((key) => this.cardNode(key));
-    const same = nodes.length === this.node.children.length && nodes.every((node, at) => node === this.node.children[at]);
-    if (!same) this.node.replaceChildren(...(nodes.length ? nodes : [h("p", { class: "empty", text: t("desk.no_suggestion") })]));
+    if (!nodes.length && !this.node.querySelector(".empty")) nodes.push(h("p", { class: "empty", text: t("desk.no_suggestion") }));
+    else if (!nodes.length) return;
+    for (const child of [...this.node.children]) if (!nodes.includes(/** @type {HTMLElement} */ (child))) child.remove();
+    let at = this.node.firstElementChild; // nodes that stay are never taken out: whoever writes in one goes on
+    for (const node of nodes) {
+      if (node === at) at = at.nextElementSibling;
+      else this.node.insertBefore(node, at);
+    }
   }
 
   /** @param {string | null} key */

@@ -118,6 +118,12 @@ function notice(rows) {
   if (node.textContent !== text) node.replaceChildren(h("span", { text, title: text }));
 }
 
+/** Say that something did not work; the next event takes its place. @param {Error} error */
+function tell(error) {
+  const text = `${t("app.failed")}${error.message}`;
+  byId("notice").replaceChildren(h("span", { text, title: text }));
+}
+
 /** @param {any} row */
 const rank = (row) => ({ critical: 3, warning: 2, info: 1 })[/** @type {"info"} */ (row.severity)] ?? 0;
 
@@ -148,7 +154,13 @@ byId("customer-only").addEventListener("change", (/** @type {Event} */ event) =>
 byId("sensitive").addEventListener("click", async () => {
   if (!call) return;
   const on = !call.sensitive;
-  await post("sensitive", { call: call.id, on });
+  try {
+    await post("sensitive", { call: call.id, on });
+  } catch (error) {
+    tell(/** @type {Error} */ (error));
+    return;
+  }
+  if (!call) return;
   call.sensitive = on;
   const button = byId("sensitive");
   setText(button, t(on ? "desk.sensitive_off" : "desk.sensitive_on"));
@@ -160,7 +172,12 @@ for (const button of /** @type {NodeListOf<HTMLElement>} */ (document.querySelec
   button.addEventListener("click", async () => {
     if (!call) return;
     const language = button.dataset.reply || undefined;
-    await post("language", { call: call.id, language }).catch(() => {});
+    try {
+      await post("language", { call: call.id, language });
+    } catch (error) {
+      tell(/** @type {Error} */ (error));
+      return;
+    }
     for (const one of document.querySelectorAll("[data-reply]")) one.setAttribute("aria-pressed", String(one === button));
   });
 }

@@ -16,7 +16,7 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-def test_a_reader_of_any_speed_has_what_is_there(steps: list[object]) -> None:
+def test_a_reader_of_any_speed_has_what_is_there(steps: list[tuple[str, int | None] | str]) -> None:
     topic, real = Topic(), dict[str, int]()
     seq, seen = None, dict[str, int]()
 
@@ -35,11 +35,11 @@ def test_a_reader_of_any_speed_has_what_is_there(steps: list[object]) -> None:
         seq = patch.seq
 
     for step in steps:
-        if step == "read":
+        if isinstance(step, str):
             read()
             assert seen == real
             continue
-        key, value = step  # type: ignore[misc]
+        key, value = step
         if value is None:
             topic.drop(key)
             real.pop(key, None)
