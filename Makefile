@@ -7,12 +7,15 @@ LOCKED := --require-hashes --requirement requirements
 OURSELVES := --no-deps --no-build-isolation --editable .
 SPEC := pyproject.toml $(wildcard requirements/*.txt)
 
-.PHONY: help demo test check proto sbom clean
+.PHONY: help demo desk test check proto sbom clean
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 demo: $(VENV)/.run ## install what is needed to run and play the bundled two-party call
 	@$(BIN)/yuetone demo
+
+desk: $(VENV)/.run ## install what is needed to run and show the bundled call on the desk and the wall, in the browser
+	@$(BIN)/yuetone demo --desk
 
 test: $(VENV)/.test ## install everything and run every test
 	@$(BIN)/python -m pytest -n $$(( $$(nproc) + 1 )) --dist worksteal  # an eighth of the tests' time is waiting

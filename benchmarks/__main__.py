@@ -6,6 +6,7 @@ import runpy
 import sys
 
 NAMES = {
+    "console": ("benchmarks.console.run", "desk and wall: browsers, hundreds of tabs, a working day"),
     "diarization": ("benchmarks.diarization.run", "who spoke: error rates, roles, echo, latency, cost"),
     "emotion": ("benchmarks.emotion.run", "vocal emotion, alerts on generated calls, their cost"),
     "emotion-calibrate": ("benchmarks.emotion.calibrate", "search the fusion settings"),

@@ -22,6 +22,7 @@ from rich.console import Console
 import client
 from client.conversation import ROLES
 from pipeline import leftovers
+from pipeline.cli.demo_desk import demo_desk
 from pipeline.cli.identity import with_identity
 from pipeline.cli.logs import configure_logs
 from pipeline.cli.own_server import own_server, own_settings
@@ -132,21 +133,36 @@ def demo_command(
     server: Annotated[
         str | None, typer.Option(help="host:port of a running server; else one is started.")
     ] = None,
+    desk: Annotated[
+        bool, typer.Option("--desk", help="Show it on the agent's desk and the wall, in the browser.")
+    ] = False,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Port of the desk; 0 takes a free one.")
+    ] = 8080,
+    open_browser: Annotated[
+        bool, typer.Option("--open/--no-open", help="Whether --desk opens the browser.")
+    ] = True,
 ) -> None:
     """Play the bundled two-party call and watch it being transcribed.
 
-    The call is synthetic (espeak-ng voices), 8 kHz µ-law, customer and agent on a channel each.
+    The voices are a man's recorded syllables, 8 kHz µ-law, customer and agent on a channel each.
 
     Examples:
         yuetone demo
 
         yuetone demo --speed 0
+
+        yuetone demo --desk
     """
     recording = client.read_audio(DEMO_CALL)
     options = client.CallOptions(call_id=f"demo-{uuid.uuid4().hex[:8]}", roles=("customer", "agent"))
     title = f"Yuetone demo: a call of {recording.seconds:.0f} s, made of recorded syllables, both sides, live"
     played = Played(recording=recording, options=options, speed=speed, title=title)
     with demo_knowledge() as store:
+        if desk:
+            configure_logs(LogSettings(level="warning"))
+            demo_desk(recording, store, port=port, speed=speed, show=open_browser)
+            return
         settings = load_settings(flags={"suggest": {"store": str(store)}})
         target = Target(address=server, identity=client.Identity(), settings=settings)
         status = _run(target, played, as_json=False)

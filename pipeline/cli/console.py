@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import getpass
-import logging
 import socket
 import sys
 import webbrowser
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.errors import SettingsError
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from console.settings import ConsoleSettings
 
 app = typer.Typer(help="The agent's desk and the supervisor's wall, in a browser.")
 user_app = typer.Typer(help="People who log in by a password of this console.", no_args_is_help=True)
@@ -21,6 +25,8 @@ ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="TOML file with a table [console]; options go before it.")
 ]
 GRACE_S = 3
+LONGEST_FRAME = 16_384
+"""Bytes of a message from a browser."""
 
 
 @app.callback(invoke_without_command=True)
@@ -53,38 +59,50 @@ def console(
         raise SettingsError(str(error)) from error
 
 
-def _serve(settings: object, *, open_browser: bool) -> None:
+def _serve(settings: ConsoleSettings, *, open_browser: bool) -> None:
+    listening = listening_socket(settings.host, settings.port)
+    port = listening.getsockname()[1]
+    address = f"{'https' if settings.tls_certificate else 'http'}://{settings.host}:{port}"
+    typer.echo(f"desk and wall at {address} (server {settings.server}, login {settings.login})")
+    if open_browser:
+        webbrowser.open(address)
+    web_server(settings, port=port).run(sockets=[listening])
+
+
+def web_server(settings: ConsoleSettings, *, port: int) -> uvicorn.Server:
+    """Return the web server of a console; it keeps no log of addresses, which have searched words in them.
+
+    Args:
+        settings: of the console.
+        port: on which it will listen.
+    """
     import uvicorn  # noqa: PLC0415 (the web server)
 
     from console.app import build_app  # noqa: PLC0415
-    from console.settings import ConsoleSettings  # noqa: PLC0415
 
-    assert isinstance(settings, ConsoleSettings)  # noqa: S101
-    listening = _listening(settings.host, settings.port)
-    scheme = "https" if settings.tls_certificate else "http"
-    address = f"{scheme}://{settings.host}:{listening.getsockname()[1]}"
-    logging.getLogger("websockets").setLevel(logging.WARNING)
-    server = uvicorn.Server(
+    return uvicorn.Server(
         uvicorn.Config(
             build_app(settings),
+            port=port,
             log_level="warning",
-            access_log=False,  # addresses of pages have ids of calls and searched words in them
+            access_log=False,
             proxy_headers=False,
             server_header=False,
             ws="websockets-sansio",
-            ws_max_size=16_384,
+            ws_max_size=LONGEST_FRAME,
             ssl_certfile=None if settings.tls_certificate is None else str(settings.tls_certificate),
             ssl_keyfile=None if settings.tls_key is None else str(settings.tls_key),
             timeout_graceful_shutdown=GRACE_S,
         )
     )
-    typer.echo(f"desk and wall at {address} (server {settings.server}, login {settings.login})")
-    if open_browser:
-        webbrowser.open(address)
-    server.run(sockets=[listening])
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def listening_socket(host: str, port: int) -> socket.socket:
+    """Return a socket that listens.
+
+    Raises:
+        SettingsError: the address cannot be used.
+    """
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=512)

@@ -1,0 +1,1 @@
+"""What the desk and the wall cost: the browser, the line, and the console between them."""
