@@ -4,10 +4,10 @@
     python -m benchmarks record --parts crash --kills 200     # ten seconds a kill
     python -m benchmarks record --smoke
 
-``crash`` kills servers (SIGKILL) under live calls that play the bundled call, and reads what is on disk; the
-``read-only`` lets an ext4 fail under a writer (as root);
-other parts work in this process, on sentences of HKCanCor. Writes benchmarks/results/record.json; parts that
-are not run keep their older figures.
+``crash`` kills servers (SIGKILL) under live calls that play the bundled call, and reads what is on disk.
+``read-only`` lets an ext4 fail under a writer (as root). ``importing`` transcribes an archive, beside plain
+faster-whisper. The other parts work in this process, on sentences of HKCanCor. Writes
+benchmarks/results/record.json; parts that are not run keep their older figures.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from benchmarks.facts import RESULTS, environment, write_result
 from benchmarks.record.crash import crash
 from benchmarks.record.finding import finding
 from benchmarks.record.forgetting import erasing, rotating, week
+from benchmarks.record.importing import importing
 from benchmarks.record.keeping import keeping
 from benchmarks.record.read_only import read_only
 from benchmarks.record.writing import writing
 
 SEED = 22
-PARTS = ("keeping", "writing", "finding", "erasing", "rotating", "week", "crash", "read-only")
+PARTS = ("keeping", "writing", "finding", "erasing", "rotating", "week", "crash", "read-only", "importing")
 
 
 def main() -> None:
@@ -42,6 +43,8 @@ def main() -> None:
     parser.add_argument("--streams", type=int, default=24, help="calls at once when one is killed")
     parser.add_argument("--durability", choices=("relaxed", "strict"), default="relaxed")
     parser.add_argument("--utterances", type=int, default=1_000_000, help="in the record that is searched")
+    parser.add_argument("--model", default="whisper-base", help="that imports, and that faster-whisper has")
+    parser.add_argument("--archive", type=Path, help="recordings to import, in place of the bundled call")
     parser.add_argument("--smoke", action="store_true", help="small: whether it runs")
     parser.add_argument("--out", type=Path, default=RESULTS)
     chosen = parser.parse_args()
@@ -58,9 +61,10 @@ def main() -> None:
         "rotating": lambda: rotating(10_000 if small else 1_000_000),
         "week": lambda: week(500 if small else 10_080, SEED),
         "crash": lambda: crash(1 if small else chosen.kills, chosen.streams, chosen.durability, SEED),
+        "importing": lambda: importing(chosen.model, 2 if small else 12, chosen.archive),
         "read-only": lambda: read_only(2 if small else 20, SEED),
     }
-    parts = chosen.parts or [name for name in works if name not in ("crash", "read-only")]
+    parts = chosen.parts or [name for name in works if name not in ("crash", "read-only", "importing")]
     path = chosen.out / "record.json"
     before = json.loads(path.read_text("utf-8")) if path.is_file() and not small else {}
     before.pop("command", None)
