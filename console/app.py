@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -31,8 +32,10 @@ def build_app(settings: ConsoleSettings) -> Starlette:
         async with backend_of(settings) as backend:
             app.state.backend, app.state.gate = backend, Gate(settings)
             app.state.feeds, app.state.static = Feeds(backend), static
-            async with app.state.feeds.running():
+            async with app.state.feeds.running(), asyncio.TaskGroup() as tasks:
+                renewing = tasks.create_task(app.state.gate.renew(), name="renew tokens")
                 yield
+                renewing.cancel()
 
     return Starlette(
         lifespan=life,

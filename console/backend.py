@@ -17,6 +17,21 @@ DEADLINE_S = 10.0
 """For a request that a person waits for, s."""
 
 
+@dataclass(slots=True)
+class Renewable:
+    """A token that may be renewed while it is in use.
+
+    Attributes:
+        value: good now.
+    """
+
+    value: str
+
+    def __call__(self) -> str:
+        """Return it."""
+        return self.value
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
     """Whoever is at the screen.
@@ -24,15 +39,23 @@ class Person:
     Attributes:
         name: for people.
         token: shown to the server; None shows none.
+        key: what tells one person's rights from another's; no secret.
     """
 
     name: str
-    token: str | None = None
+    token: Renewable | None = None
+    key: str = ""
 
-    @property
-    def key(self) -> str:
-        """What tells one person's rights from another's; no secret."""
-        return hashlib.sha256((self.token or "").encode()).hexdigest()[:16]
+
+def person_with(name: str, token: str | None) -> Person:
+    """Return a person who is known by a token alone.
+
+    Args:
+        name: for people.
+        token: shown to the server.
+    """
+    key = hashlib.sha256((token or "").encode()).hexdigest()[:16]
+    return Person(name=name, token=None if token is None else Renewable(token), key=key)
 
 
 class Backend:
@@ -51,7 +74,7 @@ class Backend:
         """Return a channel on which a person is who they are."""
         if person.token is None:
             return self._channel
-        return client.AuthorizedChannel(self._channel, client.Identity(token=client.token_of(person.token)))
+        return client.AuthorizedChannel(self._channel, client.Identity(token=person.token))
 
     async def me(self, person: Person) -> overview_service_pb2.GetMeResponse:
         """Return who a person is to the server.

@@ -20,6 +20,43 @@ class Login(StrEnum):
     OFF = "off"
     LOCAL = "local"
     PROXY = "proxy"
+    OIDC = "oidc"
+
+
+class OidcSettings(BaseModel):
+    """An OpenID provider by which people log in."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    issuer: str = Field(description="its address, as it calls itself; https, or http on this machine")
+    client_id: str = Field(min_length=1, description="of this console there")
+    client_secret_file: Path | None = Field(None, description="0600; none for a public client")
+    scopes: tuple[str, ...] = Field(
+        ("openid", "profile", "offline_access"),
+        description="what is asked for; access tokens must be for the server",
+    )
+
+    @field_validator("issuer")
+    @classmethod
+    def _safe(cls, issuer: str) -> str:
+        parts = urlsplit(issuer)
+        near = is_loopback(parts.hostname or "")
+        if not parts.hostname or parts.scheme not in (("http", "https") if near else ("https",)):
+            raise ValueError("must be an https address")
+        return issuer
+
+    def secret(self) -> str | None:
+        """Return the client's secret.
+
+        Raises:
+            ConsoleSettingsError: its file cannot be read.
+        """
+        if self.client_secret_file is None:
+            return None
+        try:
+            return self.client_secret_file.read_text("ascii").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConsoleSettingsError("console.oidc.client_secret_file cannot be read") from error
 
 
 class ConsoleSettings(BaseModel):
@@ -37,7 +74,7 @@ class ConsoleSettings(BaseModel):
     origin: str | None = Field(
         None, description="address that browsers use, such as https://desk.example; needed behind a proxy"
     )
-    login: Login = Field(Login.OFF, description="off (loopback only), local, or proxy")
+    login: Login = Field(Login.OFF, description="off (loopback only), local, proxy, or oidc")
     users: Path = Field(
         Path("~/.local/share/yuetone/console-users.json"),
         description="people of 'local', from 'yuetone console user add'",
@@ -46,6 +83,7 @@ class ConsoleSettings(BaseModel):
     proxy_header: str = Field(
         "X-Forwarded-Access-Token", description="header in which it hands the person's access token on"
     )
+    oidc: OidcSettings | None = Field(None, description="the provider, for 'oidc'")
     session_hours: float = Field(12.0, gt=0, le=24 * 7, description="after which somebody logs in again")
     idle_minutes: float = Field(30.0, gt=0, le=24 * 60, description="without a request, the same")
     frame_ancestors: tuple[str, ...] = Field(
@@ -85,6 +123,10 @@ class ConsoleSettings(BaseModel):
             raise ValueError("login = 'off' is for loopback only; choose local or proxy")
         if self.login is Login.LOCAL and not near and not self.secure:
             raise ValueError("login = 'local' needs tls_certificate and tls_key, or an https origin")
+        if self.login is Login.OIDC and self.oidc is None:
+            raise ValueError("login = 'oidc' needs [console.oidc] with issuer and client_id")
+        if self.login is Login.OIDC and not near and not self.secure:
+            raise ValueError("login = 'oidc' needs tls_certificate and tls_key, or an https origin")
         if self.login is Login.PROXY and not self.proxy_addresses:
             raise ValueError("login = 'proxy' needs proxy_addresses: whose header is believed")
         return self

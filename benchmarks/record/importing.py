@@ -33,7 +33,7 @@ def importing(model: str, copies: int, folder: Path | None) -> dict[str, Any]:
     """
     with tempfile.TemporaryDirectory(prefix="yuetone-archive-") as name:
         archive = folder or _made(Path(name) / "archive", copies)
-        files = sorted(path for path in archive.rglob("*") if path.suffix in (".wav", ".flac"))
+        files = sorted(path for path in archive.rglob("*") if path.suffix in (".wav", ".flac", ".mp3"))
         hours = sum(soundfile.info(path).duration * soundfile.info(path).channels for path in files) / 3_600
         ours = asyncio.run(_imported(archive, model, Path(name)))
         plain = _plain(files, model)

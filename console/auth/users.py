@@ -16,7 +16,7 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from console.backend import Person
+from console.backend import Person, person_with
 from console.errors import ConsoleSettingsError
 
 SHORTEST = 10
@@ -68,7 +68,7 @@ class LocalUsers:
         kept = _NOBODY if user is None else user.password
         salt = base64.b64decode(kept.partition("$")[0])
         good = hmac.compare_digest(hashed(password, salt).encode(), kept.encode())
-        return Person(name=user.name, token=user.token) if user is not None and good else None
+        return person_with(user.name, user.token) if user is not None and good else None
 
     def names(self) -> list[str]:
         """Return the names of all users."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
 from urllib.parse import parse_qs
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from console.auth.gate import Gate
-from console.errors import ConsoleSettingsError
+from console.auth.gate import CALLBACK, Gate
+from console.auth.sessions import Session
+from console.errors import ConsoleError, ConsoleSettingsError
 from console.pages.rendering import THEMES, page, problem
 from console.texts import LANGUAGES
 
@@ -42,6 +44,15 @@ async def show(request: Request) -> Response:
     if not gate.asks:
         return RedirectResponse("/", 303)
     wanted = _inside(request.query_params.get("next", "/"))
+    provider = gate.oidc(request)
+    if provider is not None:
+        try:
+            address, state = await provider.begin(wanted)
+        except ConsoleError as error:
+            return problem(request, 503, str(error))
+        response = RedirectResponse(address, 303)
+        _set(response, gate, f"{gate.cookie}-login", state)
+        return response
     return page(request, "login.html", wanted=wanted, wrong=False, me=None, person="")
 
 
@@ -58,16 +69,36 @@ async def enter(request: Request) -> Response:
         return problem(request, 503, str(error))
     if session is None:
         return page(request, "login.html", status=401, wanted=wanted, wrong=True, me=None, person="")
-    response = RedirectResponse(wanted, 303)
-    response.set_cookie(
-        gate.cookie,
-        session.id,
-        httponly=True,
-        samesite="lax",
-        path="/",
-        secure=gate.cookie.startswith("__Host"),
-    )
+    return _entered(gate, session, wanted)
+
+
+async def called_back(request: Request) -> Response:
+    """Log in whoever comes back from the provider, in the browser in which they went there."""
+    gate: Gate = request.app.state.gate
+    provider, cookie = gate.oidc(request), f"{gate.cookie}-login"
+    state, code = request.query_params.get("state", ""), request.query_params.get("code", "")
+    begun = request.cookies.get(cookie, "")
+    if provider is None or not state or not secrets.compare_digest(state.encode(), begun.encode()):
+        return problem(request, 403)
+    try:
+        tokens, wanted = await provider.finish(state, code)
+    except ConsoleError as error:
+        return problem(request, 403, str(error))
+    response = _entered(gate, gate.log_in_with(tokens), wanted)
+    response.delete_cookie(cookie, path="/", secure=cookie.startswith("__Host"), httponly=True)
     return response
+
+
+def _entered(gate: Gate, session: Session, wanted: str) -> Response:
+    response = RedirectResponse(wanted, 303)
+    _set(response, gate, gate.cookie, session.id)
+    return response
+
+
+def _set(response: Response, gate: Gate, name: str, value: str) -> None:
+    response.set_cookie(
+        name, value, httponly=True, samesite="lax", path="/", secure=gate.cookie.startswith("__Host")
+    )
 
 
 async def leave(request: Request) -> Response:
@@ -98,6 +129,7 @@ async def choose(request: Request) -> Response:
 ROUTES = [
     Route("/login", show, methods=["GET"]),
     Route("/login", enter, methods=["POST"]),
+    Route(CALLBACK, called_back, methods=["GET"]),
     Route("/logout", leave, methods=["POST"]),
     Route("/choose", choose, methods=["POST"]),
 ]

@@ -10,7 +10,7 @@ import pytest
 
 from console.auth.sessions import Sessions
 from console.auth.users import LocalUsers
-from console.backend import Person
+from console.backend import Person, person_with
 from console.errors import ConsoleSettingsError
 from console.settings import read_settings
 
@@ -52,7 +52,7 @@ def test_a_user_logs_in_with_the_right_password_alone(tmp_path: Path) -> None:
     users.add("alice", GOOD, "yt_token")
     users.add("bob", GOOD, None)
     assert users.names() == ["alice", "bob"]
-    assert users.person("alice", GOOD) == Person(name="alice", token="yt_token")
+    assert users.person("alice", GOOD) == person_with("alice", "yt_token")
     assert users.person("alice", GOOD + "x") is None
     assert users.person("nobody", GOOD) is None
     assert (tmp_path / "users.json").stat().st_mode & 0o777 == 0o600
