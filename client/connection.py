@@ -15,6 +15,7 @@ from client.errors import ClientError, NotReachable
 from client.identity import NOBODY, Identity
 from yuetone.v1 import (
     call_service_pb2_grpc,
+    insight_service_pb2_grpc,
     overview_service_pb2_grpc,
     record_service_pb2_grpc,
     suggestion_service_pb2_grpc,
@@ -144,3 +145,9 @@ def record_stub(channel: grpc.aio.Channel) -> record_service_pb2_grpc.RecordServ
     """Return the typed client of RecordService."""
     stub: object = record_service_pb2_grpc.RecordServiceStub(channel)
     return cast("record_service_pb2_grpc.RecordServiceAsyncStub", stub)
+
+
+def insight_stub(channel: grpc.aio.Channel) -> insight_service_pb2_grpc.InsightServiceAsyncStub:
+    """Return the typed client of InsightService."""
+    stub: object = insight_service_pb2_grpc.InsightServiceStub(channel)
+    return cast("insight_service_pb2_grpc.InsightServiceAsyncStub", stub)

@@ -18,7 +18,7 @@ from console.auth.gate import Gate
 from console.backend import backend_of
 from console.live.feeds import Feeds
 from console.live.socket import FORBIDDEN, LOGGED_OUT, LiveSocket
-from console.pages import commands, history, login, screens
+from console.pages import commands, history, insight, login, screens
 from console.pages.static import Static
 from console.settings import ConsoleSettings
 
@@ -45,6 +45,7 @@ def build_app(settings: ConsoleSettings) -> Starlette:
             *login.ROUTES,
             *screens.ROUTES,
             *history.ROUTES,
+            *insight.ROUTES,
             Mount("/api", routes=commands.ROUTES),
             Route("/static/{tag}/{name:path}", static.serve),
         ],

@@ -22,6 +22,7 @@ def seen(me: overview_service_pb2.GetMeResponse) -> dict[str, Any]:
         "wall": wide,
         "desk": DESK in me.permissions,
         "history": "record.read" in me.permissions,
+        "figures": "insight.read" in me.permissions,
         "listen": "record.listen" in me.permissions,
         "agent": me.agent_id,
         "roles": list(me.roles),

@@ -27,6 +27,7 @@ class Permission(StrEnum):
     RECORD_SUBJECT = "record.subject"
     RECORD_HOLD = "record.hold"
     RECORD_ERASE = "record.erase"
+    INSIGHT_READ = "insight.read"
     SERVER_DESCRIBE = "server.describe"
     IDENTITY_SHOW = "identity.show"
 
@@ -50,7 +51,7 @@ _AT_CALLS = (
     Permission.CALL_SENSITIVE,
     Permission.RECORD_WRAP_UP,
 )
-_RECORD = (Permission.RECORD_READ, Permission.RECORD_LISTEN)
+_RECORD = (Permission.RECORD_READ, Permission.RECORD_LISTEN, Permission.INSIGHT_READ)
 _KNOWLEDGE = {Permission.KNOWLEDGE_SEARCH: Scope.TENANT}
 
 ROLES: Mapping[AccessRole, Mapping[Permission, Scope]] = {
@@ -58,7 +59,9 @@ ROLES: Mapping[AccessRole, Mapping[Permission, Scope]] = {
     AccessRole.AGENT: {
         **_EVERYBODY,
         **_KNOWLEDGE,
-        **dict.fromkeys((*_AT_CALLS, Permission.PERSONAL_DATA, Permission.RECORD_READ), Scope.OWN),
+        **dict.fromkeys(
+            (*_AT_CALLS, Permission.PERSONAL_DATA, Permission.RECORD_READ, Permission.INSIGHT_READ), Scope.OWN
+        ),
     },
     AccessRole.TEAM_LEAD: {**_EVERYBODY, **_KNOWLEDGE, **dict.fromkeys((*_AT_CALLS, *_RECORD), Scope.TEAM)},
     AccessRole.SUPERVISOR: {

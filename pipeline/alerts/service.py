@@ -267,6 +267,10 @@ class AlertService:
         """Delete the alerts of a call; see :meth:`AlertStore.forget_call`."""
         await self.in_thread(self._store.forget_call, tenant, call_id, since, until)
 
+    async def taken(self, tenant: str | None, since: float, until: float) -> list[tuple[str, float]]:
+        """Return when alerts were taken; see :meth:`AlertStore.taken`."""
+        return await self.in_thread(self._store.taken, tenant, since, until)
+
     async def open(self) -> tuple[list[AlertRecord], int]:
         """Return the alerts that nobody has taken, the oldest first, and the position behind them.
 

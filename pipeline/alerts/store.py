@@ -133,6 +133,20 @@ class AlertStore:
         with self._engine.connect() as connection:
             return [_record(row) for row in connection.execute(query)]
 
+    def taken(self, tenant: str | None, since: float, until: float) -> list[tuple[str, float]]:
+        """Return call id and s from raised to taken, of each alert that was raised in a time and taken."""
+        its = alerts.c.tenant == tenant if tenant is not None else alerts.c.tenant.is_(None)
+        at = sa.func.max(sa.case((alerts.c.verdict.is_not(None), alerts.c.at)))
+        raised = sa.func.min(alerts.c.at)
+        query = (
+            sa.select(alerts.c.call_id, at - raised)
+            .where(its)
+            .group_by(alerts.c.alert_id, alerts.c.call_id)
+            .having(at.is_not(None), raised >= since, raised < until)
+        )
+        with self._engine.connect() as connection:
+            return [(row[0], row[1]) for row in connection.execute(query)]
+
     def overdue(self, now: float, jump: Jump | None = None) -> list[AlertRecord]:
         """Return the open alerts that nobody took in time, counted from when they were raised.
 

@@ -362,6 +362,12 @@ class KnowledgeService:
         await self._in(self._record_thread, self._save)
         await self._in(self._record_thread, self._forget_call, tenant or "", call_id, first, last)
 
+    async def uses(self, tenant: str | None, since: float) -> dict[str, tuple[int, int]]:
+        """Return by call id how many suggestions were on a screen, and used; since s since 1970 UTC."""
+        await self._in(self._record_thread, self._save)
+        first = datetime.fromtimestamp(since, UTC)
+        return await self._in(self._record_thread, self.base.record.uses, first, tenant or "")
+
     def _forget_call(self, tenant: str, call_id: str, since: datetime, until: datetime) -> None:
         self.base.record.forget_call(tenant, call_id, since, until)
 

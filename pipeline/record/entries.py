@@ -123,12 +123,14 @@ class WrappedUp:
         topics: categories.
         closed: after-call work is over.
         at: when it was saved last, s since 1970 UTC.
+        follow_up_at: when somebody will do something, the same.
     """
 
     resolution: Resolution
     topics: tuple[str, ...]
     closed: bool
     at: float
+    follow_up_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

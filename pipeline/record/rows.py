@@ -119,7 +119,8 @@ def totals_of(told: Iterable[EventEntry], heard: Iterable[SoundEntry]) -> dict[s
     return found
 
 
-def _wrapped(row: sa.Row[Any]) -> WrappedUp | None:
+def wrapped_of(row: sa.Row[Any]) -> WrappedUp | None:
+    """Return what an agent keeps of a call, from a row that has it; None where there is nothing."""
     if row.resolution is None:
         return None
     return WrappedUp(
@@ -127,6 +128,7 @@ def _wrapped(row: sa.Row[Any]) -> WrappedUp | None:
         topics=tuple(json.loads(row.topics)),
         closed=bool(row.closed),
         at=row.saved_at,
+        follow_up_at=row.follow_up_at,
     )
 
 
@@ -162,5 +164,5 @@ def record_of(row: sa.Row[Any]) -> RecordRow:
         agitation=row.agitation,
         lost=row.lost,
         held=bool(row.held),
-        wrapped=_wrapped(row),
+        wrapped=wrapped_of(row),
     )

@@ -28,6 +28,7 @@ from pipeline.record.writer import RecordWriter
 from pipeline.sections.record import Kept, ProfileRecordSettings, RecordSettings
 
 DAY_S = 86_400.0
+WRITTEN_S = 2.0
 WATCH_S = 5.0
 """Time between two looks whether everything is kept."""
 STALLED_S = 30.0
@@ -157,6 +158,12 @@ class RecordService:
         """Return utterances in which something was said; see :meth:`Archive.search`."""
         indexer = await self.keeper.in_thread(self.keeper.indexer, tenant)
         return await asyncio.to_thread(self.archive(tenant).search, indexer.index, wanted, limit)
+
+    async def written(self) -> None:
+        """Wait until all that came before is on disk, two seconds at most."""
+        began = time.monotonic()
+        while self.writer.waited_s > (passed := time.monotonic() - began) and passed < WRITTEN_S:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)  # the writer's thread knows no event loop
 
     # ---------------------------------------------------------------- life
 

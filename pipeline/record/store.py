@@ -258,7 +258,13 @@ class RecordStore:
     def rows(self, *wanted: sa.ColumnElement[bool], limit: int | None = None) -> list[RecordRow]:
         """Return the calls that meet all of some conditions, the newest first."""
         held = sa.exists().where(holds.c.record_id == calls.c.record_id, holds.c.released_at.is_(None))
-        kept = (wrap_ups.c.resolution, wrap_ups.c.topics, wrap_ups.c.closed, wrap_ups.c.saved_at)
+        kept = (
+            wrap_ups.c.resolution,
+            wrap_ups.c.topics,
+            wrap_ups.c.closed,
+            wrap_ups.c.saved_at,
+            wrap_ups.c.follow_up_at,
+        )
         query = (
             sa.select(calls, held.label("held"), *kept)
             .join(wrap_ups, wrap_ups.c.record_id == calls.c.record_id, isouter=True)

@@ -85,6 +85,7 @@ wrap_ups = sa.Table(
     sa.Column("topics", sa.Text, nullable=False),
     sa.Column("closed", sa.Boolean, nullable=False),
     sa.Column("saved_at", sa.Float, nullable=False),
+    sa.Column("follow_up_at", sa.Float),
     sa.Column("saved_by", sa.Text, nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False),
 )

@@ -58,7 +58,6 @@ def save(
     sealed = {
         "note": wrap_up.note,
         "disposition": wrap_up.disposition,
-        "follow_up_at": wrap_up.follow_up_at,
     }
     row = {
         "record_id": record_id,
@@ -66,6 +65,7 @@ def save(
         "topics": json.dumps(wrap_up.topics, ensure_ascii=False),
         "closed": wrap_up.closed,
         "saved_at": clock(),
+        "follow_up_at": wrap_up.follow_up_at,
         "saved_by": by,
         "body": cipher.seal_note(json.dumps(sealed, ensure_ascii=False).encode()),
     }
@@ -89,5 +89,6 @@ def read(store: RecordStore, cipher: CallCipher, record_id: str) -> WrapUp | Non
         resolution=Resolution(row.resolution),
         topics=tuple(json.loads(row.topics)),
         closed=bool(row.closed),
+        follow_up_at=row.follow_up_at,
         **sealed,
     )

@@ -23,6 +23,7 @@ from pipeline.knowledge.service import KnowledgeService
 from pipeline.metrics import Metrics
 from pipeline.rpc import requests
 from pipeline.rpc.gate import Gate
+from pipeline.rpc.insight import InsightServicer
 from pipeline.rpc.malformed import MalformedGuard
 from pipeline.rpc.overview import OverviewServicer
 from pipeline.rpc.records import RecordServicer
@@ -33,6 +34,8 @@ from pipeline.rpc.tls import server_credentials
 from yuetone.v1 import (
     call_service_pb2,
     call_service_pb2_grpc,
+    insight_service_pb2,
+    insight_service_pb2_grpc,
     overview_service_pb2,
     overview_service_pb2_grpc,
     record_service_pb2,
@@ -47,6 +50,7 @@ CALL_SERVICE = call_service_pb2.DESCRIPTOR.services_by_name["CallService"].full_
 OVERVIEW_SERVICE = overview_service_pb2.DESCRIPTOR.services_by_name["OverviewService"].full_name
 SUPERVISOR_SERVICE = supervisor_service_pb2.DESCRIPTOR.services_by_name["SupervisorService"].full_name
 SUGGESTION_SERVICE = suggestion_service_pb2.DESCRIPTOR.services_by_name["SuggestionService"].full_name
+INSIGHT_SERVICE = insight_service_pb2.DESCRIPTOR.services_by_name["InsightService"].full_name
 RECORD_SERVICE = record_service_pb2.DESCRIPTOR.services_by_name["RecordService"].full_name
 HEALTH_SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 KEEPALIVE = (
@@ -155,7 +159,13 @@ def _add_services(server: grpc.aio.Server, app: App, calls: CallDirectory) -> li
         writer = app.knowledge.writer if app.settings.record.llm_summaries else None
         records = RecordServicer(app.record, app.settings, app.auditor, writer)
         record_service_pb2_grpc.add_RecordServiceServicer_to_server(records, server)
-        services.append(RECORD_SERVICE)
+        insight = InsightServicer(
+            app.record,
+            app.knowledge if isinstance(app.knowledge, KnowledgeService) else None,
+            app.alerts if isinstance(app.alerts, AlertService) else None,
+        )
+        insight_service_pb2_grpc.add_InsightServiceServicer_to_server(insight, server)
+        services += [RECORD_SERVICE, INSIGHT_SERVICE]
     return services
 
 

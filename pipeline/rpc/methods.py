@@ -62,5 +62,9 @@ METHODS: Mapping[str, MethodRule] = {
     "/yuetone.v1.RecordService/ReleaseHold": MethodRule(permission=Permission.RECORD_HOLD, changes=True),
     "/yuetone.v1.RecordService/EraseCalls": MethodRule(permission=Permission.RECORD_ERASE, changes=True),
     "/yuetone.v1.RecordService/GetErasure": MethodRule(permission=Permission.RECORD_ERASE),
+    "/yuetone.v1.InsightService/QueryKpis": MethodRule(permission=Permission.INSIGHT_READ, content=True),
+    "/yuetone.v1.InsightService/GetIssueHeatMap": MethodRule(
+        permission=Permission.INSIGHT_READ, content=True
+    ),
 }
 """By the full name of the method."""

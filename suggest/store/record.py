@@ -130,6 +130,19 @@ class Record:
                     values["at"] = values["at"].replace(tzinfo=UTC)
                 yield values
 
+    def uses(self, since: datetime, tenant: str) -> dict[str, tuple[int, int]]:
+        """Return by call id how many suggestions were on a screen, and how many of them were used."""
+        used = sa.func.max(sa.case((feedback.c.action.in_(("copied", "edited")), 1), else_=0))
+        one = (
+            sa.select(feedback.c.call_id, used.label("used"))
+            .where(feedback.c.at >= since, feedback.c.tenant == tenant)
+            .group_by(feedback.c.call_id, feedback.c.suggestion_id)
+            .subquery()
+        )
+        query = sa.select(one.c.call_id, sa.func.count(), sa.func.sum(one.c.used)).group_by(one.c.call_id)
+        with self._engine.connect() as connection:
+            return {row[0]: (row[1], int(row[2])) for row in connection.execute(query)}
+
     def priors(self) -> dict[tuple[str, str, str], float]:
         """Return what agents did with articles, -1 to 1, by tenant of the call and key of the article."""
         columns = (feedback.c.tenant, feedback.c.article_tenant, feedback.c.article_id, feedback.c.action)

@@ -16,7 +16,7 @@ SCRIPTS = sorted((CONSOLE / "static").glob("*.js"))
 MOST_BYTES = 60_000
 _MARKUP = re.compile(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|srcdoc")
 _INLINE = re.compile(r"\sstyle=|<style|\son[a-z]+=|<script(?! type=\"module\" src=)|\| ?safe|autoescape")
-_USED = re.compile(r'\bt\("([a-z]+\.[a-z0-9_-]+)"')
+_USED = re.compile(r'\bt\("([a-z]+\.[a-z0-9_-]+)"\s*[,)]')
 _BUILT = re.compile(r"\bt\((?:`|\")([a-z]+)\.(?:\$\{|\" ~)")
 
 

@@ -92,6 +92,24 @@ async def test_pages_show_text_as_text_and_allow_nothing_else(tmp_path: Path) ->
             assert (await web.get(base + bad)).status_code in (200, 400, 404)
 
 
+async def test_figures_are_shown_with_what_they_were_counted_from(tmp_path: Path) -> None:
+    async with recorded(tmp_path) as run, consoling(run.server.port) as base, httpx2.AsyncClient() as web:
+        for number in range(5):
+            await talk(run, [start(f"k{number}", queue="退款熱線"), *chunks(demo_bytes(2)), end()])
+            told = {
+                "resolution": "resolved" if number else "unresolved",
+                "topics": ["退款<b>"],
+                "closed": True,
+            }
+            assert (await post(web, base, "wrap-up", call=f"k{number}", **told)).status_code == 200
+        figures = (await web.get(f"{base}/kpis", params={"group": "topic"})).text
+        assert "80% <small>n=5</small>" in figures
+        assert "退款&lt;b&gt;" in figures
+        assert 'title="1 / 5"' in figures
+        for bad in ("/kpis?days=x&group=y", "/kpis?days=28&group=agent&queue=none"):
+            assert (await web.get(base + bad)).status_code == 200
+
+
 async def test_commands_come_from_our_own_pages_alone(tmp_path: Path) -> None:
     async with recorded(tmp_path) as run, consoling(run.server.port) as base, httpx2.AsyncClient() as web:
         good = await post(web, base, "summary", call="c1")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 
-from client import record_stub
+from client import insight_stub, record_stub
 from pipeline.alerts.service import AlertService
 from pipeline.alerts.store import AlertStore
 from pipeline.calls.info import CallInfo
@@ -19,6 +20,7 @@ from tests.fakes.engines import SayingEngine
 from tests.integration.access import CALLS, alert, bearer, guarded, of_role
 from tests.integration.helpers import Running, chunks, demo_bytes, end, rest, running, settings, start, talk
 from tests.record.helpers import keys, profile, section, store
+from yuetone.v1 import insight_service_pb2 as insight_pb2
 from yuetone.v1 import record_service_pb2 as pb
 
 pytestmark = pytest.mark.integration
@@ -117,6 +119,43 @@ async def test_every_method_for_every_role_and_every_call(provider: Provider, tm
             expect(f"{role} SearchCalls", {hit.call.call_id for hit in found.hits}, sees)
             assert all("投訴" in hit.transcript.text for hit in found.hits)
         assert surprises == []
+
+
+async def test_figures_are_of_the_calls_within_reach(provider: Provider, tmp_path: Path) -> None:
+    chosen = guarded(
+        provider, record=section(tmp_path), profiles=profile(), audit={"folder": tmp_path / "audit"}
+    )
+    async with running(chosen, SayingEngine(SAID)) as run:
+        await _recorded(run, provider)
+        stub = insight_stub(run.channel)
+        period: dict[str, Any] = {"since_unix_ms": 0, "until_unix_ms": 400 * 86_400_000}
+        now = int(time.time() * 1000)
+        asked = insight_pb2.QueryKpisRequest(since_unix_ms=now - 3_600_000, until_unix_ms=now + 1)
+        cells = insight_pb2.GetIssueHeatMapRequest(
+            since_unix_ms=now - 3_600_000, until_unix_ms=now + 1, bucket_ms=3_600_000
+        )
+        for role in AccessRole:
+            who, sees = of_role(provider, role.value), READS.get(role.value)
+            if sees is None:
+                assert await _code(stub.QueryKpis(asked, metadata=who)) == "PERMISSION_DENIED"
+                assert await _code(stub.GetIssueHeatMap(cells, metadata=who)) == "PERMISSION_DENIED"
+                continue
+            found = await stub.QueryKpis(asked, metadata=who)
+            counted = {value.kpi: value.count for value in found.values}
+            assert counted[insight_pb2.KPI_CALLS] == len(sees)
+            heat = await stub.GetIssueHeatMap(cells, metadata=who)
+            assert sum(cell.calls for cell in heat.cells) == len(sees)
+        who = of_role(provider, "supervisor")
+        for bad in (
+            insight_pb2.QueryKpisRequest(),
+            insight_pb2.QueryKpisRequest(**period, bucket_ms=1),
+            insight_pb2.QueryKpisRequest(since_unix_ms=5, until_unix_ms=4),
+            insight_pb2.QueryKpisRequest(**period, kpis=[99]),  # type: ignore[list-item]
+            insight_pb2.QueryKpisRequest(**period, group_by=99),  # type: ignore[arg-type]
+        ):
+            assert await _code(stub.QueryKpis(bad, metadata=who)) == "INVALID_ARGUMENT"
+        huge = insight_pb2.GetIssueHeatMapRequest(**period, bucket_ms=3_600_000)
+        assert await _code(stub.GetIssueHeatMap(huge, metadata=who)) == "INVALID_ARGUMENT"
 
 
 async def test_agents_see_their_own_calls_for_some_days(provider: Provider, tmp_path: Path) -> None:
