@@ -61,7 +61,7 @@ def main() -> None:
         "rotating": lambda: rotating(10_000 if small else 1_000_000),
         "week": lambda: week(500 if small else 10_080, SEED),
         "crash": lambda: crash(1 if small else chosen.kills, chosen.streams, chosen.durability, SEED),
-        "importing": lambda: importing(chosen.model, 2 if small else 12, chosen.archive),
+        "importing": lambda: importing(chosen.model, 2 if small else 3, chosen.archive),
         "read-only": lambda: read_only(2 if small else 20, SEED),
     }
     parts = chosen.parts or [name for name in works if name not in ("crash", "read-only", "importing")]
