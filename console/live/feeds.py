@@ -19,6 +19,8 @@ from console.live.call import CallRows
 from console.live.topic import LINE, Topic
 from yuetone.v1 import overview_service_pb2, supervisor_service_pb2
 
+AGAIN_S = 2.0
+"""Between two attempts to follow a topic, s."""
 LINGERS_S = 10.0
 """A feed that nobody looks at stays for so long: pages are loaded anew."""
 CALLS_MS = 500
@@ -121,13 +123,18 @@ class Feeds:
             "alerts": lambda: self._alerts(person, feed),
             "call": lambda: self._call(person, feed, name),
         }
-        try:
-            await work[kind]()
-        except grpc.aio.AioRpcError as error:
-            feed.line(_REFUSED.get(error.code(), "lost"))
-        except Exception as error:  # noqa: BLE001 (one feed that breaks must not end all)
-            _log.error("a feed broke", feed=kind, error=type(error).__name__)
-            feed.line("lost")
+        over = False
+        while not over:
+            try:
+                await work[kind]()
+                over = True
+            except grpc.aio.AioRpcError as error:
+                feed.line(_REFUSED.get(error.code(), "lost"))
+                over = error.code() in _REFUSED
+            except Exception as error:  # noqa: BLE001 (one feed that breaks must not end all)
+                _log.error("a feed broke, trying again", feed=kind, error=type(error).__name__)
+                feed.line("lost")
+            await asyncio.sleep(0 if over else AGAIN_S)
 
     async def _calls(self, person: Person, feed: Feed) -> None:
         request = overview_service_pb2.WatchCallsRequest(interval_ms=CALLS_MS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -14,10 +15,13 @@ from starlette.routing import Route
 import client
 from console.auth.gate import Gate
 from console.backend import DEADLINE_S
+from console.pages import insight
+from console.pages.insight import midnight, written
 from console.pages.rendering import status_of
 from yuetone.v1 import (
     audio_pb2,
     call_service_pb2,
+    insight_service_pb2,
     record_service_pb2,
     suggestion_service_pb2,
     supervisor_service_pb2,
@@ -47,7 +51,7 @@ def _command(work: Command) -> Callable[[Request], Awaitable[Response]]:
             return JSONResponse({"error": error.details() or error.code().name}, status_of(error))
         except (TypeError, ValueError, KeyError):
             return JSONResponse({"error": "body"}, 400)
-        return JSONResponse(client.as_json(answer))
+        return JSONResponse(answer if isinstance(answer, dict) else client.as_json(answer))
 
     return route
 
@@ -133,6 +137,18 @@ async def wrap_up(channel: grpc.aio.Channel, fields: Fields) -> Any:
     return await client.record_stub(channel).SaveWrapUp(request, timeout=DEADLINE_S)
 
 
+async def today(channel: grpc.aio.Channel, _fields: Fields) -> Any:
+    """Return today's figures as people read them."""
+    now = time.time()
+    request = insight_service_pb2.QueryKpisRequest(
+        since_unix_ms=midnight(now), until_unix_ms=int(now * 1000) + 1, kpis=list(insight.ON_THE_WALL)
+    )
+    found = await client.insight_stub(channel).QueryKpis(request, timeout=DEADLINE_S)
+    return {
+        insight.ON_THE_WALL[value.kpi]: written(value.kpi, value.value, value.count) for value in found.values
+    }
+
+
 ROUTES = [
     Route(f"/{name}", _command(work), methods=["POST"])
     for name, work in (
@@ -143,5 +159,6 @@ ROUTES = [
         ("take", take),
         ("summary", summary),
         ("wrap-up", wrap_up),
+        ("today", today),
     )
 ]

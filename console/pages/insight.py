@@ -38,6 +38,12 @@ _KPIS = {
     pb.KPI_SUGGESTIONS_USED: ("suggestions_used", "share"),
     pb.KPI_ALERT_TAKEN: ("alert_taken", "time"),
 }
+ON_THE_WALL = {
+    pb.KPI_HANDLE_TIME: "handle_time",
+    pb.KPI_RESOLVED: "resolved",
+    pb.KPI_SUGGESTIONS_USED: "suggestions_used",
+    pb.KPI_ALERT_TAKEN: "alert_taken",
+}
 GROUPS = {
     "queue": pb.KPI_GROUP_QUEUE,
     "team": pb.KPI_GROUP_TEAM,

@@ -71,10 +71,7 @@ function begin(id, began) {
 /** @param {Map<string, any>} rows @param {Set<string>} changed @param {boolean} snapshot */
 function paint(rows, changed, snapshot) {
   if (!call) return;
-  if (rows.get("line")?.phase === "gone" && !rows.get("state")) {
-    if (!call.ended) end();
-    return;
-  }
+  if (rows.get("line")?.phase === "gone" && !call.ended) end(); // also a call of the past: its wrap-up is here
   talk.paint(rows, changed, snapshot);
   call.cards.take(rows, changed);
   if (changed.has("curve")) mood(rows.get("curve"));

@@ -65,6 +65,16 @@ setInterval(() => {
   times();
 }, 1_000);
 
+/** Figures of today's calls, from the record; where the server keeps none, they stay dashes. */
+async function today() {
+  const nodes = /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-today]"));
+  if (!nodes.length || document.hidden) return;
+  const found = await post("today", {}).catch(() => ({}));
+  for (const node of nodes) setText(node, found[node.dataset.today ?? ""] ?? "–");
+}
+today();
+setInterval(today, 60_000);
+
 /* ---------------------------------------------------------------- tiles */
 
 function tiles() {

@@ -211,6 +211,25 @@ async def test_a_line_that_breaks_is_mended_and_nothing_is_lost(tmp_path: Path) 
         await desk.good()
 
 
+async def test_the_wrap_up_of_a_past_call_can_still_be_written(tmp_path: Path) -> None:
+    async with live(tmp_path) as (run, base), chromium() as browser:
+        async with calling(run, agent_id="a7") as call:
+            await call.say("我想問下退款")
+        desk = await tab(browser, f"{base}/calls")
+        await desk.page.locator("tbody a").click()
+        await desk.page.get_by_text("填寫小結").click()
+        await expect(desk.page.locator("#wrap .sums")).to_contain_text("我想問下退款")
+        await desk.page.locator("#wrap [name=note]").fill("未儲存")
+        await desk.page.reload()
+        await expect(desk.page.locator("#wrap [name=note]")).to_have_value("未儲存")
+        await desk.page.locator("#wrap button.main").click()
+        await expect(desk.page.locator("#wrap output")).to_contain_text("已儲存")
+        await desk.page.goto(f"{base}/kpis")
+        await expect(desk.page.locator("h1")).to_have_text("營運數字")
+        await rules_hold(desk.page)
+        await desk.good()
+
+
 @pytest.mark.parametrize(
     ("language", "theme"), [("zh-Hant", "light"), ("en", "dark"), ("zh-Hant", "contrast"), ("en", "light")]
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -312,3 +313,23 @@ async def test_a_server_that_is_not_there_is_told_and_found_again() -> None:
         assert answer.status_code == 503
         assert "Traceback" not in answer.text
         assert (await post(web, base, "search", query="退款")).status_code == 503
+
+
+async def test_a_tab_finds_a_server_that_was_not_there_at_first(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    async with consoling(port) as base, await opened(base) as tab:
+        await tab.send(json.dumps({"open": {"calls": None, "alerts": None}}))
+        phases: dict[str, str] = {}
+
+        async def read_until(wanted: str) -> None:
+            while set(phases.values()) != {wanted} or len(phases) < 2:
+                message = json.loads(await asyncio.wait_for(tab.recv(), 20))
+                for topic, patch in message["t"].items():
+                    phases.update((topic, row["phase"]) for row in patch["rows"] if row["key"] == "line")
+                await tab.send(json.dumps({"ack": message["n"]}))
+
+        await read_until("lost")
+        chosen = settings(server={"port": port}, alerts={"store": str(tmp_path / "alerts.db")})
+        async with running(chosen):
+            await read_until("live")
