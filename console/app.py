@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
@@ -21,6 +22,8 @@ from console.live.socket import FORBIDDEN, LOGGED_OUT, LiveSocket
 from console.pages import commands, history, insight, login, screens
 from console.pages.static import Static
 from console.settings import ConsoleSettings
+
+_log = structlog.get_logger(__name__)
 
 
 def build_app(settings: ConsoleSettings) -> Starlette:
@@ -85,7 +88,11 @@ def _with_headers(
         headers["strict-transport-security"] = "max-age=31536000"
 
     async def dispatch(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await call(request)
+        try:
+            response = await call(request)
+        except Exception as error:  # noqa: BLE001 (a page that breaks is told without what was on it)
+            _log.error("a page broke", page=request.url.path.split("/")[1], error=type(error).__name__)
+            response = PlainTextResponse("something broke; the console's log has its kind", 500)
         for name, value in headers.items():
             response.headers.setdefault(name, value)
         response.headers.setdefault("cache-control", "no-store")

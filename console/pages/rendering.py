@@ -60,6 +60,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
         theme=theme if theme in THEMES else "auto",
         static=f"/static/{request.app.state.static.tag}",
         path=request.url.path,
+        asks=request.app.state.gate.asks,
         **values,
     )
     return HTMLResponse(html, status_code=status)

@@ -28,9 +28,20 @@ live.open("calls", (rows) => {
   }
   const own = chosen ? rows.get(chosen) : agent ? calls[0] : undefined;
   if (own) begin(own.key, own.at);
-  else if (chosen) begin(chosen);
+  else if (chosen) past(chosen);
   else if (!agent) choose(calls);
 });
+
+/** @type {string | null} */
+let asked = null;
+
+/** A call that is not live: its wrap-up, where it is kept; else it has not begun yet. @param {string} id */
+async function past(id) {
+  if (asked === id) return;
+  asked = id;
+  const kept = await post("summary", { call: id }).catch(() => null);
+  if (kept && !call) begin(id);
+}
 
 /** @param {any[]} calls */
 function choose(calls) {
