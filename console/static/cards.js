@@ -5,11 +5,12 @@ import { byId, h, percent, setText, t } from "./dom.js";
 import { post } from "./live.js";
 
 const READ_MS = 4_000;
+const HELD_MS = 15_000;
 const SHOWN_MS = 1_000;
 const UNDO_MS = 5_000;
 const MOST_OVER = 3;
 
-/** @typedef {{ row: any, lang: string, since: number, told: boolean, fate: string, editing: boolean, undo: number }} Card */
+/** @typedef {{ row: any, lang: string, since: number, told: boolean, fate: string, over: number, editing: boolean, undo: number }} Card */
 
 export class Cards {
   /** @param {string} call */
@@ -47,10 +48,13 @@ export class Cards {
       if (!row) this.cards.delete(key);
       else if (card) {
         card.row = row;
-        if (!row.shown && !card.fate) card.fate = row.reason || "replaced";
+        if (!row.shown && !card.fate) {
+          card.fate = row.reason || "replaced";
+          card.over = Date.now();
+        }
         if (row.shown) card.fate = card.fate === "replaced" ? "" : card.fate;
       } else if (row.shown) {
-        this.cards.set(key, { row, lang: row.lang, since: Date.now(), told: false, fate: "", editing: false, undo: 0 });
+        this.cards.set(key, { row, lang: row.lang, since: Date.now(), told: false, fate: "", over: 0, editing: false, undo: 0 });
         setText(byId("announce"), `${t("desk.new_suggestion")}：${title(row)}`);
       }
     }
@@ -68,8 +72,9 @@ export class Cards {
   held() {
     const card = this.open ? this.cards.get(this.open) : undefined;
     if (!card) return false;
-    const focus = this.node.contains(document.activeElement);
-    return card.editing || card.undo > 0 || this.hovered || focus || Date.now() - this.openedAt < READ_MS;
+    if (card.editing || card.undo > 0 || this.node.contains(document.activeElement)) return true;
+    const resting = card.fate !== "" && Date.now() - card.over > HELD_MS; // a pointer may lie there all day
+    return (this.hovered && !resting) || Date.now() - this.openedAt < READ_MS;
   }
 
   paint() {
