@@ -25,7 +25,7 @@ from yuetone.v1 import record_service_pb2 as pb
 HERE = ZoneInfo("Asia/Hong_Kong")
 """Times are shown, and days begin, as in Hong Kong."""
 A_PAGE, MOST_HITS = 50, 50
-FILTERS = ("q", "role", "since", "until", "queue", "agent")
+FILTERS = ("q", "role", "since", "until", "queue", "agent", "topic", "alerts")
 ROLES = {audio_pb2.ROLE_CUSTOMER: "customer", audio_pb2.ROLE_AGENT: "agent"}
 _BY_ROLE = {name: number for number, name in ROLES.items()}
 RESOLUTIONS = {
@@ -80,13 +80,13 @@ def _row(call: pb.RecordedCall) -> dict[str, Any]:
 async def listing(request: Request, session: Session) -> Response:
     """Show calls, or what was said in them; every filter is in the address."""
     me = seen(await me_of(request, session))
-    asked = {
-        name: request.query_params.get(name, "").strip()
-        for name in ("q", "role", "since", "until", "queue", "agent")
-    }
+    asked = {name: request.query_params.get(name, "").strip() for name in FILTERS}
     scope = overview_service_pb2.CallScope(
         queues=[asked["queue"]] if asked["queue"] else [],
         agent_ids=[asked["agent"]] if asked["agent"] else [],
+    )
+    like = pb.RecordedCallFilter(
+        alerts=True if asked["alerts"] else None, topics=[asked["topic"]] if asked["topic"] else []
     )
     stub = client.record_stub(request.app.state.backend.channel(session.person))
     since, until = _day(asked["since"]), _day(asked["until"], behind=1)
@@ -97,7 +97,7 @@ async def listing(request: Request, session: Session) -> Response:
         found = await stub.SearchCalls(
             pb.SearchRecordedCallsRequest(
                 query=asked["q"], scope=scope, role=_BY_ROLE.get(asked["role"], audio_pb2.ROLE_UNSPECIFIED),
-                since_unix_ms=since, until_unix_ms=until, limit=MOST_HITS,
+                since_unix_ms=since, until_unix_ms=until, limit=MOST_HITS, filter=like,
             ),
             timeout=DEADLINE_S,
         )  # fmt: skip
@@ -122,7 +122,9 @@ async def listing(request: Request, session: Session) -> Response:
             older="",
         )
     listed = await stub.ListCalls(
-        pb.ListRecordedCallsRequest(scope=scope, since_unix_ms=since, until_unix_ms=until, limit=A_PAGE),
+        pb.ListRecordedCallsRequest(
+            scope=scope, since_unix_ms=since, until_unix_ms=until, limit=A_PAGE, filter=like
+        ),
         timeout=DEADLINE_S,
     )
     rows = [_row(call) for call in listed.calls]

@@ -60,6 +60,23 @@ def _ms(at: datetime | None) -> int | None:
 AgentOption = Annotated[list[str] | None, typer.Option(help="Only this agent; may be given many times.")]
 
 
+AlertsOption = Annotated[
+    bool | None, typer.Option("--alerts/--no-alerts", help="Only calls with, or without alerts.")
+]
+AgitationOption = Annotated[
+    float | None, typer.Option(min=0, max=1, help="Only calls whose agitation rose above this.")
+]
+TopicOption = Annotated[
+    list[str] | None, typer.Option(help="Only calls whose wrap-up has this topic; may be given many times.")
+]
+
+
+def _filter(
+    alerts: bool | None, agitation_above: float | None, topics: list[str] | None
+) -> pb.RecordedCallFilter:
+    return pb.RecordedCallFilter(alerts=alerts, agitation_above=agitation_above, topics=topics or [])
+
+
 @app.command("list")
 @with_identity
 def list_calls(
@@ -71,6 +88,9 @@ def list_calls(
     team: TeamOption = None,
     agent: AgentOption = None,
     call_id: Annotated[str | None, typer.Option(help="Only calls with this id.")] = None,
+    alerts: AlertsOption = None,
+    agitation_above: AgitationOption = None,
+    topic: TopicOption = None,
     last: Annotated[int, typer.Option(min=1, max=1000, help="At most so many, the newest.")] = 50,
     as_json: JsonOption = False,
     *,
@@ -89,6 +109,7 @@ def list_calls(
         until_unix_ms=_ms(until),
         call_id=call_id,
         limit=last,
+        filter=_filter(alerts, agitation_above, topic),
     )
 
     async def work(channel: grpc.aio.Channel) -> None:
@@ -178,6 +199,9 @@ def search(
     team: TeamOption = None,
     agent: AgentOption = None,
     role: Annotated[str | None, typer.Option(help="Said by the customer, or by the agent.")] = None,
+    alerts: AlertsOption = None,
+    agitation_above: AgitationOption = None,
+    topic: TopicOption = None,
     limit: Annotated[int, typer.Option(min=1, max=200, help="At most so many.")] = 20,
     as_json: JsonOption = False,
     *,
@@ -200,6 +224,7 @@ def search(
         since_unix_ms=_ms(since),
         until_unix_ms=_ms(until),
         limit=limit,
+        filter=_filter(alerts, agitation_above, topic),
     )
 
     async def work(channel: grpc.aio.Channel) -> None:

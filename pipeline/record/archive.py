@@ -14,7 +14,7 @@ from pipeline.calls.overview import CallFilter
 from pipeline.errors import RecordUnavailable, SettingsError, UnknownRecord
 from pipeline.record import wrapping
 from pipeline.record.ciphers import CallCipher, Damaged
-from pipeline.record.entries import RecordRow
+from pipeline.record.entries import RecordRow, Resolution
 from pipeline.record.key_store import KeyStore, customer_hash
 from pipeline.record.reading import SoundPiece, opened, opened_sound, read_events, transcript
 from pipeline.record.search import SearchHit, SearchWanted, UtteranceIndex, is_phrase_in
@@ -25,8 +25,38 @@ from pipeline.record.wrapping import WrapUp
 _log = structlog.get_logger(__name__)
 MOST_ROWS = 1_000
 DAMAGED = "a part of the record of this call is damaged; see 'yuetone record verify'"
-_SOME, _LOOKED_UP = 200, 40
+_SOME, _LOOKED_UP, _MOST_LOOKED_UP = 200, 40, 5_000
 """Rows, and hits, that are looked at in one step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowFilter:
+    """What recorded calls are like; every part narrows.
+
+    Attributes:
+        alerts: with, or without alerts.
+        agitation_above: whose highest agitation is above this.
+        topics: whose wrap-up has one of these.
+        resolutions: whose wrap-up says one of these.
+    """
+
+    alerts: bool | None = None
+    agitation_above: float | None = None
+    topics: frozenset[str] = frozenset()
+    resolutions: frozenset[Resolution] = frozenset()
+
+    def takes(self, row: RecordRow) -> bool:
+        """Tell whether a call is like that."""
+        told = row.wrapped
+        return (
+            (self.alerts is None or self.alerts == (row.alerts > 0))
+            and (self.agitation_above is None or (row.agitation or 0.0) > self.agitation_above)
+            and (not self.topics or (told is not None and not self.topics.isdisjoint(told.topics)))
+            and (not self.resolutions or (told is not None and told.resolution in self.resolutions))
+        )
+
+
+EVERY_ROW = RowFilter()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +92,7 @@ class Archive:
         until: float | None = None,
         call_id: str | None = None,
         customer: str | None = None,
+        like: RowFilter = EVERY_ROW,
         limit: int = 100,
     ) -> list[RecordRow]:
         """Return recorded calls, the newest first.
@@ -72,6 +103,7 @@ class Archive:
             until: before then.
             call_id: with this id.
             customer: of this customer.
+            like: what they are like.
             limit: how many at most.
         """
         parts: list[sa.ColumnElement[bool]] = [self._there()]
@@ -96,7 +128,7 @@ class Archive:
         while len(found) < limit:
             page = self._store.rows(*parts, *behind, limit=_SOME)
             owned = (self._owned(row) for row in page)
-            found += [row for row in owned if wanted.takes(row.info)]
+            found += [row for row in owned if wanted.takes(row.info) and like.takes(row)]
             if len(page) < _SOME:
                 break
             at, n = page[-1].info.started_at, page[-1].n
@@ -159,7 +191,9 @@ class Archive:
         """Return how many samples, at its rate, the longest channel of a call has."""
         return self._store.frames(row.record_id)
 
-    def search(self, index: UtteranceIndex, wanted: SearchWanted, limit: int) -> list[FoundUtterance]:
+    def search(
+        self, index: UtteranceIndex, wanted: SearchWanted, limit: int, like: RowFilter = EVERY_ROW
+    ) -> list[FoundUtterance]:
         """Return utterances in which something was said, those of the newest calls first.
 
         Every hit of the index is looked up in the record: what was redacted or erased meanwhile is not found.
@@ -168,9 +202,10 @@ class Archive:
             InvalidRequest: there is no word in the query.
         """
         found: list[FoundUtterance] = []
-        hits = list(index.search(wanted, limit=limit * 2 + _SOME))
+        hits = list(index.search(wanted, limit=_MOST_LOOKED_UP if like != EVERY_ROW else limit * 2 + _SOME))
         for first in range(0, len(hits), _LOOKED_UP):
-            found += self._looked_up(hits[first : first + _LOOKED_UP], wanted)
+            looked_up = self._looked_up(hits[first : first + _LOOKED_UP], wanted)
+            found += [hit for hit in looked_up if like.takes(hit.row)]
             if len(found) >= limit:
                 break
         return found[:limit]

@@ -16,7 +16,7 @@ from pipeline.audit.service import Auditor
 from pipeline.calls.info import CallSpec
 from pipeline.errors import AuditUnavailable, InvalidRequest, SettingsError
 from pipeline.metrics import Metrics
-from pipeline.record.archive import Archive, FoundUtterance
+from pipeline.record.archive import EVERY_ROW, Archive, FoundUtterance, RowFilter
 from pipeline.record.keeper import DerivedData, RecordKeeper
 from pipeline.record.key_store import KeyStore
 from pipeline.record.master_keys import read_master_keys
@@ -154,10 +154,12 @@ class RecordService:
         """Return the record of a company, for those who read it."""
         return Archive(tenant, self.stores.of(tenant), self.keys)
 
-    async def search(self, tenant: str | None, wanted: SearchWanted, limit: int) -> list[FoundUtterance]:
+    async def search(
+        self, tenant: str | None, wanted: SearchWanted, limit: int, like: RowFilter = EVERY_ROW
+    ) -> list[FoundUtterance]:
         """Return utterances in which something was said; see :meth:`Archive.search`."""
         indexer = await self.keeper.in_thread(self.keeper.indexer, tenant)
-        return await asyncio.to_thread(self.archive(tenant).search, indexer.index, wanted, limit)
+        return await asyncio.to_thread(self.archive(tenant).search, indexer.index, wanted, limit, like)
 
     async def written(self) -> None:
         """Wait until all that came before is on disk, two seconds at most."""

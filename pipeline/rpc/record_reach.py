@@ -14,7 +14,7 @@ from pipeline.calls.events import Envelope
 from pipeline.calls.overview import CallFilter
 from pipeline.config import ProfileSettings
 from pipeline.errors import InvalidRequest, UnknownRecord
-from pipeline.record.archive import Archive, unavailable
+from pipeline.record.archive import EVERY_ROW, Archive, RowFilter, unavailable
 from pipeline.record.entries import RecordRow
 from pipeline.record.mixing import interleaved
 from pipeline.record.service import RecordService
@@ -107,6 +107,7 @@ class RecordReach:
         until: float | None = None,
         call_id: str | None = None,
         customer: str | None = None,
+        like: RowFilter = EVERY_ROW,
     ) -> list[tuple[Archive, RecordRow]]:
         """Return calls, the newest first, and where each is; arguments as of :meth:`Archive.rows`."""
         rows: list[tuple[Archive, RecordRow]] = []
@@ -118,6 +119,7 @@ class RecordReach:
                 until=until,
                 call_id=call_id,
                 customer=customer,
+                like=like,
                 limit=limit,
             )
             rows += [(archive, row) for row in found]

@@ -31,6 +31,7 @@ from pipeline.rpc.convert import ROLES
 from pipeline.rpc.exporting import exported_call, exported_subject
 from pipeline.rpc.record_messages import as_it_stands, receipt_message, summary_message
 from pipeline.rpc.record_reach import RecordReach, reading
+from pipeline.rpc.row_filters import row_filter
 from pipeline.rpc.scopes import wanted_calls
 from pipeline.rpc.status import details_of, status_of
 from pipeline.rpc.watchers import Watchers
@@ -79,6 +80,7 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
                 until=_seconds(request, "until_unix_ms"),
                 call_id=request.call_id if request.HasField("call_id") else None,
                 customer=request.customer_ref if request.HasField("customer_ref") else None,
+                like=row_filter(request.filter),
             )
             return pb.ListRecordedCallsResponse(calls=[self._reach.message(row) for _archive, row in found])
 
@@ -179,7 +181,7 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
             )
             found = []
             for tenant in self._reach.tenants(wanted.tenant):
-                found += await self._record.search(tenant, text, limit)
+                found += await self._record.search(tenant, text, limit, row_filter(request.filter))
             found.sort(key=lambda hit: -hit.row.info.started_at)
             return pb.SearchRecordedCallsResponse(
                 hits=[

@@ -11,14 +11,14 @@ from yuetone.v1 import record_service_pb2 as pb
 MOST_TOPICS, LONGEST_TOPIC, LONGEST_NOTE = 5, 60, 4_000
 LATEST_MS = 1 << 45
 """A thousand years after 1970, ms."""
-_RESOLUTIONS = {
+RESOLUTIONS = {
     pb.RESOLUTION_UNSPECIFIED: Resolution.NOT_TOLD,
     pb.RESOLUTION_RESOLVED: Resolution.RESOLVED,
     pb.RESOLUTION_FOLLOW_UP: Resolution.FOLLOW_UP,
     pb.RESOLUTION_TRANSFERRED: Resolution.TRANSFERRED,
     pb.RESOLUTION_UNRESOLVED: Resolution.UNRESOLVED,
 }
-_RESOLUTIONS_OUT = {resolution: number for number, resolution in _RESOLUTIONS.items()}
+_RESOLUTIONS_OUT = {resolution: number for number, resolution in RESOLUTIONS.items()}
 
 
 def wrap_up_of(message: pb.WrapUp) -> WrapUp:
@@ -27,7 +27,7 @@ def wrap_up_of(message: pb.WrapUp) -> WrapUp:
     Raises:
         InvalidRequest: something in it is too long, or no value of this API.
     """
-    resolution = _RESOLUTIONS.get(message.resolution)
+    resolution = RESOLUTIONS.get(message.resolution)
     if resolution is None:
         raise InvalidRequest("resolution: see Resolution")
     topics = [topic.strip() for topic in message.topics]

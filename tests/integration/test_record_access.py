@@ -121,6 +121,53 @@ async def test_every_method_for_every_role_and_every_call(provider: Provider, tm
         assert surprises == []
 
 
+async def test_calls_are_found_by_what_they_are_like(tmp_path: Path) -> None:
+    chosen = settings(record=section(tmp_path), profiles=profile(), alerts={"store": str(tmp_path / "a.db")})
+    async with running(chosen, SayingEngine(SAID)) as run:
+        for number in range(2):
+            await talk(run, [start(f"c{number}"), *chunks(demo_bytes(8)), end()])
+        stub = record_stub(run.channel)
+        wrap_up = pb.WrapUp(resolution=pb.RESOLUTION_RESOLVED, topics=["退款"], note="好")
+        kept = await stub.SaveWrapUp(pb.SaveWrapUpRequest(call_id="c1", wrap_up=wrap_up))
+        assert kept.wrap_up.topics == ["退款"]
+        record = run.server.app.record
+        assert record is not None
+        await record.keeper.index()
+        like = pb.RecordedCallFilter
+        for wanted, names in (
+            (like(topics=["退款"]), {"c1"}),
+            (like(topics=["帳單"]), set()),
+            (like(resolutions=[pb.RESOLUTION_RESOLVED]), {"c1"}),
+            (like(alerts=True), set()),
+            (like(alerts=False), {"c0", "c1"}),
+            (like(agitation_above=1.0), set()),
+        ):
+            listed = await stub.ListCalls(pb.ListRecordedCallsRequest(filter=wanted))
+            assert {call.call_id for call in listed.calls} == names, wanted
+            found = await stub.SearchCalls(pb.SearchRecordedCallsRequest(query="投訴", filter=wanted))
+            assert {hit.call.call_id for hit in found.hits} == names, wanted
+        bad = pb.ListRecordedCallsRequest(filter=like(agitation_above=2.0))
+        assert await _code(stub.ListCalls(bad)) == "INVALID_ARGUMENT"
+        summary = await stub.GetSummary(pb.GetSummaryRequest(call_id="c1"))
+        assert summary.wrap_up.note == "好"
+
+
+async def test_who_may_not_see_alerts_cannot_ask_for_them(provider: Provider, tmp_path: Path) -> None:
+    chosen = guarded(
+        provider, record=section(tmp_path), profiles=profile(), audit={"folder": tmp_path / "audit"}
+    )
+    async with running(chosen, SayingEngine(SAID)) as run:
+        await _recorded(run, provider)
+        asked = pb.ListRecordedCallsRequest(filter=pb.RecordedCallFilter(alerts=True))
+        for role, code in (
+            ("agent", "PERMISSION_DENIED"),
+            ("quality", "PERMISSION_DENIED"),
+            ("supervisor", "ok"),
+        ):
+            who = of_role(provider, role)
+            assert await _code(record_stub(run.channel).ListCalls(asked, metadata=who)) == code
+
+
 async def test_figures_are_of_the_calls_within_reach(provider: Provider, tmp_path: Path) -> None:
     chosen = guarded(
         provider, record=section(tmp_path), profiles=profile(), audit={"folder": tmp_path / "audit"}

@@ -375,6 +375,7 @@ class ListRecordedCallsRequest(google.protobuf.message.Message):
     CALL_ID_FIELD_NUMBER: builtins.int
     LIMIT_FIELD_NUMBER: builtins.int
     CUSTOMER_REF_FIELD_NUMBER: builtins.int
+    FILTER_FIELD_NUMBER: builtins.int
     since_unix_ms: builtins.int
     """that began then or later"""
     until_unix_ms: builtins.int
@@ -389,6 +390,10 @@ class ListRecordedCallsRequest(google.protobuf.message.Message):
     def scope(self) -> yuetone.v1.overview_service_pb2.CallScope:
         """narrows; within what the caller may see"""
 
+    @property
+    def filter(self) -> global___RecordedCallFilter:
+        """narrows further"""
+
     def __init__(
         self,
         *,
@@ -398,9 +403,10 @@ class ListRecordedCallsRequest(google.protobuf.message.Message):
         call_id: builtins.str | None = ...,
         limit: builtins.int | None = ...,
         customer_ref: builtins.str | None = ...,
+        filter: global___RecordedCallFilter | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_call_id", b"_call_id", "_customer_ref", b"_customer_ref", "_limit", b"_limit", "_since_unix_ms", b"_since_unix_ms", "_until_unix_ms", b"_until_unix_ms", "call_id", b"call_id", "customer_ref", b"customer_ref", "limit", b"limit", "scope", b"scope", "since_unix_ms", b"since_unix_ms", "until_unix_ms", b"until_unix_ms"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_call_id", b"_call_id", "_customer_ref", b"_customer_ref", "_limit", b"_limit", "_since_unix_ms", b"_since_unix_ms", "_until_unix_ms", b"_until_unix_ms", "call_id", b"call_id", "customer_ref", b"customer_ref", "limit", b"limit", "scope", b"scope", "since_unix_ms", b"since_unix_ms", "until_unix_ms", b"until_unix_ms"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_call_id", b"_call_id", "_customer_ref", b"_customer_ref", "_limit", b"_limit", "_since_unix_ms", b"_since_unix_ms", "_until_unix_ms", b"_until_unix_ms", "call_id", b"call_id", "customer_ref", b"customer_ref", "filter", b"filter", "limit", b"limit", "scope", b"scope", "since_unix_ms", b"since_unix_ms", "until_unix_ms", b"until_unix_ms"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_call_id", b"_call_id", "_customer_ref", b"_customer_ref", "_limit", b"_limit", "_since_unix_ms", b"_since_unix_ms", "_until_unix_ms", b"_until_unix_ms", "call_id", b"call_id", "customer_ref", b"customer_ref", "filter", b"filter", "limit", b"limit", "scope", b"scope", "since_unix_ms", b"since_unix_ms", "until_unix_ms", b"until_unix_ms"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_call_id", b"_call_id"]) -> typing.Literal["call_id"] | None: ...
     @typing.overload
@@ -413,6 +419,45 @@ class ListRecordedCallsRequest(google.protobuf.message.Message):
     def WhichOneof(self, oneof_group: typing.Literal["_until_unix_ms", b"_until_unix_ms"]) -> typing.Literal["until_unix_ms"] | None: ...
 
 global___ListRecordedCallsRequest = ListRecordedCallsRequest
+
+@typing.final
+class RecordedCallFilter(google.protobuf.message.Message):
+    """What calls are like; every part narrows."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ALERTS_FIELD_NUMBER: builtins.int
+    AGITATION_ABOVE_FIELD_NUMBER: builtins.int
+    TOPICS_FIELD_NUMBER: builtins.int
+    RESOLUTIONS_FIELD_NUMBER: builtins.int
+    alerts: builtins.bool
+    """with, or without alerts; counts only where the caller may see alerts"""
+    agitation_above: builtins.float
+    """whose highest agitation is above this, 0 to 1"""
+    @property
+    def topics(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """whose wrap-up has one of these"""
+
+    @property
+    def resolutions(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[global___Resolution.ValueType]:
+        """whose wrap-up says one of these"""
+
+    def __init__(
+        self,
+        *,
+        alerts: builtins.bool | None = ...,
+        agitation_above: builtins.float | None = ...,
+        topics: collections.abc.Iterable[builtins.str] | None = ...,
+        resolutions: collections.abc.Iterable[global___Resolution.ValueType] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_agitation_above", b"_agitation_above", "_alerts", b"_alerts", "agitation_above", b"agitation_above", "alerts", b"alerts"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_agitation_above", b"_agitation_above", "_alerts", b"_alerts", "agitation_above", b"agitation_above", "alerts", b"alerts", "resolutions", b"resolutions", "topics", b"topics"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_agitation_above", b"_agitation_above"]) -> typing.Literal["agitation_above"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_alerts", b"_alerts"]) -> typing.Literal["alerts"] | None: ...
+
+global___RecordedCallFilter = RecordedCallFilter
 
 @typing.final
 class ListRecordedCallsResponse(google.protobuf.message.Message):
@@ -656,6 +701,7 @@ class SearchRecordedCallsRequest(google.protobuf.message.Message):
     SINCE_UNIX_MS_FIELD_NUMBER: builtins.int
     UNTIL_UNIX_MS_FIELD_NUMBER: builtins.int
     LIMIT_FIELD_NUMBER: builtins.int
+    FILTER_FIELD_NUMBER: builtins.int
     query: builtins.str
     """words in one piece: two characters are enough, variants of characters are the same"""
     role: yuetone.v1.audio_pb2.Role.ValueType
@@ -670,6 +716,10 @@ class SearchRecordedCallsRequest(google.protobuf.message.Message):
     def scope(self) -> yuetone.v1.overview_service_pb2.CallScope:
         """narrows; within what the caller may see"""
 
+    @property
+    def filter(self) -> global___RecordedCallFilter:
+        """narrows further"""
+
     def __init__(
         self,
         *,
@@ -679,9 +729,10 @@ class SearchRecordedCallsRequest(google.protobuf.message.Message):
         since_unix_ms: builtins.int | None = ...,
         until_unix_ms: builtins.int | None = ...,
         limit: builtins.int | None = ...,
+        filter: global___RecordedCallFilter | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_limit", b"_limit", "_since_unix_ms", b"_since_unix_ms", "_until_unix_ms", b"_until_unix_ms", "limit", b"limit", "scope", b"scope", "since_unix_ms", b"since_unix_ms", "until_unix_ms", b"until_unix_ms"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_limit", b"_limit", "_since_unix_ms", b"_since_unix_ms", "_until_unix_ms", b"_until_unix_ms", "limit", b"limit", "query", b"query", "role", b"role", "scope", b"scope", "since_unix_ms", b"since_unix_ms", "until_unix_ms", b"until_unix_ms"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_limit", b"_limit", "_since_unix_ms", b"_since_unix_ms", "_until_unix_ms", b"_until_unix_ms", "filter", b"filter", "limit", b"limit", "scope", b"scope", "since_unix_ms", b"since_unix_ms", "until_unix_ms", b"until_unix_ms"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_limit", b"_limit", "_since_unix_ms", b"_since_unix_ms", "_until_unix_ms", b"_until_unix_ms", "filter", b"filter", "limit", b"limit", "query", b"query", "role", b"role", "scope", b"scope", "since_unix_ms", b"since_unix_ms", "until_unix_ms", b"until_unix_ms"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_limit", b"_limit"]) -> typing.Literal["limit"] | None: ...
     @typing.overload
