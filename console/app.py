@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from urllib.parse import urlsplit
 
 import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
@@ -21,7 +23,7 @@ from console.live.feeds import Feeds
 from console.live.socket import FORBIDDEN, LOGGED_OUT, LiveSocket
 from console.pages import commands, history, insight, login, screens
 from console.pages.static import Static
-from console.settings import ConsoleSettings
+from console.settings import ConsoleSettings, is_loopback
 
 _log = structlog.get_logger(__name__)
 
@@ -42,7 +44,10 @@ def build_app(settings: ConsoleSettings) -> Starlette:
 
     return Starlette(
         lifespan=life,
-        middleware=[Middleware(BaseHTTPMiddleware, dispatch=_with_headers(settings))],
+        middleware=[
+            Middleware(TrustedHostMiddleware, allowed_hosts=_hosts(settings), www_redirect=False),
+            Middleware(BaseHTTPMiddleware, dispatch=_with_headers(settings)),
+        ],
         routes=[
             WebSocketRoute("/live", _live),
             *login.ROUTES,
@@ -53,6 +58,17 @@ def build_app(settings: ConsoleSettings) -> Starlette:
             Route("/static/{tag}/{name:path}", static.serve),
         ],
     )
+
+
+def _hosts(settings: ConsoleSettings) -> list[str]:
+    """Return the names under which browsers may ask for this console.
+
+    On loopback, a page of somebody else could otherwise give its own name this machine's address, by DNS
+    rebinding, and read what nobody is asked a password for.
+    """
+    if settings.origin is not None:
+        return [urlsplit(settings.origin).hostname or ""]
+    return ["localhost", "127.0.0.1", "[::1]", settings.host] if is_loopback(settings.host) else ["*"]
 
 
 async def _live(socket: WebSocket) -> None:

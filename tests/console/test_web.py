@@ -333,3 +333,20 @@ async def test_a_tab_finds_a_server_that_was_not_there_at_first(tmp_path: Path) 
         chosen = settings(server={"port": port}, alerts={"store": str(tmp_path / "alerts.db")})
         async with running(chosen):
             await read_until("live")
+
+
+async def test_a_page_that_borrows_this_machines_address_gets_nothing(tmp_path: Path) -> None:
+    async with recorded(tmp_path) as run, consoling(run.server.port) as base, httpx2.AsyncClient() as web:
+        port = base.rsplit(":", 1)[1]
+        for host in (f"evil.example:{port}", "evil.example", ""):
+            answer = await web.get(f"{base}/calls", headers={"host": host})
+            assert answer.status_code == 400, host
+            assert "billing" not in answer.text
+        evil = f"http://evil.example:{port}"
+        answer = await web.post(
+            f"{base}/api/summary",
+            json={"call": "c1"},
+            headers={"host": f"evil.example:{port}", "origin": evil},
+        )
+        assert answer.status_code == 400
+        assert (await web.get(f"http://localhost:{port}/calls")).status_code == 200
