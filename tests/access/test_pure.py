@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
+import yuetone.v1
 from pipeline.access.certificates import machine_of
 from pipeline.access.exposure import exposure_of, is_near
 from pipeline.access.grant import grant
@@ -15,22 +19,11 @@ from pipeline.config import ServerSettings
 from pipeline.errors import PermissionDenied, SettingsError
 from pipeline.rpc.methods import METHODS
 from pipeline.sections.access import AccessRole, AccessSettings, CertificateSettings, IssuerSettings
-from yuetone.v1 import (
-    call_service_pb2,
-    overview_service_pb2,
-    record_service_pb2,
-    suggestion_service_pb2,
-    supervisor_service_pb2,
-)
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 (that is what is refused)
-FILES = (
-    call_service_pb2,
-    overview_service_pb2,
-    record_service_pb2,
-    suggestion_service_pb2,
-    supervisor_service_pb2,
-)
+V1 = Path(yuetone.v1.__file__).parent
+FILES = [importlib.import_module(f"yuetone.v1.{path.stem}") for path in V1.glob("*_service_pb2.py")]
+"""Whatever service there is."""
 
 
 def who(*roles: AccessRole, **fields: object) -> Principal:

@@ -21,6 +21,7 @@ from suggest.dialogue.active import ActiveSuggestion, State
 from suggest.dialogue.drafting import Draft
 from tests.access.provider import AUDIENCE, Provider
 from tests.integration.helpers import Running, end, rest, running, settings, start, take
+from yuetone.v1 import audio_pb2
 from yuetone.v1 import call_service_pb2 as call_pb
 from yuetone.v1 import overview_service_pb2 as overview_pb
 from yuetone.v1 import suggestion_service_pb2 as suggestion_pb
@@ -210,6 +211,20 @@ class Requests:
             suggestion_stub(self._run.channel).SetReplyLanguage(request, metadata=self._metadata)
         )
 
+    async def set_sensitive(self, call_id: str) -> str:
+        request = call_pb.SetSensitiveRequest(call_id=call_id, sensitive=audio_pb2.Sensitive(on=False))
+        return await _outcome(self._run.stub.SetSensitive(request, metadata=self._metadata))
+
+    async def list_open_alerts(self, tenant: str | None = None) -> tuple[str, set[str]]:
+        request = supervisor_pb.ListOpenAlertsRequest(tenant=tenant)
+        found: set[str] = set()
+
+        async def work() -> None:
+            answer = await supervisor_stub(self._run.channel).ListOpenAlerts(request, metadata=self._metadata)
+            found.update(group.call_id for group in answer.groups)
+
+        return await _outcome(work()), found
+
     async def search_articles(self, tenant: str | None = None) -> str:
         request = suggestion_pb.SearchArticlesRequest(query="張單", tenant=tenant)
         return await _outcome(
@@ -229,6 +244,8 @@ class Requests:
             "AckAlert": await self.ack_alert("alert-own"),
             "SubmitFeedback": await self.submit_feedback("own"),
             "SetReplyLanguage": await self.set_reply_language("own"),
+            "SetSensitive": await self.set_sensitive("own"),
+            "ListOpenAlerts": (await self.list_open_alerts())[0],
             "SearchArticles": await self.search_articles(),
         }
 

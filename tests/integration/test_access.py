@@ -47,8 +47,11 @@ async def _role(live: Live, role: str, cells: Cells) -> None:
     lists, listed = await asked.list_calls()
     watches, watched = await asked.watch_calls()
     alerted, alerts = await asked.watch_alerts()
+    opened, still_open = await asked.list_open_alerts()
     cells.expect(f"{role} GetMe", await asked.get_me(), "ok")
     about_others = sees - OWN if role == "agent" else sees
+    cells.expect(f"{role} ListOpenAlerts", opened, alerted)
+    cells.expect(f"{role} open alerts of others", still_open - about_others, set())
     for name, fields in CALLS.items():
         cell = f"{role} on {name}"
         cells.expect(f"{cell} WatchCall", await asked.watch_call(name), reached(name))
@@ -60,6 +63,7 @@ async def _role(live: Live, role: str, cells: Cells) -> None:
         cells.expect(f"{cell} AckAlert", await asked.ack_alert(f"alert-{name}"), acked)
         cells.expect(f"{cell} SubmitFeedback", await asked.submit_feedback(name), reached(name))
         cells.expect(f"{cell} SetReplyLanguage", await asked.set_reply_language(name), reached(name))
+        cells.expect(f"{cell} SetSensitive", await asked.set_sensitive(name), reached(name))
         company = fields["company"]
         own_company = company == "bank"
         sends = ("ok" if own_company else "PERMISSION_DENIED") if role == "telephony" else "PERMISSION_DENIED"
