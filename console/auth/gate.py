@@ -9,6 +9,7 @@ import structlog
 from starlette.requests import HTTPConnection
 
 import client
+from console.auth.guesses import Guesses
 from console.auth.oidc import EARLY_S, LoginFailed, OidcLogin, Tokens
 from console.auth.sessions import Session, Sessions
 from console.auth.users import LocalUsers
@@ -39,7 +40,8 @@ class Gate:
         self._everybody: Session | None = None
         self._oidc: OidcLogin | None = None
         self._tokens: dict[str, Tokens] = {}  # bounded by the sessions
-        self._guessing = asyncio.Semaphore(2)
+        self._guesses = Guesses()
+        self._guessing = asyncio.Semaphore(2)  # a password costs 0.1 s of a core
         self.cookie = "__Host-yuetone" if settings.secure else "yuetone"
 
     @property
@@ -93,14 +95,20 @@ class Gate:
                 return self.sessions.find(asked.cookies.get(self.cookie), touch=touch)
 
     async def log_in(self, name: str, password: str) -> Session | None:
-        """Begin a session for whoever knows a password; None for others. Two guesses at a time, no more.
+        """Begin a session for whoever knows a password; None for others, and for a name that was guessed at.
 
         Raises:
             ConsoleSettingsError: the file of users cannot be read.
         """
         async with self._guessing:
+            if not self._guesses.may(name):
+                return None
             person = await asyncio.to_thread(self._users.person, name, password)
-        return None if person is None else self.sessions.begin(person)
+            if person is None:
+                self._guesses.wrong(name)
+                return None
+        self._guesses.right(name)
+        return self.sessions.begin(person)
 
     def same_origin(self, asked: HTTPConnection) -> bool:
         """Tell whether a request comes from a page of ours, as browsers say."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from console.auth.guesses import MOST, NAMES, WAIT_S, Guesses
 from console.auth.sessions import Sessions
 from console.auth.users import LocalUsers
 from console.backend import Person, person_with
@@ -105,3 +106,29 @@ async def test_sessions_end_by_time_by_idleness_and_by_hand() -> None:
     sessions.end(third.id)
     assert sessions.find(third.id) is None
     assert sessions.find(None) is None
+
+
+def test_a_name_that_is_guessed_at_is_closed_for_a_while() -> None:
+    now = 0.0
+    guesses = Guesses(lambda: now)
+    for _ in range(MOST):
+        assert guesses.may("alice")
+        guesses.wrong("alice")
+    assert not guesses.may("alice")
+    assert guesses.may("bob")
+    now = WAIT_S
+    assert guesses.may("alice")
+    guesses.wrong("alice")
+    assert guesses.may("alice")  # it counts anew
+    for _ in range(MOST - 1):
+        guesses.wrong("alice")
+    assert not guesses.may("alice")
+    guesses.right("alice")
+    assert guesses.may("alice")
+
+
+def test_names_that_are_guessed_at_are_bounded() -> None:
+    guesses = Guesses(lambda: 0.0)
+    for number in range(NAMES + 5):
+        guesses.wrong(str(number))
+    assert len(guesses._wrong) == NAMES

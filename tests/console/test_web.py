@@ -245,6 +245,14 @@ async def test_who_is_not_logged_in_gets_nothing(provider: Provider, tmp_path: P
         assert (await web.post(f"{base}/login", data=right)).status_code == 403  # from no page of ours
 
 
+async def test_a_password_cannot_be_guessed_for_long(provider: Provider, tmp_path: Path) -> None:
+    async with with_people(provider, tmp_path) as (_run, base), httpx2.AsyncClient() as web:
+        for _ in range(10):
+            assert (await logged_in(web, base, "alice", password="a wrong one")).status_code == 401
+        assert (await logged_in(web, base, "alice")).status_code == 401  # the right one, too late
+        assert (await logged_in(web, base, "sue")).status_code == 303
+
+
 async def test_a_session_begins_and_ends_with_its_tabs(provider: Provider, tmp_path: Path) -> None:
     async with with_people(provider, tmp_path) as (_run, base), httpx2.AsyncClient() as web:
         answer = await logged_in(web, base, "sue", next="//evil.example")
