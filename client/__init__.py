@@ -37,7 +37,7 @@ from client.connection import (
     suggestion_stub,
     supervisor_stub,
 )
-from client.conversation import CallOptions
+from client.conversation import ROLES, CallOptions, role_name
 from client.errors import ClientError, LineLost, NotReachable
 from client.identity import (
     NOBODY,
@@ -57,6 +57,7 @@ from client.watching import watch_alerts, watch_call, watch_calls
 __all__ = [
     "MULAW_8K_STEREO",
     "NOBODY",
+    "ROLES",
     "TOKEN_VARIABLE",
     "AudioFormat",
     "AuthorizedChannel",
@@ -82,6 +83,7 @@ __all__ = [
     "quantile",
     "read_audio",
     "record_stub",
+    "role_name",
     "stream_recording",
     "suggestion_stub",
     "supervisor_stub",

@@ -16,8 +16,14 @@ ROLES = {
     "agent": audio_pb2.ROLE_AGENT,
     "unknown": audio_pb2.ROLE_UNSPECIFIED,
 }
+_NAMES = {number: name for name, number in ROLES.items()}
 LONGEST_ID = 128
 """Characters of a call_id (audio.proto)."""
+
+
+def role_name(role: audio_pb2.Role.ValueType) -> str:
+    """Return a role of the API by its name in :data:`ROLES`; ``unknown`` for one of a newer server."""
+    return _NAMES.get(role, "unknown")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,11 @@ from bisect import insort
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import client
 from console.live.calls import SEVERITIES
 from console.live.topic import Topic
 from yuetone.v1 import assist_pb2, audio_pb2, call_service_pb2, speakers_pb2, transcript_pb2
 
-ROLES = {audio_pb2.ROLE_CUSTOMER: "customer", audio_pb2.ROLE_AGENT: "agent"}
 CURVE = 240
 """Points of the agitation curve that are kept."""
 MOST_FINALS = 3_000
@@ -97,7 +97,7 @@ class CallRows:
             row = {
                 "k": "partial",
                 "ch": said.channel,
-                "role": _role(said.role),
+                "role": client.role_name(said.role),
                 "text": said.text,
                 "stable": stable,
             }
@@ -111,7 +111,7 @@ class CallRows:
             {
                 "k": "final",
                 "ch": said.channel,
-                "role": _role(said.role),
+                "role": client.role_name(said.role),
                 "speaker": said.speaker,
                 "start": said.start_ms,
                 "end": said.end_ms,
@@ -135,7 +135,7 @@ class CallRows:
     def _attribution(self, told: speakers_pb2.Attribution) -> None:
         before = self._finals.get(told.utterance_id)
         if before is not None:
-            self._final(told.utterance_id, {**before, "role": _role(told.role)})
+            self._final(told.utterance_id, {**before, "role": client.role_name(told.role)})
 
     def _end(self, ended: call_service_pb2.Ended) -> None:
         self.ended = True
@@ -199,10 +199,6 @@ class CallRows:
             self._state(hold=_PAUSES.get(mark.reason, "hold") if kind == "pause" else "")
         if kind in ("pause", "resume", "gap"):
             self._topic.put(f"m:{mark.at_ms}:{kind}", {"k": "mark", "kind": kind, "start": mark.at_ms})
-
-
-def _role(role: audio_pb2.Role.ValueType) -> str:
-    return ROLES.get(role, "unknown")
 
 
 def _languages(spans: Iterable[transcript_pb2.LanguageSpan]) -> str:

@@ -123,18 +123,23 @@ class Feeds:
             "alerts": lambda: self._alerts(person, feed),
             "call": lambda: self._call(person, feed, name),
         }
-        over = False
-        while not over:
-            try:
-                await work[kind]()
-                over = True
-            except grpc.aio.AioRpcError as error:
-                feed.line(_REFUSED.get(error.code(), "lost"))
-                over = error.code() in _REFUSED
-            except Exception as error:  # noqa: BLE001 (one feed that breaks must not end all)
-                _log.error("a feed broke, trying again", feed=kind, error=type(error).__name__)
-                feed.line("lost")
-            await asyncio.sleep(0 if over else AGAIN_S)
+        while True:
+            if await self._tried(work[kind], kind, feed):
+                return
+            await asyncio.sleep(AGAIN_S)
+
+    async def _tried(self, work: Callable[[], Awaitable[None]], kind: str, feed: Feed) -> bool:
+        """Follow a topic until something breaks; return whether it is over for good."""
+        try:
+            await work()
+        except grpc.aio.AioRpcError as error:
+            feed.line(_REFUSED.get(error.code(), "lost"))
+            return error.code() in _REFUSED
+        except Exception as error:  # noqa: BLE001 (one feed that breaks must not end all)
+            _log.error("a feed broke, trying again", feed=kind, error=type(error).__name__)
+            feed.line("lost")
+            return False
+        return True
 
     async def _calls(self, person: Person, feed: Feed) -> None:
         request = overview_service_pb2.WatchCallsRequest(interval_ms=CALLS_MS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 MOST_ROWS = 5_000
@@ -38,7 +39,7 @@ class Patch:
     gone: tuple[str, ...]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Kept:
     version: int
     order: int
@@ -49,7 +50,7 @@ class Topic:
     """The rows."""
 
     def __init__(self) -> None:
-        self._rows: dict[str, _Kept] = {}
+        self._rows: dict[str, _Kept] = {}  # the one that was written last is last; bounded by MOST_ROWS
         self._gone: dict[str, int] = {}  # bounded by MOST_GONE
         self._version = 0
         self._order = 0
@@ -68,7 +69,7 @@ class Topic:
             return False
         self._version += 1
         if before is not None:
-            before.version, before.encoded = self._version, encoded
+            self._rows[key] = _Kept(self._version, self._rows.pop(key).order, encoded)
             return True
         self._gone.pop(key, None)
         self._order += 1
@@ -101,8 +102,8 @@ class Topic:
             return None
         everything = seq is None or not self._oldest <= seq < self._version
         after = -1 if seq is None or everything else seq
-        rows = [kept for kept in self._rows.values() if kept.version > after]
-        rows.sort(key=lambda kept: kept.order)
+        newest_first = takewhile(lambda kept: kept.version > after, reversed(self._rows.values()))
+        rows = sorted(newest_first, key=lambda kept: kept.order)
         gone = () if everything else tuple(key for key, at in self._gone.items() if at > after)
         return Patch(
             seq=self._version, snapshot=everything, rows=tuple(kept.encoded for kept in rows), gone=gone

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -15,8 +14,8 @@ from starlette.routing import Route
 import client
 from console.auth.gate import Gate
 from console.backend import DEADLINE_S
-from console.pages import insight
-from console.pages.insight import midnight, written
+from console.pages.bodies import object_of
+from console.pages.insight import ON_THE_WALL, midnight, written
 from console.pages.rendering import status_of
 from yuetone.v1 import (
     audio_pb2,
@@ -42,7 +41,7 @@ def _command(work: Command) -> Callable[[Request], Awaitable[Response]]:
             return JSONResponse({"error": "login"}, 401)
         if not gate.same_origin(request) or not _is_json(request):
             return JSONResponse({"error": "origin"}, 403)
-        fields = await _fields(request)
+        fields = await object_of(request, LONGEST)
         if fields is None:
             return JSONResponse({"error": "body"}, 400)
         try:
@@ -58,19 +57,6 @@ def _command(work: Command) -> Callable[[Request], Awaitable[Response]]:
 
 def _is_json(request: Request) -> bool:
     return request.headers.get("content-type", "").partition(";")[0].strip() == "application/json"
-
-
-async def _fields(request: Request) -> Fields | None:
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > LONGEST:
-            return None
-    try:
-        found = json.loads(body)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
 
 
 async def feedback(channel: grpc.aio.Channel, fields: Fields) -> Any:
@@ -141,12 +127,10 @@ async def today(channel: grpc.aio.Channel, _fields: Fields) -> Any:
     """Return today's figures as people read them."""
     now = time.time()
     request = insight_service_pb2.QueryKpisRequest(
-        since_unix_ms=midnight(now), until_unix_ms=int(now * 1000) + 1, kpis=list(insight.ON_THE_WALL)
+        since_unix_ms=midnight(now), until_unix_ms=int(now * 1000) + 1, kpis=list(ON_THE_WALL)
     )
     found = await client.insight_stub(channel).QueryKpis(request, timeout=DEADLINE_S)
-    return {
-        insight.ON_THE_WALL[value.kpi]: written(value.kpi, value.value, value.count) for value in found.values
-    }
+    return {ON_THE_WALL[value.kpi]: written(value.kpi, value.value, value.count) for value in found.values}
 
 
 ROUTES = [

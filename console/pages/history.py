@@ -19,15 +19,13 @@ from console.live.topic import Topic
 from console.pages import wav
 from console.pages.rendering import for_people, me_of, page
 from console.pages.screens import seen
-from yuetone.v1 import audio_pb2, overview_service_pb2
+from yuetone.v1 import overview_service_pb2
 from yuetone.v1 import record_service_pb2 as pb
 
 HERE = ZoneInfo("Asia/Hong_Kong")
 """Times are shown, and days begin, as in Hong Kong."""
 A_PAGE, MOST_HITS = 50, 50
 FILTERS = ("q", "role", "since", "until", "queue", "agent", "topic", "alerts")
-ROLES = {audio_pb2.ROLE_CUSTOMER: "customer", audio_pb2.ROLE_AGENT: "agent"}
-_BY_ROLE = {name: number for number, name in ROLES.items()}
 RESOLUTIONS = {
     pb.RESOLUTION_UNSPECIFIED: "unspecified",
     pb.RESOLUTION_RESOLVED: "resolved",
@@ -96,7 +94,7 @@ async def listing(request: Request, session: Session) -> Response:
     if asked["q"]:
         found = await stub.SearchCalls(
             pb.SearchRecordedCallsRequest(
-                query=asked["q"], scope=scope, role=_BY_ROLE.get(asked["role"], audio_pb2.ROLE_UNSPECIFIED),
+                query=asked["q"], scope=scope, role=client.ROLES.get(asked["role"], client.ROLES["unknown"]),
                 since_unix_ms=since, until_unix_ms=until, limit=MOST_HITS, filter=like,
             ),
             timeout=DEADLINE_S,
@@ -106,7 +104,7 @@ async def listing(request: Request, session: Session) -> Response:
                 "call": _row(hit.call),
                 "at": hit.transcript.start_ms,
                 "clock": length(hit.transcript.start_ms),
-                "role": ROLES.get(hit.transcript.role, "unknown"),
+                "role": client.role_name(hit.transcript.role),
                 "parts": _marked(hit.transcript.text, asked["q"]),
             }
             for hit in found.hits
@@ -176,7 +174,7 @@ async def record(request: Request, session: Session) -> Response:
     return page(
         request, "record.html", me=me, person=session.person.name, call=head,
         rows=f"[{','.join(patch.rows if patch else ())}]", formats=FORMATS,
-        sums=[("about", summary.about), ("steps", summary.next_steps)], clock=length, roles=ROLES,
+        sums=[("about", summary.about), ("steps", summary.next_steps)], clock=length,
         wrap=summary.wrap_up if summary.HasField("wrap_up") else None,
         resolution=RESOLUTIONS.get(summary.wrap_up.resolution, "unspecified"),
     )  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from urllib.parse import parse_qs
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -12,25 +11,13 @@ from starlette.routing import Route
 from console.auth.gate import CALLBACK, Gate
 from console.auth.sessions import Session
 from console.errors import ConsoleError, ConsoleSettingsError
+from console.pages.bodies import form_of
 from console.pages.rendering import THEMES, page, problem
 from console.texts import LANGUAGES
 
 LONGEST = 4_096
 """Bytes of a form."""
 YEAR_S = 365 * 86_400
-
-
-async def _form(request: Request) -> dict[str, str] | None:
-    """Return the fields of a small form of ours; None for anything else."""
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > LONGEST:
-            return None
-    try:
-        return {name: values[0] for name, values in parse_qs(body.decode(), max_num_fields=20).items()}
-    except ValueError:
-        return None
 
 
 def _inside(path: str) -> str:
@@ -59,7 +46,7 @@ async def show(request: Request) -> Response:
 async def enter(request: Request) -> Response:
     """Log somebody in."""
     gate: Gate = request.app.state.gate
-    form = await _form(request)
+    form = await form_of(request, LONGEST)
     if form is None or not gate.same_origin(request) or not gate.asks:
         return problem(request, 403)
     wanted = _inside(form.get("next", "/"))
@@ -116,7 +103,7 @@ async def leave(request: Request) -> Response:
 
 async def choose(request: Request) -> Response:
     """Keep somebody's language and theme, in cookies that hold nothing else."""
-    form = await _form(request)
+    form = await form_of(request, LONGEST)
     if form is None or not request.app.state.gate.same_origin(request):
         return problem(request, 403)
     response = RedirectResponse(_inside(form.get("next", "/")), 303)

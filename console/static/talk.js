@@ -74,7 +74,7 @@ export class Talk {
     const feels = row.role === "customer" && row.agitation >= HIGH ? percent(row.agitation) : "";
     if (text.firstChild?.nodeValue !== row.text) {
       text.replaceChildren(document.createTextNode(row.text));
-      text.title = row.hidden ? t("desk.hidden") : "";
+      text.setAttribute("title", row.hidden ? t("desk.hidden") : "");
     }
     if (feels && !text.querySelector(".feel")) text.append(h("span", { class: "feel", text: `${t("wall.agitated")} ${feels}` }));
     if (known) return 0;

@@ -270,7 +270,9 @@ function drawer(id) {
   byId("drawer-close").focus();
   live.open(`call:${id}`, (rows, changed, snapshot) => {
     talk.paint(rows, changed, snapshot);
-    if (changed.has("curve")) drawCurve(byId("curve"), rows.get("curve").points);
+    const curve = rows.get("curve");
+    if (curve && changed.has("curve")) drawCurve(byId("curve"), curve.points);
+    /** @type {Record<string, any>} */
     const state = rows.get("state") ?? {};
     const gone = rows.get("line")?.phase === "gone";
     const text = state.phase === "ended" || gone ? `■ ${t("desk.ended")}` : state.hold ? `‖ ${t(`desk.${state.hold}`)}` : "";

@@ -24,7 +24,6 @@ from pipeline.errors import AlertClosed, AlertsUnavailable, CallError, InvalidRe
 from pipeline.metrics import Metrics
 
 SWEEP_S = 5.0
-MOST_OPEN = 500
 """Pause between looks for alerts that nobody took, and for what is too old to be kept, s."""
 UNSAVED = 1000
 """Records that wait for the store. When full, the oldest is lost and counted; its call had it."""
@@ -271,8 +270,11 @@ class AlertService:
         """Return when alerts were taken; see :meth:`AlertStore.taken`."""
         return await self.in_thread(self._store.taken, tenant, since, until)
 
-    async def open(self) -> tuple[list[AlertRecord], int]:
+    async def open(self, tenant: str | None) -> tuple[list[AlertRecord], int]:
         """Return the alerts that nobody has taken, the oldest first, and the position behind them.
+
+        Args:
+            tenant: only this company's; None for those of all.
 
         Raises:
             AlertsUnavailable: the store cannot be written now, so that not all of them are in it.
@@ -280,7 +282,7 @@ class AlertService:
         if not await self.flush():
             raise AlertsUnavailable("the alert store cannot be written; try again")
         last = await self.in_thread(self._store.last_seq)
-        return await self.in_thread(self._store.open, MOST_OPEN), last
+        return await self.in_thread(self._store.open, tenant), last
 
     async def acknowledge(
         self,

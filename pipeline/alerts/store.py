@@ -127,9 +127,15 @@ class AlertStore:
         with self._engine.connect() as connection:
             return _newest(connection, alert_id)
 
-    def open(self, limit: int) -> list[AlertRecord]:
-        """Return the newest state of alerts that nobody has taken, the oldest first."""
-        query = sa.select(*_COLUMNS).where(alerts.c.is_open == 1).order_by(alerts.c.seq).limit(limit)
+    def open(self, tenant: str | None) -> list[AlertRecord]:
+        """Return the newest state of alerts that nobody has taken, the oldest first.
+
+        Args:
+            tenant: only this company's; None for those of all. They are few: each expires.
+        """
+        query = sa.select(*_COLUMNS).where(alerts.c.is_open == 1).order_by(alerts.c.seq)
+        if tenant is not None:
+            query = query.where(alerts.c.tenant == tenant)
         with self._engine.connect() as connection:
             return [_record(row) for row in connection.execute(query)]
 

@@ -6,6 +6,8 @@ import getpass
 import socket
 import sys
 import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +18,7 @@ from pipeline.errors import SettingsError
 if TYPE_CHECKING:
     import uvicorn
 
+    from console.auth.users import LocalUsers
     from console.settings import ConsoleSettings
 
 app = typer.Typer(help="The agent's desk and the supervisor's wall, in a browser.")
@@ -49,14 +52,29 @@ def console(
     """
     if context.invoked_subcommand is not None:
         return
-    from console.errors import ConsoleError  # noqa: PLC0415 (loads the web server)
-    from console.settings import read_settings  # noqa: PLC0415
+    from console.settings import read_settings  # noqa: PLC0415 (loads the web server)
 
-    try:
+    with _told():
         settings = read_settings(config, server=server, host=host, port=port)
         _serve(settings, open_browser=open_browser)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn what the console says of its settings into an error of the command line."""
+    from console.errors import ConsoleError  # noqa: PLC0415
+
+    try:
+        yield
     except ConsoleError as error:
         raise SettingsError(str(error)) from error
+
+
+def _users(config: Path | None) -> LocalUsers:
+    from console.auth.users import LocalUsers  # noqa: PLC0415
+    from console.settings import read_settings  # noqa: PLC0415
+
+    return LocalUsers(read_settings(config).users)
 
 
 def _serve(settings: ConsoleSettings, *, open_browser: bool) -> None:
@@ -126,19 +144,13 @@ def add_user(
 
         yuetone console user add alice --token-file alice.token
     """
-    from console.auth.users import LocalUsers  # noqa: PLC0415
-    from console.errors import ConsoleError  # noqa: PLC0415
-    from console.settings import read_settings  # noqa: PLC0415
-
     try:
         token = None if token_file is None else token_file.read_text("ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"--token-file: {token_file} cannot be read") from error
     password = getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
-    try:
-        LocalUsers(read_settings(config).users).add(name, password, token)
-    except ConsoleError as error:
-        raise SettingsError(str(error)) from error
+    with _told():
+        _users(config).add(name, password, token)
     typer.echo(f"{name} can log in")
 
 
@@ -149,15 +161,9 @@ def list_users(config: ConfigOption = None) -> None:
     Examples:
         yuetone console user list
     """
-    from console.auth.users import LocalUsers  # noqa: PLC0415
-    from console.errors import ConsoleError  # noqa: PLC0415
-    from console.settings import read_settings  # noqa: PLC0415
-
-    try:
-        for name in LocalUsers(read_settings(config).users).names():
+    with _told():
+        for name in _users(config).names():
             typer.echo(name)
-    except ConsoleError as error:
-        raise SettingsError(str(error)) from error
 
 
 @user_app.command("remove")
@@ -167,13 +173,7 @@ def remove_user(name: Annotated[str, typer.Argument(help="Who.")], config: Confi
     Examples:
         yuetone console user remove alice
     """
-    from console.auth.users import LocalUsers  # noqa: PLC0415
-    from console.errors import ConsoleError  # noqa: PLC0415
-    from console.settings import read_settings  # noqa: PLC0415
-
-    try:
-        if not LocalUsers(read_settings(config).users).remove(name):
+    with _told():
+        if not _users(config).remove(name):
             raise SettingsError(f"there is no user {name!r}")
-    except ConsoleError as error:
-        raise SettingsError(str(error)) from error
     typer.echo(f"{name} is out")

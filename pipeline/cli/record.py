@@ -33,7 +33,6 @@ from pipeline.cli.calls import (
 from pipeline.cli.identity import with_identity
 from pipeline.cli.record_files import Format, write_files
 from pipeline.errors import SettingsError
-from yuetone.v1 import audio_pb2
 from yuetone.v1 import record_service_pb2 as pb
 
 app = typer.Typer(help="Recorded calls: find, read, hear, export, hold and erase them.", no_args_is_help=True)
@@ -45,7 +44,6 @@ SinceOption = Annotated[
     typer.Option(help="Calls that began then or later, local time: 2026-11-01 or with a time."),
 ]
 UntilOption = Annotated[datetime | None, typer.Option(help="Calls that began before then.")]
-ROLES = {audio_pb2.ROLE_CUSTOMER: "customer", audio_pb2.ROLE_AGENT: "agent"}
 _STATES = {
     pb.RecordedCall.STATE_LIVE: "live",
     pb.RecordedCall.STATE_CLOSED: "",
@@ -214,13 +212,12 @@ def search(
 
         yuetone record search 漫遊收費 --role customer --queue billing --json
     """
-    roles = {name: number for number, name in ROLES.items()}
-    if role is not None and role not in roles:
+    if role not in (None, "customer", "agent"):
         raise SettingsError("--role is customer or agent")
     request = pb.SearchRecordedCallsRequest(
         query=query,
         scope=call_scope(tenant, queue, team, agent),
-        role=roles[role] if role else audio_pb2.ROLE_UNSPECIFIED,
+        role=client.ROLES[role or "unknown"],
         since_unix_ms=_ms(since),
         until_unix_ms=_ms(until),
         limit=limit,
@@ -235,7 +232,7 @@ def search(
         console = Console(highlight=False)
         for hit in answer.hits:
             at = hit.transcript.start_ms // 1000
-            who = ROLES.get(hit.transcript.role, "unknown")
+            who = client.role_name(hit.transcript.role)
             text = escape(hit.transcript.text).replace(escape(query), f"[bold]{escape(query)}[/bold]")
             console.print(
                 f"{hit.call.record_id} {_local(hit.call.started_at_unix_ms)} {at // 60}:{at % 60:02d} {who}"

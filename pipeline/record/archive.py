@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,11 +17,11 @@ from pipeline.record import wrapping
 from pipeline.record.ciphers import CallCipher, Damaged
 from pipeline.record.entries import RecordRow, Resolution
 from pipeline.record.key_store import KeyStore, customer_hash
-from pipeline.record.reading import SoundPiece, opened, opened_sound, read_events, transcript
+from pipeline.record.reading import SoundPiece, from_sample, opened, opened_sound, read_events
 from pipeline.record.search import SearchHit, SearchWanted, UtteranceIndex, is_phrase_in
 from pipeline.record.store import RecordStore, SealedEvent
-from pipeline.record.tables import calls, erasures
-from pipeline.record.wrapping import WrapUp
+from pipeline.record.tables import calls, erasures, segments, wrap_ups
+from pipeline.record.wrapping import Wording, WrapUp
 
 _log = structlog.get_logger(__name__)
 MOST_ROWS = 1_000
@@ -45,15 +46,19 @@ class RowFilter:
     topics: frozenset[str] = frozenset()
     resolutions: frozenset[Resolution] = frozenset()
 
-    def takes(self, row: RecordRow) -> bool:
-        """Tell whether a call is like that."""
-        told = row.wrapped
-        return (
-            (self.alerts is None or self.alerts == (row.alerts > 0))
-            and (self.agitation_above is None or (row.agitation or 0.0) > self.agitation_above)
-            and (not self.topics or (told is not None and not self.topics.isdisjoint(told.topics)))
-            and (not self.resolutions or (told is not None and told.resolution in self.resolutions))
-        )
+    def conditions(self) -> list[sa.ColumnElement[bool]]:
+        """Return the same as conditions of the store's tables."""
+        found: list[sa.ColumnElement[bool]] = []
+        if self.alerts is not None:
+            found.append(calls.c.alerts > 0 if self.alerts else calls.c.alerts == 0)
+        if self.agitation_above is not None:
+            found.append(calls.c.agitation > self.agitation_above)
+        if self.resolutions:
+            found.append(wrap_ups.c.resolution.in_(sorted(self.resolutions)))
+        if self.topics:
+            quoted = (json.dumps(topic, ensure_ascii=False) for topic in sorted(self.topics))
+            found.append(sa.or_(*(wrap_ups.c.topics.contains(one, autoescape=True) for one in quoted)))
+        return found
 
 
 EVERY_ROW = RowFilter()
@@ -106,7 +111,7 @@ class Archive:
             like: what they are like.
             limit: how many at most.
         """
-        parts: list[sa.ColumnElement[bool]] = [self._there()]
+        parts = [self._there(), *like.conditions()]
         if since is not None:
             parts.append(calls.c.started_at >= since)
         if call_id is not None:
@@ -128,7 +133,7 @@ class Archive:
         while len(found) < limit:
             page = self._store.rows(*parts, *behind, limit=_SOME)
             owned = (self._owned(row) for row in page)
-            found += [row for row in owned if wanted.takes(row.info) and like.takes(row)]
+            found += [row for row in owned if wanted.takes(row.info)]
             if len(page) < _SOME:
                 break
             at, n = page[-1].info.started_at, page[-1].n
@@ -159,16 +164,12 @@ class Archive:
         except Damaged as error:
             raise RecordUnavailable(DAMAGED) from error
 
-    def transcript(self, row: RecordRow) -> list[TranscriptEvent]:
-        """Return what was said in a call; errors as of :meth:`events`."""
-        return transcript(iter(self.events(row)))
-
-    def sound(self, row: RecordRow, channel: int) -> Iterator[SoundPiece]:
-        """Yield the sound of a channel; errors as of :meth:`events`."""
-        cipher = self._cipher(row)
+    def sound(self, row: RecordRow, channel: int, first: int = 0) -> Iterator[SoundPiece]:
+        """Yield the sound of a channel from a sample on, at its rate; errors as of :meth:`events`."""
+        cipher, behind = self._cipher(row), segments.c.start + segments.c.length > first
         try:
-            for piece in self._store.sound(row.record_id, channel):
-                yield opened_sound(cipher, piece)
+            for piece in self._store.sound(row.record_id, channel, behind):
+                yield from_sample(opened_sound(cipher, piece), first)
         except Damaged as error:
             raise RecordUnavailable(DAMAGED) from error
 
@@ -187,6 +188,17 @@ class Archive:
         """
         wrapping.save(self._store, self._cipher(row), row.record_id, wrap_up, by)
 
+    def wording(self, row: RecordRow) -> Wording | None:
+        """Return a call in a language model's words, where that is kept; errors as of :meth:`events`."""
+        try:
+            return wrapping.read_wording(self._store, self._cipher(row), row.record_id)
+        except Damaged as error:
+            raise RecordUnavailable(DAMAGED) from error
+
+    def save_wording(self, row: RecordRow, wording: Wording) -> None:
+        """Keep a call in a language model's words; errors as of :meth:`save_wrap_up`."""
+        wrapping.save_wording(self._store, self._cipher(row), row.record_id, wording)
+
     def frames(self, row: RecordRow) -> int:
         """Return how many samples, at its rate, the longest channel of a call has."""
         return self._store.frames(row.record_id)
@@ -197,6 +209,7 @@ class Archive:
         """Return utterances in which something was said, those of the newest calls first.
 
         Every hit of the index is looked up in the record: what was redacted or erased meanwhile is not found.
+        Where only calls of a kind are wanted, the newest 5,000 utterances with those words are looked at.
 
         Raises:
             InvalidRequest: there is no word in the query.
@@ -204,20 +217,23 @@ class Archive:
         found: list[FoundUtterance] = []
         hits = list(index.search(wanted, limit=_MOST_LOOKED_UP if like != EVERY_ROW else limit * 2 + _SOME))
         for first in range(0, len(hits), _LOOKED_UP):
-            looked_up = self._looked_up(hits[first : first + _LOOKED_UP], wanted)
-            found += [hit for hit in looked_up if like.takes(hit.row)]
+            found += self._looked_up(hits[first : first + _LOOKED_UP], wanted, like)
             if len(found) >= limit:
                 break
         return found[:limit]
 
-    def _looked_up(self, hits: list[SearchHit], wanted: SearchWanted) -> Iterator[FoundUtterance]:
+    def _looked_up(
+        self, hits: list[SearchHit], wanted: SearchWanted, like: RowFilter
+    ) -> Iterator[FoundUtterance]:
         """Yield those of some hits that are so in the record, and within reach."""
         names = list(dict.fromkeys(hit.record_id for hit in hits))
+        its = (calls.c.record_id.in_(names), self._there(), *like.conditions())
         rows = {
             row.record_id: row
-            for row in map(self._owned, self._store.rows(calls.c.record_id.in_(names), self._there()))
+            for row in map(self._owned, self._store.rows(*its))
             if wanted.calls.takes(row.info)
         }
+        hits = [hit for hit in hits if hit.record_id in rows]
         ciphers = self._keys.ciphers(list(rows))
         sealed = self._store.events_at([(hit.record_id, hit.seq) for hit in hits])
         for hit in hits:

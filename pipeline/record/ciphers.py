@@ -66,21 +66,26 @@ class CallCipher:
         place = _SOUND.pack(0, number, channel, version)
         return _opened(self._sound, place, sealed, self._about_sound(place))
 
-    def seal_note(self, data: bytes) -> bytes:
-        """Return what an agent keeps of the call, sealed; it may be written anew, so its nonce is drawn."""
-        nonce = os.urandom(_NONCE_BYTES)
-        return nonce + self._notes.encrypt(nonce, data, self._about_note())
+    def seal_note(self, kind: str, data: bytes) -> bytes:
+        """Return what is kept beside the call, sealed; it may be written anew, so its nonce is drawn.
 
-    def open_note(self, sealed: bytes) -> bytes:
+        Args:
+            kind: of note; authenticated, so that none is read as another.
+            data: what is kept.
+        """
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._notes.encrypt(nonce, data, self._about_note(kind))
+
+    def open_note(self, kind: str, sealed: bytes) -> bytes:
         """Return a note as it was.
 
         Raises:
             Damaged: it is not what was written there.
         """
-        return _opened(self._notes, sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], self._about_note())
+        return _opened(self._notes, sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], self._about_note(kind))
 
-    def _about_note(self) -> bytes:
-        return f"yuetone record 1|{self._record_id}|note".encode()
+    def _about_note(self, kind: str) -> bytes:
+        return f"yuetone record 1|{self._record_id}|note|{kind}".encode()
 
     def _about_event(self, seq: int, kind: str) -> bytes:
         return f"yuetone record 1|{self._record_id}|{seq}|{kind}".encode()

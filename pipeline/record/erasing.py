@@ -18,7 +18,7 @@ from pipeline.errors import InvalidRequest, UnknownErasure, UnknownHold
 from pipeline.record.entries import RecordRow, RecordState
 from pipeline.record.key_store import KeyStore
 from pipeline.record.store import RecordStore
-from pipeline.record.tables import calls, erasures, events, holds, segments, wrap_ups
+from pipeline.record.tables import calls, erasures, events, holds, segments, wordings, wrap_ups
 from suggest.store.database import writing
 
 LONGEST_REASON = 200
@@ -182,7 +182,7 @@ class Eraser:
         """Delete what is left of calls that were locked out, once what was made of them is deleted too."""
         names = [row.record_id for row in rows]
         with writing(self._store.engine) as connection:
-            for table in (events, segments, wrap_ups, holds, calls):
+            for table in (events, segments, wrap_ups, wordings, holds, calls):
                 connection.execute(sa.delete(table).where(table.c.record_id.in_(names)))
             connection.execute(
                 sa.update(erasures)

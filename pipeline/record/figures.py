@@ -90,7 +90,7 @@ def values(
     step: float | None,
     group: Group,
     now: float,
-    deeds: Mapping[str, Deeds] | None = None,
+    deeds: Mapping[tuple[str | None, str], Deeds] | None = None,
 ) -> list[Value]:
     """Return figures, by figure, group and time.
 
@@ -101,13 +101,13 @@ def values(
         step: length of one, s; None for one value for all.
         group: how calls are grouped.
         now: s since 1970 UTC.
-        deeds: by call id.
+        deeds: by company and call id.
     """
     figures = tuple(wanted)
     samples: dict[tuple[Figure, str, float], list[Sample]] = defaultdict(list)
     for call in calls:
         begins = since if step is None else since + (call.info.started_at - since) // step * step
-        done = (deeds or {}).get(call.info.call_id, _NOTHING)
+        done = (deeds or {}).get((call.info.tenant, call.info.call_id), _NOTHING)
         for figure in figures:
             found = _SAMPLES[figure](call, done, now)
             for name in groups_of(call, group) if found else ():

@@ -26,7 +26,6 @@ SWEEP_S = 60.0
 """Time between two looks for calls whose time has come, s."""
 AROUND_S = 86_400.0
 """Behind the end of a call, s: what is kept elsewhere until then under its id is of this call."""
-
 PACK_S = 60.0
 """Time between two looks for calls to pack, s."""
 

@@ -12,22 +12,25 @@ SILENCE = b"\xff"
 
 
 def interleaved(channels: list[Iterator[SoundPiece]], first: int) -> Iterator[tuple[int, bytes]]:
-    """Yield the sound of channels, second by second: its first sample, and the samples by turns."""
-    waiting, at = [bytearray() for _ in channels], 0
+    """Yield the sound of channels, piece by piece: its first sample, and the samples by turns.
+
+    Args:
+        channels: the pieces of each, one behind the other; those of a shorter one are followed by silence.
+        first: sample at which all of them begin.
+    """
+    waiting, at = [bytearray() for _ in channels], first
     for pieces in zip_longest(*channels):
         for buffer, piece in zip(waiting, pieces, strict=True):
             buffer.extend(piece.data if piece is not None else b"")
         whole = min(map(len, waiting))
-        if whole and at + whole > first:
-            skipped = max(0, first - at)
-            yield at + skipped, _mixed([bytes(channel[skipped:whole]) for channel in waiting])
+        if whole:
+            yield at, _mixed([bytes(channel[:whole]) for channel in waiting])
         for channel in waiting:
             del channel[:whole]
         at += whole
     left = max(map(len, waiting), default=0)
-    if left and at + left > first:
-        skipped = max(0, first - at)
-        yield at + skipped, _mixed([bytes(channel.ljust(left, SILENCE)[skipped:]) for channel in waiting])
+    if left:
+        yield at, _mixed([bytes(channel.ljust(left, SILENCE)) for channel in waiting])
 
 
 def _mixed(channels: list[bytes]) -> bytes:

@@ -73,7 +73,10 @@ class Packer:
                 self._pack_chunk(cipher, row, channel, chunk)
 
     def _pack_chunk(self, cipher: CallCipher, row: RecordRow, channel: int, numbers: range) -> None:
-        pieces = list(self._store.sound(row.record_id, channel, numbers))
+        between = segments.c.number.between(numbers.start, numbers.stop - 1)
+        pieces = list(self._store.sound(row.record_id, channel, between))
+        if not pieces:  # it was erased meanwhile
+            return
         data = b"".join(opened_sound(cipher, piece).data for piece in pieces)
         first = pieces[0]
         # A version that was never used: an attempt that a crash undid has left its bytes on the disk.
@@ -116,7 +119,7 @@ class Packer:
             )
 
     def _mark(self, row: RecordRow) -> None:
-        """Say that nothing is left to pack of a call."""
+        """Say that nothing is left to pack of a call; what is damaged is not tried again."""
         with writing(self._store.engine) as connection:
             connection.execute(sa.update(calls).where(calls.c.record_id == row.record_id).values(packed=True))
 

@@ -148,6 +148,12 @@ def verified(store: RecordStore, cipher: CallCipher | None, row: RecordRow) -> F
     return Findings(events=told, pieces=heard, problems=tuple(problems))
 
 
+def from_sample(piece: SoundPiece, first: int) -> SoundPiece:
+    """Return a piece of sound without what is before a sample, at the record's rate."""
+    skipped = max(0, first - piece.start)
+    return replace(piece, start=piece.start + skipped, data=piece.data[skipped:])
+
+
 def _verified_sound(
     store: RecordStore, cipher: CallCipher, record_id: str, channel: int, problems: list[str]
 ) -> int:

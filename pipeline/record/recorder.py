@@ -116,7 +116,6 @@ class CallRecorder:
         """
         if not is_kept(envelope.event):
             return False
-        ends = isinstance(envelope.event, Ended)  # whoever sees a call end may look it up
         kept = _kept_form(envelope)
         entry = EventEntry(record_id=self.record_id, envelope=kept, size=_size(kept.event))
 
@@ -129,6 +128,7 @@ class CallRecorder:
             self._lose()
             done()
 
+        ends = isinstance(envelope.event, Ended)  # whoever sees a call end may look it up
         taken = self._writer.put(self._tenant, entry, stored, lost, urgent=self.strict or ends)
         if not taken:
             self._lose()

@@ -29,6 +29,7 @@ from pipeline.sections.record import Kept, ProfileRecordSettings, RecordSettings
 
 DAY_S = 86_400.0
 WRITTEN_S = 2.0
+"""How long whoever looks for a call that has just ended waits for the disk, s."""
 WATCH_S = 5.0
 """Time between two looks whether everything is kept."""
 STALLED_S = 30.0

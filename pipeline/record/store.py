@@ -26,7 +26,7 @@ from pipeline.record.entries import (
     SoundEntry,
 )
 from pipeline.record.rows import Totals, call_row, event_row, record_of, sound_row, totals_of
-from pipeline.record.tables import calls, events, holds, segments, wrap_ups
+from pipeline.record.tables import calls, events, holds, segments, wordings, wrap_ups
 from suggest.store.database import Schema, overwrite_deleted, writing
 
 SCHEMA = Schema(
@@ -299,15 +299,13 @@ class RecordStore:
         )
         return {(event.record_id, event.seq): event for event in self._events(wanted, order=(events.c.n,))}
 
-    def sound(self, record_id: str, channel: int, numbers: range | None = None) -> Iterator[SealedSound]:
-        """Yield the pieces of a channel's sound in their order; or those of some numbers alone."""
+    def sound(self, record_id: str, channel: int, *wanted: sa.ColumnElement[bool]) -> Iterator[SealedSound]:
+        """Yield the pieces of a channel's sound that meet all of some conditions, in their order."""
         query = (
             sa.select(segments)
-            .where(segments.c.record_id == record_id, segments.c.channel == channel)
+            .where(segments.c.record_id == record_id, segments.c.channel == channel, *wanted)
             .order_by(segments.c.number)
         )
-        if numbers is not None:
-            query = query.where(segments.c.number.between(numbers.start, numbers.stop - 1))
         with self.engine.connect() as connection:
             for row in connection.execute(query):
                 yield SealedSound(
@@ -343,4 +341,4 @@ class RecordStore:
 
     def empty_log(self) -> None:
         """Let nothing of what was deleted stay in the write-ahead log, or in dead rows."""
-        overwrite_deleted(self.engine, (events, segments, wrap_ups, holds, calls))
+        overwrite_deleted(self.engine, (events, segments, wrap_ups, wordings, holds, calls))

@@ -48,8 +48,8 @@ calls = sa.Table(
     sa.Index("calls_to_pack", "packed", "ended_at"),
 )
 """Times in s since 1970 UTC; ``stored_audio`` in samples at 16 kHz; ``rate`` of the kept sound. ``lost``
-counts what could not be stored; ``segments`` and ``events`` tell that none is missing; of ``packed`` calls
-the sound is Opus."""
+counts what could not be stored; ``segments`` and ``events`` tell that none is missing; ``packed``: no
+sound of it is left to pack."""
 
 events = sa.Table(
     "events",
@@ -90,6 +90,14 @@ wrap_ups = sa.Table(
     sa.Column("body", sa.LargeBinary, nullable=False),
 )
 """What agents keep of their calls; the note is in ``body``, sealed; ``topics`` is a list in JSON."""
+
+wordings = sa.Table(
+    "wordings",
+    metadata,
+    sa.Column("record_id", sa.Text, primary_key=True),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
+"""Summaries in a language model's words, sealed."""
 
 holds = sa.Table(
     "holds",

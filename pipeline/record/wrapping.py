@@ -1,4 +1,4 @@
-"""What agents keep of their calls: written into the record beside them. Blocks."""
+"""What is kept beside calls: agents' wrap-ups, and summaries in a language model's words. Blocks."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ import sqlalchemy as sa
 from pipeline.record.ciphers import CallCipher
 from pipeline.record.entries import Resolution
 from pipeline.record.store import RecordStore
-from pipeline.record.tables import wrap_ups
+from pipeline.record.tables import wordings, wrap_ups
 from suggest.store.database import writing
+
+WRAP_UP, WORDING = "wrap-up", "wording"
+Wording = list[tuple[str, list[str]]]
+"""Sentences of a language model, each with the utterances that it rests on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +71,7 @@ def save(
         "saved_at": clock(),
         "follow_up_at": wrap_up.follow_up_at,
         "saved_by": by,
-        "body": cipher.seal_note(json.dumps(sealed, ensure_ascii=False).encode()),
+        "body": cipher.seal_note(WRAP_UP, json.dumps(sealed, ensure_ascii=False).encode()),
     }
     with writing(store.engine) as connection:
         connection.execute(sa.delete(wrap_ups).where(wrap_ups.c.record_id == record_id))
@@ -84,7 +88,7 @@ def read(store: RecordStore, cipher: CallCipher, record_id: str) -> WrapUp | Non
         row = connection.execute(sa.select(wrap_ups).where(wrap_ups.c.record_id == record_id)).first()
     if row is None:
         return None
-    sealed = json.loads(cipher.open_note(row.body))
+    sealed = json.loads(cipher.open_note(WRAP_UP, row.body))
     return WrapUp(
         resolution=Resolution(row.resolution),
         topics=tuple(json.loads(row.topics)),
@@ -92,3 +96,24 @@ def read(store: RecordStore, cipher: CallCipher, record_id: str) -> WrapUp | Non
         follow_up_at=row.follow_up_at,
         **sealed,
     )
+
+
+def save_wording(store: RecordStore, cipher: CallCipher, record_id: str, wording: Wording) -> None:
+    """Keep a summary in a language model's words, in the place of an earlier one."""
+    body = cipher.seal_note(WORDING, json.dumps(wording, ensure_ascii=False).encode())
+    with writing(store.engine) as connection:
+        connection.execute(sa.delete(wordings).where(wordings.c.record_id == record_id))
+        connection.execute(sa.insert(wordings), {"record_id": record_id, "body": body})
+
+
+def read_wording(store: RecordStore, cipher: CallCipher, record_id: str) -> Wording | None:
+    """Return a summary in a language model's words; None where none is kept.
+
+    Raises:
+        Damaged: it is not what was written.
+    """
+    with store.engine.connect() as connection:
+        body = connection.scalar(sa.select(wordings.c.body).where(wordings.c.record_id == record_id))
+    if body is None:
+        return None
+    return [(text, list(names)) for text, names in json.loads(cipher.open_note(WORDING, body))]

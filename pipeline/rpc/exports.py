@@ -14,14 +14,14 @@ from typing import Any
 
 import client
 from pipeline.errors import ExportUnavailable, InvalidRequest
+from pipeline.rpc.convert import ROLES
 from yuetone.v1 import audio_pb2, transcript_pb2
 from yuetone.v1 import record_service_pb2 as pb
 
-_ROLES = {audio_pb2.ROLE_CUSTOMER: "customer", audio_pb2.ROLE_AGENT: "agent"}
 _VCON = "0.4.0"
 """Syntax of draft-ietf-vcon-vcon-core-04."""
 _FONT = "Microsoft JhengHei"
-"""Of Word documents: on Windows and, under Office, on macOS; others take their own for Chinese."""
+"""Font of Word documents. It is on Windows and, with Office, on macOS; elsewhere another one is taken."""
 _WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 Said = Sequence[transcript_pb2.Transcript]
@@ -72,8 +72,13 @@ def exported(call: pb.RecordedCall, said: Said, form: pb.ExportFormat.ValueType)
     )
 
 
+def _role_name(role: audio_pb2.Role.ValueType) -> str:
+    """Return a role as files name it; empty where it is not known."""
+    return ROLES[role].value if role and role in ROLES else ""
+
+
 def _role(transcript: transcript_pb2.Transcript) -> str:
-    return _ROLES.get(transcript.role, transcript.speaker or "unknown")
+    return _role_name(transcript.role) or transcript.speaker or "unknown"
 
 
 def _clock(ms: int, mark: str = ".") -> str:
@@ -149,7 +154,7 @@ def _vcon(call: pb.RecordedCall, said: Said) -> str:
 
 def _parties(call: pb.RecordedCall, said: Said) -> list[tuple[str, str]]:
     """Return role and id of each person; customers have none here."""
-    roles = [_ROLES.get(role, "unknown") for role in call.roles] or [_role(item) for item in said]
+    roles = [_role_name(role) or "unknown" for role in call.roles] or [_role(item) for item in said]
     return [(role, call.agent_id if role == "agent" else "") for role in dict.fromkeys(roles)]
 
 

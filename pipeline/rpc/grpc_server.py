@@ -163,6 +163,7 @@ def _add_services(server: grpc.aio.Server, app: App, calls: CallDirectory) -> li
             app.record,
             app.knowledge if isinstance(app.knowledge, KnowledgeService) else None,
             app.alerts if isinstance(app.alerts, AlertService) else None,
+            app.settings,
         )
         insight_service_pb2_grpc.add_InsightServiceServicer_to_server(insight, server)
         services += [RECORD_SERVICE, INSIGHT_SERVICE]

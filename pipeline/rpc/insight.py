@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import grpc
 
 from pipeline.alerts.service import AlertService
 from pipeline.calls.overview import CallFilter
+from pipeline.config import Settings
 from pipeline.errors import CallError, InvalidRequest
 from pipeline.knowledge.service import KnowledgeService
 from pipeline.record.archive import unavailable
 from pipeline.record.facts import CallFact, facts
 from pipeline.record.figures import WEEK_S, WEEKS, Deeds, Figure, Group, IssueCell, Value, issues, values
 from pipeline.record.service import RecordService
-from pipeline.rpc.caller import granted
+from pipeline.rpc.record_reach import RecordReach
 from pipeline.rpc.scopes import wanted_calls
 from pipeline.rpc.status import details_of, status_of
 from yuetone.v1 import insight_service_pb2 as pb
@@ -56,12 +57,18 @@ class InsightServicer(insight_service_pb2_grpc.InsightServiceServicer):
         record: of the server.
         knowledge: knows what was done with suggestions; None does not.
         alerts: knows when they were taken; None does not.
+        settings: of the server.
     """
 
     def __init__(
-        self, record: RecordService, knowledge: KnowledgeService | None, alerts: AlertService | None
+        self,
+        record: RecordService,
+        knowledge: KnowledgeService | None,
+        alerts: AlertService | None,
+        settings: Settings,
     ) -> None:
         self._record, self._knowledge, self._alerts = record, knowledge, alerts
+        self._reach = RecordReach(record, settings.profiles, settings.record.agents_see_days)
 
     async def QueryKpis(  # noqa: N802 (gRPC method name)
         self, request: pb.QueryKpisRequest, context: _Context
@@ -71,13 +78,10 @@ class InsightServicer(insight_service_pb2_grpc.InsightServiceServicer):
             since, until = _period(request, LONGEST_S)
             step = _step(request.bucket_ms, since, until) if request.HasField("bucket_ms") else None
             group = _GROUPS.get(request.group_by)
-            figures = [_FIGURES.get(number) for number in request.kpis] or list(Figure)
-            if group is None or None in figures:
+            if group is None or any(number not in _FIGURES for number in request.kpis):
                 raise InvalidRequest("kpis and group_by: see Kpi and KpiGroup")
-            wanted = wanted_calls(request.scope)
-            found: list[Value] = await self._counted(
-                wanted, since, until, [figure for figure in figures if figure is not None], step, group
-            )
+            figures = [_FIGURES[number] for number in request.kpis] or list(Figure)
+            found = await self._counted(wanted_calls(request.scope), since, until, figures, step, group)
         except CallError as error:
             await context.abort(status_of(error), details_of(error))
         return pb.QueryKpisResponse(values=map(_value, found))
@@ -92,7 +96,7 @@ class InsightServicer(insight_service_pb2_grpc.InsightServiceServicer):
             wanted = wanted_calls(request.scope)
             calls: list[CallFact] = []
             with unavailable():
-                for tenant in self._tenants(wanted):
+                for tenant in self._reach.tenants(wanted.tenant):
                     calls += await asyncio.to_thread(
                         self._facts, tenant, wanted, since - WEEKS * WEEK_S, until
                     )
@@ -111,9 +115,9 @@ class InsightServicer(insight_service_pb2_grpc.InsightServiceServicer):
         group: Group,
     ) -> list[Value]:
         calls: list[CallFact] = []
-        deeds: dict[str, Deeds] = {}
+        deeds: dict[tuple[str | None, str], Deeds] = {}
         with unavailable():
-            for tenant in self._tenants(wanted):
+            for tenant in self._reach.tenants(wanted.tenant):
                 calls += await asyncio.to_thread(self._facts, tenant, wanted, since, until)
                 if {Figure.SUGGESTIONS_USED, Figure.ALERT_TAKEN} & set(figures):
                     deeds |= await self._deeds(tenant, since, until)
@@ -121,18 +125,14 @@ class InsightServicer(insight_service_pb2_grpc.InsightServiceServicer):
             values, calls, figures, since=since, step=step, group=group, now=time.time(), deeds=deeds
         )
 
-    def _tenants(self, wanted: CallFilter) -> list[str | None]:
-        there = self._record.stores.tenants()
-        if wanted.tenant is None and granted().principal.tenant is None:
-            return there
-        return [wanted.tenant] if wanted.tenant in there else []
-
     def _facts(self, tenant: str | None, wanted: CallFilter, since: float, until: float) -> list[CallFact]:
         found = facts(self._record.stores.of(tenant), tenant, since, until)
         return [call for call in found if wanted.takes(call.info)]
 
-    async def _deeds(self, tenant: str | None, since: float, until: float) -> dict[str, Deeds]:
-        """Return what was done in calls, by call id."""
+    async def _deeds(
+        self, tenant: str | None, since: float, until: float
+    ) -> dict[tuple[str | None, str], Deeds]:
+        """Return what was done in a company's calls, by company and call id."""
         used: Mapping[str, tuple[int, int]] = {}
         if self._knowledge is not None:
             used = await self._knowledge.uses(tenant, since)
@@ -141,17 +141,13 @@ class InsightServicer(insight_service_pb2_grpc.InsightServiceServicer):
             for call_id, seconds in await self._alerts.taken(tenant, since, until):
                 taken[call_id].append(seconds)
         return {
-            call_id: Deeds(
+            (tenant, call_id): Deeds(
                 shown=used.get(call_id, (0, 0))[0],
                 used=used.get(call_id, (0, 0))[1],
                 taken_s=tuple(taken.get(call_id, ())),
             )
-            for call_id in _names(used, taken)
+            for call_id in used.keys() | taken.keys()
         }
-
-
-def _names(*parts: Iterable[str]) -> set[str]:
-    return {name for part in parts for name in part}
 
 
 def _period(request: Any, longest: float) -> tuple[float, float]:

@@ -134,7 +134,8 @@ class RecordReach:
         self, archive: Archive, row: RecordRow, channels: Sequence[int], first: int = 0
     ) -> AsyncIterator[tuple[int, bytes]]:
         """Yield the sound of channels, interleaved µ-law: the first sample of each piece, and its data."""
-        return _in_thread(interleaved([archive.sound(row, channel) for channel in channels], first))
+        pieces = [archive.sound(row, channel, first) for channel in channels]
+        return _in_thread(interleaved(pieces, first))
 
     def message(self, row: RecordRow) -> pb.RecordedCall:
         """Return a call as the caller may see it."""

@@ -24,6 +24,7 @@ from pipeline.record.reading import transcript
 from pipeline.record.search import SearchWanted
 from pipeline.record.service import RecordService
 from pipeline.record.summary import summary_of
+from pipeline.record.wrapping import Wording
 from pipeline.rpc import responses
 from pipeline.rpc.audit_records import record_of
 from pipeline.rpc.caller import caller, granted
@@ -41,6 +42,8 @@ from yuetone.v1 import audio_pb2, call_service_pb2, record_service_pb2_grpc
 from yuetone.v1 import record_service_pb2 as pb
 
 USUAL_ROWS, USUAL_HITS, MOST_HITS = 100, 20, 200
+SETTLED_S = 600.0
+"""Behind the end of a call, s: its second look has been, and nothing of its text changes any more."""
 _log = structlog.get_logger(__name__)
 _Context = grpc.aio.ServicerContext[Any, Any]
 T = TypeVar("T")
@@ -92,8 +95,8 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
         """Send one call; see record_service.proto."""
         async with self._watchers.admitted(context) as write, reading():
             archive, row = await self._reach.found(request.record_id)
+            await write(pb.GetRecordedCallResponse(call=self._reach.message(row)))  # some want no more
             events = await self._reach.events(archive, row)
-            await write(pb.GetRecordedCallResponse(call=self._reach.message(row)))
             alerts = self._reach.sees_alerts(row)
             for envelope in as_it_stands(events):
                 if alerts or not isinstance(envelope.event, AlertEvent):
@@ -108,7 +111,7 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
         async def work() -> pb.GetSummaryResponse:
             archive, row = await self._reach.found(request.record_id or await self._newest(request.call_id))
             events = await self._reach.events(archive, row)
-            found, worded = summary_of(events), await self._worded(events)
+            found, worded = summary_of(events), await self._worded(archive, row, events)
             alerts = self._reach.sees_alerts(row)
             kept = await self._wrap_up(archive, row)
             return summary_message(row.record_id, found, worded, kept, alerts=alerts)
@@ -134,20 +137,29 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
         kept = None if row.wrapped is None else await asyncio.to_thread(archive.wrap_up, row)
         return None if kept is None or row.wrapped is None else wrap_up_message(kept, row.wrapped.at)
 
-    async def _worded(self, events: Sequence[Envelope]) -> list[tuple[str, list[str]]]:
-        """Return the sentences of a language model on a call, with the utterances that they rest on."""
+    async def _worded(self, archive: Archive, row: RecordRow, events: Sequence[Envelope]) -> Wording:
+        """Return a call in a language model's words: as they are kept, or asked for now.
+
+        They are kept once nothing of the call changes any more; until then a late redaction may come.
+        """
         if self._writer is None:
             return []
+        kept = await asyncio.to_thread(archive.wording, row)
+        if kept is not None:
+            return kept
         said = transcript(events)
         try:
             sentences = await self._writer.summarise([(final.role.value, final.text) for final in said])
         except DraftError as error:
             _log.warning("no summary in a language model's words", reason=str(error))
             return []
-        return [
+        wording = [
             (sentence.text, [said[index].utterance_id for index in sentence.utterances])
             for sentence in sentences
         ]
+        if row.ended_at is not None and time.time() - row.ended_at > SETTLED_S:
+            await asyncio.to_thread(archive.save_wording, row, wording)
+        return wording
 
     async def _newest(self, call_id: str) -> str:
         """Return the record id of the newest call with an id that the caller may see.

@@ -23,6 +23,7 @@ from yuetone.v1 import supervisor_service_pb2 as pb
 from yuetone.v1 import supervisor_service_pb2_grpc
 
 LONGEST_NOTE = 2000
+MOST_GROUPS = 500
 _Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -75,7 +76,7 @@ class SupervisorServicer(supervisor_service_pb2_grpc.SupervisorServiceServicer):
         try:
             given = granted()
             tenant = given.tenant(request.tenant if request.HasField("tenant") else None)
-            records, last = await self._alerts.open()
+            records, last = await self._alerts.open(tenant)
         except CallError as error:
             await context.abort(status_of(error), details_of(error))
         seen = [
@@ -83,7 +84,9 @@ class SupervisorServicer(supervisor_service_pb2_grpc.SupervisorServiceServicer):
             for record in records
             if may_see_alerts(given, record.call, self._profiles) and _wanted(request, record, tenant)
         ]
-        return pb.ListOpenAlertsResponse(groups=_grouped(seen), cursor=self._alerts.cursor(last))
+        return pb.ListOpenAlertsResponse(
+            groups=_grouped(seen)[:MOST_GROUPS], cursor=self._alerts.cursor(last)
+        )
 
     def _heartbeat(self, after: int) -> pb.WatchAlertsResponse:
         return pb.WatchAlertsResponse(cursor=self._alerts.cursor(after), at_unix_ms=int(time.time() * 1000))

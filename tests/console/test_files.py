@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,6 +30,16 @@ def test_no_script_makes_markup_of_text(script: Path) -> None:
     assert not re.search(
         r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|srcdoc", text
     )
+
+
+def test_the_types_of_the_scripts_hold(tmp_path: Path) -> None:
+    deno = shutil.which("deno", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    assert deno, "deno comes with the dev extra"
+    command = [deno, "check", "--config", str(CONSOLE / "deno.json"), *map(str, SCRIPTS)]
+    done = subprocess.run(
+        command, env={"DENO_DIR": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_everything_of_a_screen_is_small() -> None:

@@ -81,3 +81,16 @@ def test_it_is_bounded_and_a_reader_from_long_ago_begins_anew() -> None:
     assert recent is not None
     assert not recent.snapshot
     assert len(recent.rows) + len(recent.gone) <= 4
+
+
+def test_a_row_that_is_written_again_and_again_is_not_the_one_that_goes() -> None:
+    topic = Topic()
+    topic.put("state", {"n": 0})
+    for number in range(MOST_ROWS + 10):
+        topic.put(str(number), {"n": number})
+        topic.put("state", {"n": number + 1})
+    patch = topic.since(None)
+    assert patch is not None
+    keys = [json.loads(row)["key"] for row in patch.rows]
+    assert keys[0] == "state"
+    assert keys[1] == "11"

@@ -16,6 +16,7 @@ from pipeline.errors import SettingsError
 from pipeline.record.entries import RecordState
 from pipeline.record.reading import opened_sound, read_events, transcript, verified
 from pipeline.record.store import RecordStore
+from pipeline.rpc import records
 from tests.fakes.engines import SayingEngine
 from tests.integration.helpers import (
     chunks,
@@ -201,7 +202,9 @@ async def test_a_disk_that_fails_is_told_and_the_call_goes_on(
     assert "record.kept-again" in written
 
 
-async def test_a_language_model_words_a_summary_and_a_liar_does_not(tmp_path: Path) -> None:
+async def test_a_language_model_words_a_summary_and_a_liar_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     said = "我想取消下個月嘅上網計劃"
     with speaking() as model:
         chosen = settings(
@@ -220,3 +223,11 @@ async def test_a_language_model_words_a_summary_and_a_liar_does_not(tmp_path: Pa
             summary = await record_stub(run.channel).GetSummary(asked)
             assert not summary.wording
             assert summary.about
+            model.text, asked_before = "客戶想取消下個月的上網計劃。[1]", len(model.requests)
+            monkeypatch.setattr(records, "SETTLED_S", 0.0)  # the call is old now: its summary is kept
+            for _ in range(3):
+                summary = await record_stub(run.channel).GetSummary(asked)
+                assert summary.wording[0].text == "客戶想取消下個月的上網計劃。"
+            assert len(model.requests) == asked_before + 1
+    for path in (tmp_path / "record").rglob("*"):
+        assert path.is_dir() or "取消下個月".encode() not in path.read_bytes()

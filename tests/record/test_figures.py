@@ -46,9 +46,9 @@ CALLS = [
     call(4, known_customer=True, again_at=1.7e9 + 9 * DAY),
     call(5, NOW - DAY, known_customer=True),  # nobody knows yet
 ]
-DEEDS = {
-    "c1": Deeds(shown=4, used=1, taken_s=(10.0, 50.0)),
-    "c2": Deeds(shown=1, used=1, taken_s=(20.0,)),
+DEEDS: dict[tuple[str | None, str], Deeds] = {
+    (None, "c1"): Deeds(shown=4, used=1, taken_s=(10.0, 50.0)),
+    (None, "c2"): Deeds(shown=1, used=1, taken_s=(20.0,)),
 }
 
 

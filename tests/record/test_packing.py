@@ -13,8 +13,10 @@ import sqlalchemy as sa
 from pipeline.audio.codecs import decoded, mulaw_encoded
 from pipeline.calls.info import Codec
 from pipeline.record import opus
+from pipeline.record.archive import Archive
 from pipeline.record.entries import SoundEntry
 from pipeline.record.key_store import KeyStore
+from pipeline.record.mixing import interleaved
 from pipeline.record.packing import Packer
 from pipeline.record.reading import opened_sound, verified
 from pipeline.record.store import RecordStore
@@ -137,3 +139,28 @@ def test_packed_sound_cannot_be_moved_or_read_as_something_else(tmp_path: Path) 
     row = where.row("one")
     assert row is not None
     assert verified(where, its.cipher("one"), row).problems == ("piece 0 of channel 0 is damaged",)
+
+
+@pytest.mark.parametrize("first", [0, 1, 15_999, 16_000, 60 * RATE - 1, 60 * RATE, 100 * RATE + 7])
+def test_sound_is_read_from_any_sample_on(tmp_path: Path, first: int) -> None:
+    where, its = store(tmp_path), keys(tmp_path)
+    before = _written(where, its, "one", 131)
+    archive, row = Archive(None, where, its), where.row("one")
+    assert row is not None
+    for packed in (False, True):
+        if packed:
+            Packer(where, its, threading.Event()).step(AGO)
+        begun = [archive.sound(row, channel, first) for channel in (0, 1)]
+        pieces = list(interleaved(begun, first))
+        assert pieces[0][0] == first
+        assert sum(len(data) for _at, data in pieces) == 2 * (len(before[0]) - first)
+        if not packed:
+            assert b"".join(data[::2] for _at, data in pieces) == before[0][first:]
+
+
+def test_sound_behind_the_end_is_nothing(tmp_path: Path) -> None:
+    where, its = store(tmp_path), keys(tmp_path)
+    before = _written(where, its, "one", 4)
+    row = where.row("one")
+    assert row is not None
+    assert list(Archive(None, where, its).sound(row, 0, len(before[0]))) == []

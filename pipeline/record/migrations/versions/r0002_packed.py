@@ -1,4 +1,4 @@
-"""Calls whose sound is packed; what agents keep of calls."""
+"""Calls whose sound is packed; what agents, and a language model, keep of calls."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ def upgrade() -> None:
         sa.Column("saved_at", sa.Float, nullable=False),
         sa.Column("follow_up_at", sa.Float),
         sa.Column("saved_by", sa.Text, nullable=False),
+        sa.Column("body", sa.LargeBinary, nullable=False),
+    )
+    op.create_table(
+        "wordings",
+        sa.Column("record_id", sa.Text, primary_key=True),
         sa.Column("body", sa.LargeBinary, nullable=False),
     )
     op.create_index("calls_to_pack", "calls", ["packed", "ended_at"])
