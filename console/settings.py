@@ -120,7 +120,7 @@ class ConsoleSettings(BaseModel):
             raise ValueError("tls_certificate and tls_key belong together; set both or neither")
         near = is_loopback(self.host)
         if self.login is Login.OFF and not near:
-            raise ValueError("login = 'off' is for loopback only; choose local or proxy")
+            raise ValueError("login = 'off' is for loopback only; choose oidc, proxy or local")
         if self.login is Login.LOCAL and not near and not self.secure:
             raise ValueError("login = 'local' needs tls_certificate and tls_key, or an https origin")
         if self.login is Login.OIDC and self.oidc is None:
@@ -161,6 +161,6 @@ def read_settings(file: Path | None, **chosen: Any) -> ConsoleSettings:
         return ConsoleSettings(**values)
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(map(str, first["loc"])) or "settings"
+        name = ".".join(("console", *map(str, first["loc"])))
         reason = str(first["msg"]).removeprefix("Value error, ")
-        raise ConsoleSettingsError(f"console.{name}: {reason}") from None
+        raise ConsoleSettingsError(f"{name}: {reason}") from None

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from console.auth.users import LocalUsers
     from console.settings import ConsoleSettings
 
-app = typer.Typer(help="The agent's desk and the supervisor's wall, in a browser.")
+app = typer.Typer()
 user_app = typer.Typer(help="People who log in by a password of this console.", no_args_is_help=True)
 app.add_typer(user_app, name="user")
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="TOML file with a table [console]; options go before it.")
+    Path | None, typer.Option("--config", help="TOML file with a table \\[console]; options go before it.")
 ]
 GRACE_S = 3
 LONGEST_FRAME = 16_384

@@ -157,9 +157,11 @@ class RecordWriter:
                     due_at=now if urgent else now + GATHERED_S,
                 )
             )
-            queue.due_at = min(queue.due_at, queue.items[-1].due_at)
             self._bytes += size
-            self._changed.notify()
+            sooner = queue.items[-1].due_at < queue.due_at
+            queue.due_at = min(queue.due_at, queue.items[-1].due_at)
+            if sooner or len(queue.items) == MOST_AT_ONCE:  # else the writer wakes in time by itself
+                self._changed.notify()
         return True
 
     def close(self, timeout_s: float = 10.0) -> bool:

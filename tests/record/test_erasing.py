@@ -9,10 +9,12 @@ import pytest
 import sqlalchemy as sa
 
 from pipeline.errors import InvalidRequest, UnknownErasure, UnknownHold
+from pipeline.record.entries import Resolution
 from pipeline.record.erasing import Eraser, Why
 from pipeline.record.key_store import KeyStore
 from pipeline.record.store import RecordStore
-from pipeline.record.tables import erasures
+from pipeline.record.tables import erasures, holds, metadata
+from pipeline.record.wrapping import WrapUp, save, save_wording
 from tests.record.helpers import begin, keys, store, whole_call
 
 NOW = 1.7e9 + 1_000
@@ -51,6 +53,34 @@ class Erasing:
 @pytest.fixture
 def erasing(tmp_path: Path) -> Erasing:
     return Erasing(tmp_path)
+
+
+def test_no_table_has_a_row_of_an_erased_call(erasing: Erasing) -> None:
+    """Also of tables that will come: whatever has a record id is emptied, but for the tombstones."""
+    erasing.call("r1", "你好")
+    cipher = erasing.opener.cipher("r1")
+    assert cipher is not None
+    save(erasing.records, cipher, "r1", WrapUp(resolution=Resolution.RESOLVED, note="好"), "mary")
+    save_wording(erasing.records, cipher, "r1", [("客戶問好。", ["0-0"])])
+    erasing.eraser.hold(["r1"], "case 1", "officer")
+    tables = [
+        table for table in metadata.sorted_tables if "record_id" in table.c and table.name != "erasures"
+    ]
+
+    def left() -> set[str]:
+        with erasing.records.engine.connect() as connection:
+            return {
+                table.name
+                for table in tables
+                if connection.execute(sa.select(table).where(table.c.record_id == "r1")).first()
+            }
+
+    assert left() == {table.name for table in tables}  # or this test would prove nothing of a new one
+    with erasing.records.engine.begin() as connection:
+        connection.execute(sa.update(holds).values(released_at=1.0))
+    erasing.eraser.request(["r1"], "officer")
+    assert erasing.finish() == 1
+    assert left() == set()
 
 
 def test_nothing_of_an_erased_call_is_left(erasing: Erasing) -> None:

@@ -718,7 +718,7 @@ class SearchRecordedCallsRequest(google.protobuf.message.Message):
 
     @property
     def filter(self) -> global___RecordedCallFilter:
-        """narrows further"""
+        """narrows further, among the newest 5000 utterances with these words"""
 
     def __init__(
         self,
