@@ -46,6 +46,8 @@ VOICE_S = 60
 """Audio that may wait to be told apart by voices: a client faster than real time shall lose no labels."""
 KEPT_S = 120
 """Audio, over channels, that may wait to be kept: beyond it silence is kept in its place."""
+GATHERED_S = 1
+"""Audio of a channel that waits for more before the stage that keeps it is woken, s."""
 CHANNELS_OF_A_CALL = 2
 _LOOK_FAILED = "the recording could not be heard again; the server's log has the reason"
 
@@ -251,7 +253,8 @@ class Call:
         feels = self._emotion.enabled or self._services.alerts.enabled
         knows = self._voices.enabled or self._spool is not None
         listening = [inbox for inbox, wanted in ((emotion, feels), (speakers, knows)) if wanted]
-        recording = None if self._recorder is None else Inbox(KEPT_S * SAMPLE_RATE)
+        gathered = GATHERED_S * SAMPLE_RATE * len(self.spec.roles)
+        recording = None if self._recorder is None else Inbox(KEPT_S * SAMPLE_RATE, gathered)
         if recording is not None:
             listening.append(recording)
         return Inboxes(

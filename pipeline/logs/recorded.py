@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pipeline.calls.events import CallEvent, Envelope, WarningEvent
 from pipeline.calls.log import REDACTED, LogEntry, View
 from pipeline.logs.memory import MemoryCallLog
-from pipeline.record.kept import is_kept
+from pipeline.record.kept import is_awaited
 from pipeline.record.recorder import CallRecorder
 
 STRICT_S = 2.0
@@ -27,7 +27,8 @@ class _Pending:
 class RecordedCallLog:
     """A :class:`pipeline.calls.log.CallLog`: in memory for those who read, on disk for later.
 
-    A relaxed call tells an event at once and keeps it meanwhile; a strict one tells it once it is kept.
+    A relaxed call tells an event at once and keeps it meanwhile; a strict one tells what was said once it is
+    kept, and everything else in its place behind it.
 
     Args:
         call_id: goes into every envelope.
@@ -88,9 +89,12 @@ class RecordedCallLog:
         pending = _Pending(event, acked)
         number = self._inner.last_seq + len(self._pending) + 1
         self._pending.append(pending)
-        kept = is_kept(event) and self.recorder.keep(
-            self._envelope(number, event, acked), lambda: self._release(pending)
-        )
+        envelope = self._envelope(number, event, acked)
+        if not is_awaited(event):
+            self.recorder.keep(envelope)
+            self._release(pending)
+            return
+        kept = self.recorder.keep(envelope, lambda: self._release(pending))
         if not kept or self.recorder.failing:
             self._release(pending)
         else:

@@ -14,7 +14,7 @@ from pipeline.record.key_store import KeyStore
 from pipeline.record.reading import numbered_finals, opened, read_events
 from pipeline.record.search import Utterance, UtteranceIndex
 from pipeline.record.store import RecordStore
-from pipeline.record.tables import indexed
+from pipeline.record.tables import calls, indexed
 from suggest.store.database import writing
 
 FOLDER = "index"
@@ -44,21 +44,17 @@ class Indexer:
         fresh = self._store.events_behind(self._upto, AT_ONCE)
         if not fresh:
             return 0
-        ciphers: dict[str, CallCipher | None] = {}
-        rows: dict[str, RecordRow | None] = {}
+        wanted = [event for event in fresh if event.kind in _KINDS]
+        names = sorted({event.record_id for event in wanted})
+        rows, ciphers = self._rows(names), self._ciphers(names)
         told: _Finals = {}
         again: set[str] = set()
-        for event in fresh:
-            if event.kind not in _KINDS:
-                continue
+        for event in wanted:
             name = event.record_id
-            if name not in ciphers:
-                ciphers[name], rows[name] = self._cipher(name), self._store.row(name)
-            cipher = ciphers[name]
-            if cipher is None or rows[name] is None:
+            if name not in ciphers or name not in rows:
                 continue  # erased meanwhile
             try:
-                envelope = opened(cipher, event)
+                envelope = opened(ciphers[name], event)
             except Damaged:
                 continue  # verify tells of it
             if isinstance(envelope.event, AttributionEvent):
@@ -70,22 +66,29 @@ class Indexer:
         self.index.write(
             utterance_of(row, seq, final)
             for (name, _), (seq, final) in told.items()
-            if (row := rows[name]) is not None and final.text
+            if (row := rows.get(name)) is not None and final.text
         )
         self._upto = fresh[-1].n
         self._remember()
         return len(fresh)
 
+    def _rows(self, names: list[str]) -> dict[str, RecordRow]:
+        return {row.record_id: row for row in self._store.rows(calls.c.record_id.in_(names))} if names else {}
+
+    def _ciphers(self, names: list[str]) -> dict[str, CallCipher]:
+        try:
+            return self._keys.ciphers(names)
+        except SettingsError:  # one call that cannot be opened hides no other
+            return {name: cipher for name in names if (cipher := self._cipher(name)) is not None}
+
     def _cipher(self, name: str) -> CallCipher | None:
         try:
             return self._keys.cipher(name)
         except SettingsError:
-            return None  # one call that cannot be opened hides no other
+            return None
 
-    def _reread(self, name: str, cipher: CallCipher | None) -> _Finals:
+    def _reread(self, name: str, cipher: CallCipher) -> _Finals:
         """Return all finals of a call as they stand: somebody else is seen to have said one."""
-        if cipher is None:
-            return {}
         try:
             finals = numbered_finals(read_events(self._store, cipher, name))
         except Damaged:

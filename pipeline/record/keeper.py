@@ -20,8 +20,8 @@ from pipeline.record.key_store import KeyStore
 from pipeline.record.packing import Packer
 from pipeline.record.stores import RecordStores
 
-INDEX_S = 0.5
-"""Time between two looks for what was said since, s."""
+INDEX_S = 1.0
+"""Time between two looks for what was said since, s: with 48 calls, half a second cost 3 % of a core."""
 SWEEP_S = 60.0
 """Time between two looks for calls whose time has come, s."""
 AROUND_S = 86_400.0

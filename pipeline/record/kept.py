@@ -7,6 +7,7 @@ from pipeline.calls.events import (
     AlertState,
     CallEvent,
     EmotionEvent,
+    Ended,
     RedactionEvent,
     TranscriptEvent,
 )
@@ -16,6 +17,11 @@ from pipeline.calls.log import replaceable
 def is_kept(event: CallEvent) -> bool:
     """Tell whether an event is part of the record: what a newer one makes void is not, but for redactions."""
     return isinstance(event, RedactionEvent) or replaceable(event) is None
+
+
+def is_awaited(event: CallEvent) -> bool:
+    """Tell whether a strict call tells an event only once it is on disk: what was said, and the end."""
+    return isinstance(event, TranscriptEvent | RedactionEvent | Ended)
 
 
 def is_utterance(event: CallEvent) -> bool:

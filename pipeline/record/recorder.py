@@ -12,7 +12,7 @@ from pipeline.calls.events import CallEvent, Ended, Envelope, Started, Transcrip
 from pipeline.calls.info import SAMPLE_RATE, CallSpec
 from pipeline.calls.log import REDACTED
 from pipeline.record.entries import BeginRecord, CloseRecord, EndRecord, EventEntry, SoundEntry
-from pipeline.record.kept import is_kept
+from pipeline.record.kept import is_awaited, is_kept
 from pipeline.record.writer import RecordWriter
 from pipeline.redaction.views import seen
 from pipeline.sections.record import Durability, RetentionSettings
@@ -129,7 +129,8 @@ class CallRecorder:
             done()
 
         ends = isinstance(envelope.event, Ended)  # whoever sees a call end may look it up
-        taken = self._writer.put(self._tenant, entry, stored, lost, urgent=self.strict or ends)
+        urgent = ends or (self.strict and is_awaited(envelope.event))
+        taken = self._writer.put(self._tenant, entry, stored, lost, urgent=urgent)
         if not taken:
             self._lose()
         if isinstance(envelope.event, Ended):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import math
 import threading
 import time
@@ -52,6 +51,7 @@ def size_of(entry: RecordEntry) -> int:
 class _Waiting:
     entry: RecordEntry
     size: int
+    loop: asyncio.AbstractEventLoop
     done: Callable[[], None]
     failed: Callable[[], None]
     since: float
@@ -136,8 +136,7 @@ class RecordWriter:
             urgent: somebody waits for it: it is written as soon as the disk is free.
         """
         size = size_of(entry)
-        tell = functools.partial(_tell, asyncio.get_running_loop())
-
+        loop = asyncio.get_running_loop()
         with self._changed:
             beyond = self._bytes + size > self._most_bytes
             if beyond and isinstance(
@@ -151,8 +150,9 @@ class RecordWriter:
                 _Waiting(
                     entry,
                     size,
-                    functools.partial(tell, done),
-                    functools.partial(tell, failed),
+                    loop,
+                    done,
+                    failed,
                     since=now,
                     due_at=now if urgent else now + GATHERED_S,
                 )
@@ -183,8 +183,10 @@ class RecordWriter:
                     queue.items.popleft()
                     self._bytes -= item.size
                 queue.due_at = min((item.due_at for item in queue.items), default=math.inf)
-            for item, is_kept in zip(batch, kept, strict=False):
-                (item.done if is_kept else item.failed)()
+            _tell(
+                (item.loop, item.done if is_kept else item.failed)
+                for item, is_kept in zip(batch, kept, strict=False)
+            )
 
     def _next(self) -> tuple[_Queue, list[_Waiting]] | None:
         """Wait for something to write; return it, None when there is nothing left to do."""
@@ -282,10 +284,22 @@ def _is_of_the_disk(error: Exception) -> bool:
     return isinstance(error, sa.exc.DBAPIError | OSError | SettingsError)
 
 
-def _tell(loop: asyncio.AbstractEventLoop, what: Callable[[], None]) -> None:
-    """Call something on an event loop, from the writer's thread; one that is gone needs to know nothing."""
-    with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(what)
+def _tell(outcomes: Iterable[tuple[asyncio.AbstractEventLoop, Callable[[], None]]]) -> None:
+    """Call functions on their event loops, from the writer's thread; one that is gone needs to know nothing.
+
+    Each loop is woken once: with an entry of sound a second and call, its waking costs more than the calls.
+    """
+    by_loop: dict[asyncio.AbstractEventLoop, list[Callable[[], None]]] = {}
+    for loop, what in outcomes:
+        by_loop.setdefault(loop, []).append(what)
+    for loop, whats in by_loop.items():
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(_each, loop, whats)
+
+
+def _each(loop: asyncio.AbstractEventLoop, whats: Iterable[Callable[[], None]]) -> None:
+    for what in whats:
+        loop.call_soon(what)  # alone: one that fails takes no other with it
 
 
 def _reason(error: Exception) -> str:

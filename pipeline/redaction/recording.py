@@ -30,7 +30,7 @@ class GuardedSound:
         self._channel, self._guard, self._safe = channel, guard, safe
         self._released = released
         self._held = HeldSound()
-        self._looked = 0
+        self._look_at = released
 
     @property
     def lost(self) -> int:
@@ -41,9 +41,14 @@ class GuardedSound:
         """Take sound, float32 at 16 kHz, shape (n,); return what may be recorded now."""
         held = self._held
         held.hear(pcm)
-        if held.end - held.start < self._released or held.end - self._looked < LOOKED:
+        if held.end < self._look_at:
             return []
-        self._looked = held.end
+        released = self._release()
+        self._look_at = max(held.start + self._released, held.end + LOOKED)
+        return released
+
+    def _release(self) -> list[Pcm]:
+        held = self._held
         settled = self._guard.settled(self._channel, self._safe())
         if settled - held.start < self._released and held.end - held.start < MOST_HELD:
             return []

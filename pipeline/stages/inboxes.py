@@ -27,10 +27,12 @@ class Inbox:
 
     Args:
         most_audio: samples of audio, over channels, from which further audio is left out.
+        gathered: samples of audio, over channels, that alone wake nobody: a stage that is not in a hurry
+            is woken once for many packets.
     """
 
-    def __init__(self, most_audio: int = MOST_AUDIO) -> None:
-        self._most_audio = most_audio
+    def __init__(self, most_audio: int = MOST_AUDIO, gathered: int = 0) -> None:
+        self._most_audio, self._gathered = most_audio, gathered
         self._items: deque[tuple[int, int, InboxItem]] = deque()  # bounded by offer()
         self._audio = 0
         self._others = 0
@@ -53,7 +55,8 @@ class Inbox:
         else:
             self._others += 1
         self._items.append((channel, self._lost.pop(channel, 0), item))
-        self._ready.set()
+        if self._audio > self._gathered or not isinstance(item, AudioBlock):
+            self._ready.set()
 
     async def get(self) -> tuple[int, int, InboxItem]:
         """Return channel, samples that were left out before, and item."""
