@@ -19,6 +19,7 @@
         ├── UnknownRecord        no recorded call has that id
         ├── UnknownHold          no hold of that id is in force
         ├── UnknownErasure       no erasure has that id
+        ├── UnknownOriginalRequest   no request to read what was hidden waits under that id
         ├── ExportUnavailable    the server lacks what writes such a file
         ├── RecordUnavailable    the record cannot be read now
         ├── AtCapacity           too many calls
@@ -161,6 +162,12 @@ class UnknownErasure(CallError):
     """No erasure has that id."""
 
     code = "UNKNOWN_ERASURE"
+
+
+class UnknownOriginalRequest(CallError):
+    """No request to read what was hidden of a call waits under that id."""
+
+    code = "UNKNOWN_ORIGINAL_REQUEST"
 
 
 class ExportUnavailable(CallError):

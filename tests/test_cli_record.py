@@ -62,7 +62,9 @@ keep_days = 180
 
 async def serving(folder: Path, work: Callable[[str], None]) -> None:
     """Run ``work`` in a thread beside a server with one recorded call; it is given the address."""
-    async with running(settings(record=section(folder), profiles=profile()), SayingEngine(SAID)) as served:
+    classes = {"service": {"keep_days": 180, "original_days": 30}}
+    chosen = settings(record=section(folder, classes=classes), profiles=profile())
+    async with running(chosen, SayingEngine(SAID)) as served:
         await talk(served, [start("c1", queue="billing", agent_id="a7"), *chunks(demo_bytes(9)), end()])
         await served.server.app.record.keeper.index()  # type: ignore[union-attr]
         await asyncio.to_thread(work, f"127.0.0.1:{served.server.port}")
@@ -118,6 +120,22 @@ async def test_a_call_is_found_read_heard_and_erased(tmp_path: Path) -> None:
         assert "1 calls erased" in run("erase", name, *server, "--yes")
         assert json.loads(run("list", *server, "--json"))["calls"] == []
         refused("show", name, *server)
+
+    await serving(tmp_path, work)
+
+
+async def test_what_was_hidden_is_not_read_by_one_person(tmp_path: Path) -> None:
+    def work(address: str) -> None:
+        server = ("--server", address)
+        (call,) = json.loads(run("list", *server, "--json"))["calls"]
+        name = call["record_id"]
+        asked = run("original", "ask", name, *server, "--reason", "case 14").split()[1]
+        assert asked in run("original", "list", *server)
+        assert "second person" in refused("original", "agree", asked, *server)
+        assert "second person" in refused("original", "show", name, *server)
+        assert "second person" in refused("original", "play", name, *server, "--out", tmp_path / "all.wav")
+        assert "refused" in run("original", "refuse", asked, *server)
+        assert "no request" in refused("original", "agree", asked, *server)
 
     await serving(tmp_path, work)
 

@@ -27,6 +27,8 @@ class Permission(StrEnum):
     RECORD_SUBJECT = "record.subject"
     RECORD_HOLD = "record.hold"
     RECORD_ERASE = "record.erase"
+    RECORD_ORIGINAL = "record.original"
+    RECORD_ORIGINAL_AGREE = "record.original-agree"
     INSIGHT_READ = "insight.read"
     SERVER_DESCRIBE = "server.describe"
     IDENTITY_SHOW = "identity.show"
@@ -67,13 +69,20 @@ ROLES: Mapping[AccessRole, Mapping[Permission, Scope]] = {
     AccessRole.SUPERVISOR: {
         **_EVERYBODY,
         **_KNOWLEDGE,
-        **dict.fromkeys((*_AT_CALLS, *_RECORD), Scope.TENANT),
+        **dict.fromkeys((*_AT_CALLS, *_RECORD, Permission.RECORD_ORIGINAL), Scope.TENANT),
     },
     AccessRole.QUALITY: {**_EVERYBODY, **_KNOWLEDGE, **dict.fromkeys(_RECORD, Scope.TENANT)},
     AccessRole.PRIVACY_OFFICER: {
         **_EVERYBODY,
         **dict.fromkeys(
-            (*_RECORD, Permission.RECORD_SUBJECT, Permission.RECORD_HOLD, Permission.RECORD_ERASE),
+            (
+                *_RECORD,
+                Permission.RECORD_SUBJECT,
+                Permission.RECORD_HOLD,
+                Permission.RECORD_ERASE,
+                Permission.RECORD_ORIGINAL,
+                Permission.RECORD_ORIGINAL_AGREE,
+            ),
             Scope.TENANT,
         ),
     },

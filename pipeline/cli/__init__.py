@@ -27,6 +27,7 @@ from pipeline.cli import (
     record_hold,
     record_import,
     record_keys,
+    record_original,
     record_subject,
     redact,
     serve,
@@ -35,7 +36,7 @@ from pipeline.errors import SettingsError
 
 COMMANDS_OF_KB = (kb_search, kb_write)
 """Add themselves to ``kb.app``."""
-COMMANDS_OF_RECORD = (record_hold, record_import, record_keys, record_subject)
+COMMANDS_OF_RECORD = (record_hold, record_import, record_keys, record_original, record_subject)
 """Add themselves to ``record.app``."""
 app = typer.Typer(
     name="yuetone",

@@ -19,7 +19,7 @@ from pipeline.errors import SettingsError
 from pipeline.record.backup import back_up
 from pipeline.record.backup import restore as put_back
 from pipeline.record.entries import RecordRow
-from pipeline.record.key_store import KeyStore
+from pipeline.record.key_store import KeyStore, original_key
 from pipeline.record.master_keys import NAME, new_line, read_master_keys
 from pipeline.record.ownership import RecordLock
 from pipeline.record.reading import verified
@@ -151,7 +151,7 @@ def verify(
 def _checked(store: RecordStore, keys: KeyStore, row: RecordRow) -> tuple[tuple[str, ...], int]:
     """Return what is wrong with a call, and how many events it has."""
     try:
-        found = verified(store, keys.cipher(row.record_id), row)
+        found = verified(store, keys.cipher(row.record_id), row, keys.cipher(original_key(row.record_id)))
     except (sa.exc.SQLAlchemyError, SettingsError) as error:
         return (f"cannot be read: {_reason(error)}",), 0
     return found.problems, found.events

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,8 +17,17 @@ from pipeline.errors import RecordUnavailable, SettingsError, UnknownRecord
 from pipeline.record import wrapping
 from pipeline.record.ciphers import CallCipher, Damaged
 from pipeline.record.entries import RecordRow, Resolution
-from pipeline.record.key_store import KeyStore, customer_hash
-from pipeline.record.reading import SoundPiece, from_sample, opened, opened_sound, read_events
+from pipeline.record.key_store import KeyStore, customer_hash, original_key
+from pipeline.record.originals import OriginalRequests, restored
+from pipeline.record.reading import (
+    SoundPiece,
+    cut_sound,
+    from_sample,
+    opened,
+    opened_sound,
+    original_events,
+    read_events,
+)
 from pipeline.record.search import SearchHit, SearchWanted, UtteranceIndex, is_phrase_in
 from pipeline.record.store import RecordStore, SealedEvent
 from pipeline.record.tables import calls, erasures, segments, wrap_ups
@@ -172,6 +182,48 @@ class Archive:
                 yield from_sample(opened_sound(cipher, piece), first)
         except Damaged as error:
             raise RecordUnavailable(DAMAGED) from error
+
+    def original_requests(self) -> OriginalRequests:
+        """Return who asked to read what was hidden of this company's calls."""
+        return OriginalRequests(self._store)
+
+    def original_events(self, row: RecordRow, by: str) -> list[Envelope]:
+        """Return the events of a call with what was hidden of them, but for secrets.
+
+        Args:
+            row: of the call.
+            by: id of whoever reads, whose request a second person has agreed to.
+
+        Raises:
+            PermissionDenied: nobody has.
+            RecordUnavailable: something of it is damaged.
+            UnknownRecord: it was erased meanwhile.
+        """
+        self.original_requests().check(row.record_id, by)
+        cipher = self._original_cipher(row)
+        try:
+            hidden = original_events(self._store, cipher, row.record_id)
+        except Damaged as error:
+            raise RecordUnavailable(DAMAGED) from error
+        return [hidden.get(told.server_seq, told) for told in self.events(row)]
+
+    def original_sound(self, row: RecordRow, channel: int, by: str, first: int = 0) -> Iterator[SoundPiece]:
+        """Return the sound of a channel with what was silenced, as of :meth:`sound`.
+
+        Args and errors are as of :meth:`original_events`; they are raised before the first piece.
+        """
+        self.original_requests().check(row.record_id, by)
+        try:
+            cuts = list(cut_sound(self._store, self._original_cipher(row), row.record_id, channel))
+        except Damaged as error:
+            raise RecordUnavailable(DAMAGED) from error
+        return restored(self.sound(row, channel, first), cuts)
+
+    def _original_cipher(self, row: RecordRow) -> CallCipher:
+        cipher = self._keys.cipher(original_key(row.record_id))
+        if cipher is None or row.original_until is None or row.original_until <= time.time():
+            raise UnknownRecord("what was hidden of this call is not kept, or no longer")
+        return cipher
 
     def wrap_up(self, row: RecordRow) -> WrapUp | None:
         """Return what its agent keeps of a call; errors as of :meth:`events`."""

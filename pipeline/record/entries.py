@@ -33,6 +33,7 @@ class BeginRecord:
         notice_given: the people on the line were told that the call is kept.
         with_sound: whether its sound is kept too.
         customer: who called, as the company names them; the writer makes a keyed hash of it.
+        original_s: how long what is hidden of it is kept behind its end, s; 0 keeps nothing of that.
     """
 
     record_id: str
@@ -45,15 +46,24 @@ class BeginRecord:
     notice_given: bool
     with_sound: bool
     customer: str | None = None
+    original_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventEntry:
-    """An event of a call; with its text redacted already."""
+    """An event of a call; with its text redacted already.
+
+    Attributes:
+        record_id: of the call.
+        envelope: the event.
+        size: bytes that its text takes, about.
+        original: the same with what was hidden, but for secrets; None where nothing was, or it is not kept.
+    """
 
     record_id: str
     envelope: Envelope
     size: int
+    original: Envelope | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +85,17 @@ class SoundEntry:
     start: int
     data: bytes
     settled: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutSoundEntry:
+    """What was silenced in a channel's sound; arguments as of :class:`SoundEntry`."""
+
+    record_id: str
+    channel: int
+    number: int
+    start: int
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +122,7 @@ class CloseRecord:
     record_id: str
 
 
-RecordEntry = BeginRecord | EventEntry | SoundEntry | EndRecord | CloseRecord
+RecordEntry = BeginRecord | EventEntry | SoundEntry | CutSoundEntry | EndRecord | CloseRecord
 
 
 class Resolution(StrEnum):
@@ -151,6 +172,7 @@ class RecordRow:
         with_sound: whether its sound is kept.
         expires_at: when it is erased; None while it lives.
         least_until: before which nobody may erase it.
+        original_until: how long what was hidden of it is kept; None while it lives, or where nothing is.
         audio: samples at 16 kHz that are kept of all channels.
         utterances: finals with text.
         alerts: that were raised.
@@ -179,4 +201,5 @@ class RecordRow:
     agitation: float | None
     lost: int
     held: bool = False
+    original_until: float | None = None
     wrapped: WrappedUp | None = None

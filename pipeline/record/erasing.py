@@ -16,9 +16,9 @@ import sqlalchemy as sa
 
 from pipeline.errors import InvalidRequest, UnknownErasure, UnknownHold
 from pipeline.record.entries import RecordRow, RecordState
-from pipeline.record.key_store import KeyStore
-from pipeline.record.store import RecordStore
-from pipeline.record.tables import calls, erasures, events, holds, segments, wordings, wrap_ups
+from pipeline.record.key_store import KeyStore, original_key
+from pipeline.record.store import OF_CALLS, RecordStore
+from pipeline.record.tables import calls, erasures, holds, original_requests, originals
 from suggest.store.database import writing
 
 LONGEST_REASON = 200
@@ -87,7 +87,7 @@ class Eraser:
         name, now = secrets.token_hex(6), self._clock()
         rows = [
             {
-                "id": f"{name}.{number}", "record_id": record_id, "reason": _reason(reason),
+                "id": f"{name}.{number}", "record_id": record_id, "reason": checked_reason(reason),
                 "placed_by": by, "placed_at": now,
             }
             for number, record_id in enumerate(record_ids)
@@ -174,7 +174,7 @@ class Eraser:
         rows = self._marked()
         names = [row.record_id for row in rows]
         if names:
-            self._keys.destroy(names)
+            self._keys.destroy([*names, *map(original_key, names)])
             self._unindex(names)
         return rows
 
@@ -182,7 +182,7 @@ class Eraser:
         """Delete what is left of calls that were locked out, once what was made of them is deleted too."""
         names = [row.record_id for row in rows]
         with writing(self._store.engine) as connection:
-            for table in (events, segments, wrap_ups, wordings, holds, calls):
+            for table in OF_CALLS:
                 connection.execute(sa.delete(table).where(table.c.record_id.in_(names)))
             connection.execute(
                 sa.update(erasures)
@@ -190,6 +190,29 @@ class Eraser:
                 .values(done_at=self._clock())
             )
         self._store.empty_log()
+
+    def forget_originals(self) -> int:
+        """Forget what was hidden of the calls whose time for that has come; return of how many.
+
+        The key goes first. Calls that are held keep it.
+        """
+        held = sa.select(holds.c.record_id).where(holds.c.released_at.is_(None))
+        query = sa.select(calls.c.record_id).where(
+            calls.c.state != RecordState.LIVE.value,
+            calls.c.original_until <= self._clock(),
+            calls.c.record_id.not_in(held),
+        )
+        with self._store.engine.connect() as connection:
+            due: list[str] = list(connection.scalars(query.limit(AT_ONCE)))
+        if not due:
+            return 0
+        self._keys.destroy([original_key(name) for name in due])
+        with writing(self._store.engine) as connection:
+            for table in (originals, original_requests):
+                connection.execute(sa.delete(table).where(table.c.record_id.in_(due)))
+            connection.execute(sa.update(calls).where(calls.c.record_id.in_(due)).values(original_until=None))
+        self._store.empty_log()
+        return len(due)
 
     def mark_restored(self) -> int:
         """Mark the calls whose key was destroyed: a backup has brought them back; return how many."""
@@ -242,7 +265,12 @@ class Eraser:
         )
 
 
-def _reason(text: str) -> str:
+def checked_reason(text: str) -> str:
+    """Return a reason that somebody gives, without spaces around it.
+
+    Raises:
+        InvalidRequest: it is empty, too long, or has characters that cannot be printed.
+    """
     if not 0 < len(text.strip()) <= LONGEST_REASON or not text.strip().isprintable():
         raise InvalidRequest(f"reason: say why in 1 to {LONGEST_REASON} printable characters")
     return text.strip()

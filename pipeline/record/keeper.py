@@ -160,6 +160,8 @@ class RecordKeeper:
     async def _sweep_all(self) -> None:
         for tenant in self._stores.tenants():
             await self.sweep(tenant)
+            while await self.in_thread(self.eraser(tenant).forget_originals):
+                pass
 
     async def _mark_restored(self) -> None:
         for tenant in self._stores.tenants():

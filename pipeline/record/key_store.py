@@ -30,8 +30,9 @@ SCHEMA = Schema(
     forgets=True,
 )
 NONCE_BYTES = 12
-INDEX = "index "
-"""How the names of the keys of search indexes begin; record ids have no spaces."""
+INDEX, ORIGINAL = "index ", "original "
+"""How the names of keys begin that are not those of calls as everybody reads them: of search indexes, and of
+what was hidden of calls. Record ids have no spaces."""
 ROTATED_AT_ONCE = 2_000
 """Keys that are wrapped anew in one transaction: what a rotation that is killed loses at most."""
 _DELETED_AT_ONCE = 500
@@ -138,7 +139,7 @@ class KeyStore:
             for first in range(0, len(record_ids), _DELETED_AT_ONCE):
                 part = record_ids[first : first + _DELETED_AT_ONCE]
                 known = sa.select(destroyed_keys.c.record_id).where(destroyed_keys.c.record_id.in_(part))
-                fresh = set(part) - set(connection.scalars(known))
+                fresh = {name for name in part if " " not in name} - set(connection.scalars(known))
                 if fresh:
                     connection.execute(
                         sa.insert(destroyed_keys), [{"record_id": name} for name in sorted(fresh)]
@@ -153,7 +154,7 @@ class KeyStore:
         """Return the record ids of all calls that can be read."""
         with self._engine.connect() as connection:
             names: list[str] = list(connection.scalars(sa.select(call_keys.c.record_id)))
-            return {name for name in names if not name.startswith(INDEX)}
+            return {name for name in names if " " not in name}
 
     def destroyed(self) -> set[str]:
         """Return the record ids of calls whose key was destroyed."""
@@ -224,6 +225,11 @@ class KeyStore:
             key = self._masters.tenant_key(master, tenant or None)
             found = self._wrapping[master, tenant] = AESGCM(key)
         return found
+
+
+def original_key(record_id: str) -> str:
+    """Return the name of the key of what was hidden of a call."""
+    return f"{ORIGINAL}{record_id}"
 
 
 def customer_hash(key: bytes, customer: str) -> str:

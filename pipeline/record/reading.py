@@ -15,7 +15,11 @@ from pipeline.calls.events import (
 from pipeline.record import opus
 from pipeline.record.ciphers import CallCipher, Damaged
 from pipeline.record.entries import RecordRow, RecordState
+from pipeline.record.rows import EVENT, SOUND
 from pipeline.record.store import RecordStore, SealedEvent, SealedSound
+
+_KINDS = ("TranscriptEvent", "RedactionEvent")
+"""Events of which something may have been hidden."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,13 +121,16 @@ class Findings:
     problems: tuple[str, ...]
 
 
-def verified(store: RecordStore, cipher: CallCipher | None, row: RecordRow) -> Findings:
+def verified(
+    store: RecordStore, cipher: CallCipher | None, row: RecordRow, original: CallCipher | None = None
+) -> Findings:
     """Read everything that is kept of a call, and tell what is not as it was written.
 
     Args:
         store: of its company.
         cipher: opens it; None where its key is gone.
         row: of the call.
+        original: opens what was hidden of it; None where that is not kept.
     """
     if cipher is None:
         return Findings(events=0, pieces=0, problems=("its key is gone",))
@@ -141,6 +148,8 @@ def verified(store: RecordStore, cipher: CallCipher | None, row: RecordRow) -> F
         seen = event.seq
     for channel in range(len(row.roles)):
         heard += _verified_sound(store, cipher, row.record_id, channel, problems)
+    if original is not None:
+        problems += damaged_originals(store, original, row)
     if (told, heard) != store.counts(row.record_id):
         problems.append("events or pieces of sound are missing")
     if row.state is RecordState.CLOSED and row.lost:
@@ -167,3 +176,51 @@ def _verified_sound(
         except Damaged:
             problems.append(f"piece {piece.number} of channel {channel} is damaged")
     return count
+
+
+def original_events(store: RecordStore, cipher: CallCipher, record_id: str) -> dict[int, Envelope]:
+    """Return the events of a call of which something was hidden, as they were told, by their number.
+
+    Raises:
+        Damaged: one is not what was written.
+    """
+    return {
+        sealed.number: _opened_event(cipher, sealed.number, sealed.body)
+        for sealed in store.originals(record_id, EVENT)
+    }
+
+
+def cut_sound(store: RecordStore, cipher: CallCipher, record_id: str, channel: int) -> Iterator[SoundPiece]:
+    """Yield what was silenced in a channel, in its order.
+
+    Raises:
+        Damaged: a piece is not what was written.
+    """
+    for sealed in store.originals(record_id, SOUND):
+        if sealed.channel == channel:
+            data = cipher.open_sound(channel, sealed.number, 0, sealed.body)
+            yield SoundPiece(channel=channel, start=sealed.start, data=data)
+
+
+def _opened_event(cipher: CallCipher, seq: int, body: bytes) -> Envelope:
+    """Return an event of one of the kinds of which something may be hidden."""
+    for kind in _KINDS:
+        try:
+            return decode(cipher.open_event(seq, kind, body))
+        except Damaged:
+            continue
+        except CodecError as error:
+            raise Damaged(str(error)) from error
+    raise Damaged("what was hidden of an event is not what was written")
+
+
+def damaged_originals(store: RecordStore, cipher: CallCipher, row: RecordRow) -> list[str]:
+    """Return what is damaged of what was hidden of a call, for people, without a word of it."""
+    problems: list[str] = []
+    try:
+        original_events(store, cipher, row.record_id)
+        for channel in range(len(row.roles)):
+            list(cut_sound(store, cipher, row.record_id, channel))
+    except Damaged:
+        problems.append("what was hidden of it is damaged")
+    return problems

@@ -11,10 +11,17 @@ from dataclasses import dataclass, replace
 from pipeline.calls.events import CallEvent, Ended, Envelope, Started, TranscriptEvent
 from pipeline.calls.info import SAMPLE_RATE, CallSpec
 from pipeline.calls.log import REDACTED
-from pipeline.record.entries import BeginRecord, CloseRecord, EndRecord, EventEntry, SoundEntry
+from pipeline.record.entries import (
+    BeginRecord,
+    CloseRecord,
+    CutSoundEntry,
+    EndRecord,
+    EventEntry,
+    SoundEntry,
+)
 from pipeline.record.kept import is_awaited, is_kept
 from pipeline.record.writer import RecordWriter
-from pipeline.redaction.views import seen
+from pipeline.redaction.views import ORIGINAL, seen
 from pipeline.sections.record import Durability, RetentionSettings
 
 ID_BYTES = 10
@@ -41,6 +48,11 @@ class Keeping:
     with_sound: bool
     durability: Durability
     notice_given: bool
+
+    @property
+    def with_original(self) -> bool:
+        """Whether what is hidden of it is kept too, under a key of its own."""
+        return self.rules.original_days > 0
 
 
 class CallRecorder:
@@ -69,6 +81,7 @@ class CallRecorder:
         self._whole, self._closed = True, False
         self._settled = [0] * len(spec.roles) if keeping.with_sound else []
         self._pieces = [0] * len(spec.roles)
+        self._cuts = [0] * len(spec.roles)
         day = 86_400.0
         writer.put(
             self._tenant,
@@ -83,6 +96,7 @@ class CallRecorder:
                 notice_given=keeping.notice_given,
                 with_sound=keeping.with_sound,
                 customer=spec.customer,
+                original_s=keeping.rules.original_days * day,
             ),
             _nothing,
         )
@@ -117,7 +131,9 @@ class CallRecorder:
         if not is_kept(envelope.event):
             return False
         kept = _kept_form(envelope)
-        entry = EventEntry(record_id=self.record_id, envelope=kept, size=_size(kept.event))
+        original = _original_form(envelope) if self.keeping.with_original else None
+        size = _size(kept.event) * (1 if original is None else 2)
+        entry = EventEntry(record_id=self.record_id, envelope=kept, size=size, original=original)
 
         def stored() -> None:
             if self._whole:
@@ -160,6 +176,17 @@ class CallRecorder:
         else:
             self._lose()
 
+    def hear_cut(self, channel: int, start: int, data: bytes) -> None:
+        """Keep a stretch of a channel's sound that is silent in what everybody hears; see :meth:`hear`."""
+        if not data:
+            return
+        entry = CutSoundEntry(
+            record_id=self.record_id, channel=channel, number=self._cuts[channel], start=start, data=data
+        )
+        self._cuts[channel] += 1
+        if not self._writer.put(self._tenant, entry, _nothing, self._lose):
+            self._lose()
+
     def close(self) -> None:
         """Let nothing more come; safe to call twice."""
         if not self._closed:
@@ -187,6 +214,12 @@ def _kept_form(envelope: Envelope) -> Envelope:
     if isinstance(shown.event, Started):
         return replace(shown, event=replace(shown.event, session_id=""))
     return shown
+
+
+def _original_form(envelope: Envelope) -> Envelope | None:
+    """Return an event with what is hidden of it, but for secrets; None where nothing is."""
+    original = seen(envelope, ORIGINAL)
+    return None if original.event == seen(envelope, REDACTED).event else original
 
 
 def _size(event: CallEvent) -> int:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
 
 from diarization import Role
 from pipeline.calls.codec import encode
+from pipeline.calls.events import Envelope
 from pipeline.calls.info import CallInfo, Continues
 from pipeline.record.ciphers import CallCipher
 from pipeline.record.entries import (
     BeginRecord,
+    CutSoundEntry,
     EventEntry,
     RecordRow,
     RecordState,
@@ -25,6 +27,8 @@ from pipeline.record.entries import (
 from pipeline.record.kept import agitation_of, is_alert, is_utterance
 
 MULAW = "mulaw"
+EVENT, SOUND = "event", "sound"
+"""Kinds of originals."""
 _ROLES, _STATES = frozenset(map(str, Role)), frozenset(map(str, RecordState))
 
 
@@ -64,6 +68,7 @@ def call_row(entry: BeginRecord) -> dict[str, Any]:
         "with_sound": entry.with_sound,
         "expires_at": entry.keep_s,  # counted from the end, which is not known yet
         "least_until": entry.least_s,
+        "original_until": entry.original_s or None,
         "stored_seq": 0,
         "stored_audio": 0,
         "utterances": 0,
@@ -96,6 +101,31 @@ def sound_row(entry: SoundEntry, cipher: CallCipher) -> dict[str, Any]:
         "start": entry.start,
         "length": len(entry.data),
         "codec": MULAW,
+        "body": cipher.seal_sound(entry.channel, entry.number, 0, entry.data),
+    }
+
+
+def original_event_row(entry: EventEntry, original: Envelope, cipher: CallCipher) -> dict[str, Any]:
+    """Return the row of an event with what was hidden of it, sealed."""
+    sealed = event_row(replace(entry, envelope=original), cipher)
+    return {
+        "record_id": entry.record_id,
+        "kind": EVENT,
+        "channel": 0,
+        "number": original.server_seq,
+        "start": 0,
+        "body": sealed["body"],
+    }
+
+
+def cut_sound_row(entry: CutSoundEntry, cipher: CallCipher) -> dict[str, Any]:
+    """Return the row of sound that was silenced, sealed."""
+    return {
+        "record_id": entry.record_id,
+        "kind": SOUND,
+        "channel": entry.channel,
+        "number": entry.number,
+        "start": entry.start,
         "body": cipher.seal_sound(entry.channel, entry.number, 0, entry.data),
     }
 
@@ -158,6 +188,7 @@ def record_of(row: sa.Row[Any]) -> RecordRow:
         with_sound=row.with_sound,
         expires_at=None if row.ended_at is None else row.expires_at,
         least_until=None if row.ended_at is None else row.least_until,
+        original_until=None if row.ended_at is None else row.original_until,
         audio=row.stored_audio,
         utterances=row.utterances,
         alerts=row.alerts,

@@ -18,6 +18,7 @@ from pipeline.errors import SettingsError
 from pipeline.record.ciphers import CallCipher
 from pipeline.record.entries import (
     BeginRecord,
+    CutSoundEntry,
     EndRecord,
     EventEntry,
     RecordEntry,
@@ -25,8 +26,28 @@ from pipeline.record.entries import (
     RecordState,
     SoundEntry,
 )
-from pipeline.record.rows import Totals, call_row, event_row, record_of, sound_row, totals_of
-from pipeline.record.tables import calls, events, holds, segments, wordings, wrap_ups
+from pipeline.record.key_store import original_key
+from pipeline.record.rows import (
+    EVENT,
+    Totals,
+    call_row,
+    cut_sound_row,
+    event_row,
+    original_event_row,
+    record_of,
+    sound_row,
+    totals_of,
+)
+from pipeline.record.tables import (
+    calls,
+    events,
+    holds,
+    original_requests,
+    originals,
+    segments,
+    wordings,
+    wrap_ups,
+)
 from suggest.store.database import Schema, overwrite_deleted, writing
 
 SCHEMA = Schema(
@@ -38,6 +59,8 @@ SCHEMA = Schema(
     forgets=True,
 )
 FILE = "record.db"
+OF_CALLS = (events, segments, originals, original_requests, wrap_ups, wordings, holds, calls)
+"""Tables with something of calls; what is erased leaves all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +92,16 @@ class SealedSound:
     start: int
     length: int
     codec: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedOriginal:
+    """What was hidden of a call, as it lies in the store: an event, by its number, or a stretch of sound."""
+
+    channel: int
+    number: int
+    start: int
     body: bytes
 
 
@@ -137,9 +170,20 @@ class RecordStore:
         heard = [entry for entry in entries if isinstance(entry, SoundEntry)]
         ended = [entry for entry in entries if isinstance(entry, EndRecord)]
         places: dict[tuple[str, str], int] = {}
+        hidden = [
+            original_event_row(entry, entry.original, ciphers[original_key(entry.record_id)])
+            for entry, _row in told
+            if entry.original is not None
+        ] + [
+            cut_sound_row(entry, ciphers[original_key(entry.record_id)])
+            for entry in entries
+            if isinstance(entry, CutSoundEntry)
+        ]
         with writing(self.engine) as connection:
             if begun:
                 connection.execute(sa.insert(calls), begun)
+            if hidden:
+                connection.execute(sa.insert(originals), hidden)
             if told:
                 connection.execute(sa.insert(events), [row for _entry, row in told])
                 places = self._replace(connection, [entry for entry, _row in told])
@@ -192,6 +236,13 @@ class RecordStore:
                 its = (events.c.record_id == entry.record_id, events.c.seq == before)
                 gone = connection.execute(sa.delete(events).where(*its)).rowcount
                 connection.execute(
+                    sa.delete(originals).where(
+                        originals.c.record_id == entry.record_id,
+                        originals.c.kind == EVENT,
+                        originals.c.number == before,
+                    )
+                )
+                connection.execute(
                     sa.update(calls)
                     .where(calls.c.record_id == entry.record_id)
                     .values(events=calls.c.events - gone)
@@ -230,6 +281,7 @@ class RecordStore:
                 lost=entry.lost,
                 expires_at=entry.at + calls.c.expires_at,
                 least_until=entry.at + calls.c.least_until,
+                original_until=entry.at + calls.c.original_until,
             )
         )
 
@@ -250,6 +302,17 @@ class RecordStore:
         return [str(row.record_id) for row in live]
 
     # ---------------------------------------------------------------- out
+
+    def originals(self, record_id: str, kind: str) -> Iterator[SealedOriginal]:
+        """Yield what was hidden of a call, events or sound, in its order."""
+        query = (
+            sa.select(originals)
+            .where(originals.c.record_id == record_id, originals.c.kind == kind)
+            .order_by(originals.c.channel, originals.c.number)
+        )
+        with self.engine.connect() as connection:
+            for row in connection.execute(query):
+                yield SealedOriginal(channel=row.channel, number=row.number, start=row.start, body=row.body)
 
     def row(self, record_id: str) -> RecordRow | None:
         """Return a call; None where there is none."""
@@ -341,4 +404,4 @@ class RecordStore:
 
     def empty_log(self) -> None:
         """Let nothing of what was deleted stay in the write-ahead log, or in dead rows."""
-        overwrite_deleted(self.engine, (events, segments, wrap_ups, wordings, holds, calls))
+        overwrite_deleted(self.engine, OF_CALLS)

@@ -36,6 +36,7 @@ calls = sa.Table(
     sa.Column("with_sound", sa.Boolean, nullable=False),
     sa.Column("expires_at", sa.Float, index=True),
     sa.Column("least_until", sa.Float),
+    sa.Column("original_until", sa.Float, index=True),
     sa.Column("stored_seq", sa.Integer, nullable=False),
     sa.Column("stored_audio", sa.Integer, nullable=False),
     sa.Column("utterances", sa.Integer, nullable=False),
@@ -98,6 +99,33 @@ wordings = sa.Table(
     sa.Column("body", sa.LargeBinary, nullable=False),
 )
 """Summaries in a language model's words, sealed."""
+
+originals = sa.Table(
+    "originals",
+    metadata,
+    sa.Column("record_id", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("channel", sa.Integer, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("start", sa.Integer, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
+"""What was hidden of calls, sealed under keys of their own: events, by their number, and stretches of sound,
+each with its first sample at the call's ``rate``."""
+
+original_requests = sa.Table(
+    "original_requests",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("record_id", sa.Text, nullable=False, index=True),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("asked_by", sa.Text, nullable=False),
+    sa.Column("asked_at", sa.Float, nullable=False),
+    sa.Column("decided_by", sa.Text),
+    sa.Column("decided_at", sa.Float),
+    sa.Column("until", sa.Float),
+)
+"""Who wants to read what was hidden of a call; ``until`` when they may, where a second person has agreed."""
 
 holds = sa.Table(
     "holds",

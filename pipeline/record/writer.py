@@ -21,8 +21,15 @@ import structlog
 
 from pipeline.errors import SettingsError
 from pipeline.record.ciphers import CallCipher
-from pipeline.record.entries import BeginRecord, CloseRecord, EventEntry, RecordEntry, SoundEntry
-from pipeline.record.key_store import KeyStore, customer_hash
+from pipeline.record.entries import (
+    BeginRecord,
+    CloseRecord,
+    CutSoundEntry,
+    EventEntry,
+    RecordEntry,
+    SoundEntry,
+)
+from pipeline.record.key_store import KeyStore, customer_hash, original_key
 from pipeline.record.stores import RecordStores
 
 MOST_AT_ONCE = 2_000
@@ -42,7 +49,7 @@ _log = structlog.get_logger(__name__)
 
 def size_of(entry: RecordEntry) -> int:
     """Return the bytes that an entry counts for while it waits."""
-    if isinstance(entry, SoundEntry):
+    if isinstance(entry, SoundEntry | CutSoundEntry):
         return len(entry.data) + SMALL
     return SMALL + (entry.size if isinstance(entry, EventEntry) else 0)
 
@@ -140,7 +147,7 @@ class RecordWriter:
         with self._changed:
             beyond = self._bytes + size > self._most_bytes
             if beyond and isinstance(
-                entry, EventEntry | SoundEntry
+                entry, EventEntry | SoundEntry | CutSoundEntry
             ):  # the others are few and small, and needed
                 self.state.lost += 1
                 return False
@@ -226,6 +233,7 @@ class RecordWriter:
         for entry, _is_kept in zip(entries, kept, strict=False):
             if isinstance(entry, CloseRecord):
                 self._ciphers.pop(entry.record_id, None)
+                self._ciphers.pop(original_key(entry.record_id), None)
         self.state.lost += kept.count(False)
         if len(kept) == len(entries):
             queue.attempts, queue.retry_at = 0, 0.0
@@ -266,7 +274,7 @@ class RecordWriter:
 
     def _make_keys(self, tenant: str | None, entries: Iterable[RecordEntry]) -> None:
         """Make the keys of calls that begin; they are on disk before anything is sealed with them."""
-        begun = (entry.record_id for entry in entries if isinstance(entry, BeginRecord))
+        begun = (name for entry in entries if isinstance(entry, BeginRecord) for name in _keys_of(entry))
         self._ciphers |= self._keys.create([(name, tenant) for name in begun if name not in self._ciphers])
 
     def _failed(self, queue: _Queue, error: Exception) -> None:
@@ -275,6 +283,11 @@ class RecordWriter:
         if not self.state.failing:
             self.state.failing = True
             _log.error("the record cannot be written; calls go on", error=_reason(error))
+
+
+def _keys_of(entry: BeginRecord) -> list[str]:
+    """Return the names of the keys of a call that begins."""
+    return [entry.record_id, *([original_key(entry.record_id)] if entry.original_s else [])]
 
 
 def _is_of_the_disk(error: Exception) -> bool:

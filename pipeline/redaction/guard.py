@@ -6,7 +6,7 @@ Mask first, reveal later: what may become somebody's number is hidden while it g
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from cantonese.personal import NUMBERS, SECRETS, Category, Changed, DialogueRedactor, PersonalSpan
@@ -137,6 +137,10 @@ class CallGuard:
 
         A secret is silenced with all of its utterance, and with cards on every channel.
         """
+        return self._stretches(channel, lambda _category: True) + self._announced_stretches()
+
+    def _stretches(self, channel: int, hides: Callable[[Category], bool]) -> list[tuple[int, int]]:
+        """Return stretches of a channel in which something of some categories is said."""
         found: list[tuple[int, int]] = []
         for kept in self._finals.values():
             event = kept.guarded
@@ -144,13 +148,25 @@ class CallGuard:
             if any(mask.category in SECRETS for mask in masks):
                 found.append((event.start, event.end))
             elif event.channel == channel:
-                found += [(mask.first, mask.last) for mask in masks if not mask.provisional]
+                found += [
+                    (mask.first, mask.last) for mask in masks if hides(mask.category) and not mask.provisional
+                ]
             else:
                 found += [(mask.first, mask.last) for mask in masks if mask.category in EVERYWHERE]
-        for first, last, value in self._sensitive.intervals():
-            if value is not None:
-                found.append((first, FOREVER if last is None else last))
         return found
+
+    def _announced_stretches(self) -> list[tuple[int, int]]:
+        """Return the stretches that the client said were sensitive."""
+        return [
+            (first, FOREVER if last is None else last)
+            for first, last, value in self._sensitive.intervals()
+            if value is not None
+        ]
+
+    def never_heard(self, channel: int) -> list[tuple[int, int]]:
+        """Return those of the stretches of :meth:`unheard` that nobody may hear, and that are not kept."""
+        own = self._stretches(channel, lambda category: category in EVERYWHERE)
+        return own + self._announced_stretches()
 
     # ---------------------------------------------------------------- masks
 

@@ -14,6 +14,8 @@ from pipeline.redaction.dtmf import DtmfDetector
 Pcm = NDArray[np.float32]
 Stretch = tuple[int, int]
 """First sample, and behind the last one."""
+Cut = tuple[int, Pcm]
+"""Sound that was silenced, and its first sample."""
 MOST_HELD = 45 * SAMPLE_RATE
 """Samples that wait for their words; what waits longer is recorded as silence: nobody knows what is in it."""
 LOOKED_AHEAD = SAMPLE_RATE // 5
@@ -34,8 +36,34 @@ def silenced(pcm: Pcm, first: int, stretches: Iterable[Stretch]) -> Pcm:
     return out
 
 
+def cut_out(pcm: Pcm, first: int, stretches: Iterable[Stretch]) -> list[Cut]:
+    """Return the parts of sound that lie in stretches and are not silent, in order, none twice.
+
+    Args:
+        pcm: float32, shape (n,).
+        first: sample of the channel that it begins at.
+        stretches: in samples of the channel.
+    """
+    found: list[Cut] = []
+    at = 0
+    for start, end in sorted(stretches):
+        begin, stop = max(at, start - first), min(len(pcm), end - first)
+        if begin < stop:
+            at = stop
+            if pcm[begin:stop].any():
+                found.append((first + begin, pcm[begin:stop].copy()))
+    return found
+
+
 class HeldSound:
-    """Holds the sound of one channel back."""
+    """Holds the sound of one channel back.
+
+    Attributes:
+        start: first sample that is held.
+        end: behind the last one.
+        lost: samples that waited too long, and were silenced.
+        cut: what was silenced, where it is wanted.
+    """
 
     def __init__(self) -> None:
         self._blocks: deque[Pcm] = deque()  # bounded by MOST_HELD
@@ -45,6 +73,7 @@ class HeldSound:
         self.start = 0
         self.end = 0
         self.lost = 0
+        self.cut: list[Cut] = []  # whoever wants it takes it behind each release
 
     def hear(self, pcm: Pcm) -> None:
         """Take sound, float32 at 16 kHz, shape (n,)."""
@@ -52,12 +81,21 @@ class HeldSound:
         self._blocks.append(pcm)
         self.end += len(pcm)
 
-    def release(self, settled: int, hidden: Sequence[Stretch], *, closing: bool = False) -> list[Pcm]:
+    def release(
+        self,
+        settled: int,
+        hidden: Sequence[Stretch],
+        *,
+        never: Sequence[Stretch] | None = None,
+        closing: bool = False,
+    ) -> list[Pcm]:
         """Return what may be recorded, cut; what waited too long is silence.
 
         Args:
             settled: sample before which all words are final.
             hidden: stretches in which something personal is said.
+            never: those of them that nobody may hear; what is cut of the others is kept in :attr:`cut`.
+                None keeps nothing.
             closing: whether nothing follows.
         """
         self._search()
@@ -66,7 +104,13 @@ class HeldSound:
         first, known = self.start, self._taken(until)
         late = self._taken(overdue)
         self.lost += sum(map(len, late))
-        out = [silenced(np.concatenate(known), first, (*hidden, *self._keys))] if known else []
+        out: list[Pcm] = []
+        if known:
+            whole = np.concatenate(known)
+            out.append(silenced(whole, first, (*hidden, *self._keys)))
+            if never is not None:
+                audible = silenced(whole, first, (*never, *self._keys))
+                self.cut += cut_out(audible, first, hidden)
         while self._keys and self._keys[0][1] < self.start:
             self._keys.popleft()
         return out + [np.zeros_like(block) for block in late]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from pipeline.calls.info import SAMPLE_RATE
 from pipeline.redaction.guard import CallGuard
-from pipeline.redaction.holding import MOST_HELD, HeldSound, Pcm
+from pipeline.redaction.holding import MOST_HELD, Cut, HeldSound, Pcm, Stretch
 
 RELEASED = SAMPLE_RATE
 """Samples that are let go at once, at least."""
@@ -22,13 +22,20 @@ class GuardedSound:
         guard: of the call.
         safe: returns the sample before which everything said is in finals that were told.
         released: samples that are let go at once, at least.
+        with_cut: whether what is cut is wanted too, but for what nobody may hear.
     """
 
     def __init__(
-        self, channel: int, guard: CallGuard, safe: Callable[[], int], released: int = RELEASED
+        self,
+        channel: int,
+        guard: CallGuard,
+        safe: Callable[[], int],
+        released: int = RELEASED,
+        *,
+        with_cut: bool = False,
     ) -> None:
         self._channel, self._guard, self._safe = channel, guard, safe
-        self._released = released
+        self._released, self._with_cut = released, with_cut
         self._held = HeldSound()
         self._look_at = released
 
@@ -52,8 +59,17 @@ class GuardedSound:
         settled = self._guard.settled(self._channel, self._safe())
         if settled - held.start < self._released and held.end - held.start < MOST_HELD:
             return []
-        return held.release(settled, self._guard.unheard(self._channel))
+        return held.release(settled, self._guard.unheard(self._channel), never=self._never())
+
+    def _never(self) -> list[Stretch] | None:
+        return self._guard.never_heard(self._channel) if self._with_cut else None
+
+    def cut(self) -> list[Cut]:
+        """Return what was cut since the last time, with its first samples."""
+        found, self._held.cut = self._held.cut, []
+        return found
 
     def finish(self) -> list[Pcm]:
         """Return what is left, once all words of the call are final."""
-        return self._held.release(self._held.end, self._guard.unheard(self._channel), closing=True)
+        hidden = self._guard.unheard(self._channel)
+        return self._held.release(self._held.end, hidden, never=self._never(), closing=True)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cantonese.personal import SECRETS, Style
+from cantonese.personal import SECRETS, Category, Style
 from pipeline.calls.events import Envelope, RedactionEvent, TranscriptEvent
 from pipeline.calls.log import REDACTED, View
 from pipeline.redaction.masking import redacted_text
+
+ORIGINAL = frozenset(Category) - SECRETS - {Category.CARD}
+"""What may be kept beside the redacted form: no secrets, no cards (PCI DSS 4.0.1, 3.3.1 and 3.5.1)."""
 
 
 def seen(envelope: Envelope, view: View) -> Envelope:

@@ -61,6 +61,17 @@ METHODS: Mapping[str, MethodRule] = {
     "/yuetone.v1.RecordService/PlaceHold": MethodRule(permission=Permission.RECORD_HOLD, changes=True),
     "/yuetone.v1.RecordService/ReleaseHold": MethodRule(permission=Permission.RECORD_HOLD, changes=True),
     "/yuetone.v1.RecordService/EraseCalls": MethodRule(permission=Permission.RECORD_ERASE, changes=True),
+    "/yuetone.v1.RecordService/RequestOriginal": MethodRule(
+        permission=Permission.RECORD_ORIGINAL, changes=True
+    ),
+    "/yuetone.v1.RecordService/ListOriginalRequests": MethodRule(permission=Permission.RECORD_ORIGINAL_AGREE),
+    "/yuetone.v1.RecordService/DecideOriginal": MethodRule(
+        permission=Permission.RECORD_ORIGINAL_AGREE, changes=True
+    ),
+    "/yuetone.v1.RecordService/GetOriginal": MethodRule(permission=Permission.RECORD_ORIGINAL, content=True),
+    "/yuetone.v1.RecordService/StreamOriginal": MethodRule(
+        permission=Permission.RECORD_ORIGINAL, content=True
+    ),
     "/yuetone.v1.RecordService/GetErasure": MethodRule(permission=Permission.RECORD_ERASE),
     "/yuetone.v1.InsightService/QueryKpis": MethodRule(permission=Permission.INSIGHT_READ, content=True),
     "/yuetone.v1.InsightService/GetIssueHeatMap": MethodRule(

@@ -54,6 +54,7 @@ def recorded_call(row: RecordRow, *, alerts: bool) -> pb.RecordedCall:
         lost=row.lost,
         sample_rate_hz=row.rate,
         wrap_up=None if row.wrapped is None else glance(row.wrapped),
+        original_until_unix_ms=None if row.original_until is None else int(row.original_until * 1000),
         continues_call_id=info.continues.call_id if info.continues else None,
     )
     if not alerts:

@@ -137,6 +137,21 @@ class RecordReach:
         pieces = [archive.sound(row, channel, first) for channel in channels]
         return _in_thread(interleaved(pieces, first))
 
+    async def original_sound(
+        self, archive: Archive, row: RecordRow, channels: Sequence[int], first: int = 0
+    ) -> AsyncIterator[tuple[int, bytes]]:
+        """Yield the sound of channels with what was silenced, as of :meth:`sound`.
+
+        Raises:
+            PermissionDenied: no second person has agreed.
+        """
+        by = granted().principal.id
+        pieces = [
+            await asyncio.to_thread(archive.original_sound, row, channel, by, first) for channel in channels
+        ]
+        async for found in _in_thread(interleaved(pieces, first)):
+            yield found
+
     def message(self, row: RecordRow) -> pb.RecordedCall:
         """Return a call as the caller may see it."""
         return recorded_call(row, alerts=self.sees_alerts(row))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 import grpc
@@ -30,6 +31,7 @@ from pipeline.rpc.audit_records import record_of
 from pipeline.rpc.caller import caller, granted
 from pipeline.rpc.convert import ROLES
 from pipeline.rpc.exporting import exported_call, exported_subject
+from pipeline.rpc.originals import Originals
 from pipeline.rpc.record_messages import as_it_stands, receipt_message, summary_message
 from pipeline.rpc.record_reach import RecordReach, reading
 from pipeline.rpc.row_filters import row_filter
@@ -65,6 +67,7 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
         self._record, self._auditor, self._writer = record, auditor, writer
         self._reach = RecordReach(record, settings.profiles, settings.record.agents_see_days)
         self._watchers = Watchers(settings.limits)
+        self._originals = Originals(self._reach, settings.record.original_hours)
 
     # ---------------------------------------------------------------- reading
 
@@ -96,12 +99,16 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
         async with self._watchers.admitted(context) as write, reading():
             archive, row = await self._reach.found(request.record_id)
             await write(pb.GetRecordedCallResponse(call=self._reach.message(row)))  # some want no more
-            events = await self._reach.events(archive, row)
-            alerts = self._reach.sees_alerts(row)
-            for envelope in as_it_stands(events):
-                if alerts or not isinstance(envelope.event, AlertEvent):
-                    message = responses.response(envelope, call_service_pb2.Limits())
-                    await write(pb.GetRecordedCallResponse(event=message))
+            for message in self._told(row, await self._reach.events(archive, row)):
+                await write(message)
+
+    def _told(self, row: RecordRow, events: list[Envelope]) -> Iterator[pb.GetRecordedCallResponse]:
+        """Yield the events of a call that the caller may see."""
+        alerts = self._reach.sees_alerts(row)
+        for envelope in as_it_stands(events):
+            if alerts or not isinstance(envelope.event, AlertEvent):
+                message = responses.response(envelope, call_service_pb2.Limits())
+                yield pb.GetRecordedCallResponse(event=message)
 
     async def GetSummary(  # noqa: N802 (gRPC method name)
         self, request: pb.GetSummaryRequest, context: _Context
@@ -212,21 +219,9 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
         """Send the sound of a call; see record_service.proto."""
         async with self._watchers.admitted(context) as write, reading():
             archive, row = await self._reach.found(request.record_id)
-            channels = list(range(len(row.roles)))
-            if request.HasField("channel"):
-                if request.channel not in channels:
-                    raise InvalidRequest(f"channel: this call has {len(channels)}")
-                channels = [request.channel]
-            first = max(0, request.from_ms) * row.rate // 1000
+            channels, first = _wanted_sound(row, request)
             async for start, data in self._reach.sound(archive, row, channels, first):
-                await write(
-                    pb.StreamRecordingResponse(
-                        sample_rate_hz=row.rate,
-                        channels=len(channels),
-                        start_ms=start * 1000 // row.rate,
-                        data=data,
-                    )
-                )
+                await write(_piece(row, channels, start, data))
 
     async def ExportCall(  # type: ignore[override]  # noqa: N802 (gRPC method name)
         self, request: pb.ExportCallRequest, context: _Context
@@ -310,6 +305,47 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
 
         return await _answered(context, work)
 
+    # ---------------------------------------------------------------- what was hidden
+
+    async def RequestOriginal(  # noqa: N802 (gRPC method name)
+        self, request: pb.RequestOriginalRequest, context: _Context
+    ) -> pb.OriginalRequest:
+        """Ask to read what was hidden; see record_service.proto."""
+        return await _answered(context, partial(self._originals.ask, request))
+
+    async def ListOriginalRequests(  # noqa: N802 (gRPC method name)
+        self, _request: pb.ListOriginalRequestsRequest, context: _Context
+    ) -> pb.ListOriginalRequestsResponse:
+        """Show what waits for a second person; see record_service.proto."""
+        return await _answered(context, self._originals.waiting)
+
+    async def DecideOriginal(  # noqa: N802 (gRPC method name)
+        self, request: pb.DecideOriginalRequest, context: _Context
+    ) -> pb.OriginalRequest:
+        """Agree, or refuse; see record_service.proto."""
+        return await _answered(context, partial(self._originals.decide, request))
+
+    async def GetOriginal(  # type: ignore[override]  # noqa: N802 (gRPC method name)
+        self, request: pb.GetOriginalRequest, context: _Context
+    ) -> None:
+        """Send one call with what was hidden; see record_service.proto."""
+        async with self._watchers.admitted(context) as write, reading():
+            archive, row = await self._reach.found(request.record_id)
+            events = await asyncio.to_thread(archive.original_events, row, granted().principal.id)
+            await write(pb.GetRecordedCallResponse(call=self._reach.message(row)))
+            for message in self._told(row, events):
+                await write(message)
+
+    async def StreamOriginal(  # type: ignore[override]  # noqa: N802 (gRPC method name)
+        self, request: pb.StreamRecordingRequest, context: _Context
+    ) -> None:
+        """Send the sound of a call with what was silenced; see record_service.proto."""
+        async with self._watchers.admitted(context) as write, reading():
+            archive, row = await self._reach.found(request.record_id)
+            channels, first = _wanted_sound(row, request)
+            async for start, data in self._reach.original_sound(archive, row, channels, first):
+                await write(_piece(row, channels, start, data))
+
     async def _note(self, names: Iterable[str], reason: str) -> None:
         """Write down each call that is held or erased, before it is."""
         entries: list[AuditEntry] = [
@@ -317,6 +353,29 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
             for name in names
         ]
         await asyncio.gather(*(self._auditor.record(entry) for entry in entries))
+
+
+def _wanted_sound(row: RecordRow, request: pb.StreamRecordingRequest) -> tuple[list[int], int]:
+    """Return the channels that are asked for, and the first sample.
+
+    Raises:
+        InvalidRequest: the call has no such channel.
+    """
+    channels = list(range(len(row.roles)))
+    if request.HasField("channel"):
+        if request.channel not in channels:
+            raise InvalidRequest(f"channel: this call has {len(channels)}")
+        channels = [request.channel]
+    return channels, max(0, request.from_ms) * row.rate // 1000
+
+
+def _piece(row: RecordRow, channels: list[int], start: int, data: bytes) -> pb.StreamRecordingResponse:
+    return pb.StreamRecordingResponse(
+        sample_rate_hz=row.rate,
+        channels=len(channels),
+        start_ms=start * 1000 // row.rate,
+        data=data,
+    )
 
 
 async def _answered(context: _Context, work: Callable[[], Awaitable[T]]) -> T:

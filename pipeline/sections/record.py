@@ -34,11 +34,20 @@ class RetentionSettings(Section):
     least_days: float = Field(
         0.0, ge=0, le=36_525, description="days before which nobody may erase it: a law says so"
     )
+    original_days: float = Field(
+        0.0,
+        ge=0,
+        le=36_525,
+        description="days for which what was hidden is kept too, under a key of its own; reading it needs a "
+        "second person; 0 keeps none",
+    )
 
     @model_validator(mode="after")
     def _in_order(self) -> RetentionSettings:
         if self.least_days > self.keep_days:
             raise ValueError("least_days is more than keep_days")
+        if self.original_days > self.keep_days:
+            raise ValueError("original_days is more than keep_days")
         return self
 
 
@@ -72,6 +81,9 @@ class RecordSettings(Section):
         7.0,
         ge=0,
         description="days for which agents can read their own calls",
+    )
+    original_hours: float = Field(
+        24.0, gt=0, le=720, description="h for which originals can be read once a second person has agreed"
     )
     opus_after_hours: float | None = Field(
         1.0, ge=0.25, description="h behind its end when a call's sound is packed as Opus; null keeps G.711"

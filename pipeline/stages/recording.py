@@ -11,7 +11,7 @@ from pipeline.record.recorder import CallRecorder
 from pipeline.redaction.guard import CallGuard
 from pipeline.redaction.holding import Pcm
 from pipeline.redaction.recording import GuardedSound
-from pipeline.stages.context import CallContext
+from pipeline.stages.context import CallContext, ChannelProgress
 from pipeline.stages.inboxes import Inbox
 from pipeline.stages.items import AudioBlock, Close
 
@@ -43,7 +43,7 @@ class RecordingStage:
         self._context, self._recorder = context, recorder
         self._step = SAMPLE_RATE // recorder.rate
         self._channels = [
-            _Channel(GuardedSound(index, guard, lambda progress=progress: progress.safe, PIECE))  # type: ignore[misc]
+            _Channel(_guarded(index, progress, guard, with_cut=recorder.keeping.with_original))
             for index, progress in enumerate(context.progress.channels)
         ]
 
@@ -80,3 +80,10 @@ class RecordingStage:
         data = mulaw_encoded(pcm[skipped::step])
         if data:
             self._recorder.hear(index, first, data, channel.kept)
+        for start, cut in channel.sound.cut():
+            at = -(-start // step)
+            self._recorder.hear_cut(index, at, mulaw_encoded(cut[at * step - start :: step]))
+
+
+def _guarded(index: int, progress: ChannelProgress, guard: CallGuard, *, with_cut: bool) -> GuardedSound:
+    return GuardedSound(index, guard, lambda: progress.safe, PIECE, with_cut=with_cut)

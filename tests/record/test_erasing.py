@@ -9,9 +9,10 @@ import pytest
 import sqlalchemy as sa
 
 from pipeline.errors import InvalidRequest, UnknownErasure, UnknownHold
-from pipeline.record.entries import Resolution
+from pipeline.record.entries import CutSoundEntry, Resolution
 from pipeline.record.erasing import Eraser, Why
-from pipeline.record.key_store import KeyStore
+from pipeline.record.key_store import KeyStore, original_key
+from pipeline.record.originals import OriginalRequests
 from pipeline.record.store import RecordStore
 from pipeline.record.tables import erasures, holds, metadata
 from pipeline.record.wrapping import WrapUp, save, save_wording
@@ -63,6 +64,9 @@ def test_no_table_has_a_row_of_an_erased_call(erasing: Erasing) -> None:
     save(erasing.records, cipher, "r1", WrapUp(resolution=Resolution.RESOLVED, note="好"), "mary")
     save_wording(erasing.records, cipher, "r1", [("客戶問好。", ["0-0"])])
     erasing.eraser.hold(["r1"], "case 1", "officer")
+    OriginalRequests(erasing.records).ask("r1", "case 1", "amy")
+    cut = CutSoundEntry(record_id="r1", channel=0, number=0, start=0, data=b"x")
+    erasing.records.write([cut], erasing.opener.create([(original_key("r1"), None)]))
     tables = [
         table for table in metadata.sorted_tables if "record_id" in table.c and table.name != "erasures"
     ]

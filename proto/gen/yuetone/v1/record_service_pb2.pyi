@@ -153,6 +153,7 @@ class RecordedCall(google.protobuf.message.Message):
     CONTINUES_CALL_ID_FIELD_NUMBER: builtins.int
     WRAP_UP_FIELD_NUMBER: builtins.int
     SAMPLE_RATE_HZ_FIELD_NUMBER: builtins.int
+    ORIGINAL_UNTIL_UNIX_MS_FIELD_NUMBER: builtins.int
     record_id: builtins.str
     """of the record; unlike call_id never used again"""
     call_id: builtins.str
@@ -199,6 +200,8 @@ class RecordedCall(google.protobuf.message.Message):
     """the call that this one goes on with"""
     sample_rate_hz: builtins.int
     """samples a second and channel of its sound"""
+    original_until_unix_ms: builtins.int
+    """until when what was hidden of it is kept; absent where nothing is"""
     @property
     def roles(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[yuetone.v1.audio_pb2.Role.ValueType]:
         """by channel"""
@@ -235,9 +238,10 @@ class RecordedCall(google.protobuf.message.Message):
         continues_call_id: builtins.str | None = ...,
         wrap_up: global___WrapUp | None = ...,
         sample_rate_hz: builtins.int = ...,
+        original_until_unix_ms: builtins.int | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_agitation", b"_agitation", "_continues_call_id", b"_continues_call_id", "_ended_at_unix_ms", b"_ended_at_unix_ms", "_expires_at_unix_ms", b"_expires_at_unix_ms", "_queue", b"_queue", "_team", b"_team", "_tenant", b"_tenant", "_wrap_up", b"_wrap_up", "agent_id", b"agent_id", "agitation", b"agitation", "continues_call_id", b"continues_call_id", "ended_at_unix_ms", b"ended_at_unix_ms", "expires_at_unix_ms", b"expires_at_unix_ms", "queue", b"queue", "team", b"team", "tenant", b"tenant", "wrap_up", b"wrap_up"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_agitation", b"_agitation", "_continues_call_id", b"_continues_call_id", "_ended_at_unix_ms", b"_ended_at_unix_ms", "_expires_at_unix_ms", b"_expires_at_unix_ms", "_queue", b"_queue", "_team", b"_team", "_tenant", b"_tenant", "_wrap_up", b"_wrap_up", "agent_id", b"agent_id", "agitation", b"agitation", "alerts", b"alerts", "audio_ms", b"audio_ms", "call_id", b"call_id", "continues_call_id", b"continues_call_id", "ended_at_unix_ms", b"ended_at_unix_ms", "expires_at_unix_ms", b"expires_at_unix_ms", "held", b"held", "lost", b"lost", "notice_given", b"notice_given", "profile", b"profile", "queue", b"queue", "reason", b"reason", "record_id", b"record_id", "retention_class", b"retention_class", "roles", b"roles", "sample_rate_hz", b"sample_rate_hz", "started_at_unix_ms", b"started_at_unix_ms", "state", b"state", "team", b"team", "tenant", b"tenant", "utterances", b"utterances", "with_sound", b"with_sound", "wrap_up", b"wrap_up"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_agitation", b"_agitation", "_continues_call_id", b"_continues_call_id", "_ended_at_unix_ms", b"_ended_at_unix_ms", "_expires_at_unix_ms", b"_expires_at_unix_ms", "_original_until_unix_ms", b"_original_until_unix_ms", "_queue", b"_queue", "_team", b"_team", "_tenant", b"_tenant", "_wrap_up", b"_wrap_up", "agent_id", b"agent_id", "agitation", b"agitation", "continues_call_id", b"continues_call_id", "ended_at_unix_ms", b"ended_at_unix_ms", "expires_at_unix_ms", b"expires_at_unix_ms", "original_until_unix_ms", b"original_until_unix_ms", "queue", b"queue", "team", b"team", "tenant", b"tenant", "wrap_up", b"wrap_up"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_agitation", b"_agitation", "_continues_call_id", b"_continues_call_id", "_ended_at_unix_ms", b"_ended_at_unix_ms", "_expires_at_unix_ms", b"_expires_at_unix_ms", "_original_until_unix_ms", b"_original_until_unix_ms", "_queue", b"_queue", "_team", b"_team", "_tenant", b"_tenant", "_wrap_up", b"_wrap_up", "agent_id", b"agent_id", "agitation", b"agitation", "alerts", b"alerts", "audio_ms", b"audio_ms", "call_id", b"call_id", "continues_call_id", b"continues_call_id", "ended_at_unix_ms", b"ended_at_unix_ms", "expires_at_unix_ms", b"expires_at_unix_ms", "held", b"held", "lost", b"lost", "notice_given", b"notice_given", "original_until_unix_ms", b"original_until_unix_ms", "profile", b"profile", "queue", b"queue", "reason", b"reason", "record_id", b"record_id", "retention_class", b"retention_class", "roles", b"roles", "sample_rate_hz", b"sample_rate_hz", "started_at_unix_ms", b"started_at_unix_ms", "state", b"state", "team", b"team", "tenant", b"tenant", "utterances", b"utterances", "with_sound", b"with_sound", "wrap_up", b"wrap_up"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_agent_id", b"_agent_id"]) -> typing.Literal["agent_id"] | None: ...
     @typing.overload
@@ -248,6 +252,8 @@ class RecordedCall(google.protobuf.message.Message):
     def WhichOneof(self, oneof_group: typing.Literal["_ended_at_unix_ms", b"_ended_at_unix_ms"]) -> typing.Literal["ended_at_unix_ms"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_expires_at_unix_ms", b"_expires_at_unix_ms"]) -> typing.Literal["expires_at_unix_ms"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_original_until_unix_ms", b"_original_until_unix_ms"]) -> typing.Literal["original_until_unix_ms"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_queue", b"_queue"]) -> typing.Literal["queue"] | None: ...
     @typing.overload
@@ -1022,6 +1028,147 @@ class EraseCallsRequest(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["record_ids", b"record_ids"]) -> None: ...
 
 global___EraseCallsRequest = EraseCallsRequest
+
+@typing.final
+class RequestOriginalRequest(google.protobuf.message.Message):
+    """Which call, and why."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RECORD_ID_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    record_id: builtins.str
+    """from ListCalls or SearchCalls"""
+    reason: builtins.str
+    """1 to 200 characters; no names or numbers of people"""
+    def __init__(
+        self,
+        *,
+        record_id: builtins.str = ...,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["reason", b"reason", "record_id", b"record_id"]) -> None: ...
+
+global___RequestOriginalRequest = RequestOriginalRequest
+
+@typing.final
+class OriginalRequest(google.protobuf.message.Message):
+    """A wish to read what was hidden of a call."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ORIGINAL_REQUEST_ID_FIELD_NUMBER: builtins.int
+    RECORD_ID_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    ASKED_BY_FIELD_NUMBER: builtins.int
+    ASKED_AT_UNIX_MS_FIELD_NUMBER: builtins.int
+    DECIDED_BY_FIELD_NUMBER: builtins.int
+    READABLE_UNTIL_UNIX_MS_FIELD_NUMBER: builtins.int
+    original_request_id: builtins.str
+    """for DecideOriginal"""
+    record_id: builtins.str
+    """of the call"""
+    reason: builtins.str
+    """why"""
+    asked_by: builtins.str
+    """who"""
+    asked_at_unix_ms: builtins.int
+    """ms since 1970 UTC"""
+    decided_by: builtins.str
+    """the second person; absent before"""
+    readable_until_unix_ms: builtins.int
+    """until when who asked may read; absent where nobody agreed"""
+    def __init__(
+        self,
+        *,
+        original_request_id: builtins.str = ...,
+        record_id: builtins.str = ...,
+        reason: builtins.str = ...,
+        asked_by: builtins.str = ...,
+        asked_at_unix_ms: builtins.int = ...,
+        decided_by: builtins.str | None = ...,
+        readable_until_unix_ms: builtins.int | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_decided_by", b"_decided_by", "_readable_until_unix_ms", b"_readable_until_unix_ms", "decided_by", b"decided_by", "readable_until_unix_ms", b"readable_until_unix_ms"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_decided_by", b"_decided_by", "_readable_until_unix_ms", b"_readable_until_unix_ms", "asked_at_unix_ms", b"asked_at_unix_ms", "asked_by", b"asked_by", "decided_by", b"decided_by", "original_request_id", b"original_request_id", "readable_until_unix_ms", b"readable_until_unix_ms", "reason", b"reason", "record_id", b"record_id"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_decided_by", b"_decided_by"]) -> typing.Literal["decided_by"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_readable_until_unix_ms", b"_readable_until_unix_ms"]) -> typing.Literal["readable_until_unix_ms"] | None: ...
+
+global___OriginalRequest = OriginalRequest
+
+@typing.final
+class ListOriginalRequestsRequest(google.protobuf.message.Message):
+    """All of them."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+global___ListOriginalRequestsRequest = ListOriginalRequestsRequest
+
+@typing.final
+class ListOriginalRequestsResponse(google.protobuf.message.Message):
+    """Those that wait."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: builtins.int
+    @property
+    def requests(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___OriginalRequest]:
+        """the oldest first; after 7 days they wait no more"""
+
+    def __init__(
+        self,
+        *,
+        requests: collections.abc.Iterable[global___OriginalRequest] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["requests", b"requests"]) -> None: ...
+
+global___ListOriginalRequestsResponse = ListOriginalRequestsResponse
+
+@typing.final
+class DecideOriginalRequest(google.protobuf.message.Message):
+    """Which request."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ORIGINAL_REQUEST_ID_FIELD_NUMBER: builtins.int
+    AGREE_FIELD_NUMBER: builtins.int
+    original_request_id: builtins.str
+    """from ListOriginalRequests"""
+    agree: builtins.bool
+    """otherwise it is refused"""
+    def __init__(
+        self,
+        *,
+        original_request_id: builtins.str = ...,
+        agree: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["agree", b"agree", "original_request_id", b"original_request_id"]) -> None: ...
+
+global___DecideOriginalRequest = DecideOriginalRequest
+
+@typing.final
+class GetOriginalRequest(google.protobuf.message.Message):
+    """Which call."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RECORD_ID_FIELD_NUMBER: builtins.int
+    record_id: builtins.str
+    """of a request that was agreed to"""
+    def __init__(
+        self,
+        *,
+        record_id: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["record_id", b"record_id"]) -> None: ...
+
+global___GetOriginalRequest = GetOriginalRequest
 
 @typing.final
 class GetErasureRequest(google.protobuf.message.Message):

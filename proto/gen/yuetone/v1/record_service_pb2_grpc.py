@@ -95,6 +95,31 @@ class RecordServiceStub(object):
                 request_serializer=yuetone_dot_v1_dot_record__service__pb2.GetErasureRequest.SerializeToString,
                 response_deserializer=yuetone_dot_v1_dot_record__service__pb2.EraseCallsResponse.FromString,
                 _registered_method=True)
+        self.RequestOriginal = channel.unary_unary(
+                '/yuetone.v1.RecordService/RequestOriginal',
+                request_serializer=yuetone_dot_v1_dot_record__service__pb2.RequestOriginalRequest.SerializeToString,
+                response_deserializer=yuetone_dot_v1_dot_record__service__pb2.OriginalRequest.FromString,
+                _registered_method=True)
+        self.ListOriginalRequests = channel.unary_unary(
+                '/yuetone.v1.RecordService/ListOriginalRequests',
+                request_serializer=yuetone_dot_v1_dot_record__service__pb2.ListOriginalRequestsRequest.SerializeToString,
+                response_deserializer=yuetone_dot_v1_dot_record__service__pb2.ListOriginalRequestsResponse.FromString,
+                _registered_method=True)
+        self.DecideOriginal = channel.unary_unary(
+                '/yuetone.v1.RecordService/DecideOriginal',
+                request_serializer=yuetone_dot_v1_dot_record__service__pb2.DecideOriginalRequest.SerializeToString,
+                response_deserializer=yuetone_dot_v1_dot_record__service__pb2.OriginalRequest.FromString,
+                _registered_method=True)
+        self.GetOriginal = channel.unary_stream(
+                '/yuetone.v1.RecordService/GetOriginal',
+                request_serializer=yuetone_dot_v1_dot_record__service__pb2.GetOriginalRequest.SerializeToString,
+                response_deserializer=yuetone_dot_v1_dot_record__service__pb2.GetRecordedCallResponse.FromString,
+                _registered_method=True)
+        self.StreamOriginal = channel.unary_stream(
+                '/yuetone.v1.RecordService/StreamOriginal',
+                request_serializer=yuetone_dot_v1_dot_record__service__pb2.StreamRecordingRequest.SerializeToString,
+                response_deserializer=yuetone_dot_v1_dot_record__service__pb2.StreamRecordingResponse.FromString,
+                _registered_method=True)
 
 
 class RecordServiceServicer(object):
@@ -185,6 +210,41 @@ class RecordServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RequestOriginal(self, request, context):
+        """Asks to read what was hidden of a call. A second person must agree before anything can be read.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListOriginalRequests(self, request, context):
+        """Requests that wait for a second person, the oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DecideOriginal(self, request, context):
+        """Agrees to a request of somebody else, or refuses it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetOriginal(self, request, context):
+        """As GetCall, with what was hidden, but for cards, codes and PINs, which are never kept. For who asked, while it is agreed to.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamOriginal(self, request, context):
+        """As StreamRecording, with what was silenced, within the limits of GetOriginal.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RecordServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -247,6 +307,31 @@ def add_RecordServiceServicer_to_server(servicer, server):
                     servicer.GetErasure,
                     request_deserializer=yuetone_dot_v1_dot_record__service__pb2.GetErasureRequest.FromString,
                     response_serializer=yuetone_dot_v1_dot_record__service__pb2.EraseCallsResponse.SerializeToString,
+            ),
+            'RequestOriginal': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestOriginal,
+                    request_deserializer=yuetone_dot_v1_dot_record__service__pb2.RequestOriginalRequest.FromString,
+                    response_serializer=yuetone_dot_v1_dot_record__service__pb2.OriginalRequest.SerializeToString,
+            ),
+            'ListOriginalRequests': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOriginalRequests,
+                    request_deserializer=yuetone_dot_v1_dot_record__service__pb2.ListOriginalRequestsRequest.FromString,
+                    response_serializer=yuetone_dot_v1_dot_record__service__pb2.ListOriginalRequestsResponse.SerializeToString,
+            ),
+            'DecideOriginal': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecideOriginal,
+                    request_deserializer=yuetone_dot_v1_dot_record__service__pb2.DecideOriginalRequest.FromString,
+                    response_serializer=yuetone_dot_v1_dot_record__service__pb2.OriginalRequest.SerializeToString,
+            ),
+            'GetOriginal': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetOriginal,
+                    request_deserializer=yuetone_dot_v1_dot_record__service__pb2.GetOriginalRequest.FromString,
+                    response_serializer=yuetone_dot_v1_dot_record__service__pb2.GetRecordedCallResponse.SerializeToString,
+            ),
+            'StreamOriginal': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamOriginal,
+                    request_deserializer=yuetone_dot_v1_dot_record__service__pb2.StreamRecordingRequest.FromString,
+                    response_serializer=yuetone_dot_v1_dot_record__service__pb2.StreamRecordingResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -574,6 +659,141 @@ class RecordService(object):
             '/yuetone.v1.RecordService/GetErasure',
             yuetone_dot_v1_dot_record__service__pb2.GetErasureRequest.SerializeToString,
             yuetone_dot_v1_dot_record__service__pb2.EraseCallsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestOriginal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/yuetone.v1.RecordService/RequestOriginal',
+            yuetone_dot_v1_dot_record__service__pb2.RequestOriginalRequest.SerializeToString,
+            yuetone_dot_v1_dot_record__service__pb2.OriginalRequest.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOriginalRequests(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/yuetone.v1.RecordService/ListOriginalRequests',
+            yuetone_dot_v1_dot_record__service__pb2.ListOriginalRequestsRequest.SerializeToString,
+            yuetone_dot_v1_dot_record__service__pb2.ListOriginalRequestsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DecideOriginal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/yuetone.v1.RecordService/DecideOriginal',
+            yuetone_dot_v1_dot_record__service__pb2.DecideOriginalRequest.SerializeToString,
+            yuetone_dot_v1_dot_record__service__pb2.OriginalRequest.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOriginal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/yuetone.v1.RecordService/GetOriginal',
+            yuetone_dot_v1_dot_record__service__pb2.GetOriginalRequest.SerializeToString,
+            yuetone_dot_v1_dot_record__service__pb2.GetRecordedCallResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamOriginal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/yuetone.v1.RecordService/StreamOriginal',
+            yuetone_dot_v1_dot_record__service__pb2.StreamRecordingRequest.SerializeToString,
+            yuetone_dot_v1_dot_record__service__pb2.StreamRecordingResponse.FromString,
             options,
             channel_credentials,
             insecure,

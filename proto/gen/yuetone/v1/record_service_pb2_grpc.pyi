@@ -93,6 +93,36 @@ class RecordServiceStub:
     ]
     """What became of a request to erase."""
 
+    RequestOriginal: grpc.UnaryUnaryMultiCallable[
+        yuetone.v1.record_service_pb2.RequestOriginalRequest,
+        yuetone.v1.record_service_pb2.OriginalRequest,
+    ]
+    """Asks to read what was hidden of a call. A second person must agree before anything can be read."""
+
+    ListOriginalRequests: grpc.UnaryUnaryMultiCallable[
+        yuetone.v1.record_service_pb2.ListOriginalRequestsRequest,
+        yuetone.v1.record_service_pb2.ListOriginalRequestsResponse,
+    ]
+    """Requests that wait for a second person, the oldest first."""
+
+    DecideOriginal: grpc.UnaryUnaryMultiCallable[
+        yuetone.v1.record_service_pb2.DecideOriginalRequest,
+        yuetone.v1.record_service_pb2.OriginalRequest,
+    ]
+    """Agrees to a request of somebody else, or refuses it."""
+
+    GetOriginal: grpc.UnaryStreamMultiCallable[
+        yuetone.v1.record_service_pb2.GetOriginalRequest,
+        yuetone.v1.record_service_pb2.GetRecordedCallResponse,
+    ]
+    """As GetCall, with what was hidden, but for cards, codes and PINs, which are never kept. For who asked, while it is agreed to."""
+
+    StreamOriginal: grpc.UnaryStreamMultiCallable[
+        yuetone.v1.record_service_pb2.StreamRecordingRequest,
+        yuetone.v1.record_service_pb2.StreamRecordingResponse,
+    ]
+    """As StreamRecording, with what was silenced, within the limits of GetOriginal."""
+
 class RecordServiceAsyncStub:
     """The record of calls: found again, heard again, held and forgotten. All of it is redacted."""
 
@@ -167,6 +197,36 @@ class RecordServiceAsyncStub:
         yuetone.v1.record_service_pb2.EraseCallsResponse,
     ]
     """What became of a request to erase."""
+
+    RequestOriginal: grpc.aio.UnaryUnaryMultiCallable[
+        yuetone.v1.record_service_pb2.RequestOriginalRequest,
+        yuetone.v1.record_service_pb2.OriginalRequest,
+    ]
+    """Asks to read what was hidden of a call. A second person must agree before anything can be read."""
+
+    ListOriginalRequests: grpc.aio.UnaryUnaryMultiCallable[
+        yuetone.v1.record_service_pb2.ListOriginalRequestsRequest,
+        yuetone.v1.record_service_pb2.ListOriginalRequestsResponse,
+    ]
+    """Requests that wait for a second person, the oldest first."""
+
+    DecideOriginal: grpc.aio.UnaryUnaryMultiCallable[
+        yuetone.v1.record_service_pb2.DecideOriginalRequest,
+        yuetone.v1.record_service_pb2.OriginalRequest,
+    ]
+    """Agrees to a request of somebody else, or refuses it."""
+
+    GetOriginal: grpc.aio.UnaryStreamMultiCallable[
+        yuetone.v1.record_service_pb2.GetOriginalRequest,
+        yuetone.v1.record_service_pb2.GetRecordedCallResponse,
+    ]
+    """As GetCall, with what was hidden, but for cards, codes and PINs, which are never kept. For who asked, while it is agreed to."""
+
+    StreamOriginal: grpc.aio.UnaryStreamMultiCallable[
+        yuetone.v1.record_service_pb2.StreamRecordingRequest,
+        yuetone.v1.record_service_pb2.StreamRecordingResponse,
+    ]
+    """As StreamRecording, with what was silenced, within the limits of GetOriginal."""
 
 class RecordServiceServicer(metaclass=abc.ABCMeta):
     """The record of calls: found again, heard again, held and forgotten. All of it is redacted."""
@@ -266,5 +326,45 @@ class RecordServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[yuetone.v1.record_service_pb2.EraseCallsResponse, collections.abc.Awaitable[yuetone.v1.record_service_pb2.EraseCallsResponse]]:
         """What became of a request to erase."""
+
+    @abc.abstractmethod
+    def RequestOriginal(
+        self,
+        request: yuetone.v1.record_service_pb2.RequestOriginalRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[yuetone.v1.record_service_pb2.OriginalRequest, collections.abc.Awaitable[yuetone.v1.record_service_pb2.OriginalRequest]]:
+        """Asks to read what was hidden of a call. A second person must agree before anything can be read."""
+
+    @abc.abstractmethod
+    def ListOriginalRequests(
+        self,
+        request: yuetone.v1.record_service_pb2.ListOriginalRequestsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[yuetone.v1.record_service_pb2.ListOriginalRequestsResponse, collections.abc.Awaitable[yuetone.v1.record_service_pb2.ListOriginalRequestsResponse]]:
+        """Requests that wait for a second person, the oldest first."""
+
+    @abc.abstractmethod
+    def DecideOriginal(
+        self,
+        request: yuetone.v1.record_service_pb2.DecideOriginalRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[yuetone.v1.record_service_pb2.OriginalRequest, collections.abc.Awaitable[yuetone.v1.record_service_pb2.OriginalRequest]]:
+        """Agrees to a request of somebody else, or refuses it."""
+
+    @abc.abstractmethod
+    def GetOriginal(
+        self,
+        request: yuetone.v1.record_service_pb2.GetOriginalRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[yuetone.v1.record_service_pb2.GetRecordedCallResponse], collections.abc.AsyncIterator[yuetone.v1.record_service_pb2.GetRecordedCallResponse]]:
+        """As GetCall, with what was hidden, but for cards, codes and PINs, which are never kept. For who asked, while it is agreed to."""
+
+    @abc.abstractmethod
+    def StreamOriginal(
+        self,
+        request: yuetone.v1.record_service_pb2.StreamRecordingRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[yuetone.v1.record_service_pb2.StreamRecordingResponse], collections.abc.AsyncIterator[yuetone.v1.record_service_pb2.StreamRecordingResponse]]:
+        """As StreamRecording, with what was silenced, within the limits of GetOriginal."""
 
 def add_RecordServiceServicer_to_server(servicer: RecordServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
