@@ -143,10 +143,14 @@ class CallStream:
         """Let the server hear again."""
         self.send(audio_pb2.Control(resume=audio_pb2.Resume()))
 
-    def end(self) -> None:
-        """The call is over; the rest of its messages still comes."""
+    def end(self, transferred_to: str | None = None) -> None:
+        """The call is over; the rest of its messages still comes.
+
+        Args:
+            transferred_to: queue, team or agent that it was handed to, or None.
+        """
         self._ending = True
-        self._put(pb.StreamCallRequest(end_call=audio_pb2.EndCall()))
+        self._put(pb.StreamCallRequest(end_call=audio_pb2.EndCall(transferred_to=transferred_to)))
 
     def _put(self, message: pb.StreamCallRequest, end_ms: float | None = None) -> None:
         self._journal.add(message, end_ms)

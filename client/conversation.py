@@ -16,6 +16,11 @@ ROLES = {
     "agent": audio_pb2.ROLE_AGENT,
     "unknown": audio_pb2.ROLE_UNSPECIFIED,
 }
+DIRECTIONS = {
+    None: audio_pb2.CALL_DIRECTION_UNSPECIFIED,
+    "inbound": audio_pb2.CALL_DIRECTION_INBOUND,
+    "outbound": audio_pb2.CALL_DIRECTION_OUTBOUND,
+}
 _NAMES = {number: name for name, number in ROLES.items()}
 LONGEST_ID = 128
 """Characters of a call_id (audio.proto)."""
@@ -44,6 +49,9 @@ class CallOptions:
         notice_given: the people on the line were told that the call is kept.
         unrecorded: nothing of it may be kept.
         customer_ref: who calls, as your own systems name them, or None.
+        direction: inbound, outbound, or None where it is not known.
+        waited_ms: ms that the customer waited for an agent, or None.
+        transferred_from: who handed the call over, or None.
         recorded_at_ms: it is a recording of a call of then, ms since 1970 UTC; None for a live one.
     """
 
@@ -60,6 +68,9 @@ class CallOptions:
     notice_given: bool = False
     unrecorded: bool = False
     customer_ref: str | None = None
+    direction: str | None = None
+    waited_ms: int | None = None
+    transferred_from: str | None = None
     recorded_at_ms: int | None = None
 
 
@@ -152,6 +163,9 @@ class Conversation:
             notice_given=options.notice_given,
             unrecorded=options.unrecorded,
             customer_ref=options.customer_ref,
+            direction=DIRECTIONS[options.direction],
+            waited_ms=options.waited_ms,
+            transferred_from=options.transferred_from,
             recorded_at_unix_ms=options.recorded_at_ms,
         )
         if self._before is not None:

@@ -78,6 +78,7 @@ class Call:
         self.spec = spec
         self.log = log
         self.error: CallError | None = None
+        self._transferred_to: str | None = None
         self._services = services
         self._past = spec.past
         quiet = spec.past and services.alerts.enabled
@@ -153,9 +154,9 @@ class Call:
         self._commands.append(message)
         self._mailbox.put_now(message)
 
-    def close(self, reason: str) -> None:
-        """End the call behind what was received so far."""
-        self._mailbox.close(EndCall(reason=reason))
+    def close(self, reason: str, transferred_to: str | None = None) -> None:
+        """End the call behind what was received so far; ``transferred_to``: who it was handed to."""
+        self._mailbox.close(EndCall(reason=reason, transferred_to=transferred_to))
 
     def fail(self, error: CallError) -> None:
         """End the call because of ``error``, which the client is told."""
@@ -245,7 +246,9 @@ class Call:
                 ),
             )
             ended = tasks.create_task(hearing.run(self._mailbox, self.fail), name="hearing")
-        return ended.result().reason
+        end = ended.result()
+        self._transferred_to = end.transferred_to
+        return end.reason
 
     def _inboxes(self) -> Inboxes:
         """Return the inboxes of the assisting stages; only those that use the sound are woken by it."""
@@ -329,6 +332,7 @@ class Call:
                 gap=self._ingest.gap,
                 reason=reason,
                 second_look=self._spool is not None,
+                transferred_to=self._transferred_to,
             )
         )
         metrics = self._services.metrics

@@ -30,6 +30,8 @@ _KPIS = {
     pb.KPI_CALLS: ("calls", "number"),
     pb.KPI_HANDLE_TIME: ("handle_time", "time"),
     pb.KPI_AFTER_CALL_WORK: ("after_call_work", "time"),
+    pb.KPI_WAITED: ("waited", "time"),
+    pb.KPI_ANSWERED_IN_TIME: ("answered_in_time", "share"),
     pb.KPI_RESOLVED: ("resolved", "share"),
     pb.KPI_TRANSFERRED: ("transferred", "share"),
     pb.KPI_NO_REPEAT: ("no_repeat", "share"),

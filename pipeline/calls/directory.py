@@ -50,8 +50,8 @@ class LiveCall(WatchedCall, Protocol):
         """Take the next message; waits while too much audio is waiting to be worked on."""
         ...
 
-    def close(self, reason: str) -> None:
-        """End the call behind what was received so far."""
+    def close(self, reason: str, transferred_to: str | None = None) -> None:
+        """End the call behind what was received so far; ``transferred_to``: who it was handed to."""
         ...
 
     def fail(self, error: CallError) -> None:

@@ -70,6 +70,32 @@ class CallInfo:
     continues: Continues | None = None
 
 
+class Direction(StrEnum):
+    """Who rang whom."""
+
+    UNKNOWN = "unknown"
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """How a call came to its agent, as the telephony system knows it.
+
+    Attributes:
+        direction: who rang whom.
+        waited_ms: ms that the customer waited for an agent; None where nobody knows.
+        transferred_from: who handed it over; None where nobody did.
+    """
+
+    direction: Direction = Direction.UNKNOWN
+    waited_ms: int | None = None
+    transferred_from: str | None = None
+
+
+NOT_TOLD = Arrival()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResumePoint:
     """Where a broken call goes on.
@@ -100,6 +126,7 @@ class CallSpec:
         notice_given: the people on the line were told that the call is kept.
         unrecorded: nothing of it may be kept.
         customer: who calls, as the company's own systems name them; kept as a keyed hash alone.
+        arrival: how it came to its agent.
         past: it is a recording of a call of then (``info.started_at``): nobody waits for what is found in it.
     """
 
@@ -115,6 +142,7 @@ class CallSpec:
     notice_given: bool = False
     unrecorded: bool = False
     customer: str | None = None
+    arrival: Arrival = NOT_TOLD
     past: bool = False
 
     @property

@@ -82,9 +82,11 @@ class EndCall:
 
     Attributes:
         reason: client, idle, limit, shutdown, lost or error.
+        transferred_to: who it was handed to; None where nobody was.
     """
 
     reason: str = "client"
+    transferred_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -22,7 +22,7 @@ from suggest.dialogue.active import ActiveSuggestion
 from suggest.knowledge import KnowledgeBase
 from suggest.llm.writer import Writer
 from suggest.retrieval.searcher import Search
-from suggest.store.record import ACTIONS, Feedback, Question
+from suggest.store.record import ACTIONS, SAID, Feedback, Question
 
 UNSAVED = 2_000
 """Rows that wait for the store. When full, further ones are left out and counted."""
@@ -214,6 +214,12 @@ class KnowledgeService:
         if found is None or not reach.takes(found.call):
             raise UnknownSuggestion("no suggestion of that id was shown in that call")
         return found
+
+    def said(self, call: CallInfo, suggestion_id: str) -> None:
+        """Take down that an agent was heard saying a suggestion; it says nothing of how good it was."""
+        told = self._remembered.get((call.tenant, call.call_id, suggestion_id))
+        if told is not None:
+            self.feedback(suggestion_id, told, SAID, "", None)
 
     def feedback(
         self, suggestion_id: str, told: ShownSuggestion, action: str, text: str, after_ms: int | None

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from diarization import Role
 from pipeline.calls.events import Envelope
-from pipeline.calls.info import CallInfo
+from pipeline.calls.info import NOT_TOLD, Arrival, CallInfo
 
 
 class RecordState(StrEnum):
@@ -33,6 +33,7 @@ class BeginRecord:
         notice_given: the people on the line were told that the call is kept.
         with_sound: whether its sound is kept too.
         customer: who called, as the company names them; the writer makes a keyed hash of it.
+        arrival: how it came to its agent.
         original_s: how long what is hidden of it is kept behind its end, s; 0 keeps nothing of that.
     """
 
@@ -46,6 +47,7 @@ class BeginRecord:
     notice_given: bool
     with_sound: bool
     customer: str | None = None
+    arrival: Arrival = NOT_TOLD
     original_s: float = 0.0
 
 
@@ -107,12 +109,14 @@ class EndRecord:
         at: s since 1970 UTC.
         reason: as in Ended; None where its end was not seen.
         lost: events and pieces of sound that could not be kept.
+        transferred_to: who it was handed to; None where nobody was.
     """
 
     record_id: str
     at: float
     reason: str | None
     lost: int
+    transferred_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +183,8 @@ class RecordRow:
         agitation: the highest, in [0, 1]; None where it was not judged.
         lost: events and pieces of sound that could not be kept.
         held: whether somebody holds it.
+        arrival: how it came to its agent.
+        transferred_to: who it was handed to; None where nobody was.
         wrapped: what its agent keeps of it, without the note; None before.
     """
 
@@ -201,5 +207,7 @@ class RecordRow:
     agitation: float | None
     lost: int
     held: bool = False
+    arrival: Arrival = NOT_TOLD
+    transferred_to: str | None = None
     original_until: float | None = None
     wrapped: WrappedUp | None = None

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from pipeline.calls.info import CallInfo
+from pipeline.calls.info import NOT_TOLD, Arrival, CallInfo
 from pipeline.record.entries import RecordState, WrappedUp
-from pipeline.record.rows import wrapped_of
+from pipeline.record.rows import arrival_of, wrapped_of
 from pipeline.record.store import RecordStore
 from pipeline.record.tables import calls, erasures, wrap_ups
 
@@ -29,6 +29,8 @@ class CallFact:
         known_customer: whether it is known who called.
         again_at: when the same customer called next; None where they did not.
         wrapped: what its agent keeps of it.
+        arrival: how it came to its agent.
+        transferred: whether the telephony system handed it on.
     """
 
     info: CallInfo
@@ -38,6 +40,8 @@ class CallFact:
     known_customer: bool
     again_at: float | None
     wrapped: WrappedUp | None
+    arrival: Arrival = NOT_TOLD
+    transferred: bool = False
 
 
 def facts(store: RecordStore, tenant: str | None, since: float, until: float) -> Iterator[CallFact]:
@@ -60,7 +64,8 @@ def facts(store: RecordStore, tenant: str | None, since: float, until: float) ->
     every = sa.select(
         calls.c.record_id, calls.c.n, calls.c.call_id, calls.c.queue, calls.c.team, calls.c.agent_id,
         calls.c.profile, calls.c.sender, calls.c.started_at, calls.c.ended_at, calls.c.alerts,
-        calls.c.agitation, calls.c.customer, again.label("again_at"),
+        calls.c.agitation, calls.c.customer, calls.c.direction, calls.c.waited_ms,
+        calls.c.transferred_from, calls.c.transferred_to, again.label("again_at"),
     ).where(*ended, calls.c.started_at >= since).subquery()  # fmt: skip
     kept = (wrap_ups.c.resolution, wrap_ups.c.topics, wrap_ups.c.closed, wrap_ups.c.saved_at)
     query = (
@@ -82,4 +87,6 @@ def facts(store: RecordStore, tenant: str | None, since: float, until: float) ->
                 known_customer=row.customer is not None,
                 again_at=row.again_at if row.customer is not None else None,
                 wrapped=wrapped_of(row),
+                arrival=arrival_of(row),
+                transferred=row.transferred_to is not None,
             )  # fmt: skip

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pipeline.calls.info import Direction
 from pipeline.record.entries import Resolution
 from pipeline.record.facts import CallFact
 
@@ -15,6 +16,8 @@ REPEAT_S = 7 * 86_400.0
 """Another call of the same customer within this time says that the first one did not help: a proxy of
 first-call resolution."""
 AGITATED = 0.6
+ANSWERED_S = 20.0
+"""The usual aim of a service level: 80 % of calls within 20 s."""
 WEEK_S, WEEKS = 7 * 86_400.0, 4
 
 
@@ -31,6 +34,8 @@ class Figure(StrEnum):
     ALERTED = "alerted"
     SUGGESTIONS_USED = "suggestions-used"
     ALERT_TAKEN = "alert-taken"
+    WAITED = "waited"
+    ANSWERED_IN_TIME = "answered-in-time"
 
 
 class Group(StrEnum):
@@ -68,7 +73,7 @@ class Deeds:
 
     Attributes:
         shown: suggestions that were on a screen.
-        used: of these, copied or edited.
+        used: of these, copied, edited, or said.
         taken_s: s from raised to taken, of each alert that somebody took.
     """
 
@@ -161,6 +166,13 @@ def _told(call: CallFact) -> Resolution | None:
     return call.wrapped.resolution
 
 
+def _waited(call: CallFact) -> list[float]:
+    """Return how long a customer who rang waited, s; nothing where nobody knows, or the centre rang."""
+    arrival = call.arrival
+    rang = arrival.direction is not Direction.OUTBOUND and arrival.transferred_from is None
+    return [arrival.waited_ms / 1000] if rang and arrival.waited_ms is not None else []
+
+
 def _share(call: CallFact, wanted: Resolution) -> list[Sample]:
     told = _told(call)
     return [] if told is None else [(float(told is wanted), 1.0)]
@@ -185,7 +197,9 @@ _SAMPLES: Mapping[Figure, Callable[[CallFact, Deeds, float], list[Sample]]] = {
     Figure.HANDLE_TIME: lambda call, _done, _now: [(_handled(call), 1.0)],
     Figure.AFTER_CALL_WORK: _work,
     Figure.RESOLVED: lambda call, _done, _now: _share(call, Resolution.RESOLVED),
-    Figure.TRANSFERRED: lambda call, _done, _now: _share(call, Resolution.TRANSFERRED),
+    Figure.TRANSFERRED: lambda call, _done, _now: (
+        [(1.0, 1.0)] if call.transferred else _share(call, Resolution.TRANSFERRED)
+    ),
     Figure.NO_REPEAT: _repeat,
     Figure.AGITATED: lambda call, _done, _now: (
         [] if call.agitation is None else [(float(call.agitation >= AGITATED), 1.0)]
@@ -194,6 +208,10 @@ _SAMPLES: Mapping[Figure, Callable[[CallFact, Deeds, float], list[Sample]]] = {
     Figure.SUGGESTIONS_USED: lambda _call, done, _now: (
         [(done.used / done.shown, float(done.shown))] if done.shown else []
     ),
+    Figure.WAITED: lambda call, _done, _now: [(waited, 1.0) for waited in _waited(call)],
+    Figure.ANSWERED_IN_TIME: lambda call, _done, _now: [
+        (float(waited <= ANSWERED_S), 1.0) for waited in _waited(call)
+    ],
     Figure.ALERT_TAKEN: lambda _call, done, _now: [(taken, 1.0) for taken in done.taken_s],
 }
 

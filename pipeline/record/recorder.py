@@ -96,6 +96,7 @@ class CallRecorder:
                 notice_given=keeping.notice_given,
                 with_sound=keeping.with_sound,
                 customer=spec.customer,
+                arrival=spec.arrival,
                 original_s=keeping.rules.original_days * day,
             ),
             _nothing,
@@ -195,7 +196,13 @@ class CallRecorder:
 
     def _end(self, event: Ended) -> None:
         at = time.time() if self._began is None else self._began + event.audio / SAMPLE_RATE
-        entry = EndRecord(record_id=self.record_id, at=at, reason=event.reason, lost=self.lost)
+        entry = EndRecord(
+            record_id=self.record_id,
+            at=at,
+            reason=event.reason,
+            lost=self.lost,
+            transferred_to=event.transferred_to,
+        )
         self._writer.put(self._tenant, entry, _nothing, urgent=True)
 
     def _lose(self) -> None:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from diarization import Role
 from pipeline.calls.codec import encode
 from pipeline.calls.events import Envelope
-from pipeline.calls.info import CallInfo, Continues
+from pipeline.calls.info import Arrival, CallInfo, Continues, Direction
 from pipeline.record.ciphers import CallCipher
 from pipeline.record.entries import (
     BeginRecord,
@@ -29,6 +29,7 @@ from pipeline.record.kept import agitation_of, is_alert, is_utterance
 MULAW = "mulaw"
 EVENT, SOUND = "event", "sound"
 """Kinds of originals."""
+_DIRECTIONS = frozenset(map(str, Direction))
 _ROLES, _STATES = frozenset(map(str, Role)), frozenset(map(str, RecordState))
 
 
@@ -69,6 +70,9 @@ def call_row(entry: BeginRecord) -> dict[str, Any]:
         "expires_at": entry.keep_s,  # counted from the end, which is not known yet
         "least_until": entry.least_s,
         "original_until": entry.original_s or None,
+        "direction": entry.arrival.direction.value,
+        "waited_ms": entry.arrival.waited_ms,
+        "transferred_from": entry.arrival.transferred_from,
         "stored_seq": 0,
         "stored_audio": 0,
         "utterances": 0,
@@ -162,6 +166,15 @@ def wrapped_of(row: sa.Row[Any]) -> WrappedUp | None:
     )
 
 
+def arrival_of(row: sa.Row[Any]) -> Arrival:
+    """Return how a call came to its agent, from a row that has it."""
+    return Arrival(
+        direction=Direction(row.direction) if row.direction in _DIRECTIONS else Direction.UNKNOWN,
+        waited_ms=row.waited_ms,
+        transferred_from=row.transferred_from,
+    )
+
+
 def record_of(row: sa.Row[Any]) -> RecordRow:
     """Return a call from its row, and whether it is held."""
     at_ms, _, before = (row.continues or "").partition(" ")
@@ -195,5 +208,7 @@ def record_of(row: sa.Row[Any]) -> RecordRow:
         agitation=row.agitation,
         lost=row.lost,
         held=bool(row.held),
+        arrival=arrival_of(row),
+        transferred_to=row.transferred_to,
         wrapped=wrapped_of(row),
     )

@@ -279,6 +279,7 @@ class RecordStore:
                 reason=entry.reason,
                 ended_at=entry.at,
                 lost=entry.lost,
+                transferred_to=entry.transferred_to,
                 expires_at=entry.at + calls.c.expires_at,
                 least_until=entry.at + calls.c.least_until,
                 original_until=entry.at + calls.c.original_until,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from diarization import Role
-from pipeline.calls.info import SAMPLE_RATE
+from pipeline.calls.info import SAMPLE_RATE, Direction
 from yuetone.v1 import audio_pb2
 
 ROLES = {
@@ -12,6 +12,12 @@ ROLES = {
     audio_pb2.ROLE_AGENT: Role.AGENT,
 }
 ROLES_OUT = {role: number for number, role in ROLES.items()}
+DIRECTIONS = {
+    audio_pb2.CALL_DIRECTION_UNSPECIFIED: Direction.UNKNOWN,
+    audio_pb2.CALL_DIRECTION_INBOUND: Direction.INBOUND,
+    audio_pb2.CALL_DIRECTION_OUTBOUND: Direction.OUTBOUND,
+}
+DIRECTIONS_OUT = {direction: number for number, direction in DIRECTIONS.items()}
 
 
 def milliseconds(samples: int) -> int:

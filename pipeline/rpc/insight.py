@@ -39,6 +39,8 @@ _FIGURES = {
     pb.KPI_ALERTED: Figure.ALERTED,
     pb.KPI_SUGGESTIONS_USED: Figure.SUGGESTIONS_USED,
     pb.KPI_ALERT_TAKEN: Figure.ALERT_TAKEN,
+    pb.KPI_WAITED: Figure.WAITED,
+    pb.KPI_ANSWERED_IN_TIME: Figure.ANSWERED_IN_TIME,
 }
 _FIGURES_OUT = {figure: number for number, figure in _FIGURES.items()}
 _GROUPS = {

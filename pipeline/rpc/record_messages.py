@@ -10,7 +10,7 @@ from pipeline.record.entries import RecordRow, RecordState
 from pipeline.record.erasing import ErasureReceipt
 from pipeline.record.reading import numbered_finals
 from pipeline.record.summary import CallSummary, Sourced
-from pipeline.rpc.convert import ROLES_OUT, milliseconds
+from pipeline.rpc.convert import DIRECTIONS_OUT, ROLES_OUT, milliseconds
 from pipeline.rpc.wrap_ups import glance
 from yuetone.v1 import record_service_pb2 as pb
 
@@ -54,6 +54,10 @@ def recorded_call(row: RecordRow, *, alerts: bool) -> pb.RecordedCall:
         lost=row.lost,
         sample_rate_hz=row.rate,
         wrap_up=None if row.wrapped is None else glance(row.wrapped),
+        direction=DIRECTIONS_OUT[row.arrival.direction],
+        waited_ms=row.arrival.waited_ms,
+        transferred_from=row.arrival.transferred_from,
+        transferred_to=row.transferred_to,
         original_until_unix_ms=None if row.original_until is None else int(row.original_until * 1000),
         continues_call_id=info.continues.call_id if info.continues else None,
     )

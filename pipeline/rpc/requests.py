@@ -9,9 +9,17 @@ from collections.abc import Iterable
 from cantonese.personal import Category
 from diarization import Role
 from pipeline.calls import messages as msg
-from pipeline.calls.info import CallInfo, CallSpec, Codec, Continues, PauseReason, ResumePoint
+from pipeline.calls.info import (
+    Arrival,
+    CallInfo,
+    CallSpec,
+    Codec,
+    Continues,
+    PauseReason,
+    ResumePoint,
+)
 from pipeline.errors import InvalidRequest, UnsupportedAudio
-from pipeline.rpc.convert import ROLES
+from pipeline.rpc.convert import DIRECTIONS, ROLES
 from pipeline.stages.context import MAX_HOTWORDS
 from yuetone.v1 import audio_pb2, call_service_pb2
 
@@ -89,6 +97,7 @@ def call_spec(request: call_service_pb2.StreamCallRequest, *, sender: str = "", 
         notice_given=start.notice_given,
         unrecorded=start.unrecorded,
         customer=_label("customer_ref", start.customer_ref),
+        arrival=_arrival(start),
         past=start.HasField("recorded_at_unix_ms"),
     )
 
@@ -120,9 +129,22 @@ def _continues(start: audio_pb2.StartCall) -> Continues | None:
     )
 
 
-def _label(name: str, text: str) -> str | None:
+def _arrival(start: audio_pb2.StartCall) -> Arrival:
+    waited = start.waited_ms if start.HasField("waited_ms") else None
+    if waited is not None and not 0 <= waited <= LATEST_MS:
+        raise InvalidRequest("StartCall.waited_ms must be 0 or more, and no more than a day")
+    if start.direction not in DIRECTIONS:
+        raise InvalidRequest("StartCall.direction: see CallDirection")
+    return Arrival(
+        direction=DIRECTIONS[start.direction],
+        waited_ms=waited,
+        transferred_from=_label("transferred_from", start.transferred_from),
+    )
+
+
+def _label(name: str, text: str, of: str = "StartCall") -> str | None:
     if len(text) > LONGEST_LABEL or not text.isprintable():
-        raise InvalidRequest(f"StartCall.{name} must be at most {LONGEST_LABEL} printable characters")
+        raise InvalidRequest(f"{of}.{name} must be at most {LONGEST_LABEL} printable characters")
     return text or None
 
 
@@ -183,7 +205,8 @@ def client_message(request: call_service_pb2.StreamCallRequest, *, joined: bool 
     if kind == "control":
         return _control(request.control)
     if kind == "end_call":
-        return msg.EndCall(reason="client")
+        to = request.end_call.transferred_to
+        return msg.EndCall(reason="client", transferred_to=_label("transferred_to", to, "EndCall"))
     raise InvalidRequest("StartCall comes once, first" if kind else "a message without content")
 
 

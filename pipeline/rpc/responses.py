@@ -198,4 +198,5 @@ def _ended(event: ev.Ended) -> call_service_pb2.Ended:
         gap_ms=milliseconds(event.gap),
         reason=event.reason,
         second_look=event.second_look,
+        transferred_to=event.transferred_to,
     )

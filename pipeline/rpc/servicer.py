@@ -17,7 +17,7 @@ import structlog
 from pipeline.app import App
 from pipeline.calls.commands import SetSensitive
 from pipeline.calls.directory import CallDirectory, CallStream, LiveCall
-from pipeline.calls.events import AlertEvent, Ended
+from pipeline.calls.events import AlertEvent, Ended, RedactionEvent, SuggestionEvent, TranscriptEvent
 from pipeline.calls.info import CallSpec, ResumePoint
 from pipeline.calls.log import check_cursor
 from pipeline.calls.messages import EndCall, Pause, Resume
@@ -100,6 +100,10 @@ def _of_caller(spec: CallSpec) -> CallSpec:
 def _is_ping(request: pb.StreamCallRequest | None) -> bool:
     """Tell whether a message only asks how the server keeps up: it holds no place without audio."""
     return request is not None and request.control.HasField("ping")
+
+
+_WORDS = (TranscriptEvent, RedactionEvent, SuggestionEvent)
+"""Events with something that was said, or that could be."""
 
 
 class CallServicer(call_service_pb2_grpc.CallServiceServicer):
@@ -239,7 +243,7 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
                     return
                 message = requests.client_message(request, joined=self._behind)
                 if isinstance(message, EndCall):
-                    call.close(message.reason)
+                    call.close(message.reason, message.transferred_to)
                     return
                 if isinstance(message, Pause | Resume):
                     watch.wait(limits.hold_timeout_s if isinstance(message, Pause) else limits.idle_timeout_s)
@@ -291,7 +295,10 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
                     if entry is None:
                         await write(pb.WatchCallResponse(event=responses.heartbeat(request.call_id, 0)))
                         continue
-                    if isinstance(entry.envelope.event, AlertEvent) and not alerts:
+                    told = entry.envelope.event
+                    if isinstance(told, AlertEvent) and not alerts:
+                        continue
+                    if isinstance(told, _WORDS) and request.without_words:
                         continue
                     event = responses.response(entry.envelope, self._limits)
                     if event.HasField("started"):

@@ -14,6 +14,7 @@ from pipeline.calls.events import SuggestionEvent
 from pipeline.errors import CallError, InvalidRequest, UnknownCall
 from pipeline.knowledge.service import KnowledgeService
 from pipeline.rpc.caller import granted
+from pipeline.rpc.convert import milliseconds
 from pipeline.rpc.status import details_of, status_of
 from suggest.base import CHINESE, ENGLISH, ArticleHit, Language, today
 from suggest.dialogue.active import Reason, State
@@ -138,6 +139,7 @@ def suggestion(event: SuggestionEvent) -> assist_pb2.Suggestion:
         written_by=draft.written_by,
         reason=_REASONS[shown.reason],
         channel=event.channel,
+        at_ms=milliseconds(event.at),
     )
 
 

@@ -20,7 +20,7 @@ from pipeline.stages.draft_runner import DraftRunner
 from pipeline.stages.inboxes import TurnInbox
 from pipeline.stages.items import Close, FinalReady, LookupOutcome, PartialReady
 from suggest.base import CHINESE, ArticleHit, Language, SearchResult, today
-from suggest.dialogue.active import ActiveSuggestion, ActiveSuggestions, State
+from suggest.dialogue.active import ActiveSuggestion, ActiveSuggestions, Reason, State
 from suggest.dialogue.conversation import Asked, Conversation
 from suggest.dialogue.drafting import Draft, drafted, in_language
 from suggest.retrieval.searcher import Search
@@ -294,6 +294,8 @@ class SuggestionStage:
                 self._knowledge.remember(self._info, shown, question)
             else:
                 self._shown.pop(shown.id, None)
+                if shown.reason is Reason.SAID:
+                    self._knowledge.said(self._info, shown.id)
             metrics = self._context.metrics
             metrics.suggestions.labels(shown.state.value, metrics.company(self._info.tenant)).inc()
             self._context.output.emit(event)

@@ -12,7 +12,9 @@ import sqlalchemy as sa
 from suggest.store.database import overwrite_deleted, writing
 from suggest.store.tables import feedback, questions
 
-ACTIONS = ("shown", "copied", "edited", "dismissed", "wrong")
+SAID = "said"
+ACTIONS = ("shown", "copied", "edited", SAID, "dismissed", "wrong")
+"""What is done with suggestions: by agents on a desk, but for :data:`SAID`, which the server hears."""
 _WORTH = {"copied": 1.0, "edited": 0.8, "dismissed": -0.5, "wrong": -1.5}
 PRIOR_STRENGTH = 5.0
 """Uses that it takes to believe half of what they say (own choice)."""
@@ -131,12 +133,17 @@ class Record:
                 yield values
 
     def uses(self, since: datetime, tenant: str) -> dict[str, tuple[int, int]]:
-        """Return by call id how many suggestions were on a screen, and how many of them were used."""
-        used = sa.func.max(sa.case((feedback.c.action.in_(("copied", "edited")), 1), else_=0))
+        """Return by call id how many suggestions were on a screen, and how many of them were used.
+
+        A suggestion that was said, and that no desk has shown, is none of them.
+        """
+        used = sa.func.max(sa.case((feedback.c.action.in_(("copied", "edited", SAID)), 1), else_=0))
+        on_screen = sa.func.max(sa.case((feedback.c.action != SAID, 1), else_=0)) == 1
         one = (
             sa.select(feedback.c.call_id, used.label("used"))
             .where(feedback.c.at >= since, feedback.c.tenant == tenant)
             .group_by(feedback.c.call_id, feedback.c.suggestion_id)
+            .having(on_screen)
             .subquery()
         )
         query = sa.select(one.c.call_id, sa.func.count(), sa.func.sum(one.c.used)).group_by(one.c.call_id)
@@ -146,7 +153,8 @@ class Record:
     def priors(self) -> dict[tuple[str, str, str], float]:
         """Return what agents did with articles, -1 to 1, by tenant of the call and key of the article."""
         columns = (feedback.c.tenant, feedback.c.article_tenant, feedback.c.article_id, feedback.c.action)
-        query = sa.select(*columns, sa.func.count()).where(feedback.c.action != "shown").group_by(*columns)
+        query = sa.select(*columns, sa.func.count()).where(feedback.c.action.not_in(("shown", SAID)))
+        query = query.group_by(*columns)
         sums: dict[tuple[str, str, str], tuple[float, int]] = {}
         with self._engine.connect() as connection:
             for tenant, owner, article_id, action, count in connection.execute(query):

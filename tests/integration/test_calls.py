@@ -277,6 +277,7 @@ async def test_an_agent_watches_the_call() -> None:
         await call.write(start())
         await take(call)
         watch = run.stub.WatchCall(pb.WatchCallRequest(call_id="call-1"))
+        wordless = run.stub.WatchCall(pb.WatchCallRequest(call_id="call-1", without_words=True))
         for request in chunks(demo_bytes(8)):
             await call.write(request)
         await call.write(end())
@@ -285,6 +286,9 @@ async def test_an_agent_watches_the_call() -> None:
         seen = [response.event async for response in watch]
         assert [m.transcript for m in seen if m.transcript.is_final] == finals(own)
         assert seen[0].HasField("started")
+        kinds = {response.event.WhichOneof("event") async for response in wordless}
+        assert "speech" in kinds
+        assert not kinds & {"transcript", "redaction", "suggestion"}
         with pytest.raises(grpc.aio.AioRpcError) as missing:
             async for _response in run.stub.WatchCall(pb.WatchCallRequest(call_id="nobody")):
                 pass

@@ -20,6 +20,7 @@ from tests.fakes.engines import SayingEngine
 from tests.integration.access import CALLS, alert, bearer, guarded, of_role
 from tests.integration.helpers import Running, chunks, demo_bytes, end, rest, running, settings, start, talk
 from tests.record.helpers import keys, profile, section, store
+from yuetone.v1 import audio_pb2
 from yuetone.v1 import insight_service_pb2 as insight_pb2
 from yuetone.v1 import record_service_pb2 as pb
 
@@ -418,6 +419,23 @@ async def test_what_was_hidden_needs_a_second_person(provider: Provider, tmp_pat
     said = b"".join(file.read_bytes() for file in (tmp_path / "audit").rglob("*") if file.is_file())
     assert b"record.original-agree" in said
     assert b"98765432" not in said
+
+
+async def test_how_a_call_came_and_went_on_is_kept(tmp_path: Path) -> None:
+    async with running(settings(record=section(tmp_path), profiles=profile()), SayingEngine(SAID)) as run:
+        first = start(waited_ms=12_000, direction=audio_pb2.CALL_DIRECTION_INBOUND, transferred_from="sales")
+        last = end()
+        last.end_call.transferred_to = "complaints"
+        told = await talk(run, [first, *chunks(demo_bytes(1)), last])
+        assert told[-1].ended.transferred_to == "complaints"
+        record = run.server.app.record
+        assert record is not None
+        await record.written()
+        (call,) = (await record_stub(run.channel).ListCalls(pb.ListRecordedCallsRequest())).calls
+        assert (call.waited_ms, call.direction) == (12_000, audio_pb2.CALL_DIRECTION_INBOUND)
+        assert (call.transferred_from, call.transferred_to) == ("sales", "complaints")
+        with pytest.raises(grpc.aio.AioRpcError, match="waited_ms"):
+            await talk(run, [start("c2", waited_ms=-1)])
 
 
 async def test_where_nothing_hidden_is_kept_nobody_can_ask(tmp_path: Path) -> None:

@@ -100,6 +100,7 @@ async def test_suggestions_follow_the_talk(store: str) -> None:
         await call.say("退款會喺五個工作天之內存入你張信用卡", channel=1)
         await until(lambda: call.found[-1].state == WITHDRAWN)
         assert call.found[-1].reason == assist_pb2.Suggestion.REASON_SAID
+        assert call.found[-1].at_ms > call.found[0].at_ms > 0
         await call.say(" how do I reset my password please")
         await until(lambda: call.found[-1].language == "en")
         assert call.found[-1].text == RESET.answer_en

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline.calls.info import CallInfo
+from pipeline.calls.info import Arrival, CallInfo, Direction
 from pipeline.record.entries import Resolution, WrappedUp
 from pipeline.record.facts import CallFact, facts
 from pipeline.record.figures import WEEK_S, Deeds, Figure, Group, issues, values
@@ -46,6 +47,14 @@ CALLS = [
     call(4, known_customer=True, again_at=1.7e9 + 9 * DAY),
     call(5, NOW - DAY, known_customer=True),  # nobody knows yet
 ]
+WAITED = [
+    Arrival(direction=Direction.INBOUND, waited_ms=20_000),
+    Arrival(waited_ms=40_000),
+    Arrival(direction=Direction.OUTBOUND, waited_ms=1_000),
+    Arrival(direction=Direction.INBOUND, waited_ms=1_000, transferred_from="sales"),
+    Arrival(direction=Direction.INBOUND),
+]
+CALLS = [replace(one, arrival=arrival) for one, arrival in zip(CALLS, WAITED, strict=True)]
 DEEDS: dict[tuple[str | None, str], Deeds] = {
     (None, "c1"): Deeds(shown=4, used=1, taken_s=(10.0, 50.0)),
     (None, "c2"): Deeds(shown=1, used=1, taken_s=(20.0,)),
@@ -65,12 +74,20 @@ DEEDS: dict[tuple[str | None, str], Deeds] = {
         (Figure.ALERTED, 1 / 5, 5),
         (Figure.SUGGESTIONS_USED, 2 / 5, 5),
         (Figure.ALERT_TAKEN, 20, 3),
+        (Figure.WAITED, 30, 2),
+        (Figure.ANSWERED_IN_TIME, 1 / 2, 2),
     ],
 )
 def test_each_figure_and_what_it_was_counted_from(figure: Figure, value: float, count: int) -> None:
     (found,) = values(CALLS, [figure], since=1.7e9, step=None, group=Group.ALL, now=NOW, deeds=DEEDS)
     assert found.value == pytest.approx(value)
     assert found.count == count
+
+
+def test_a_call_that_was_handed_on_is_transferred_whatever_nobody_says() -> None:
+    two = [call(1, transferred=True), call(2, told=Resolution.RESOLVED), call(3)]
+    (found,) = values(two, [Figure.TRANSFERRED], since=1.7e9, step=None, group=Group.ALL, now=NOW)
+    assert (found.value, found.count) == (0.5, 2)
 
 
 def test_where_nothing_was_counted_there_is_no_value() -> None:

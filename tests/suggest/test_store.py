@@ -99,6 +99,27 @@ def test_one_row_that_the_database_refuses_keeps_no_other_out(store: KnowledgeSt
     assert lost == (1 if store.engine.dialect.name == "postgresql" else 0)
 
 
+def test_what_was_said_counts_as_used_where_it_was_on_a_screen(store: KnowledgeStore) -> None:
+    record, now = Record(store.engine), datetime.now(UTC)
+    row = Feedback(
+        at=now, tenant="", article_id="pay", article_tenant="", call_id="c", suggestion_id="s1",
+        action="shown", language="en",
+    )  # fmt: skip
+    told = [
+        ("s1", "shown"),
+        ("s1", "said"),
+        ("s2", "said"),
+        ("s3", "shown"),
+        ("s4", "copied"),
+        ("s4", "said"),
+    ]
+    record.add([replace(row, suggestion_id=name, action=action) for name, action in told], [])
+    assert record.uses(now - timedelta(hours=1), "") == {"c": (3, 2)}
+    without = record.priors()
+    record.add([replace(row, action="said", suggestion_id=f"x{number}") for number in range(9)], [])
+    assert record.priors() == without  # hearing it says nothing of how good it was
+
+
 def test_the_same_id_twice_is_refused_whole(store: KnowledgeStore) -> None:
     with pytest.raises(KnowledgeError, match="same id"):
         store.write([PAY, LOST, PAY])

@@ -71,7 +71,7 @@ class ErrorEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """Totals; lengths in samples."""
+    """Totals; lengths in samples. ``transferred_to``: who the call was handed to."""
 
     audio: int
     speech: int
@@ -79,3 +79,4 @@ class Ended:
     gap: int
     reason: str
     second_look: bool = False
+    transferred_to: str | None = None

@@ -1,4 +1,4 @@
-"""What was hidden of calls, under keys of their own, and who may read it."""
+"""What was hidden of calls, under keys of their own, and who may read it; how calls came and went on."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ down_revision = "0002"
 def upgrade() -> None:
     """Apply."""
     op.add_column("calls", sa.Column("original_until", sa.Float))
+    for name, kind in (
+        ("direction", sa.Text), ("waited_ms", sa.BigInteger), ("transferred_from", sa.Text),
+        ("transferred_to", sa.Text),
+    ):  # fmt: skip
+        op.add_column("calls", sa.Column(name, kind))
     op.create_index("ix_calls_original_until", "calls", ["original_until"])
     op.create_table(
         "originals",

@@ -281,6 +281,7 @@ class Suggestion(google.protobuf.message.Message):
     WRITTEN_BY_FIELD_NUMBER: builtins.int
     REASON_FIELD_NUMBER: builtins.int
     CHANNEL_FIELD_NUMBER: builtins.int
+    AT_MS_FIELD_NUMBER: builtins.int
     suggestion_id: builtins.str
     """unique in the call"""
     utterance_id: builtins.str
@@ -303,6 +304,8 @@ class Suggestion(google.protobuf.message.Message):
     """of a withdrawal"""
     channel: builtins.int
     """of the customer, index"""
+    at_ms: builtins.int
+    """ms from the first sample of the call: what led to this revision was said by then"""
     @property
     def sources(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___SuggestionSource]:
         """at least one"""
@@ -327,9 +330,10 @@ class Suggestion(google.protobuf.message.Message):
         written_by: builtins.str = ...,
         reason: global___Suggestion.Reason.ValueType = ...,
         channel: builtins.int = ...,
+        at_ms: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_utterance_id", b"_utterance_id", "utterance_id", b"utterance_id"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_utterance_id", b"_utterance_id", "channel", b"channel", "confidence", b"confidence", "language", b"language", "rank", b"rank", "reason", b"reason", "revision", b"revision", "sources", b"sources", "state", b"state", "suggestion_id", b"suggestion_id", "text", b"text", "utterance_id", b"utterance_id", "wordings", b"wordings", "written_by", b"written_by"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_utterance_id", b"_utterance_id", "at_ms", b"at_ms", "channel", b"channel", "confidence", b"confidence", "language", b"language", "rank", b"rank", "reason", b"reason", "revision", b"revision", "sources", b"sources", "state", b"state", "suggestion_id", b"suggestion_id", "text", b"text", "utterance_id", b"utterance_id", "wordings", b"wordings", "written_by", b"written_by"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_utterance_id", b"_utterance_id"]) -> typing.Literal["utterance_id"] | None: ...
 
 global___Suggestion = Suggestion

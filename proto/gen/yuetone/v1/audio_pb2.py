@@ -24,19 +24,21 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16yuetone/v1/audio.proto\x12\nyuetone.v1\"U\n\rChannelConfig\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x1e\n\x04role\x18\x02 \x01(\x0e\x32\x10.yuetone.v1.Role\x12\x15\n\rsaid_until_ms\x18\x03 \x01(\x03\"\x17\n\x07Hotword\x12\x0c\n\x04text\x18\x01 \x01(\t\":\n\x0bResumePoint\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x17\n\x0flast_server_seq\x18\x02 \x01(\x03\"\x89\x06\n\tStartCall\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12 \n\x05\x63odec\x18\x02 \x01(\x0e\x32\x11.yuetone.v1.Codec\x12\x16\n\x0esample_rate_hz\x18\x03 \x01(\x05\x12+\n\x08\x63hannels\x18\x04 \x03(\x0b\x32\x19.yuetone.v1.ChannelConfig\x12\x1a\n\rlanguage_hint\x18\x05 \x01(\tH\x00\x88\x01\x01\x12\x14\n\x07profile\x18\x06 \x01(\tH\x01\x88\x01\x01\x12%\n\x08hotwords\x18\x07 \x03(\x0b\x32\x13.yuetone.v1.Hotword\x12,\n\x06resume\x18\x08 \x01(\x0b\x32\x17.yuetone.v1.ResumePointH\x02\x88\x01\x01\x12\x13\n\x06tenant\x18\t \x01(\tH\x03\x88\x01\x01\x12\x12\n\x05queue\x18\n \x01(\tH\x04\x88\x01\x01\x12\x15\n\x08\x61gent_id\x18\x0b \x01(\tH\x05\x88\x01\x01\x12\x11\n\x04team\x18\r \x01(\tH\x06\x88\x01\x01\x12\x1a\n\rearlier_calls\x18\x0c \x01(\x05H\x07\x88\x01\x01\x12\x1e\n\x11\x63ontinues_call_id\x18\x0e \x01(\tH\x08\x88\x01\x01\x12\x1c\n\x0f\x63ontinues_at_ms\x18\x0f \x01(\x03H\t\x88\x01\x01\x12\x1c\n\x0fretention_class\x18\x10 \x01(\tH\n\x88\x01\x01\x12\x14\n\x0cnotice_given\x18\x11 \x01(\x08\x12\x12\n\nunrecorded\x18\x12 \x01(\x08\x12\x19\n\x0c\x63ustomer_ref\x18\x14 \x01(\tH\x0b\x88\x01\x01\x12 \n\x13recorded_at_unix_ms\x18\x13 \x01(\x03H\x0c\x88\x01\x01\x42\x10\n\x0e_language_hintB\n\n\x08_profileB\t\n\x07_resumeB\t\n\x07_tenantB\x08\n\x06_queueB\x0b\n\t_agent_idB\x07\n\x05_teamB\x10\n\x0e_earlier_callsB\x14\n\x12_continues_call_idB\x12\n\x10_continues_at_msB\x12\n\x10_retention_classB\x0f\n\r_customer_refB\x16\n\x14_recorded_at_unix_ms\"\x7f\n\x05\x41udio\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x16\n\toffset_ms\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\x14\n\x07\x63hannel\x18\x04 \x01(\x05H\x01\x88\x01\x01\x12\x0e\n\x06joined\x18\x05 \x01(\x05\x42\x0c\n\n_offset_msB\n\n\x08_channel\"0\n\x05Pause\x12\'\n\x06reason\x18\x01 \x01(\x0e\x32\x17.yuetone.v1.PauseReason\"\x08\n\x06Resume\",\n\x08\x46inalize\x12\x14\n\x07\x63hannel\x18\x01 \x01(\x05H\x00\x88\x01\x01\x42\n\n\x08_channel\"\xa1\x01\n\x0cUpdateConfig\x12\x1a\n\rlanguage_hint\x18\x01 \x01(\tH\x00\x88\x01\x01\x12.\n\x08hotwords\x18\x02 \x01(\x0b\x32\x17.yuetone.v1.HotwordListH\x01\x88\x01\x01\x12\x17\n\nswap_roles\x18\x03 \x01(\x08H\x02\x88\x01\x01\x42\x10\n\x0e_language_hintB\x0b\n\t_hotwordsB\r\n\x0b_swap_roles\"4\n\x0bHotwordList\x12%\n\x08hotwords\x18\x01 \x03(\x0b\x32\x13.yuetone.v1.Hotword\"7\n\x04\x44tmf\x12\r\n\x05\x64igit\x18\x01 \x01(\t\x12\x14\n\x07\x63hannel\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\n\n\x08_channel\"\x06\n\x04Ping\")\n\tSensitive\x12\n\n\x02on\x18\x01 \x01(\x08\x12\x10\n\x08\x63\x61tegory\x18\x02 \x01(\t\"\xab\x02\n\x07\x43ontrol\x12\"\n\x05pause\x18\x01 \x01(\x0b\x32\x11.yuetone.v1.PauseH\x00\x12$\n\x06resume\x18\x02 \x01(\x0b\x32\x12.yuetone.v1.ResumeH\x00\x12(\n\x08\x66inalize\x18\x03 \x01(\x0b\x32\x14.yuetone.v1.FinalizeH\x00\x12\x31\n\rupdate_config\x18\x04 \x01(\x0b\x32\x18.yuetone.v1.UpdateConfigH\x00\x12 \n\x04\x64tmf\x18\x05 \x01(\x0b\x32\x10.yuetone.v1.DtmfH\x00\x12 \n\x04ping\x18\x06 \x01(\x0b\x32\x10.yuetone.v1.PingH\x00\x12*\n\tsensitive\x18\x07 \x01(\x0b\x32\x15.yuetone.v1.SensitiveH\x00\x42\t\n\x07\x63ontrol\")\n\x07\x45ndCall\x12\x13\n\x06reason\x18\x01 \x01(\tH\x00\x88\x01\x01\x42\t\n\x07_reason*?\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x11\n\rROLE_CUSTOMER\x10\x01\x12\x0e\n\nROLE_AGENT\x10\x02*N\n\x05\x43odec\x12\x15\n\x11\x43ODEC_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x43ODEC_MULAW\x10\x01\x12\x0e\n\nCODEC_ALAW\x10\x02\x12\r\n\tCODEC_L16\x10\x03*n\n\x0bPauseReason\x12\x1c\n\x18PAUSE_REASON_UNSPECIFIED\x10\x00\x12\x15\n\x11PAUSE_REASON_HOLD\x10\x01\x12\x14\n\x10PAUSE_REASON_PCI\x10\x02\x12\x14\n\x10PAUSE_REASON_IVR\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16yuetone/v1/audio.proto\x12\nyuetone.v1\"U\n\rChannelConfig\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x1e\n\x04role\x18\x02 \x01(\x0e\x32\x10.yuetone.v1.Role\x12\x15\n\rsaid_until_ms\x18\x03 \x01(\x03\"\x17\n\x07Hotword\x12\x0c\n\x04text\x18\x01 \x01(\t\":\n\x0bResumePoint\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x17\n\x0flast_server_seq\x18\x02 \x01(\x03\"\x91\x07\n\tStartCall\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12 \n\x05\x63odec\x18\x02 \x01(\x0e\x32\x11.yuetone.v1.Codec\x12\x16\n\x0esample_rate_hz\x18\x03 \x01(\x05\x12+\n\x08\x63hannels\x18\x04 \x03(\x0b\x32\x19.yuetone.v1.ChannelConfig\x12\x1a\n\rlanguage_hint\x18\x05 \x01(\tH\x00\x88\x01\x01\x12\x14\n\x07profile\x18\x06 \x01(\tH\x01\x88\x01\x01\x12%\n\x08hotwords\x18\x07 \x03(\x0b\x32\x13.yuetone.v1.Hotword\x12,\n\x06resume\x18\x08 \x01(\x0b\x32\x17.yuetone.v1.ResumePointH\x02\x88\x01\x01\x12\x13\n\x06tenant\x18\t \x01(\tH\x03\x88\x01\x01\x12\x12\n\x05queue\x18\n \x01(\tH\x04\x88\x01\x01\x12\x15\n\x08\x61gent_id\x18\x0b \x01(\tH\x05\x88\x01\x01\x12\x11\n\x04team\x18\r \x01(\tH\x06\x88\x01\x01\x12\x1a\n\rearlier_calls\x18\x0c \x01(\x05H\x07\x88\x01\x01\x12\x1e\n\x11\x63ontinues_call_id\x18\x0e \x01(\tH\x08\x88\x01\x01\x12\x1c\n\x0f\x63ontinues_at_ms\x18\x0f \x01(\x03H\t\x88\x01\x01\x12\x1c\n\x0fretention_class\x18\x10 \x01(\tH\n\x88\x01\x01\x12\x14\n\x0cnotice_given\x18\x11 \x01(\x08\x12\x12\n\nunrecorded\x18\x12 \x01(\x08\x12\x19\n\x0c\x63ustomer_ref\x18\x14 \x01(\tH\x0b\x88\x01\x01\x12,\n\tdirection\x18\x15 \x01(\x0e\x32\x19.yuetone.v1.CallDirection\x12\x16\n\twaited_ms\x18\x16 \x01(\x03H\x0c\x88\x01\x01\x12\x1d\n\x10transferred_from\x18\x17 \x01(\tH\r\x88\x01\x01\x12 \n\x13recorded_at_unix_ms\x18\x13 \x01(\x03H\x0e\x88\x01\x01\x42\x10\n\x0e_language_hintB\n\n\x08_profileB\t\n\x07_resumeB\t\n\x07_tenantB\x08\n\x06_queueB\x0b\n\t_agent_idB\x07\n\x05_teamB\x10\n\x0e_earlier_callsB\x14\n\x12_continues_call_idB\x12\n\x10_continues_at_msB\x12\n\x10_retention_classB\x0f\n\r_customer_refB\x0c\n\n_waited_msB\x13\n\x11_transferred_fromB\x16\n\x14_recorded_at_unix_ms\"\x7f\n\x05\x41udio\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x16\n\toffset_ms\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\x14\n\x07\x63hannel\x18\x04 \x01(\x05H\x01\x88\x01\x01\x12\x0e\n\x06joined\x18\x05 \x01(\x05\x42\x0c\n\n_offset_msB\n\n\x08_channel\"0\n\x05Pause\x12\'\n\x06reason\x18\x01 \x01(\x0e\x32\x17.yuetone.v1.PauseReason\"\x08\n\x06Resume\",\n\x08\x46inalize\x12\x14\n\x07\x63hannel\x18\x01 \x01(\x05H\x00\x88\x01\x01\x42\n\n\x08_channel\"\xa1\x01\n\x0cUpdateConfig\x12\x1a\n\rlanguage_hint\x18\x01 \x01(\tH\x00\x88\x01\x01\x12.\n\x08hotwords\x18\x02 \x01(\x0b\x32\x17.yuetone.v1.HotwordListH\x01\x88\x01\x01\x12\x17\n\nswap_roles\x18\x03 \x01(\x08H\x02\x88\x01\x01\x42\x10\n\x0e_language_hintB\x0b\n\t_hotwordsB\r\n\x0b_swap_roles\"4\n\x0bHotwordList\x12%\n\x08hotwords\x18\x01 \x03(\x0b\x32\x13.yuetone.v1.Hotword\"7\n\x04\x44tmf\x12\r\n\x05\x64igit\x18\x01 \x01(\t\x12\x14\n\x07\x63hannel\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\n\n\x08_channel\"\x06\n\x04Ping\")\n\tSensitive\x12\n\n\x02on\x18\x01 \x01(\x08\x12\x10\n\x08\x63\x61tegory\x18\x02 \x01(\t\"\xab\x02\n\x07\x43ontrol\x12\"\n\x05pause\x18\x01 \x01(\x0b\x32\x11.yuetone.v1.PauseH\x00\x12$\n\x06resume\x18\x02 \x01(\x0b\x32\x12.yuetone.v1.ResumeH\x00\x12(\n\x08\x66inalize\x18\x03 \x01(\x0b\x32\x14.yuetone.v1.FinalizeH\x00\x12\x31\n\rupdate_config\x18\x04 \x01(\x0b\x32\x18.yuetone.v1.UpdateConfigH\x00\x12 \n\x04\x64tmf\x18\x05 \x01(\x0b\x32\x10.yuetone.v1.DtmfH\x00\x12 \n\x04ping\x18\x06 \x01(\x0b\x32\x10.yuetone.v1.PingH\x00\x12*\n\tsensitive\x18\x07 \x01(\x0b\x32\x15.yuetone.v1.SensitiveH\x00\x42\t\n\x07\x63ontrol\"Y\n\x07\x45ndCall\x12\x13\n\x06reason\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x1b\n\x0etransferred_to\x18\x02 \x01(\tH\x01\x88\x01\x01\x42\t\n\x07_reasonB\x11\n\x0f_transferred_to*?\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x11\n\rROLE_CUSTOMER\x10\x01\x12\x0e\n\nROLE_AGENT\x10\x02*N\n\x05\x43odec\x12\x15\n\x11\x43ODEC_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x43ODEC_MULAW\x10\x01\x12\x0e\n\nCODEC_ALAW\x10\x02\x12\r\n\tCODEC_L16\x10\x03*h\n\rCallDirection\x12\x1e\n\x1a\x43\x41LL_DIRECTION_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43\x41LL_DIRECTION_INBOUND\x10\x01\x12\x1b\n\x17\x43\x41LL_DIRECTION_OUTBOUND\x10\x02*n\n\x0bPauseReason\x12\x1c\n\x18PAUSE_REASON_UNSPECIFIED\x10\x00\x12\x15\n\x11PAUSE_REASON_HOLD\x10\x01\x12\x14\n\x10PAUSE_REASON_PCI\x10\x02\x12\x14\n\x10PAUSE_REASON_IVR\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'yuetone.v1.audio_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROLE']._serialized_start=1896
-  _globals['_ROLE']._serialized_end=1959
-  _globals['_CODEC']._serialized_start=1961
-  _globals['_CODEC']._serialized_end=2039
-  _globals['_PAUSEREASON']._serialized_start=2041
-  _globals['_PAUSEREASON']._serialized_end=2151
+  _globals['_ROLE']._serialized_start=2080
+  _globals['_ROLE']._serialized_end=2143
+  _globals['_CODEC']._serialized_start=2145
+  _globals['_CODEC']._serialized_end=2223
+  _globals['_CALLDIRECTION']._serialized_start=2225
+  _globals['_CALLDIRECTION']._serialized_end=2329
+  _globals['_PAUSEREASON']._serialized_start=2331
+  _globals['_PAUSEREASON']._serialized_end=2441
   _globals['_CHANNELCONFIG']._serialized_start=38
   _globals['_CHANNELCONFIG']._serialized_end=123
   _globals['_HOTWORD']._serialized_start=125
@@ -44,27 +46,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESUMEPOINT']._serialized_start=150
   _globals['_RESUMEPOINT']._serialized_end=208
   _globals['_STARTCALL']._serialized_start=211
-  _globals['_STARTCALL']._serialized_end=988
-  _globals['_AUDIO']._serialized_start=990
-  _globals['_AUDIO']._serialized_end=1117
-  _globals['_PAUSE']._serialized_start=1119
-  _globals['_PAUSE']._serialized_end=1167
-  _globals['_RESUME']._serialized_start=1169
-  _globals['_RESUME']._serialized_end=1177
-  _globals['_FINALIZE']._serialized_start=1179
-  _globals['_FINALIZE']._serialized_end=1223
-  _globals['_UPDATECONFIG']._serialized_start=1226
-  _globals['_UPDATECONFIG']._serialized_end=1387
-  _globals['_HOTWORDLIST']._serialized_start=1389
-  _globals['_HOTWORDLIST']._serialized_end=1441
-  _globals['_DTMF']._serialized_start=1443
-  _globals['_DTMF']._serialized_end=1498
-  _globals['_PING']._serialized_start=1500
-  _globals['_PING']._serialized_end=1506
-  _globals['_SENSITIVE']._serialized_start=1508
-  _globals['_SENSITIVE']._serialized_end=1549
-  _globals['_CONTROL']._serialized_start=1552
-  _globals['_CONTROL']._serialized_end=1851
-  _globals['_ENDCALL']._serialized_start=1853
-  _globals['_ENDCALL']._serialized_end=1894
+  _globals['_STARTCALL']._serialized_end=1124
+  _globals['_AUDIO']._serialized_start=1126
+  _globals['_AUDIO']._serialized_end=1253
+  _globals['_PAUSE']._serialized_start=1255
+  _globals['_PAUSE']._serialized_end=1303
+  _globals['_RESUME']._serialized_start=1305
+  _globals['_RESUME']._serialized_end=1313
+  _globals['_FINALIZE']._serialized_start=1315
+  _globals['_FINALIZE']._serialized_end=1359
+  _globals['_UPDATECONFIG']._serialized_start=1362
+  _globals['_UPDATECONFIG']._serialized_end=1523
+  _globals['_HOTWORDLIST']._serialized_start=1525
+  _globals['_HOTWORDLIST']._serialized_end=1577
+  _globals['_DTMF']._serialized_start=1579
+  _globals['_DTMF']._serialized_end=1634
+  _globals['_PING']._serialized_start=1636
+  _globals['_PING']._serialized_end=1642
+  _globals['_SENSITIVE']._serialized_start=1644
+  _globals['_SENSITIVE']._serialized_end=1685
+  _globals['_CONTROL']._serialized_start=1688
+  _globals['_CONTROL']._serialized_end=1987
+  _globals['_ENDCALL']._serialized_start=1989
+  _globals['_ENDCALL']._serialized_end=2078
 # @@protoc_insertion_point(module_scope)

@@ -71,6 +71,30 @@ CODEC_L16: Codec.ValueType  # 3
 """signed 16-bit linear PCM, little-endian, two bytes a sample"""
 global___Codec = Codec
 
+class _CallDirection:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _CallDirectionEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_CallDirection.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    CALL_DIRECTION_UNSPECIFIED: _CallDirection.ValueType  # 0
+    """not known"""
+    CALL_DIRECTION_INBOUND: _CallDirection.ValueType  # 1
+    """the customer rang the centre"""
+    CALL_DIRECTION_OUTBOUND: _CallDirection.ValueType  # 2
+    """the centre rang the customer"""
+
+class CallDirection(_CallDirection, metaclass=_CallDirectionEnumTypeWrapper):
+    """Who rang whom."""
+
+CALL_DIRECTION_UNSPECIFIED: CallDirection.ValueType  # 0
+"""not known"""
+CALL_DIRECTION_INBOUND: CallDirection.ValueType  # 1
+"""the customer rang the centre"""
+CALL_DIRECTION_OUTBOUND: CallDirection.ValueType  # 2
+"""the centre rang the customer"""
+global___CallDirection = CallDirection
+
 class _PauseReason:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -190,6 +214,9 @@ class StartCall(google.protobuf.message.Message):
     NOTICE_GIVEN_FIELD_NUMBER: builtins.int
     UNRECORDED_FIELD_NUMBER: builtins.int
     CUSTOMER_REF_FIELD_NUMBER: builtins.int
+    DIRECTION_FIELD_NUMBER: builtins.int
+    WAITED_MS_FIELD_NUMBER: builtins.int
+    TRANSFERRED_FROM_FIELD_NUMBER: builtins.int
     RECORDED_AT_UNIX_MS_FIELD_NUMBER: builtins.int
     call_id: builtins.str
     """unique among live calls; 1 to 128 letters, digits, and the marks - _ . : @"""
@@ -223,6 +250,12 @@ class StartCall(google.protobuf.message.Message):
     """nothing of this call may be kept: somebody has said no"""
     customer_ref: builtins.str
     """who calls, as your own systems name them; the record keeps only a keyed hash"""
+    direction: global___CallDirection.ValueType
+    """who rang whom, if known"""
+    waited_ms: builtins.int
+    """ms that the customer waited for an agent, ringing included, if known"""
+    transferred_from: builtins.str
+    """queue, team or agent that handed the call over, if one did"""
     recorded_at_unix_ms: builtins.int
     """an old recording, of a call of then: nobody is alerted, nothing suggested"""
     @property
@@ -259,10 +292,13 @@ class StartCall(google.protobuf.message.Message):
         notice_given: builtins.bool = ...,
         unrecorded: builtins.bool = ...,
         customer_ref: builtins.str | None = ...,
+        direction: global___CallDirection.ValueType = ...,
+        waited_ms: builtins.int | None = ...,
+        transferred_from: builtins.str | None = ...,
         recorded_at_unix_ms: builtins.int | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_continues_at_ms", b"_continues_at_ms", "_continues_call_id", b"_continues_call_id", "_customer_ref", b"_customer_ref", "_earlier_calls", b"_earlier_calls", "_language_hint", b"_language_hint", "_profile", b"_profile", "_queue", b"_queue", "_recorded_at_unix_ms", b"_recorded_at_unix_ms", "_resume", b"_resume", "_retention_class", b"_retention_class", "_team", b"_team", "_tenant", b"_tenant", "agent_id", b"agent_id", "continues_at_ms", b"continues_at_ms", "continues_call_id", b"continues_call_id", "customer_ref", b"customer_ref", "earlier_calls", b"earlier_calls", "language_hint", b"language_hint", "profile", b"profile", "queue", b"queue", "recorded_at_unix_ms", b"recorded_at_unix_ms", "resume", b"resume", "retention_class", b"retention_class", "team", b"team", "tenant", b"tenant"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_continues_at_ms", b"_continues_at_ms", "_continues_call_id", b"_continues_call_id", "_customer_ref", b"_customer_ref", "_earlier_calls", b"_earlier_calls", "_language_hint", b"_language_hint", "_profile", b"_profile", "_queue", b"_queue", "_recorded_at_unix_ms", b"_recorded_at_unix_ms", "_resume", b"_resume", "_retention_class", b"_retention_class", "_team", b"_team", "_tenant", b"_tenant", "agent_id", b"agent_id", "call_id", b"call_id", "channels", b"channels", "codec", b"codec", "continues_at_ms", b"continues_at_ms", "continues_call_id", b"continues_call_id", "customer_ref", b"customer_ref", "earlier_calls", b"earlier_calls", "hotwords", b"hotwords", "language_hint", b"language_hint", "notice_given", b"notice_given", "profile", b"profile", "queue", b"queue", "recorded_at_unix_ms", b"recorded_at_unix_ms", "resume", b"resume", "retention_class", b"retention_class", "sample_rate_hz", b"sample_rate_hz", "team", b"team", "tenant", b"tenant", "unrecorded", b"unrecorded"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_continues_at_ms", b"_continues_at_ms", "_continues_call_id", b"_continues_call_id", "_customer_ref", b"_customer_ref", "_earlier_calls", b"_earlier_calls", "_language_hint", b"_language_hint", "_profile", b"_profile", "_queue", b"_queue", "_recorded_at_unix_ms", b"_recorded_at_unix_ms", "_resume", b"_resume", "_retention_class", b"_retention_class", "_team", b"_team", "_tenant", b"_tenant", "_transferred_from", b"_transferred_from", "_waited_ms", b"_waited_ms", "agent_id", b"agent_id", "continues_at_ms", b"continues_at_ms", "continues_call_id", b"continues_call_id", "customer_ref", b"customer_ref", "earlier_calls", b"earlier_calls", "language_hint", b"language_hint", "profile", b"profile", "queue", b"queue", "recorded_at_unix_ms", b"recorded_at_unix_ms", "resume", b"resume", "retention_class", b"retention_class", "team", b"team", "tenant", b"tenant", "transferred_from", b"transferred_from", "waited_ms", b"waited_ms"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_continues_at_ms", b"_continues_at_ms", "_continues_call_id", b"_continues_call_id", "_customer_ref", b"_customer_ref", "_earlier_calls", b"_earlier_calls", "_language_hint", b"_language_hint", "_profile", b"_profile", "_queue", b"_queue", "_recorded_at_unix_ms", b"_recorded_at_unix_ms", "_resume", b"_resume", "_retention_class", b"_retention_class", "_team", b"_team", "_tenant", b"_tenant", "_transferred_from", b"_transferred_from", "_waited_ms", b"_waited_ms", "agent_id", b"agent_id", "call_id", b"call_id", "channels", b"channels", "codec", b"codec", "continues_at_ms", b"continues_at_ms", "continues_call_id", b"continues_call_id", "customer_ref", b"customer_ref", "direction", b"direction", "earlier_calls", b"earlier_calls", "hotwords", b"hotwords", "language_hint", b"language_hint", "notice_given", b"notice_given", "profile", b"profile", "queue", b"queue", "recorded_at_unix_ms", b"recorded_at_unix_ms", "resume", b"resume", "retention_class", b"retention_class", "sample_rate_hz", b"sample_rate_hz", "team", b"team", "tenant", b"tenant", "transferred_from", b"transferred_from", "unrecorded", b"unrecorded", "waited_ms", b"waited_ms"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_agent_id", b"_agent_id"]) -> typing.Literal["agent_id"] | None: ...
     @typing.overload
@@ -289,6 +325,10 @@ class StartCall(google.protobuf.message.Message):
     def WhichOneof(self, oneof_group: typing.Literal["_team", b"_team"]) -> typing.Literal["team"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_tenant", b"_tenant"]) -> typing.Literal["tenant"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_transferred_from", b"_transferred_from"]) -> typing.Literal["transferred_from"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_waited_ms", b"_waited_ms"]) -> typing.Literal["waited_ms"] | None: ...
 
 global___StartCall = StartCall
 
@@ -561,15 +601,22 @@ class EndCall(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     REASON_FIELD_NUMBER: builtins.int
+    TRANSFERRED_TO_FIELD_NUMBER: builtins.int
     reason: builtins.str
     """free text for logs of the client; not stored"""
+    transferred_to: builtins.str
+    """queue, team or agent that the call was handed to, if it was"""
     def __init__(
         self,
         *,
         reason: builtins.str | None = ...,
+        transferred_to: builtins.str | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_reason", b"_reason", "reason", b"reason"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_reason", b"_reason", "reason", b"reason"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_reason", b"_reason", "_transferred_to", b"_transferred_to", "reason", b"reason", "transferred_to", b"transferred_to"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_reason", b"_reason", "_transferred_to", b"_transferred_to", "reason", b"reason", "transferred_to", b"transferred_to"]) -> None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_reason", b"_reason"]) -> typing.Literal["reason"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_transferred_to", b"_transferred_to"]) -> typing.Literal["transferred_to"] | None: ...
 
 global___EndCall = EndCall

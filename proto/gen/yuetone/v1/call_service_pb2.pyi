@@ -327,6 +327,7 @@ class Ended(google.protobuf.message.Message):
     UTTERANCES_FIELD_NUMBER: builtins.int
     GAP_MS_FIELD_NUMBER: builtins.int
     REASON_FIELD_NUMBER: builtins.int
+    TRANSFERRED_TO_FIELD_NUMBER: builtins.int
     SECOND_LOOK_FIELD_NUMBER: builtins.int
     audio_ms: builtins.int
     """ms from the first to the last sample"""
@@ -338,6 +339,8 @@ class Ended(google.protobuf.message.Message):
     """ms of missing audio that counted as silence"""
     reason: builtins.str
     """client, idle, limit, shutdown, lost or error"""
+    transferred_to: builtins.str
+    """as in EndCall"""
     second_look: builtins.bool
     """the recording is heard again; WatchCall goes on until SecondLook says it is done"""
     def __init__(
@@ -348,9 +351,12 @@ class Ended(google.protobuf.message.Message):
         utterances: builtins.int = ...,
         gap_ms: builtins.int = ...,
         reason: builtins.str = ...,
+        transferred_to: builtins.str | None = ...,
         second_look: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["audio_ms", b"audio_ms", "gap_ms", b"gap_ms", "reason", b"reason", "second_look", b"second_look", "speech_ms", b"speech_ms", "utterances", b"utterances"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_transferred_to", b"_transferred_to", "transferred_to", b"transferred_to"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_transferred_to", b"_transferred_to", "audio_ms", b"audio_ms", "gap_ms", b"gap_ms", "reason", b"reason", "second_look", b"second_look", "speech_ms", b"speech_ms", "transferred_to", b"transferred_to", "utterances", b"utterances"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_transferred_to", b"_transferred_to"]) -> typing.Literal["transferred_to"] | None: ...
 
 global___Ended = Ended
 
@@ -500,18 +506,22 @@ class WatchCallRequest(google.protobuf.message.Message):
 
     CALL_ID_FIELD_NUMBER: builtins.int
     AFTER_SERVER_SEQ_FIELD_NUMBER: builtins.int
+    WITHOUT_WORDS_FIELD_NUMBER: builtins.int
     call_id: builtins.str
     """a live call"""
     after_server_seq: builtins.int
     """begin behind this one, as far as it is still kept"""
+    without_words: builtins.bool
+    """no Transcript, Redaction or Suggestion: for screens that need none of them"""
     def __init__(
         self,
         *,
         call_id: builtins.str = ...,
         after_server_seq: builtins.int | None = ...,
+        without_words: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_after_server_seq", b"_after_server_seq", "after_server_seq", b"after_server_seq"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_after_server_seq", b"_after_server_seq", "after_server_seq", b"after_server_seq", "call_id", b"call_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_after_server_seq", b"_after_server_seq", "after_server_seq", b"after_server_seq", "call_id", b"call_id", "without_words", b"without_words"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_after_server_seq", b"_after_server_seq"]) -> typing.Literal["after_server_seq"] | None: ...
 
 global___WatchCallRequest = WatchCallRequest

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from yuetone.v1 import overview_service_pb2 as yuetone_dot_v1_dot_overview__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n yuetone/v1/insight_service.proto\x12\nyuetone.v1\x1a!yuetone/v1/overview_service.proto\"\xd3\x01\n\x10QueryKpisRequest\x12\x1d\n\x04kpis\x18\x01 \x03(\x0e\x32\x0f.yuetone.v1.Kpi\x12$\n\x05scope\x18\x02 \x01(\x0b\x32\x15.yuetone.v1.CallScope\x12\x15\n\rsince_unix_ms\x18\x03 \x01(\x03\x12\x15\n\runtil_unix_ms\x18\x04 \x01(\x03\x12\x16\n\tbucket_ms\x18\x05 \x01(\x03H\x00\x88\x01\x01\x12&\n\x08group_by\x18\x06 \x01(\x0e\x32\x14.yuetone.v1.KpiGroupB\x0c\n\n_bucket_ms\"{\n\x08KpiValue\x12\x1c\n\x03kpi\x18\x01 \x01(\x0e\x32\x0f.yuetone.v1.Kpi\x12\r\n\x05group\x18\x02 \x01(\t\x12\x15\n\rsince_unix_ms\x18\x03 \x01(\x03\x12\x12\n\x05value\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\r\n\x05\x63ount\x18\x05 \x01(\x03\x42\x08\n\x06_value\"9\n\x11QueryKpisResponse\x12$\n\x06values\x18\x01 \x03(\x0b\x32\x14.yuetone.v1.KpiValue\"\x7f\n\x16GetIssueHeatMapRequest\x12$\n\x05scope\x18\x01 \x01(\x0b\x32\x15.yuetone.v1.CallScope\x12\x15\n\rsince_unix_ms\x18\x02 \x01(\x03\x12\x15\n\runtil_unix_ms\x18\x03 \x01(\x03\x12\x11\n\tbucket_ms\x18\x04 \x01(\x03\"f\n\tIssueCell\x12\r\n\x05topic\x18\x01 \x01(\t\x12\x15\n\rsince_unix_ms\x18\x02 \x01(\x03\x12\r\n\x05\x63\x61lls\x18\x03 \x01(\x05\x12\x12\n\nunresolved\x18\x04 \x01(\x05\x12\x10\n\x08\x65xpected\x18\x05 \x01(\x01\"?\n\x17GetIssueHeatMapResponse\x12$\n\x05\x63\x65lls\x18\x01 \x03(\x0b\x32\x15.yuetone.v1.IssueCell*\xe3\x01\n\x03Kpi\x12\x13\n\x0fKPI_UNSPECIFIED\x10\x00\x12\r\n\tKPI_CALLS\x10\x01\x12\x13\n\x0fKPI_HANDLE_TIME\x10\x02\x12\x17\n\x13KPI_AFTER_CALL_WORK\x10\x03\x12\x10\n\x0cKPI_RESOLVED\x10\x04\x12\x13\n\x0fKPI_TRANSFERRED\x10\x05\x12\x11\n\rKPI_NO_REPEAT\x10\x06\x12\x10\n\x0cKPI_AGITATED\x10\x07\x12\x0f\n\x0bKPI_ALERTED\x10\x08\x12\x18\n\x14KPI_SUGGESTIONS_USED\x10\t\x12\x13\n\x0fKPI_ALERT_TAKEN\x10\n*x\n\x08KpiGroup\x12\x19\n\x15KPI_GROUP_UNSPECIFIED\x10\x00\x12\x13\n\x0fKPI_GROUP_QUEUE\x10\x01\x12\x13\n\x0fKPI_GROUP_AGENT\x10\x02\x12\x12\n\x0eKPI_GROUP_TEAM\x10\x03\x12\x13\n\x0fKPI_GROUP_TOPIC\x10\x04\x32\xb6\x01\n\x0eInsightService\x12H\n\tQueryKpis\x12\x1c.yuetone.v1.QueryKpisRequest\x1a\x1d.yuetone.v1.QueryKpisResponse\x12Z\n\x0fGetIssueHeatMap\x12\".yuetone.v1.GetIssueHeatMapRequest\x1a#.yuetone.v1.GetIssueHeatMapResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n yuetone/v1/insight_service.proto\x12\nyuetone.v1\x1a!yuetone/v1/overview_service.proto\"\xd3\x01\n\x10QueryKpisRequest\x12\x1d\n\x04kpis\x18\x01 \x03(\x0e\x32\x0f.yuetone.v1.Kpi\x12$\n\x05scope\x18\x02 \x01(\x0b\x32\x15.yuetone.v1.CallScope\x12\x15\n\rsince_unix_ms\x18\x03 \x01(\x03\x12\x15\n\runtil_unix_ms\x18\x04 \x01(\x03\x12\x16\n\tbucket_ms\x18\x05 \x01(\x03H\x00\x88\x01\x01\x12&\n\x08group_by\x18\x06 \x01(\x0e\x32\x14.yuetone.v1.KpiGroupB\x0c\n\n_bucket_ms\"{\n\x08KpiValue\x12\x1c\n\x03kpi\x18\x01 \x01(\x0e\x32\x0f.yuetone.v1.Kpi\x12\r\n\x05group\x18\x02 \x01(\t\x12\x15\n\rsince_unix_ms\x18\x03 \x01(\x03\x12\x12\n\x05value\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\r\n\x05\x63ount\x18\x05 \x01(\x03\x42\x08\n\x06_value\"9\n\x11QueryKpisResponse\x12$\n\x06values\x18\x01 \x03(\x0b\x32\x14.yuetone.v1.KpiValue\"\x7f\n\x16GetIssueHeatMapRequest\x12$\n\x05scope\x18\x01 \x01(\x0b\x32\x15.yuetone.v1.CallScope\x12\x15\n\rsince_unix_ms\x18\x02 \x01(\x03\x12\x15\n\runtil_unix_ms\x18\x03 \x01(\x03\x12\x11\n\tbucket_ms\x18\x04 \x01(\x03\"f\n\tIssueCell\x12\r\n\x05topic\x18\x01 \x01(\t\x12\x15\n\rsince_unix_ms\x18\x02 \x01(\x03\x12\r\n\x05\x63\x61lls\x18\x03 \x01(\x05\x12\x12\n\nunresolved\x18\x04 \x01(\x05\x12\x10\n\x08\x65xpected\x18\x05 \x01(\x01\"?\n\x17GetIssueHeatMapResponse\x12$\n\x05\x63\x65lls\x18\x01 \x03(\x0b\x32\x15.yuetone.v1.IssueCell*\x8d\x02\n\x03Kpi\x12\x13\n\x0fKPI_UNSPECIFIED\x10\x00\x12\r\n\tKPI_CALLS\x10\x01\x12\x13\n\x0fKPI_HANDLE_TIME\x10\x02\x12\x17\n\x13KPI_AFTER_CALL_WORK\x10\x03\x12\x10\n\x0cKPI_RESOLVED\x10\x04\x12\x13\n\x0fKPI_TRANSFERRED\x10\x05\x12\x11\n\rKPI_NO_REPEAT\x10\x06\x12\x10\n\x0cKPI_AGITATED\x10\x07\x12\x0f\n\x0bKPI_ALERTED\x10\x08\x12\x18\n\x14KPI_SUGGESTIONS_USED\x10\t\x12\x13\n\x0fKPI_ALERT_TAKEN\x10\n\x12\x0e\n\nKPI_WAITED\x10\x0b\x12\x18\n\x14KPI_ANSWERED_IN_TIME\x10\x0c*x\n\x08KpiGroup\x12\x19\n\x15KPI_GROUP_UNSPECIFIED\x10\x00\x12\x13\n\x0fKPI_GROUP_QUEUE\x10\x01\x12\x13\n\x0fKPI_GROUP_AGENT\x10\x02\x12\x12\n\x0eKPI_GROUP_TEAM\x10\x03\x12\x13\n\x0fKPI_GROUP_TOPIC\x10\x04\x32\xb6\x01\n\x0eInsightService\x12H\n\tQueryKpis\x12\x1c.yuetone.v1.QueryKpisRequest\x1a\x1d.yuetone.v1.QueryKpisResponse\x12Z\n\x0fGetIssueHeatMap\x12\".yuetone.v1.GetIssueHeatMapRequest\x1a#.yuetone.v1.GetIssueHeatMapResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,9 +33,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'yuetone.v1.insight_service_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_KPI']._serialized_start=780
-  _globals['_KPI']._serialized_end=1007
-  _globals['_KPIGROUP']._serialized_start=1009
-  _globals['_KPIGROUP']._serialized_end=1129
+  _globals['_KPI']._serialized_end=1049
+  _globals['_KPIGROUP']._serialized_start=1051
+  _globals['_KPIGROUP']._serialized_end=1171
   _globals['_QUERYKPISREQUEST']._serialized_start=84
   _globals['_QUERYKPISREQUEST']._serialized_end=295
   _globals['_KPIVALUE']._serialized_start=297
@@ -48,6 +48,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ISSUECELL']._serialized_end=712
   _globals['_GETISSUEHEATMAPRESPONSE']._serialized_start=714
   _globals['_GETISSUEHEATMAPRESPONSE']._serialized_end=777
-  _globals['_INSIGHTSERVICE']._serialized_start=1132
-  _globals['_INSIGHTSERVICE']._serialized_end=1314
+  _globals['_INSIGHTSERVICE']._serialized_start=1174
+  _globals['_INSIGHTSERVICE']._serialized_end=1356
 # @@protoc_insertion_point(module_scope)

@@ -37,7 +37,7 @@ class _KpiEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWr
     KPI_RESOLVED: _Kpi.ValueType  # 4
     """share of the calls whose agent told how they ended"""
     KPI_TRANSFERRED: _Kpi.ValueType  # 5
-    """the same"""
+    """share of the calls that were handed on (EndCall), or whose agent told how they ended"""
     KPI_NO_REPEAT: _Kpi.ValueType  # 6
     """share of known customers' calls without another one in seven days"""
     KPI_AGITATED: _Kpi.ValueType  # 7
@@ -45,9 +45,13 @@ class _KpiEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWr
     KPI_ALERTED: _Kpi.ValueType  # 8
     """share of calls with an alert"""
     KPI_SUGGESTIONS_USED: _Kpi.ValueType  # 9
-    """share of the suggestions that were on a screen: copied, or edited"""
+    """share of the suggestions that were on a screen: copied, edited, or said"""
     KPI_ALERT_TAKEN: _Kpi.ValueType  # 10
     """s, median, from raised to taken"""
+    KPI_WAITED: _Kpi.ValueType  # 11
+    """s, mean, that customers who rang waited for an agent, where it is known; of answered calls alone"""
+    KPI_ANSWERED_IN_TIME: _Kpi.ValueType  # 12
+    """share of the same calls: within 20 s"""
 
 class Kpi(_Kpi, metaclass=_KpiEnumTypeWrapper):
     """A figure; docs/kpis.md has the formulas."""
@@ -63,7 +67,7 @@ KPI_AFTER_CALL_WORK: Kpi.ValueType  # 3
 KPI_RESOLVED: Kpi.ValueType  # 4
 """share of the calls whose agent told how they ended"""
 KPI_TRANSFERRED: Kpi.ValueType  # 5
-"""the same"""
+"""share of the calls that were handed on (EndCall), or whose agent told how they ended"""
 KPI_NO_REPEAT: Kpi.ValueType  # 6
 """share of known customers' calls without another one in seven days"""
 KPI_AGITATED: Kpi.ValueType  # 7
@@ -71,9 +75,13 @@ KPI_AGITATED: Kpi.ValueType  # 7
 KPI_ALERTED: Kpi.ValueType  # 8
 """share of calls with an alert"""
 KPI_SUGGESTIONS_USED: Kpi.ValueType  # 9
-"""share of the suggestions that were on a screen: copied, or edited"""
+"""share of the suggestions that were on a screen: copied, edited, or said"""
 KPI_ALERT_TAKEN: Kpi.ValueType  # 10
 """s, median, from raised to taken"""
+KPI_WAITED: Kpi.ValueType  # 11
+"""s, mean, that customers who rang waited for an agent, where it is known; of answered calls alone"""
+KPI_ANSWERED_IN_TIME: Kpi.ValueType  # 12
+"""share of the same calls: within 20 s"""
 global___Kpi = Kpi
 
 class _KpiGroup:

@@ -153,6 +153,10 @@ class RecordedCall(google.protobuf.message.Message):
     CONTINUES_CALL_ID_FIELD_NUMBER: builtins.int
     WRAP_UP_FIELD_NUMBER: builtins.int
     SAMPLE_RATE_HZ_FIELD_NUMBER: builtins.int
+    DIRECTION_FIELD_NUMBER: builtins.int
+    WAITED_MS_FIELD_NUMBER: builtins.int
+    TRANSFERRED_FROM_FIELD_NUMBER: builtins.int
+    TRANSFERRED_TO_FIELD_NUMBER: builtins.int
     ORIGINAL_UNTIL_UNIX_MS_FIELD_NUMBER: builtins.int
     record_id: builtins.str
     """of the record; unlike call_id never used again"""
@@ -200,6 +204,14 @@ class RecordedCall(google.protobuf.message.Message):
     """the call that this one goes on with"""
     sample_rate_hz: builtins.int
     """samples a second and channel of its sound"""
+    direction: yuetone.v1.audio_pb2.CallDirection.ValueType
+    """as in StartCall"""
+    waited_ms: builtins.int
+    """as in StartCall"""
+    transferred_from: builtins.str
+    """as in StartCall"""
+    transferred_to: builtins.str
+    """as in EndCall"""
     original_until_unix_ms: builtins.int
     """until when what was hidden of it is kept; absent where nothing is"""
     @property
@@ -238,10 +250,14 @@ class RecordedCall(google.protobuf.message.Message):
         continues_call_id: builtins.str | None = ...,
         wrap_up: global___WrapUp | None = ...,
         sample_rate_hz: builtins.int = ...,
+        direction: yuetone.v1.audio_pb2.CallDirection.ValueType = ...,
+        waited_ms: builtins.int | None = ...,
+        transferred_from: builtins.str | None = ...,
+        transferred_to: builtins.str | None = ...,
         original_until_unix_ms: builtins.int | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_agitation", b"_agitation", "_continues_call_id", b"_continues_call_id", "_ended_at_unix_ms", b"_ended_at_unix_ms", "_expires_at_unix_ms", b"_expires_at_unix_ms", "_original_until_unix_ms", b"_original_until_unix_ms", "_queue", b"_queue", "_team", b"_team", "_tenant", b"_tenant", "_wrap_up", b"_wrap_up", "agent_id", b"agent_id", "agitation", b"agitation", "continues_call_id", b"continues_call_id", "ended_at_unix_ms", b"ended_at_unix_ms", "expires_at_unix_ms", b"expires_at_unix_ms", "original_until_unix_ms", b"original_until_unix_ms", "queue", b"queue", "team", b"team", "tenant", b"tenant", "wrap_up", b"wrap_up"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_agitation", b"_agitation", "_continues_call_id", b"_continues_call_id", "_ended_at_unix_ms", b"_ended_at_unix_ms", "_expires_at_unix_ms", b"_expires_at_unix_ms", "_original_until_unix_ms", b"_original_until_unix_ms", "_queue", b"_queue", "_team", b"_team", "_tenant", b"_tenant", "_wrap_up", b"_wrap_up", "agent_id", b"agent_id", "agitation", b"agitation", "alerts", b"alerts", "audio_ms", b"audio_ms", "call_id", b"call_id", "continues_call_id", b"continues_call_id", "ended_at_unix_ms", b"ended_at_unix_ms", "expires_at_unix_ms", b"expires_at_unix_ms", "held", b"held", "lost", b"lost", "notice_given", b"notice_given", "original_until_unix_ms", b"original_until_unix_ms", "profile", b"profile", "queue", b"queue", "reason", b"reason", "record_id", b"record_id", "retention_class", b"retention_class", "roles", b"roles", "sample_rate_hz", b"sample_rate_hz", "started_at_unix_ms", b"started_at_unix_ms", "state", b"state", "team", b"team", "tenant", b"tenant", "utterances", b"utterances", "with_sound", b"with_sound", "wrap_up", b"wrap_up"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_agitation", b"_agitation", "_continues_call_id", b"_continues_call_id", "_ended_at_unix_ms", b"_ended_at_unix_ms", "_expires_at_unix_ms", b"_expires_at_unix_ms", "_original_until_unix_ms", b"_original_until_unix_ms", "_queue", b"_queue", "_team", b"_team", "_tenant", b"_tenant", "_transferred_from", b"_transferred_from", "_transferred_to", b"_transferred_to", "_waited_ms", b"_waited_ms", "_wrap_up", b"_wrap_up", "agent_id", b"agent_id", "agitation", b"agitation", "continues_call_id", b"continues_call_id", "ended_at_unix_ms", b"ended_at_unix_ms", "expires_at_unix_ms", b"expires_at_unix_ms", "original_until_unix_ms", b"original_until_unix_ms", "queue", b"queue", "team", b"team", "tenant", b"tenant", "transferred_from", b"transferred_from", "transferred_to", b"transferred_to", "waited_ms", b"waited_ms", "wrap_up", b"wrap_up"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_agitation", b"_agitation", "_continues_call_id", b"_continues_call_id", "_ended_at_unix_ms", b"_ended_at_unix_ms", "_expires_at_unix_ms", b"_expires_at_unix_ms", "_original_until_unix_ms", b"_original_until_unix_ms", "_queue", b"_queue", "_team", b"_team", "_tenant", b"_tenant", "_transferred_from", b"_transferred_from", "_transferred_to", b"_transferred_to", "_waited_ms", b"_waited_ms", "_wrap_up", b"_wrap_up", "agent_id", b"agent_id", "agitation", b"agitation", "alerts", b"alerts", "audio_ms", b"audio_ms", "call_id", b"call_id", "continues_call_id", b"continues_call_id", "direction", b"direction", "ended_at_unix_ms", b"ended_at_unix_ms", "expires_at_unix_ms", b"expires_at_unix_ms", "held", b"held", "lost", b"lost", "notice_given", b"notice_given", "original_until_unix_ms", b"original_until_unix_ms", "profile", b"profile", "queue", b"queue", "reason", b"reason", "record_id", b"record_id", "retention_class", b"retention_class", "roles", b"roles", "sample_rate_hz", b"sample_rate_hz", "started_at_unix_ms", b"started_at_unix_ms", "state", b"state", "team", b"team", "tenant", b"tenant", "transferred_from", b"transferred_from", "transferred_to", b"transferred_to", "utterances", b"utterances", "waited_ms", b"waited_ms", "with_sound", b"with_sound", "wrap_up", b"wrap_up"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_agent_id", b"_agent_id"]) -> typing.Literal["agent_id"] | None: ...
     @typing.overload
@@ -260,6 +276,12 @@ class RecordedCall(google.protobuf.message.Message):
     def WhichOneof(self, oneof_group: typing.Literal["_team", b"_team"]) -> typing.Literal["team"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_tenant", b"_tenant"]) -> typing.Literal["tenant"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_transferred_from", b"_transferred_from"]) -> typing.Literal["transferred_from"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_transferred_to", b"_transferred_to"]) -> typing.Literal["transferred_to"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_waited_ms", b"_waited_ms"]) -> typing.Literal["waited_ms"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_wrap_up", b"_wrap_up"]) -> typing.Literal["wrap_up"] | None: ...
 
