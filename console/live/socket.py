@@ -108,6 +108,8 @@ class LiveSocket:
         if isinstance(ack, int):
             self._acked = max(self._acked, min(ack, self._number))
             self._changed.set()
+        if message.get("here") is True:
+            self._gate.session(self._socket)  # somebody is in front of the screen
         if isinstance(wanted, dict):
             return self._want(wanted)
         return True

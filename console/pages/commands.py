@@ -36,7 +36,7 @@ Command = Callable[[grpc.aio.Channel, Fields], Awaitable[Any]]
 def _command(work: Command) -> Callable[[Request], Awaitable[Response]]:
     async def route(request: Request) -> Response:
         gate: Gate = request.app.state.gate
-        session = gate.session(request)
+        session = gate.session(request, touch=False)
         if session is None:
             return JSONResponse({"error": "login"}, 401)
         if not gate.same_origin(request) or not _is_json(request):
@@ -44,6 +44,8 @@ def _command(work: Command) -> Callable[[Request], Awaitable[Response]]:
         fields = await object_of(request, LONGEST)
         if fields is None:
             return JSONResponse({"error": "body"}, 400)
+        if fields.get("action") != "shown":  # the page tells that by itself: nobody need be there
+            gate.session(request)
         try:
             answer = await work(request.app.state.backend.channel(session.person), fields)
         except grpc.aio.AioRpcError as error:

@@ -12,6 +12,7 @@ import { byId, setText, t } from "./dom.js";
 const FIRST_MS = 500;
 const MOST_MS = 10_000;
 const QUIET_MS = 25_000;
+const HERE_MS = 60_000;
 const LOGGED_OUT = 4401;
 
 export class Live {
@@ -25,6 +26,7 @@ export class Live {
     this.framed = false;
     this.failures = 0;
     this.heard = 0;
+    this.told = 0;
     /** Server's clock less ours, ms. */
     this.ahead = 0;
     /** @type {WebSocket | null} */
@@ -32,6 +34,9 @@ export class Live {
     this.connect();
     setInterval(() => this.look(), 5_000);
     addEventListener("online", () => this.retry());
+    for (const name of ["pointermove", "pointerdown", "keydown", "wheel"]) {
+      addEventListener(name, () => this.here(), { passive: true, capture: true });
+    }
   }
 
   /** The server's time, ms since 1970. */
@@ -96,6 +101,13 @@ export class Live {
 
   retry() {
     if (this.socket === null) this.connect();
+  }
+
+  /** Tell, once a minute at most, that somebody is in front of the screen: a session that idles ends. */
+  here() {
+    if (this.socket?.readyState !== WebSocket.OPEN || Date.now() - this.told < HERE_MS) return;
+    this.told = Date.now();
+    this.socket.send(JSON.stringify({ here: true }));
   }
 
   /** @param {any} message */

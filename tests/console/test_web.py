@@ -209,7 +209,7 @@ async def test_a_tab_of_another_page_is_closed(tmp_path: Path) -> None:
 
 
 @asynccontextmanager
-async def with_people(provider: Provider, folder: Path) -> AsyncIterator[tuple[Running, str]]:
+async def with_people(provider: Provider, folder: Path, **more: Any) -> AsyncIterator[tuple[Running, str]]:
     """Run a server that asks who somebody is, with a live call, and a console with local users."""
     users = LocalUsers(folder / "users.json")
     for name, role in (("alice", "agent"), ("sue", "supervisor"), ("otto", "operator")):
@@ -218,7 +218,7 @@ async def with_people(provider: Provider, folder: Path) -> AsyncIterator[tuple[R
         provider, record=section(folder), profiles=profile(), audit={"folder": folder / "audit"},
         alerts={"store": str(folder / "alerts.db")},
     )  # fmt: skip
-    own = {"login": "local", "users": folder / "users.json"}
+    own = {"login": "local", "users": folder / "users.json", **more}
     async with running(chosen, SayingEngine(SAID)) as run, consoling(run.server.port, **own) as base:
         call = run.stub.StreamCall(
             metadata=bearer(provider.token("pbx", roles=["telephony"], company="bank"))
@@ -251,6 +251,29 @@ async def test_a_password_cannot_be_guessed_for_long(provider: Provider, tmp_pat
             assert (await logged_in(web, base, "alice", password="a wrong one")).status_code == 401
         assert (await logged_in(web, base, "alice")).status_code == 401  # the right one, too late
         assert (await logged_in(web, base, "sue")).status_code == 303
+
+
+async def test_a_session_lasts_while_somebody_is_there(provider: Provider, tmp_path: Path) -> None:
+    """A pointer that moves is somebody; a card that comes to the screen is not."""
+    async with (
+        with_people(provider, tmp_path, idle_minutes=3 / 60) as (_run, base),
+        httpx2.AsyncClient() as web,
+    ):
+        await logged_in(web, base, "alice")
+        async with await opened(base, cookie=f"yuetone={web.cookies['yuetone']}") as tab:
+            for _ in range(4):
+                await asyncio.sleep(1.0)
+                await tab.send(json.dumps({"here": True}))
+            await asyncio.sleep(0.2)
+            told = await post(web, base, "feedback", call="c1", suggestion="s1", action="shown")
+            assert told.status_code == 404  # of the server, which knows no such suggestion
+            for _ in range(4):
+                told = await post(web, base, "feedback", call="c1", suggestion="s1", action="shown")
+                if told.status_code == 401:
+                    break
+                await asyncio.sleep(1.0)
+            assert (await post(web, base, "search", query="x")).status_code == 401
+            assert await closed_with(tab) == 4401
 
 
 async def test_a_session_begins_and_ends_with_its_tabs(provider: Provider, tmp_path: Path) -> None:
