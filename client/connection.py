@@ -17,6 +17,7 @@ from yuetone.v1 import (
     call_service_pb2_grpc,
     insight_service_pb2_grpc,
     overview_service_pb2_grpc,
+    quality_service_pb2_grpc,
     record_service_pb2_grpc,
     suggestion_service_pb2_grpc,
     supervisor_service_pb2_grpc,
@@ -145,6 +146,12 @@ def record_stub(channel: grpc.aio.Channel) -> record_service_pb2_grpc.RecordServ
     """Return the typed client of RecordService."""
     stub: object = record_service_pb2_grpc.RecordServiceStub(channel)
     return cast("record_service_pb2_grpc.RecordServiceAsyncStub", stub)
+
+
+def quality_stub(channel: grpc.aio.Channel) -> quality_service_pb2_grpc.QualityServiceAsyncStub:
+    """Return the typed client of QualityService."""
+    stub: object = quality_service_pb2_grpc.QualityServiceStub(channel)
+    return cast("quality_service_pb2_grpc.QualityServiceAsyncStub", stub)
 
 
 def insight_stub(channel: grpc.aio.Channel) -> insight_service_pb2_grpc.InsightServiceAsyncStub:

@@ -32,6 +32,7 @@ from pipeline.sections.asr import AsrSettings, PartialSettings
 from pipeline.sections.audit import AuditSettings
 from pipeline.sections.base import Section
 from pipeline.sections.diarization import DiarizationSettings, ProfileDiarizationSettings
+from pipeline.sections.quality import QualitySettings
 from pipeline.sections.record import Kept, ProfileRecordSettings, RecordSettings
 from pipeline.sections.redaction import RedactionSettings
 from pipeline.sections.suggest import ProfileSuggestSettings, SuggestSettings
@@ -242,6 +243,7 @@ class Settings(BaseSettings):
     alerts: AlertSettings = AlertSettings()
     suggest: SuggestSettings = SuggestSettings()
     record: RecordSettings = RecordSettings()
+    quality: QualitySettings = QualitySettings()
     log: LogSettings = LogSettings()
 
     @field_validator("profiles")

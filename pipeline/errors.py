@@ -19,6 +19,7 @@
         ├── UnknownRecord        no recorded call has that id
         ├── UnknownHold          no hold of that id is in force
         ├── UnknownErasure       no erasure has that id
+        ├── UnknownReview        no review has that id, within reach
         ├── UnknownOriginalRequest   no request to read what was hidden waits under that id
         ├── ExportUnavailable    the server lacks what writes such a file
         ├── RecordUnavailable    the record cannot be read now
@@ -162,6 +163,12 @@ class UnknownErasure(CallError):
     """No erasure has that id."""
 
     code = "UNKNOWN_ERASURE"
+
+
+class UnknownReview(CallError):
+    """No review of a call has that id, within reach."""
+
+    code = "UNKNOWN_REVIEW"
 
 
 class UnknownOriginalRequest(CallError):

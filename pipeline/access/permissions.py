@@ -30,6 +30,9 @@ class Permission(StrEnum):
     RECORD_ORIGINAL = "record.original"
     RECORD_ORIGINAL_AGREE = "record.original-agree"
     INSIGHT_READ = "insight.read"
+    QUALITY_READ = "quality.read"
+    QUALITY_REVIEW = "quality.review"
+    QUALITY_ANSWER = "quality.answer"
     SERVER_DESCRIBE = "server.describe"
     IDENTITY_SHOW = "identity.show"
 
@@ -54,6 +57,7 @@ _AT_CALLS = (
     Permission.RECORD_WRAP_UP,
 )
 _RECORD = (Permission.RECORD_READ, Permission.RECORD_LISTEN, Permission.INSIGHT_READ)
+_QUALITY = (Permission.QUALITY_READ, Permission.QUALITY_REVIEW)
 _KNOWLEDGE = {Permission.KNOWLEDGE_SEARCH: Scope.TENANT}
 
 ROLES: Mapping[AccessRole, Mapping[Permission, Scope]] = {
@@ -62,16 +66,28 @@ ROLES: Mapping[AccessRole, Mapping[Permission, Scope]] = {
         **_EVERYBODY,
         **_KNOWLEDGE,
         **dict.fromkeys(
-            (*_AT_CALLS, Permission.PERSONAL_DATA, Permission.RECORD_READ, Permission.INSIGHT_READ), Scope.OWN
+            (
+                *_AT_CALLS,
+                Permission.PERSONAL_DATA,
+                Permission.RECORD_READ,
+                Permission.INSIGHT_READ,
+                Permission.QUALITY_READ,
+                Permission.QUALITY_ANSWER,
+            ),
+            Scope.OWN,
         ),
     },
-    AccessRole.TEAM_LEAD: {**_EVERYBODY, **_KNOWLEDGE, **dict.fromkeys((*_AT_CALLS, *_RECORD), Scope.TEAM)},
+    AccessRole.TEAM_LEAD: {
+        **_EVERYBODY,
+        **_KNOWLEDGE,
+        **dict.fromkeys((*_AT_CALLS, *_RECORD, *_QUALITY), Scope.TEAM),
+    },
     AccessRole.SUPERVISOR: {
         **_EVERYBODY,
         **_KNOWLEDGE,
-        **dict.fromkeys((*_AT_CALLS, *_RECORD, Permission.RECORD_ORIGINAL), Scope.TENANT),
+        **dict.fromkeys((*_AT_CALLS, *_RECORD, *_QUALITY, Permission.RECORD_ORIGINAL), Scope.TENANT),
     },
-    AccessRole.QUALITY: {**_EVERYBODY, **_KNOWLEDGE, **dict.fromkeys(_RECORD, Scope.TENANT)},
+    AccessRole.QUALITY: {**_EVERYBODY, **_KNOWLEDGE, **dict.fromkeys((*_RECORD, *_QUALITY), Scope.TENANT)},
     AccessRole.PRIVACY_OFFICER: {
         **_EVERYBODY,
         **dict.fromkeys(

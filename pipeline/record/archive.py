@@ -168,7 +168,7 @@ class Archive:
             RecordUnavailable: something of it is damaged.
             UnknownRecord: it was erased meanwhile.
         """
-        cipher = self._cipher(row)
+        cipher = self.cipher(row)
         try:
             return list(read_events(self._store, cipher, row.record_id))
         except Damaged as error:
@@ -176,7 +176,7 @@ class Archive:
 
     def sound(self, row: RecordRow, channel: int, first: int = 0) -> Iterator[SoundPiece]:
         """Yield the sound of a channel from a sample on, at its rate; errors as of :meth:`events`."""
-        cipher, behind = self._cipher(row), segments.c.start + segments.c.length > first
+        cipher, behind = self.cipher(row), segments.c.start + segments.c.length > first
         try:
             for piece in self._store.sound(row.record_id, channel, behind):
                 yield from_sample(opened_sound(cipher, piece), first)
@@ -228,7 +228,7 @@ class Archive:
     def wrap_up(self, row: RecordRow) -> WrapUp | None:
         """Return what its agent keeps of a call; errors as of :meth:`events`."""
         try:
-            return wrapping.read(self._store, self._cipher(row), row.record_id)
+            return wrapping.read(self._store, self.cipher(row), row.record_id)
         except Damaged as error:
             raise RecordUnavailable(DAMAGED) from error
 
@@ -238,18 +238,18 @@ class Archive:
         Raises:
             UnknownRecord: it was erased meanwhile.
         """
-        wrapping.save(self._store, self._cipher(row), row.record_id, wrap_up, by)
+        wrapping.save(self._store, self.cipher(row), row.record_id, wrap_up, by)
 
     def wording(self, row: RecordRow) -> Wording | None:
         """Return a call in a language model's words, where that is kept; errors as of :meth:`events`."""
         try:
-            return wrapping.read_wording(self._store, self._cipher(row), row.record_id)
+            return wrapping.read_wording(self._store, self.cipher(row), row.record_id)
         except Damaged as error:
             raise RecordUnavailable(DAMAGED) from error
 
     def save_wording(self, row: RecordRow, wording: Wording) -> None:
         """Keep a call in a language model's words; errors as of :meth:`save_wrap_up`."""
-        wrapping.save_wording(self._store, self._cipher(row), row.record_id, wording)
+        wrapping.save_wording(self._store, self.cipher(row), row.record_id, wording)
 
     def frames(self, row: RecordRow) -> int:
         """Return how many samples, at its rate, the longest channel of a call has."""
@@ -294,7 +294,12 @@ class Archive:
             if final is not None and is_phrase_in(wanted.text, final.text):
                 yield FoundUtterance(row=rows[hit.record_id], final=final)
 
-    def _cipher(self, row: RecordRow) -> CallCipher:
+    def cipher(self, row: RecordRow) -> CallCipher:
+        """Return what opens and seals what is kept of a call.
+
+        Raises:
+            UnknownRecord: it was erased meanwhile.
+        """
         cipher = self._keys.cipher(row.record_id)
         if cipher is None:
             raise UnknownRecord("no recorded call has this id")

@@ -44,6 +44,7 @@ from pipeline.record.tables import (
     holds,
     original_requests,
     originals,
+    reviews,
     segments,
     wordings,
     wrap_ups,
@@ -59,7 +60,7 @@ SCHEMA = Schema(
     forgets=True,
 )
 FILE = "record.db"
-OF_CALLS = (events, segments, originals, original_requests, wrap_ups, wordings, holds, calls)
+OF_CALLS = (events, segments, originals, original_requests, wrap_ups, wordings, reviews, holds, calls)
 """Tables with something of calls; what is erased leaves all of them."""
 
 

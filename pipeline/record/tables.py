@@ -131,6 +131,28 @@ original_requests = sa.Table(
 )
 """Who wants to read what was hidden of a call; ``until`` when they may, where a second person has agreed."""
 
+reviews = sa.Table(
+    "reviews",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("record_id", sa.Text, nullable=False, index=True),
+    sa.Column("form_id", sa.Text, nullable=False),
+    sa.Column("stratum", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("drawn_at", sa.Float, nullable=False),
+    sa.Column("drawn_by", sa.Text, nullable=False),
+    sa.Column("reviewer", sa.Text),
+    sa.Column("submitted_at", sa.Float),
+    sa.Column("answer_until", sa.Float),
+    sa.Column("decided_by", sa.Text),
+    sa.Column("score", sa.Float),
+    sa.Column("failed", sa.Boolean),
+    sa.Column("body", sa.LargeBinary),
+    sa.Index("ix_reviews_state", "state", "drawn_at"),
+)
+"""What people judge of calls (:mod:`pipeline.quality`): answers, comments and appeals are in ``body``, sealed
+under the call's key, and go with it."""
+
 holds = sa.Table(
     "holds",
     metadata,

@@ -50,7 +50,7 @@ def record_of(
 
 def target_of(request: Any) -> tuple[str, str]:
     """Return what a request is about: its kind and its id; empty where it names nothing."""
-    for kind in ("alert", "call", "record", "hold", "erasure", "original_request"):
+    for kind in ("alert", "call", "record", "hold", "erasure", "original_request", "review"):
         named = getattr(request, f"{kind}_id", "")
         if isinstance(named, str) and named:
             return kind, named

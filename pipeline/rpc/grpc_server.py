@@ -26,6 +26,7 @@ from pipeline.rpc.gate import Gate
 from pipeline.rpc.insight import InsightServicer
 from pipeline.rpc.malformed import MalformedGuard
 from pipeline.rpc.overview import OverviewServicer
+from pipeline.rpc.quality import QualityServicer
 from pipeline.rpc.records import RecordServicer
 from pipeline.rpc.servicer import CallServicer
 from pipeline.rpc.suggestions import SuggestionServicer
@@ -38,6 +39,8 @@ from yuetone.v1 import (
     insight_service_pb2_grpc,
     overview_service_pb2,
     overview_service_pb2_grpc,
+    quality_service_pb2,
+    quality_service_pb2_grpc,
     record_service_pb2,
     record_service_pb2_grpc,
     suggestion_service_pb2,
@@ -51,6 +54,7 @@ OVERVIEW_SERVICE = overview_service_pb2.DESCRIPTOR.services_by_name["OverviewSer
 SUPERVISOR_SERVICE = supervisor_service_pb2.DESCRIPTOR.services_by_name["SupervisorService"].full_name
 SUGGESTION_SERVICE = suggestion_service_pb2.DESCRIPTOR.services_by_name["SuggestionService"].full_name
 INSIGHT_SERVICE = insight_service_pb2.DESCRIPTOR.services_by_name["InsightService"].full_name
+QUALITY_SERVICE = quality_service_pb2.DESCRIPTOR.services_by_name["QualityService"].full_name
 RECORD_SERVICE = record_service_pb2.DESCRIPTOR.services_by_name["RecordService"].full_name
 HEALTH_SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 KEEPALIVE = (
@@ -166,7 +170,9 @@ def _add_services(server: grpc.aio.Server, app: App, calls: CallDirectory) -> li
             app.settings,
         )
         insight_service_pb2_grpc.add_InsightServiceServicer_to_server(insight, server)
-        services += [RECORD_SERVICE, INSIGHT_SERVICE]
+        quality = QualityServicer(app.record, app.settings)
+        quality_service_pb2_grpc.add_QualityServiceServicer_to_server(quality, server)
+        services += [RECORD_SERVICE, INSIGHT_SERVICE, QUALITY_SERVICE]
     return services
 
 

@@ -73,6 +73,13 @@ METHODS: Mapping[str, MethodRule] = {
         permission=Permission.RECORD_ORIGINAL, content=True
     ),
     "/yuetone.v1.RecordService/GetErasure": MethodRule(permission=Permission.RECORD_ERASE),
+    "/yuetone.v1.QualityService/ListForms": MethodRule(permission=Permission.QUALITY_READ),
+    "/yuetone.v1.QualityService/CreateSample": MethodRule(permission=Permission.QUALITY_REVIEW, changes=True),
+    "/yuetone.v1.QualityService/ListReviews": MethodRule(permission=Permission.QUALITY_READ, content=True),
+    "/yuetone.v1.QualityService/GetReview": MethodRule(permission=Permission.QUALITY_READ, content=True),
+    "/yuetone.v1.QualityService/SaveReview": MethodRule(permission=Permission.QUALITY_REVIEW, changes=True),
+    "/yuetone.v1.QualityService/AnswerReview": MethodRule(permission=Permission.QUALITY_ANSWER, changes=True),
+    "/yuetone.v1.QualityService/DecideAppeal": MethodRule(permission=Permission.QUALITY_REVIEW, changes=True),
     "/yuetone.v1.InsightService/QueryKpis": MethodRule(permission=Permission.INSIGHT_READ, content=True),
     "/yuetone.v1.InsightService/GetIssueHeatMap": MethodRule(
         permission=Permission.INSIGHT_READ, content=True

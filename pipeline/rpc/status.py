@@ -22,6 +22,7 @@ _STATUS: dict[type[errors.CallError], grpc.StatusCode] = {
     errors.UnknownRecord: grpc.StatusCode.NOT_FOUND,
     errors.UnknownHold: grpc.StatusCode.NOT_FOUND,
     errors.UnknownErasure: grpc.StatusCode.NOT_FOUND,
+    errors.UnknownReview: grpc.StatusCode.NOT_FOUND,
     errors.UnknownOriginalRequest: grpc.StatusCode.NOT_FOUND,
     errors.ExportUnavailable: grpc.StatusCode.FAILED_PRECONDITION,
     errors.RecordUnavailable: grpc.StatusCode.UNAVAILABLE,

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from pipeline.errors import InvalidRequest, UnknownErasure, UnknownHold
+from pipeline.quality.reviews import Reviews, Stratum
 from pipeline.record.entries import CutSoundEntry, Resolution
 from pipeline.record.erasing import Eraser, Why
 from pipeline.record.key_store import KeyStore, original_key
@@ -65,6 +66,7 @@ def test_no_table_has_a_row_of_an_erased_call(erasing: Erasing) -> None:
     save_wording(erasing.records, cipher, "r1", [("客戶問好。", ["0-0"])])
     erasing.eraser.hold(["r1"], "case 1", "officer")
     OriginalRequests(erasing.records).ask("r1", "case 1", "amy")
+    Reviews(erasing.records, 1.0).draw(["r1"], "service", Stratum.RANDOM, "amy")
     cut = CutSoundEntry(record_id="r1", channel=0, number=0, start=0, data=b"x")
     erasing.records.write([cut], erasing.opener.create([(original_key("r1"), None)]))
     tables = [

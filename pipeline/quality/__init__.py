@@ -1,0 +1,1 @@
+"""Calls that people judge: forms, samples, reviews and appeals."""

@@ -1,0 +1,27 @@
+"""Which calls are judged. Pure."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import defaultdict
+from collections.abc import Iterable
+
+
+def drawn(calls: Iterable[tuple[str, str]], *, share: float, least: int, seed: int) -> list[str]:
+    """Return calls drawn at random, agent by agent; the same seed draws the same calls.
+
+    Args:
+        calls: record id and agent of each; those of nobody are one agent's.
+        share: of an agent's calls, 0 to 1.
+        least: calls of an agent, where there are so many.
+        seed: of the draw.
+    """
+    by_agent: dict[str, list[str]] = defaultdict(list)
+    for record_id, agent in calls:
+        by_agent[agent].append(record_id)
+    found: list[str] = []
+    for agent, names in sorted(by_agent.items()):
+        count = min(len(names), max(least, math.ceil(len(names) * share)))
+        found += random.Random(f"{seed}|{agent}").sample(sorted(names), count)
+    return found

@@ -1,0 +1,134 @@
+"""Reviews over the wire: from the draw to the decided appeal, and who may do what."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from client import quality_stub
+from pipeline.sections.access import AccessRole
+from tests.access.provider import Provider
+from tests.fakes.engines import SayingEngine
+from tests.integration.access import bearer, guarded, of_role
+from tests.integration.helpers import Running, chunks, demo_bytes, end, rest, running, start
+from tests.record.helpers import profile, section
+from yuetone.v1 import quality_service_pb2 as pb
+
+pytestmark = pytest.mark.integration
+
+CALLS = {"own": ("bank", "alice"), "other": ("bank", "a8"), "far": ("telecom", "a9")}
+ANSWERS = {"greeting": "yes", "identity": "yes", "empathy": "", "answer": "part", "next-step": "yes"}
+
+
+def _answers(**more: str) -> list[pb.ReviewAnswer]:
+    given = {**ANSWERS, **more}
+    return [
+        pb.ReviewAnswer(question_id=name, option_id=option, comment="打9123 4567找佢")
+        for name, option in given.items()
+    ]
+
+
+def _sample(**more: Any) -> pb.CreateSampleRequest:
+    now = 1_900_000_000_000
+    values = {"since_unix_ms": now - 30 * 86_400_000, "until_unix_ms": now, "form_id": "service", **more}
+    return pb.CreateSampleRequest(**values)
+
+
+async def _code(work: Any) -> str:
+    try:
+        await work
+    except grpc.aio.AioRpcError as error:
+        return error.code().name
+    return "ok"
+
+
+async def _recorded(run: Running, provider: Provider) -> None:
+    for name, (company, agent) in CALLS.items():
+        machine = bearer(provider.token("pbx", roles=["telephony"], company=company))
+        call = run.stub.StreamCall(metadata=machine)
+        await call.write(start(name, agent_id=agent))
+        for request in chunks(demo_bytes(8)):
+            await call.write(request)
+        await call.write(end())
+        await call.done_writing()
+        await rest(call)
+    assert run.server.app.record is not None
+    await run.server.app.record.written()
+
+
+async def test_a_review_from_the_draw_to_the_decision(provider: Provider, tmp_path: Path) -> None:
+    now = int(time.time() * 1000) + 60_000
+    draw = _sample(since_unix_ms=now - 86_400_000, until_unix_ms=now, least_per_agent=5, seed=1)
+    chosen = guarded(
+        provider, record=section(tmp_path), profiles=profile(), audit={"folder": tmp_path / "audit"}
+    )
+    async with running(chosen, SayingEngine("早晨，有咩幫到你")) as run:
+        await _recorded(run, provider)
+        stub = quality_stub(run.channel)
+        quinn = bearer(provider.token("quinn", roles=["quality"], company="bank"))
+        sue = bearer(provider.token("sue", roles=["supervisor"], company="bank"))
+        alice = bearer(provider.token("alice", roles=["agent"], company="bank", agent="alice"))
+        bob = bearer(provider.token("bob", roles=["agent"], company="bank", agent="a8"))
+        made = await stub.CreateSample(draw, metadata=quinn)
+        assert made.calls == 2
+        assert {review.call_id for review in made.reviews} == {"own", "other"}
+        assert not (await stub.CreateSample(draw, metadata=quinn)).reviews  # none is drawn twice
+        (own,) = [review for review in made.reviews if review.call_id == "own"]
+        name = pb.GetReviewRequest(review_id=own.review_id)
+        shown = await stub.GetReview(name, metadata=quinn)
+        assert {one.question_id: one.option_id for one in shown.proposed}["greeting"] == "yes"
+        assert await _code(stub.GetReview(name, metadata=alice)) == "NOT_FOUND"  # not yet
+        assert not (await stub.ListReviews(pb.ListReviewsRequest(), metadata=alice)).reviews
+        save = pb.SaveReviewRequest(review_id=own.review_id, answers=_answers(), submit=True)
+        assert await _code(stub.SaveReview(save, metadata=alice)) == "PERMISSION_DENIED"
+        saved = await stub.SaveReview(save, metadata=quinn)
+        assert saved.score == pytest.approx(78.57, abs=0.01)
+        (listed,) = (await stub.ListReviews(pb.ListReviewsRequest(), metadata=alice)).reviews
+        assert listed.review_id == own.review_id
+        assert not (await stub.ListReviews(pb.ListReviewsRequest(), metadata=bob)).reviews
+        appeal = pb.AnswerReviewRequest(review_id=own.review_id, appeal="我有講晒")
+        for nobody in (bob, quinn):
+            assert await _code(stub.AnswerReview(appeal, metadata=nobody)) != "ok"
+        assert (await stub.AnswerReview(appeal, metadata=alice)).state == pb.Review.STATE_APPEALED
+        decide = pb.DecideAppealRequest(
+            review_id=own.review_id, answers=_answers(answer="whole"), decision="啱"
+        )
+        assert await _code(stub.DecideAppeal(decide, metadata=quinn)) == "PERMISSION_DENIED"
+        decided = await stub.DecideAppeal(decide, metadata=sue)
+        assert (decided.score, decided.state) == (100, pb.Review.STATE_DECIDED)
+        whole = await stub.GetReview(name, metadata=alice)
+        assert (whole.appeal, whole.decision) == ("我有講晒", "啱")
+        assert not any("9123" in answer.comment for answer in whole.answers)
+        assert not whole.proposed
+
+
+async def test_who_may_judge(provider: Provider, tmp_path: Path) -> None:
+    chosen = guarded(
+        provider, record=section(tmp_path), profiles=profile(), audit={"folder": tmp_path / "audit"}
+    )
+    async with running(chosen) as run:
+        stub = quality_stub(run.channel)
+        for role in AccessRole:
+            who = of_role(provider, role.value)
+            judges = role.value in ("team-lead", "supervisor", "quality")
+            wanted = "ok" if judges else "PERMISSION_DENIED"
+            assert await _code(stub.CreateSample(_sample(), metadata=who)) == wanted, role
+            reads = judges or role.value == "agent"
+            listed = stub.ListReviews(pb.ListReviewsRequest(), metadata=who)
+            assert await _code(listed) == ("ok" if reads else "PERMISSION_DENIED"), role
+        who = of_role(provider, "quality")
+        forms = (await stub.ListForms(pb.ListFormsRequest(), metadata=who)).forms
+        assert [(form.form_id, len(form.questions)) for form in forms] == [("service", 5)]
+        for bad in (
+            _sample(form_id="none"), _sample(share=1.5), _sample(least_per_agent=-1),
+            _sample(until_unix_ms=1), _sample(since_unix_ms=1),
+        ):  # fmt: skip
+            assert await _code(stub.CreateSample(bad, metadata=who)) == "INVALID_ARGUMENT"
+        for limit in (0, 1_001):
+            bad_list = pb.ListReviewsRequest(limit=limit)
+            assert await _code(stub.ListReviews(bad_list, metadata=who)) == "INVALID_ARGUMENT"
+        assert await _code(stub.GetReview(pb.GetReviewRequest(review_id="x"), metadata=who)) == "NOT_FOUND"
