@@ -21,7 +21,7 @@ from console.auth.gate import Gate
 from console.backend import backend_of
 from console.live.feeds import Feeds
 from console.live.socket import FORBIDDEN, LOGGED_OUT, LiveSocket
-from console.pages import commands, history, insight, login, screens
+from console.pages import commands, history, insight, login, quality, screens
 from console.pages.static import Static
 from console.settings import ConsoleSettings, is_loopback
 
@@ -54,6 +54,7 @@ def build_app(settings: ConsoleSettings) -> Starlette:
             *screens.ROUTES,
             *history.ROUTES,
             *insight.ROUTES,
+            *quality.ROUTES,
             Mount("/api", routes=commands.ROUTES),
             Route("/static/{tag}/{name:path}", static.serve),
         ],
@@ -95,7 +96,7 @@ def _with_headers(
     headers = {
         "content-security-policy": policy,
         "x-content-type-options": "nosniff",
-        "referrer-policy": "no-referrer",
+        "referrer-policy": "same-origin",  # with no-referrer, browsers say "origin: null" of our own forms
         "cross-origin-opener-policy": "same-origin",
         "cross-origin-resource-policy": "same-origin",
         "permissions-policy": "camera=(), microphone=(), geolocation=()",

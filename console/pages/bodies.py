@@ -21,14 +21,14 @@ async def read_body(request: Request, most: int) -> bytes | None:
     return body
 
 
-async def form_of(request: Request, most: int) -> dict[str, str] | None:
-    """Return the fields of a form; None for anything else."""
+async def form_of(request: Request, most: int, fields: int = MOST_FIELDS) -> dict[str, str] | None:
+    """Return the fields of a form of at most ``most`` bytes; None for anything else."""
     body = await read_body(request, most)
     try:
-        fields = None if body is None else parse_qs(body.decode(), max_num_fields=MOST_FIELDS)
+        found = None if body is None else parse_qs(body.decode(), max_num_fields=fields)
     except ValueError:
         return None
-    return None if fields is None else {name: values[0] for name, values in fields.items()}
+    return None if found is None else {name: values[0] for name, values in found.items()}
 
 
 async def object_of(request: Request, most: int) -> dict[str, Any] | None:

@@ -14,6 +14,7 @@ import pytest
 from axe_playwright_python.base import AXE_FILE_PATH
 from playwright.async_api import Page, expect
 
+from console.auth.users import LocalUsers
 from pipeline.calls.info import CallInfo
 from suggest.base import Article
 from suggest.store.knowledge import KnowledgeStore
@@ -254,6 +255,12 @@ async def test_pages_are_accessible_in_every_language_and_theme(
         await rules_hold(desk.page)
         await desk.page.locator("tbody a").click()
         await rules_hold(desk.page)
+        await desk.page.goto(f"{base}/quality")
+        await desk.page.locator("form[action='/quality/sample'] button").click()
+        await rules_hold(desk.page)
+        await desk.page.locator("tbody a").click()
+        await expect(desk.page.locator("fieldset")).to_have_count(5)
+        await rules_hold(desk.page)
         for found in (desk, wall):
             await found.good()
 
@@ -298,3 +305,24 @@ async def test_characters_are_drawn_as_in_hong_kong(tmp_path: Path) -> None:
         fonts = await session.send("CSS.getPlatformFontsForNode", {"nodeId": node["nodeId"]})
         assert sum(font["glyphCount"] for font in fonts["fonts"]) >= 15
         assert not any("last resort" in font["familyName"].lower() for font in fonts["fonts"])
+
+
+async def test_people_log_in_choose_a_language_and_log_out(tmp_path: Path) -> None:
+    """The forms of our own pages must work in a browser: what it says of their origin is its own affair."""
+    LocalUsers(tmp_path / "users.json").add("alice", "correct horse battery", None)
+    async with running(settings()) as run:
+        chosen = {"login": "local", "users": tmp_path / "users.json"}
+        async with consoling(run.server.port, **chosen) as base, chromium() as browser:
+            desk = await tab(browser, f"{base}/desk")
+            await desk.page.locator("input[name=name]").fill("alice")
+            await desk.page.locator("input[name=password]").fill("correct horse battery")
+            await desk.page.locator("form.login button").click()
+            await expect(desk.page.locator("#idle")).to_be_visible()
+            await desk.page.locator(".menu summary").click()
+            await desk.page.locator("select[name=language]").select_option("en")
+            await desk.page.locator("form[action='/choose'] button").click()
+            await expect(desk.page.locator("html")).to_have_attribute("lang", "en")
+            await desk.page.locator(".menu summary").click()
+            await desk.page.locator("form[action='/logout'] button").click()
+            await expect(desk.page.locator("input[name=password]")).to_be_visible()
+            await desk.good()
