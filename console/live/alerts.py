@@ -21,6 +21,7 @@ class _Call:
     alerts: dict[str, assist_pb2.Alert] = field(default_factory=dict)
     since: int = 0
     taken_by: str = ""
+    was: str = ""
     expired: bool = False
 
 
@@ -62,7 +63,8 @@ class AlertRows:
                 call.since, call.taken_by, call.expired = message.at_unix_ms, "", False
             call.alerts[alert.alert_id] = alert
         else:
-            call.alerts.pop(alert.alert_id, None)
+            closed = call.alerts.pop(alert.alert_id, None)
+            call.was = closed.evidence if closed is not None else call.was
             if alert.state in _OVER:
                 call.taken_by = alert.taken_by
                 call.expired = alert.state == assist_pb2.Alert.STATE_EXPIRED
@@ -80,6 +82,7 @@ class AlertRows:
                 "since": call.since,
                 "worst": SEVERITIES.get(alerts[0].severity, "") if alerts else "",
                 "taken": "" if alerts else call.taken_by,
+                "was": "" if alerts else call.was,
                 "expired": not alerts and call.expired,
                 "open": [
                     {

@@ -7,8 +7,9 @@ import { post } from "./live.js";
 const READ_MS = 4_000;
 const HELD_MS = 15_000;
 const SHOWN_MS = 1_000;
-const UNDO_MS = 5_000;
+const UNDO_MS = 10_000;
 const MOST_OVER = 3;
+const REFUSED = ["rejected", "wrong"];
 
 /** @typedef {{ row: any, lang: string, since: number, told: boolean, fate: string, over: number, editing: boolean, undo: number }} Card */
 
@@ -23,6 +24,7 @@ export class Cards {
     this.open = null;
     this.openedAt = 0;
     this.hovered = false;
+    this.stopped = false;
     this.node.onpointerenter = () => (this.hovered = true);
     this.node.onpointerleave = () => {
       this.hovered = false;
@@ -34,6 +36,8 @@ export class Cards {
 
   stop() {
     clearInterval(this.timer);
+    this.stopped = true;
+    this.node.onpointerenter = this.node.onpointerleave = null; // the place is another's now
     this.node.replaceChildren();
   }
 
@@ -78,6 +82,7 @@ export class Cards {
   }
 
   paint() {
+    if (this.stopped) return;
     const fresh = this.fresh();
     if (!this.open || !this.cards.has(this.open)) this.show(fresh[0] ?? null);
     else if (this.cards.get(this.open)?.fate && !this.held()) this.show(fresh[0] ?? this.open);
@@ -139,11 +144,16 @@ export class Cards {
     const source = row.sources[0];
     const from = [source?.title, source?.place].filter(Boolean).join(" · ");
     const reply = card.editing ? h("textarea", { rows: 5, "aria-label": t("desk.edit") }) : h("p", { class: "reply", lang: card.lang === "en" ? "en" : "zh-Hant-HK", text });
-    if (card.editing) /** @type {HTMLTextAreaElement} */ (reply).value = text;
+    if (card.editing) {
+      /** @type {HTMLTextAreaElement} */ (reply).value = text;
+      reply.addEventListener("keydown", (event) => event.key === "Escape" && !event.isComposing && this.edit(key, false));
+    }
     const act = (/** @type {string} */ label, /** @type {() => void} */ work, more = {}) => h("button", { text: label, onclick: work, ...more });
     const other = row.lang === card.lang ? (card.lang === "en" ? "zh-Hant" : "en") : row.lang;
     const buttons = card.undo
       ? [h("span", { class: "fate", role: "status", text: t("desk.thanks") }), act(t("desk.undo"), () => this.undo(key))]
+      : REFUSED.includes(card.fate)
+      ? []
       : card.editing
         ? [act(t("desk.copy"), () => this.copy(key, /** @type {HTMLTextAreaElement} */ (reply).value), { class: "main" }), act(t("app.cancel"), () => this.edit(key, false))]
         : [
@@ -198,13 +208,19 @@ export class Cards {
     this.paint();
   }
 
+  /** Show replies in a language, as far as there are such. @param {string} lang */
+  turnAll(lang) {
+    for (const card of this.cards.values()) if (card.row.wordings[lang] && !card.editing) card.lang = lang;
+    this.paint();
+  }
+
   /** @param {string} key @param {string} how */
   refuse(key, how) {
     const card = this.cards.get(key);
     if (!card || card.undo) return;
     card.undo = window.setTimeout(() => {
       card.undo = 0;
-      card.fate = "rejected";
+      card.fate = how === "wrong" ? "wrong" : "rejected";
       this.tell(card, how, null);
       this.paint();
     }, UNDO_MS);
@@ -259,6 +275,7 @@ const wording = (card) => card.row.wordings[card.lang] ?? card.row.text;
 function fate(card) {
   if (card.fate === "said") return `✓ ${t("desk.said")}`;
   if (card.fate === "replaced") return t("desk.moved_on");
+  if (card.fate === "wrong") return `✗ ${t("desk.wrong")}`;
   return card.fate === "rejected" ? t("desk.not_needed") : "";
 }
 

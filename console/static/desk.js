@@ -12,7 +12,7 @@ await loadTexts();
 const live = new Live();
 const talk = new Talk();
 const agent = byId("idle").dataset.agent ?? "";
-/** @type {{ id: string, cards: Cards, ended: number, began: number, state: any, sensitive: boolean } | null} */
+/** @type {{ id: string, cards: Cards, ended: number, saved: number, began: number, state: any, sensitive: boolean } | null} */
 let call = null;
 let chosen = new URLSearchParams(location.search).get("call");
 
@@ -72,7 +72,7 @@ function begin(id, began) {
   byId("columns").hidden = false;
   chosen = id;
   history.replaceState(null, "", `/desk?call=${encodeURIComponent(id)}`);
-  call = { id, cards: new Cards(id), ended: 0, began: began ?? live.now(), state: {}, sensitive: false };
+  call = { id, cards: new Cards(id), ended: 0, saved: 0, began: began ?? live.now(), state: {}, sensitive: false };
   setText(byId("call-name"), id);
   byId("sensitive").hidden = false;
   live.open(`call:${id}`, (rows, changed, snapshot) => paint(rows, changed, snapshot));
@@ -105,7 +105,7 @@ function mood(row) {
 function notice(rows) {
   const node = byId("notice");
   const state = call?.state ?? {};
-  const alerts = [...rows.values()].filter((row) => row.k === "alert" && ["raised", "escalated", "taken"].includes(row.state));
+  const alerts = call?.ended ? [] : [...rows.values()].filter((row) => row.k === "alert" && ["raised", "escalated", "taken"].includes(row.state));
   alerts.sort((a, b) => rank(b) - rank(a) || b.start - a.start);
   const parts = [];
   let kind = "";
@@ -141,6 +141,9 @@ function end() {
   byId("sensitive").hidden = true;
   call.cards.stop();
   const form = wrapUp(call.id);
+  const mine = call;
+  form.addEventListener("saved", () => (mine.saved ||= live.now()));
+  notice(live.topics.get(`call:${call.id}`)?.rows ?? new Map());
   byId("cards").replaceChildren(form);
   setText(byId("replies-head"), t("wrap.title"));
   byId("reply").hidden = true;
@@ -150,7 +153,7 @@ function tick() {
   if (!call) return;
   const ended = call.ended > 0;
   const phase = ended ? `■ ${t("desk.ended")}` : call.state.hold ? `‖ ${t("desk.hold")}` : "●";
-  const time = ended ? `${t("wrap.timer")} ${clock(live.now() - call.ended)}` : clock(live.now() - call.began);
+  const time = ended ? `${t("wrap.timer")} ${clock((call.saved || live.now()) - call.ended)}` : clock(live.now() - call.began);
   setText(byId("phase"), `${phase} ${time}`);
 }
 setInterval(tick, 1_000);
@@ -186,6 +189,7 @@ for (const button of /** @type {NodeListOf<HTMLElement>} */ (document.querySelec
       tell(/** @type {Error} */ (error));
       return;
     }
+    if (language) call?.cards.turnAll(language);
     for (const one of document.querySelectorAll("[data-reply]")) one.setAttribute("aria-pressed", String(one === button));
   });
 }

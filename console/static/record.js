@@ -30,11 +30,20 @@ const lines = said.map((row) => {
   return [row, node];
 });
 byId("talk").replaceChildren(...(lines.length ? lines.map(([, node]) => node) : [h("p", { class: "quiet", text: t("calls.none") })]));
-if (location.hash) {
+/** Show the moment that the address names, and let the sound begin there. */
+function moment() {
   const target = document.getElementById(location.hash.slice(1));
-  target?.classList.add("heard");
-  target?.scrollIntoView({ block: "center" });
+  if (!target) return;
+  target.classList.add("heard");
+  target.scrollIntoView({ block: "center" });
+  const row = said.find((one) => `t${one.start}` === target.id);
+  if (!player || !row) return;
+  player.preload = "metadata";
+  if (player.readyState > 0) player.currentTime = row.start / 1000;
+  else player.addEventListener("loadedmetadata", () => (player.currentTime = row.start / 1000), { once: true });
 }
+if (location.hash) moment();
+addEventListener("hashchange", moment);
 
 player?.addEventListener("timeupdate", () => {
   const now = player.currentTime * 1000;

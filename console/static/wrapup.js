@@ -31,12 +31,15 @@ export function wrapUp(call) {
     try {
       await post("wrap-up", { call, resolution, topics: list, note: text, closed: true });
       sessionStorage.removeItem(draftKey);
+      form.dispatchEvent(new Event("saved"));
       setText(state, `✓ ${t("wrap.saved")}`);
     } catch (error) {
       const why = error instanceof Refused && error.status === 501 ? t("wrap.unavailable") : `${t("app.failed")}${/** @type {Error} */ (error).message}`;
       setText(state, why);
     }
   };
+  const button = /** @type {HTMLButtonElement} */ (h("button", { class: "main", text: t("wrap.save"), title: "Ctrl+Enter" }));
+  button.disabled = true; // until it is known what is kept: an empty form must not take its place
   const form = h(
     "form",
     { class: "suggestion wrap", id: "wrap", onsubmit: save },
@@ -44,12 +47,12 @@ export function wrapUp(call) {
     h("label", {}, h("span", { text: t("wrap.resolution") }), result),
     h("label", {}, h("span", { text: t("wrap.topics") }), topics),
     h("label", {}, h("span", { text: t("wrap.note") }), note),
-    h("div", { class: "acts" }, h("button", { class: "main", text: t("wrap.save"), title: "Ctrl+Enter" }), state),
+    h("div", { class: "acts" }, button, state),
   );
   form.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && event.ctrlKey && !event.isComposing) /** @type {HTMLFormElement} */ (form).requestSubmit();
+    if (event.key === "Enter" && event.ctrlKey && !event.isComposing && !button.disabled) /** @type {HTMLFormElement} */ (form).requestSubmit();
   });
-  draft(call, sums, fields, state);
+  draft(call, sums, fields, state).finally(() => (button.disabled = false));
   return form;
 }
 
@@ -69,9 +72,21 @@ async function draft(call, sums, fields, state) {
     }
     sums.append(h("p", { class: "quiet", text: t("wrap.draft") }));
     const topics = /** @type {HTMLInputElement} */ (fields.topics);
-    if (!topics.value && found.articles?.length) topics.value = found.articles[0].title;
-    if (found.wrap_up) setText(state, `✓ ${t("wrap.saved")}`);
+    if (found.wrap_up) {
+      fill(fields, found.wrap_up);
+      setText(state, `✓ ${t("wrap.saved")}`);
+    } else if (!topics.value && found.articles?.length) topics.value = found.articles[0].title;
   } catch (error) {
     if (error instanceof Refused && error.status === 501) setText(state, t("wrap.unavailable"));
+  }
+}
+
+/** Put what is kept into the fields, but where something was typed since. @param {Record<string, HTMLElement>} fields @param {any} kept */
+function fill(fields, kept) {
+  const resolution = (kept.resolution ?? "").replace("RESOLUTION_", "").toLowerCase().replace("_", "-") || RESULTS[0];
+  const found = { resolution, topics: (kept.topics ?? []).join("、"), note: kept.note ?? "" };
+  for (const [name, value] of Object.entries(found)) {
+    const input = /** @type {HTMLInputElement} */ (fields[name]);
+    if (!input.value || input.value === RESULTS[0]) input.value = value;
   }
 }

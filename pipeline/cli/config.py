@@ -69,17 +69,23 @@ def _fields(settings: type[Any], prefix: str) -> list[tuple[str, Any, str]]:
     return rows
 
 
-def _toml(values: dict[str, Any], path: str = "") -> str:
-    """Return nested values as TOML; keys that are not set are left out."""
+def _toml(values: dict[str, Any], path: str = "", *, headed: bool = False) -> str:
+    """Return nested values as TOML; keys that are not set are left out.
+
+    Args:
+        values: by key.
+        path: of the table that they are in.
+        headed: whether its heading is written already.
+    """
     plain = [f"{k} = {_scalar(v)}" for k, v in values.items() if v is not None and not _is_table(v)]
-    head = [f"\n[{path}]"] if path and plain else []
+    head = [f"\n[{path}]"] if path and plain and not headed else []
     tables = []
     for key, value in values.items():
         name = f"{path}.{key}" if path else key
         if isinstance(value, dict):
             tables.append(_toml(value, name))
         elif _is_table(value):
-            tables += [f"\n[[{name}]]\n{_toml(entry)}" for entry in value]
+            tables += [f"\n[[{name}]]\n{_toml(entry, name, headed=True)}" for entry in value]
     return "\n".join([*head, *plain, *tables])
 
 

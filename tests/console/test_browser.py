@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -147,6 +148,13 @@ async def test_a_card_that_is_edited_stays_and_keys_do_the_rest(tmp_path: Path) 
             await expect(page.locator(".suggestion:not(.closed) .reply")).to_contain_text(
                 "within 5 working days"
             )
+            await page.locator("[data-reply='zh-Hant']").click()
+            await expect(page.locator(".suggestion:not(.closed) .reply")).to_contain_text("5個工作天")
+            await page.locator("[data-reply='en']").click()
+            await page.keyboard.press("Alt+e")
+            await expect(page.locator(".suggestion textarea")).to_be_focused()
+            await page.keyboard.press("Escape")
+            await expect(page.locator(".suggestion textarea")).to_have_count(0)
             await page.keyboard.press("Alt+e")
             field = page.locator(".suggestion textarea")
             await field.fill("I have written this myself")
@@ -158,6 +166,48 @@ async def test_a_card_that_is_edited_stays_and_keys_do_the_rest(tmp_path: Path) 
             assert await page.evaluate("navigator.clipboard.readText()") == "I have written this myself"
             await until(lambda: "edited" in _done(tmp_path))
         await desk.good()
+
+
+async def test_a_wrong_card_says_so_and_a_call_that_ended_shows_its_wrap_up_alone(tmp_path: Path) -> None:
+    async with live(tmp_path) as (run, base), chromium() as browser:
+        desk = await tab(browser, f"{base}/desk?call=call-1")
+        page = desk.page
+        async with calling(run) as call:
+            await call.say("我想問下幾時先可以退返錢俾我呀")
+            card = page.locator(".suggestion:not(.closed)")
+            await card.locator(".acts button").last.click()
+            await expect(card.locator(".acts")).to_contain_text("還原")
+            await card.locator(".acts button").last.click()
+            await expect(card.locator(".acts button")).to_have_count(5)
+            await card.locator(".acts button").last.click()
+            await expect(card.locator(".from .fate")).to_contain_text("✗ 錯誤", timeout=15_000)
+            await expect(card.locator(".acts button")).to_have_count(0)
+            await until(lambda: "wrong" in _done(tmp_path))
+        await expect(page.locator("#wrap")).to_be_visible()
+        await page.locator("#cards").hover()
+        await page.locator("#query").hover()
+        await asyncio.sleep(0.7)
+        await expect(page.locator("#wrap")).to_be_visible()
+        await expect(page.locator("article.suggestion")).to_have_count(0)
+        await desk.good()
+
+
+async def test_the_sound_begins_where_a_word_was_said(tmp_path: Path) -> None:
+    async with live(tmp_path) as (run, base), chromium() as browser:
+        async with calling(run) as call:
+            await call.say("早晨")
+            await call.say("我想問下退款")
+        record: Any = run.server.app.record
+        await record.keeper.index()
+        found = await tab(browser, f"{base}/calls?q=退款")
+        await found.page.locator("a[href*='退款'], a[href*='#t']").first.click()
+        moment = int(found.page.url.partition("#t")[2])
+        assert moment > 0
+        await expect(found.page.locator(f"#t{moment}")).to_have_class(re.compile("heard"))
+        await found.page.wait_for_function("document.querySelector('audio').currentTime > 0")
+        at = await found.page.evaluate("document.querySelector('audio').currentTime")
+        assert at == pytest.approx(moment / 1000, abs=0.05)
+        await found.good()
 
 
 async def test_supervisors_see_alerts_and_one_takes_them(tmp_path: Path) -> None:
@@ -179,6 +229,11 @@ async def test_supervisors_see_alerts_and_one_takes_them(tmp_path: Path) -> None
             await first.page.keyboard.press("a")
             for wall in (first, second, late):
                 await expect(wall.page.locator("#queue .alert.done")).to_contain_text("已接手")
+                await expect(wall.page.locator("#queue .alert.done .why")).to_contain_text("激動程度 70%")
+            await expect(first.page.locator("#queue .alert.done .why")).to_contain_text("我跟")
+            alerts.publish(CallInfo(call_id="call-1", agent_id="a7", queue="billing"), alert("alert-2"), 600)
+            await first.page.locator("#queue .alert.warning .acts button").nth(1).click()
+            await expect(first.page.locator("#queue .alert.done")).to_contain_text("誤報")
             await second.page.locator(".tile").focus()
             await second.page.keyboard.press("Enter")
             await expect(second.page.locator("#drawer #log")).to_contain_text("我要投訴")
@@ -225,6 +280,15 @@ async def test_the_wrap_up_of_a_past_call_can_still_be_written(tmp_path: Path) -
         await expect(desk.page.locator("#wrap [name=note]")).to_have_value("未儲存")
         await desk.page.locator("#wrap button.main").click()
         await expect(desk.page.locator("#wrap output")).to_contain_text("已儲存")
+        before = await desk.page.locator("#phase").inner_text()
+        await asyncio.sleep(1.5)
+        assert await desk.page.locator("#phase").inner_text() == before  # after-call work is over
+        await desk.page.reload()
+        await expect(desk.page.locator("#wrap [name=note]")).to_have_value("未儲存")
+        await desk.page.locator("#wrap button.main").click()  # what was kept is not lost by saving again
+        await expect(desk.page.locator("#wrap output")).to_contain_text("已儲存")
+        await desk.page.reload()
+        await expect(desk.page.locator("#wrap [name=note]")).to_have_value("未儲存")
         await desk.page.goto(f"{base}/kpis")
         await expect(desk.page.locator("h1")).to_have_text("營運數字")
         await rules_hold(desk.page)
