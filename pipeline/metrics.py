@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+_WAIT_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 1.0, 2.0)
 _LATENCY_BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 MOST_COMPANIES = 1_000
 """Companies with a label of their own; a development identity may name any number."""
@@ -80,6 +81,12 @@ class Metrics:
         )
         self.record_lost = Gauge(
             "yuetone_record_lost", "Events and pieces of sound that could not be recorded", registry=registry
+        )
+        self.record_wait = Histogram(
+            "yuetone_record_wait_seconds",
+            "From an event that a strict call waits for to its being on disk and told",
+            buckets=_WAIT_BUCKETS,
+            registry=registry,
         )
         self.final_latency = Histogram(
             "yuetone_final_latency_seconds",

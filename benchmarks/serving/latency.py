@@ -16,7 +16,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import re
 import tempfile
+import urllib.request
 from typing import Any
 
 from benchmarks.facts import environment, write_result
@@ -30,7 +32,7 @@ from benchmarks.serving.measuring import (
     speeches,
     take,
 )
-from benchmarks.serving.processes import TRANSCRIPTS_ONLY, yuetone
+from benchmarks.serving.processes import TRANSCRIPTS_ONLY, free_port, yuetone
 from benchmarks.serving.speech import Speech
 from pipeline.record.master_keys import new_line
 
@@ -61,16 +63,31 @@ async def _runs(options: argparse.Namespace, pool: list[Speech], record: str) ->
     runs = []
     with tempfile.TemporaryDirectory(prefix="yuetone-record-") as folder:
         kept = {} if record == "off" else _keeping(folder, record)
+        port = str(free_port())
         async with yuetone(
-            *arguments(options), *fronts, cores=cores_for(options), settings={**settings, **kept}
+            *arguments(options),
+            *fronts,
+            "--metrics-port",
+            port,
+            cores=cores_for(options),
+            settings={**settings, **kept},
         ) as (process, address):
             await driver(address, options.chunk_ms, "warm")(take(pool, 1))
             for count in options.streams:
                 drive = driver(address, options.chunk_ms, "latency")
                 run = await measured(process.pid, take(pool, count), drive)
-                runs.append({"record": record, **run})
+                waits = await asyncio.to_thread(_waits, port) if record == "strict" else {}
+                runs.append({"record": record, **run, **waits})
                 print(json.dumps(runs[-1]), flush=True)
     return runs
+
+
+def _waits(port: str) -> dict[str, Any]:
+    """Return how long events have waited for the disk until now: counts by the most that they took, s."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        text = answer.read().decode()
+    buckets = re.findall(r'yuetone_record_wait_seconds_bucket\{le="([^"]+)"\} (\S+)', text)
+    return {"waited_for_the_disk": {most: int(float(count)) for most, count in buckets}}
 
 
 def _keeping(folder: str, durability: str) -> dict[str, str]:

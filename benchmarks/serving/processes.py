@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -72,6 +73,13 @@ def split_cores() -> tuple[set[int], set[int]]:
     """Return cores for the client and the one for the server; both the same where there is only one."""
     cores = sorted(os.sched_getaffinity(0))
     return (set(cores[:-1]), {cores[-1]}) if len(cores) > 1 else (set(cores), set(cores))
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager

@@ -22,6 +22,8 @@ class _Call:
     since: int = 0
     taken_by: str = ""
     was: str = ""
+    note: str = ""
+    false_alarm: bool = False
     expired: bool = False
 
 
@@ -66,7 +68,8 @@ class AlertRows:
             closed = call.alerts.pop(alert.alert_id, None)
             call.was = closed.evidence if closed is not None else call.was
             if alert.state in _OVER:
-                call.taken_by = alert.taken_by
+                call.taken_by, call.note = alert.taken_by, message.note
+                call.false_alarm = message.false_alarm
                 call.expired = alert.state == assist_pb2.Alert.STATE_EXPIRED
         self._write(message.call_id)
         self._forget()
@@ -83,6 +86,8 @@ class AlertRows:
                 "worst": SEVERITIES.get(alerts[0].severity, "") if alerts else "",
                 "taken": "" if alerts else call.taken_by,
                 "was": "" if alerts else call.was,
+                "note": "" if alerts else call.note,
+                "false_alarm": not alerts and call.false_alarm,
                 "expired": not alerts and call.expired,
                 "open": [
                     {

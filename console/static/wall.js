@@ -201,21 +201,16 @@ function updateAlert(node, row) {
   const [sign, name, queueName, time] = /** @type {HTMLElement[]} */ ([...top.children]);
   const open = row.open.length > 0;
   const [worst] = row.open;
-  const verdict = verdicts.get(row.key);
-  const mine = verdict?.since === row.since ? verdict : undefined; // since then it may have begun anew
   node.className = `alert ${open ? row.worst : "done"}`;
-  setText(sign, open ? `${signs[row.worst]} ${t(`severity.${row.worst}`)}${worst.escalated ? ` ↑ ${t("wall.escalated")}` : ""}` : row.expired ? t("wall.expired") : `✓ ${t(mine?.falseAlarm ? "wall.false_alarm" : "wall.taken")}`);
+  setText(sign, open ? `${signs[row.worst]} ${t(`severity.${row.worst}`)}${worst.escalated ? ` ↑ ${t("wall.escalated")}` : ""}` : row.expired ? t("wall.expired") : `✓ ${t(row.false_alarm ? "wall.false_alarm" : "wall.taken")}`);
   setText(name, nameOf(row));
   setText(queueName, row.queue ?? "");
   setText(time, clock(live.now() - row.since));
   const more = row.open.length > 1 ? `　${t("wall.more", row.open.length - 1)}` : "";
   const taker = (row.taken ?? "").split(":").pop() ?? "";
-  setText(why, open ? `${worst.evidence}${more}` : [taker, mine?.note, row.was].filter(Boolean).join(" · "));
+  setText(why, open ? `${worst.evidence}${more}` : [taker, row.note, row.was].filter(Boolean).join(" · "));
   acts.hidden = !open;
 }
-
-/** What was said here of alerts that are closed, by call. @type {Map<string, { falseAlarm: boolean, note: string, since: number }>} */
-const verdicts = new Map();
 
 /** @param {string} key @param {boolean} falseAlarm */
 async function take(key, falseAlarm) {
@@ -226,10 +221,7 @@ async function take(key, falseAlarm) {
   for (const button of node.querySelectorAll("button")) button.disabled = true;
   try {
     for (const alert of row.open) await post("take", { alert: alert.id, false_alarm: falseAlarm, note: note || undefined });
-    verdicts.set(key, { falseAlarm, note, since: row.since });
     setText(byId("announce"), `${t(falseAlarm ? "wall.false_alarm" : "wall.taken")} ${nameOf(row)}`);
-    const again = groups.get(key);
-    if (again) updateAlert(node, again);
   } catch (error) {
     setText(/** @type {Element} */ (node.querySelector(".why")), `${t("app.failed")}${/** @type {Error} */ (error).message}`);
   } finally {

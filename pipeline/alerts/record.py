@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pipeline.calls.events import AlertEvent, AlertState
 from pipeline.calls.info import CallInfo
 
+REAL, FALSE_ALARM = "real", "false alarm"
+"""Verdicts."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertRecord:
@@ -18,6 +21,8 @@ class AlertRecord:
         call: whose.
         event: what.
         expire_s: after which nobody took it.
+        verdict: ``real`` or ``false alarm``, of whoever took it; None before.
+        note: of the same, masked.
     """
 
     seq: int = 0
@@ -25,6 +30,8 @@ class AlertRecord:
     call: CallInfo
     event: AlertEvent
     expire_s: float = 600.0
+    verdict: str | None = None
+    note: str | None = None
 
     @property
     def open(self) -> bool:

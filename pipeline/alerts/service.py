@@ -13,7 +13,7 @@ from typing import ParamSpec, Protocol, TypeVar
 import structlog
 
 from pipeline.alerts.jumps import ClockJumps
-from pipeline.alerts.record import AlertRecord
+from pipeline.alerts.record import FALSE_ALARM, REAL, AlertRecord
 from pipeline.alerts.store import AlertStore
 from pipeline.calls.commands import CloseAlert
 from pipeline.calls.directory import CallDirectory
@@ -180,11 +180,11 @@ class AlertService:
                 await asyncio.sleep(RETRY_S)
             self._unsaved.task_done()
 
-    async def _save(self, record: AlertRecord, verdict: str | None = None, note: str | None = None) -> Saved:
+    async def _save(self, record: AlertRecord) -> Saved:
         """Store a record and wake everyone who waits for one."""
         webhooks = [route.name for route in self._routes if route.wants(record)]
         try:
-            stored, dropped = await self.in_thread(self._store.add, record, webhooks, verdict, note)
+            stored, dropped = await self.in_thread(self._store.add, record, webhooks)
         except Exception as error:  # noqa: BLE001 (a full disk, a locked file: tried again)
             self._metrics.failures.labels("alert store").inc()
             if self._healthy:
@@ -315,9 +315,11 @@ class AlertService:
         if record.event.state is AlertState.EXPIRED:
             raise AlertClosed("the alert has expired; nobody took it in time")
         if record.event.state is not AlertState.ACKNOWLEDGED:
-            verdict = "false alarm" if false_alarm else "real"
-            taken = replace(record, event=replace(record.event, taken_by=by))
-            if not await self._close(taken, AlertState.ACKNOWLEDGED, verdict, note):
+            verdict = FALSE_ALARM if false_alarm else REAL
+            taken = replace(
+                record, event=replace(record.event, taken_by=by), verdict=verdict, note=note or None
+            )
+            if not await self._close(taken, AlertState.ACKNOWLEDGED):
                 raise AlertsUnavailable("the alert store cannot be written; try again")
         newest = await self.in_thread(self._store.newest, alert_id)  # another one may have been quicker
         return newest or record
@@ -326,13 +328,11 @@ class AlertService:
         company = self._metrics.company(call.tenant)
         self._metrics.alerts.labels(event.rule, event.state.value, company).inc()
 
-    async def _close(
-        self, record: AlertRecord, state: AlertState, verdict: str | None = None, note: str | None = None
-    ) -> bool:
+    async def _close(self, record: AlertRecord, state: AlertState) -> bool:
         """Close an alert, unless that has happened meanwhile; return whether the store took it."""
         event = replace(record.event, state=state)
         fresh = replace(record, seq=0, at=time.time(), event=event)
-        saved = await self._save(fresh, verdict, note)
+        saved = await self._save(fresh)
         if saved.record is None:
             return saved.done
         self._count(record.call, event)

@@ -27,6 +27,7 @@ from suggest.store.database import overwrite_deleted, writing
 _COLUMNS = (
     alerts.c.seq, alerts.c.at, alerts.c.call_id, alerts.c.tenant, alerts.c.queue, alerts.c.team,
     alerts.c.agent_id, alerts.c.profile, alerts.c.event, alerts.c.expire_s,
+    alerts.c.verdict, alerts.c.note,
 )  # fmt: skip
 
 
@@ -67,13 +68,7 @@ class AlertStore:
 
     # ---------------------------------------------------------------- records
 
-    def add(
-        self,
-        record: AlertRecord,
-        webhooks: Sequence[str],
-        verdict: str | None = None,
-        note: str | None = None,
-    ) -> tuple[AlertRecord | None, int]:
+    def add(self, record: AlertRecord, webhooks: Sequence[str]) -> tuple[AlertRecord | None, int]:
         """Store a record and what it sends.
 
         An acknowledgement cancels what was still to be sent of the alert.
@@ -93,8 +88,7 @@ class AlertStore:
                 numbers = sa.select(alerts.c.seq).where(mine)
                 connection.execute(sa.delete(deliveries).where(deliveries.c.seq.in_(numbers)))
             connection.execute(sa.update(alerts).where(mine).values(is_open=0))
-            row = {**_row(record), "verdict": verdict, "note": note}
-            key = connection.execute(sa.insert(alerts).values(row)).inserted_primary_key
+            key = connection.execute(sa.insert(alerts).values(_row(record))).inserted_primary_key
             seq = int(key[0]) if key else 0
             for webhook in webhooks:
                 dropped += self._enqueue(connection, webhook, seq, record.at)
@@ -307,6 +301,8 @@ def _row(record: AlertRecord) -> dict[str, Any]:
         "profile": call.profile,
         "event": event_to_json(record.event),
         "expire_s": record.expire_s,
+        "verdict": record.verdict,
+        "note": record.note,
         "is_open": int(record.open),
     }
 
@@ -326,4 +322,6 @@ def _record(row: Any) -> AlertRecord:
         call=call,
         event=event_from_json(AlertEvent, row.event),
         expire_s=float(row.expire_s),
+        verdict=row.verdict,
+        note=row.note,
     )

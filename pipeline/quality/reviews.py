@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 
@@ -24,7 +24,8 @@ from pipeline.sections.quality import FormSettings
 from suggest.store.database import writing
 
 NOTE = "review "
-MOST_LISTED = 1_000
+AT_ONCE = 500
+"""Reviews that are fetched at once."""
 
 
 class ReviewState(StrEnum):
@@ -124,13 +125,16 @@ class Reviews:
                 connection.execute(sa.insert(reviews), [_row(one, by) for one in fresh])
         return fresh
 
-    def listed(self, states: Iterable[ReviewState] = (), limit: int = MOST_LISTED) -> list[Review]:
-        """Return reviews, those that were drawn last first."""
-        query = sa.select(reviews).order_by(reviews.c.drawn_at.desc(), reviews.c.id)
-        if wanted := [state.value for state in states]:
-            query = query.where(reviews.c.state.in_(wanted))
+    def listed(self, states: Iterable[ReviewState]) -> Iterator[list[Review]]:
+        """Yield reviews in some states, those that were drawn last first, some at once."""
+        query = (
+            sa.select(reviews)
+            .where(reviews.c.state.in_([state.value for state in states]))
+            .order_by(reviews.c.drawn_at.desc(), reviews.c.id)
+        )
         with self._store.engine.connect() as connection:
-            return [_review(row) for row in connection.execute(query.limit(limit))]
+            for rows in connection.execution_options(yield_per=AT_ONCE).execute(query).partitions():
+                yield [_review(row) for row in rows]
 
     def review(self, name: str) -> Review:
         """Return a review.

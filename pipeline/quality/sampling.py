@@ -22,6 +22,7 @@ def drawn(calls: Iterable[tuple[str, str]], *, share: float, least: int, seed: i
         by_agent[agent].append(record_id)
     found: list[str] = []
     for agent, names in sorted(by_agent.items()):
-        count = min(len(names), max(least, math.ceil(len(names) * share)))
+        wanted = math.ceil(round(len(names) * share, 6))  # 0.07 of 100 is a little more than 7 in binary
+        count = min(len(names), max(least, wanted))
         found += random.Random(f"{seed}|{agent}").sample(sorted(names), count)
     return found

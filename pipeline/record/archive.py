@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -28,8 +28,9 @@ from pipeline.record.reading import (
     original_events,
     read_events,
 )
+from pipeline.record.sealed import SealedEvent
 from pipeline.record.search import SearchHit, SearchWanted, UtteranceIndex, is_phrase_in
-from pipeline.record.store import RecordStore, SealedEvent
+from pipeline.record.store import RecordStore
 from pipeline.record.tables import calls, erasures, segments, wrap_ups
 from pipeline.record.wrapping import Wording, WrapUp
 
@@ -156,10 +157,18 @@ class Archive:
         Raises:
             UnknownRecord: there is none of that id that the reader may see.
         """
-        found = self._store.rows(calls.c.record_id == record_id, self._there())
-        if not found or not wanted.takes((row := self._owned(found[0])).info):
+        row = self.rows_of([record_id], wanted).get(record_id)
+        if row is None:
             raise UnknownRecord("no recorded call has this id")
         return row
+
+    def rows_of(
+        self, record_ids: Sequence[str], wanted: CallFilter, like: RowFilter = EVERY_ROW
+    ) -> dict[str, RecordRow]:
+        """Return those of some calls that the reader may see, and that are like that, by record id."""
+        its = (calls.c.record_id.in_(record_ids), self._there(), *like.conditions())
+        rows = map(self._owned, self._store.rows(*its))
+        return {row.record_id: row for row in rows if wanted.takes(row.info)}
 
     def events(self, row: RecordRow) -> list[Envelope]:
         """Return the events of a call as they were told; see :func:`numbered_finals` for its corrections.
@@ -279,12 +288,7 @@ class Archive:
     ) -> Iterator[FoundUtterance]:
         """Yield those of some hits that are so in the record, and within reach."""
         names = list(dict.fromkeys(hit.record_id for hit in hits))
-        its = (calls.c.record_id.in_(names), self._there(), *like.conditions())
-        rows = {
-            row.record_id: row
-            for row in map(self._owned, self._store.rows(*its))
-            if wanted.calls.takes(row.info)
-        }
+        rows = self.rows_of(names, wanted.calls, like)
         hits = [hit for hit in hits if hit.record_id in rows]
         ciphers = self._keys.ciphers(list(rows))
         sealed = self._store.events_at([(hit.record_id, hit.seq) for hit in hits])

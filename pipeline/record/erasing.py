@@ -234,11 +234,17 @@ class Eraser:
         return len(rows)
 
     def forget_keys_of_erased(self) -> int:
-        """Destroy the keys that a restored store of keys has brought back; return how many."""
+        """Destroy the keys that a restored store of keys has brought back; return how many.
+
+        They are those of erased calls, and those of what was hidden of calls that keep none of it any more.
+        """
+        nothing = sa.select(calls.c.record_id).where(calls.c.original_until.is_(None))
         with self._store.engine.connect() as connection:
             gone: set[str] = set(connection.scalars(sa.select(erasures.c.record_id)))
+            past: set[str] = set(connection.scalars(nothing))
         back = sorted(self._keys.known() & gone)
-        return self._keys.destroy(back) if back else 0
+        hidden = [original_key(name) for name in sorted(self._keys.with_original() & (gone | past))]
+        return self._keys.destroy([*back, *hidden]) if back or hidden else 0
 
     def _marked(self) -> list[RecordRow]:
         """Return some calls that are marked and still there."""

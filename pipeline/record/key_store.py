@@ -156,6 +156,13 @@ class KeyStore:
             names: list[str] = list(connection.scalars(sa.select(call_keys.c.record_id)))
             return {name for name in names if " " not in name}
 
+    def with_original(self) -> set[str]:
+        """Return the record ids of the calls of which what was hidden can be read."""
+        query = sa.select(call_keys.c.record_id).where(call_keys.c.record_id.startswith(ORIGINAL))
+        with self._engine.connect() as connection:
+            names: list[str] = list(connection.scalars(query))
+        return {name.removeprefix(ORIGINAL) for name in names}
+
     def destroyed(self) -> set[str]:
         """Return the record ids of calls whose key was destroyed."""
         with self._engine.connect() as connection:

@@ -16,7 +16,8 @@ from pipeline.record.entries import RecordRow
 from pipeline.record.key_store import KeyStore
 from pipeline.record.reading import opened_sound
 from pipeline.record.rows import MULAW
-from pipeline.record.store import RecordStore, SealedSound
+from pipeline.record.sealed import SealedSound
+from pipeline.record.store import RecordStore
 from pipeline.record.tables import calls, segments
 from suggest.store.database import writing
 

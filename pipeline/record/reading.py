@@ -16,7 +16,8 @@ from pipeline.record import opus
 from pipeline.record.ciphers import CallCipher, Damaged
 from pipeline.record.entries import RecordRow, RecordState
 from pipeline.record.rows import EVENT, SOUND
-from pipeline.record.store import RecordStore, SealedEvent, SealedSound
+from pipeline.record.sealed import SealedEvent, SealedSound
+from pipeline.record.store import RecordStore
 
 _KINDS = ("TranscriptEvent", "RedactionEvent")
 """Events of which something may have been hidden."""

@@ -21,7 +21,7 @@ from pipeline.record.entries import (
 )
 from pipeline.record.kept import is_awaited, is_kept
 from pipeline.record.writer import RecordWriter
-from pipeline.redaction.views import ORIGINAL, seen
+from pipeline.redaction.views import original, seen
 from pipeline.sections.record import Durability, RetentionSettings
 
 ID_BYTES = 10
@@ -62,6 +62,7 @@ class CallRecorder:
         spec: of the call.
         keeping: how it is kept.
         writer: of the server.
+        waited: is told how long an event waited for the disk, s, where the call waited for it.
 
     Attributes:
         record_id: of the record.
@@ -69,7 +70,13 @@ class CallRecorder:
         lost: events and pieces of sound that could not be kept.
     """
 
-    def __init__(self, spec: CallSpec, keeping: Keeping, writer: RecordWriter) -> None:
+    def __init__(
+        self,
+        spec: CallSpec,
+        keeping: Keeping,
+        writer: RecordWriter,
+        waited: Callable[[float], None] = lambda _seconds: None,
+    ) -> None:
         self.record_id = base64.b32encode(secrets.token_bytes(ID_BYTES)).decode("ascii").lower()
         self.keeping = keeping
         self.stored_seq = 0
@@ -77,7 +84,7 @@ class CallRecorder:
         self.rate = NARROW if spec.sample_rate <= NARROW else WIDE
         self._tenant = spec.info.tenant
         self._began = spec.info.started_at if spec.past else None
-        self._writer = writer
+        self._writer, self._waited = writer, waited
         self._whole, self._closed = True, False
         self._settled = [0] * len(spec.roles) if keeping.with_sound else []
         self._pieces = [0] * len(spec.roles)
@@ -132,13 +139,17 @@ class CallRecorder:
         if not is_kept(envelope.event):
             return False
         kept = _kept_form(envelope)
-        original = _original_form(envelope) if self.keeping.with_original else None
-        size = _size(kept.event) * (1 if original is None else 2)
-        entry = EventEntry(record_id=self.record_id, envelope=kept, size=size, original=original)
+        hidden = original(envelope) if self.keeping.with_original else None
+        size = _size(kept.event) * (1 if hidden is None else 2)
+        entry = EventEntry(record_id=self.record_id, envelope=kept, size=size, original=hidden)
+
+        awaited, since = self.strict and is_awaited(envelope.event), time.monotonic()
 
         def stored() -> None:
             if self._whole:
                 self.stored_seq = max(self.stored_seq, envelope.server_seq)
+            if awaited:
+                self._waited(time.monotonic() - since)
             done()
 
         def lost() -> None:
@@ -146,8 +157,7 @@ class CallRecorder:
             done()
 
         ends = isinstance(envelope.event, Ended)  # whoever sees a call end may look it up
-        urgent = ends or (self.strict and is_awaited(envelope.event))
-        taken = self._writer.put(self._tenant, entry, stored, lost, urgent=urgent)
+        taken = self._writer.put(self._tenant, entry, stored, lost, urgent=ends or awaited)
         if not taken:
             self._lose()
         if isinstance(envelope.event, Ended):
@@ -221,12 +231,6 @@ def _kept_form(envelope: Envelope) -> Envelope:
     if isinstance(shown.event, Started):
         return replace(shown, event=replace(shown.event, session_id=""))
     return shown
-
-
-def _original_form(envelope: Envelope) -> Envelope | None:
-    """Return an event with what is hidden of it, but for secrets; None where nothing is."""
-    original = seen(envelope, ORIGINAL)
-    return None if original.event == seen(envelope, REDACTED).event else original
 
 
 def _size(event: CallEvent) -> int:

@@ -119,7 +119,11 @@ class RecordService:
             InvalidRequest: there is no class of that name.
         """
         keeping = self._keeping(spec, profile)
-        return None if keeping is None else CallRecorder(spec, keeping, self.writer)
+        return (
+            None
+            if keeping is None
+            else CallRecorder(spec, keeping, self.writer, self._metrics.record_wait.observe)
+        )
 
     def follow(self, recorder: CallRecorder, warn: Callable[[str, str], None]) -> None:
         """Watch over a recorder until it is closed.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +37,7 @@ from pipeline.record.rows import (
     sound_row,
     totals_of,
 )
+from pipeline.record.sealed import SealedEvent, SealedOriginal, SealedSound
 from pipeline.record.tables import (
     calls,
     events,
@@ -62,48 +62,6 @@ SCHEMA = Schema(
 FILE = "record.db"
 OF_CALLS = (events, segments, originals, original_requests, wrap_ups, wordings, reviews, holds, calls)
 """Tables with something of calls; what is erased leaves all of them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SealedEvent:
-    """An event as it lies in the store.
-
-    Attributes:
-        n: its place in the order of writing.
-        record_id: of its call.
-        seq: its number in the call.
-        kind: of event.
-        body: sealed.
-    """
-
-    n: int
-    record_id: str
-    seq: int
-    kind: str
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SealedSound:
-    """A piece of sound as it lies in the store; ``start`` and ``length`` in samples at the record's rate."""
-
-    channel: int
-    number: int
-    version: int
-    start: int
-    length: int
-    codec: str
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SealedOriginal:
-    """What was hidden of a call, as it lies in the store: an event, by its number, or a stretch of sound."""
-
-    channel: int
-    number: int
-    start: int
-    body: bytes
 
 
 def _at_least(column: sa.Column[Any], name: str) -> sa.ColumnElement[Any]:

@@ -15,6 +15,7 @@ from pipeline.calls.controls import History
 from pipeline.calls.events import RedactionEvent, TranscriptEvent
 from pipeline.calls.info import SAMPLE_RATE
 from pipeline.redaction.masking import redacted_text
+from pipeline.redaction.views import ORIGINAL
 from pipeline.sections.redaction import RedactionSettings
 
 REVEAL_S = 1.2
@@ -165,7 +166,7 @@ class CallGuard:
 
     def never_heard(self, channel: int) -> list[tuple[int, int]]:
         """Return those of the stretches of :meth:`unheard` that nobody may hear, and that are not kept."""
-        own = self._stretches(channel, lambda category: category in EVERYWHERE)
+        own = self._stretches(channel, lambda category: category not in ORIGINAL)
         return own + self._announced_stretches()
 
     # ---------------------------------------------------------------- masks

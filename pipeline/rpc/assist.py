@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.alerts.record import AlertRecord
+from pipeline.alerts.record import FALSE_ALARM, AlertRecord
 from pipeline.calls.events import AlertEvent, AlertState, EmotionEvent, Severity
 from pipeline.rpc.convert import ROLES_OUT, milliseconds
 from yuetone.v1 import assist_pb2 as pb
@@ -69,8 +69,10 @@ def alert(event: AlertEvent) -> pb.Alert:
     )
 
 
-def watched(record: AlertRecord, cursor: str) -> supervisor_service_pb2.WatchAlertsResponse:
-    """Return an alert for supervisors."""
+def watched(
+    record: AlertRecord, cursor: str, *, with_note: bool
+) -> supervisor_service_pb2.WatchAlertsResponse:
+    """Return an alert for those who watch; ``with_note``: whether they may read a supervisor's note."""
     call = record.call
     return supervisor_service_pb2.WatchAlertsResponse(
         call_id=call.call_id,
@@ -81,4 +83,6 @@ def watched(record: AlertRecord, cursor: str) -> supervisor_service_pb2.WatchAle
         queue=call.queue,
         agent_id=call.agent_id,
         team=call.team,
+        false_alarm=record.verdict == FALSE_ALARM,
+        note=record.note if with_note else None,
     )

@@ -13,15 +13,13 @@ import grpc
 from pipeline.alerts.service import AlertService
 from pipeline.calls.overview import CallFilter
 from pipeline.config import Settings
-from pipeline.errors import CallError, InvalidRequest
+from pipeline.errors import InvalidRequest
 from pipeline.knowledge.service import KnowledgeService
-from pipeline.record.archive import unavailable
 from pipeline.record.facts import CallFact, facts
 from pipeline.record.figures import WEEK_S, WEEKS, Deeds, Figure, Group, IssueCell, Value, issues, values
 from pipeline.record.service import RecordService
-from pipeline.rpc.record_reach import RecordReach
+from pipeline.rpc.record_reach import RecordReach, answered
 from pipeline.rpc.scopes import wanted_calls
-from pipeline.rpc.status import details_of, status_of
 from yuetone.v1 import insight_service_pb2 as pb
 from yuetone.v1 import insight_service_pb2_grpc
 
@@ -76,7 +74,8 @@ class InsightServicer(insight_service_pb2_grpc.InsightServiceServicer):
         self, request: pb.QueryKpisRequest, context: _Context
     ) -> pb.QueryKpisResponse:
         """Count calls; see insight_service.proto."""
-        try:
+
+        async def work() -> pb.QueryKpisResponse:
             since, until = _period(request, LONGEST_S)
             step = _step(request.bucket_ms, since, until) if request.HasField("bucket_ms") else None
             group = _GROUPS.get(request.group_by)
@@ -84,28 +83,26 @@ class InsightServicer(insight_service_pb2_grpc.InsightServiceServicer):
                 raise InvalidRequest("kpis and group_by: see Kpi and KpiGroup")
             figures = [_FIGURES[number] for number in request.kpis] or list(Figure)
             found = await self._counted(wanted_calls(request.scope), since, until, figures, step, group)
-        except CallError as error:
-            await context.abort(status_of(error), details_of(error))
-        return pb.QueryKpisResponse(values=map(_value, found))
+            return pb.QueryKpisResponse(values=map(_value, found))
+
+        return await answered(context, work)
 
     async def GetIssueHeatMap(  # noqa: N802 (gRPC method name)
         self, request: pb.GetIssueHeatMapRequest, context: _Context
     ) -> pb.GetIssueHeatMapResponse:
         """Count what stayed open; see insight_service.proto."""
-        try:
+
+        async def work() -> pb.GetIssueHeatMapResponse:
             since, until = _period(request, LONGEST_MAP_S)
             step = _step(request.bucket_ms, since, until)
             wanted = wanted_calls(request.scope)
             calls: list[CallFact] = []
-            with unavailable():
-                for tenant in self._reach.tenants(wanted.tenant):
-                    calls += await asyncio.to_thread(
-                        self._facts, tenant, wanted, since - WEEKS * WEEK_S, until
-                    )
+            for tenant in self._reach.tenants(wanted.tenant):
+                calls += await asyncio.to_thread(self._facts, tenant, wanted, since - WEEKS * WEEK_S, until)
             found = issues(calls, since=since, until=until, step=step, now=time.time())
-        except CallError as error:
-            await context.abort(status_of(error), details_of(error))
-        return pb.GetIssueHeatMapResponse(cells=map(_cell, found))
+            return pb.GetIssueHeatMapResponse(cells=map(_cell, found))
+
+        return await answered(context, work)
 
     async def _counted(
         self,
@@ -118,11 +115,10 @@ class InsightServicer(insight_service_pb2_grpc.InsightServiceServicer):
     ) -> list[Value]:
         calls: list[CallFact] = []
         deeds: dict[tuple[str | None, str], Deeds] = {}
-        with unavailable():
-            for tenant in self._reach.tenants(wanted.tenant):
-                calls += await asyncio.to_thread(self._facts, tenant, wanted, since, until)
-                if {Figure.SUGGESTIONS_USED, Figure.ALERT_TAKEN} & set(figures):
-                    deeds |= await self._deeds(tenant, since, until)
+        for tenant in self._reach.tenants(wanted.tenant):
+            calls += await asyncio.to_thread(self._facts, tenant, wanted, since, until)
+            if {Figure.SUGGESTIONS_USED, Figure.ALERT_TAKEN} & set(figures):
+                deeds |= await self._deeds(tenant, since, until)
         return await asyncio.to_thread(
             values, calls, figures, since=since, step=step, group=group, now=time.time(), deeds=deeds
         )

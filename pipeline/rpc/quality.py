@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import Iterable
+from typing import Any
 
 import grpc
 
 from cantonese.personal import mask_personal_data
 from pipeline.calls.overview import CallFilter
 from pipeline.config import Settings
-from pipeline.errors import CallError, InvalidRequest, UnknownRecord, UnknownReview
+from pipeline.errors import InvalidRequest, PermissionDenied, UnknownRecord, UnknownReview
 from pipeline.quality.reviews import SEEN_BY_AGENTS, Review, Reviews, ReviewState, Stratum
 from pipeline.quality.sampling import drawn
 from pipeline.quality.scoring import Answer, proposals
-from pipeline.record.archive import Archive, unavailable
+from pipeline.record.archive import Archive
 from pipeline.record.entries import RecordRow, RecordState
 from pipeline.record.reading import transcript
 from pipeline.record.service import RecordService
@@ -27,9 +27,8 @@ from pipeline.rpc.quality_messages import (
     form_message,
     review_message,
 )
-from pipeline.rpc.record_reach import RecordReach
+from pipeline.rpc.record_reach import RecordReach, answered
 from pipeline.rpc.scopes import wanted_calls
-from pipeline.rpc.status import details_of, status_of
 from pipeline.sections.quality import FormSettings
 from yuetone.v1 import quality_service_pb2 as pb
 from yuetone.v1 import quality_service_pb2_grpc
@@ -41,7 +40,6 @@ MOST_CALLS = 20_000
 FOR_EVER_DAYS = 36_525.0
 """Agents see what was judged of their own calls as long as those are kept."""
 _Context = grpc.aio.ServicerContext[Any, Any]
-T = TypeVar("T")
 
 
 class QualityServicer(quality_service_pb2_grpc.QualityServiceServicer):
@@ -78,6 +76,8 @@ class QualityServicer(quality_service_pb2_grpc.QualityServiceServicer):
             found = await self._reach.listed(
                 wanted_calls(request.scope), MOST_CALLS, since=since, until=until
             )
+            if len(found) == MOST_CALLS:
+                raise InvalidRequest(f"these are {MOST_CALLS} calls or more; draw from a shorter time")
             ended = [row for _archive, row in found if row.state is not RecordState.LIVE and row.utterances]
             agents = [(row.record_id, row.info.agent_id or "") for row in ended]
             random = set(drawn(agents, share=share, least=least, seed=request.seed))
@@ -87,7 +87,7 @@ class QualityServicer(quality_service_pb2_grpc.QualityServiceServicer):
                 made += await self._drawn([row for row in ended if row.record_id in names], request, stratum)
             return pb.CreateSampleResponse(reviews=made, calls=len(ended))
 
-        return await _answered(context, work)
+        return await answered(context, work)
 
     async def _drawn(
         self, rows: list[RecordRow], request: pb.CreateSampleRequest, stratum: Stratum
@@ -119,22 +119,20 @@ class QualityServicer(quality_service_pb2_grpc.QualityServiceServicer):
             found.sort(key=lambda review: -review.drawn_at_unix_ms)
             return pb.ListReviewsResponse(reviews=found[:limit])
 
-        return await _answered(context, work)
+        return await answered(context, work)
 
     def _listed(
         self, tenant: str | None, wanted: CallFilter, states: Iterable[ReviewState], limit: int
     ) -> list[pb.Review]:
         archive, found = self._record.archive(tenant), list[pb.Review]()
-        chosen = list(states)
-        for review in self._reviews(tenant).listed(chosen) if chosen else ():
-            try:
-                row = archive.row(review.record_id, wanted)
-            except UnknownRecord:
-                continue  # not within reach, or being erased
-            found.append(review_message(review, row))
-            if len(found) == limit:
+        for some in self._reviews(tenant).listed(states):
+            rows = archive.rows_of([review.record_id for review in some], wanted)
+            found += [
+                review_message(review, rows[review.record_id]) for review in some if review.record_id in rows
+            ]
+            if len(found) >= limit:
                 break
-        return found
+        return found[:limit]
 
     async def GetReview(  # noqa: N802 (gRPC method name)
         self, request: pb.GetReviewRequest, context: _Context
@@ -156,7 +154,7 @@ class QualityServicer(quality_service_pb2_grpc.QualityServiceServicer):
                     )
             return answer
 
-        return await _answered(context, work)
+        return await answered(context, work)
 
     async def SaveReview(  # noqa: N802 (gRPC method name)
         self, request: pb.SaveReviewRequest, context: _Context
@@ -165,9 +163,7 @@ class QualityServicer(quality_service_pb2_grpc.QualityServiceServicer):
 
         async def work() -> pb.Review:
             review, archive, row = await self._found(request.review_id)
-            if row.info.agent_id is not None and row.info.agent_id == granted().principal.agent_id:
-                raise InvalidRequest("nobody judges a call of their own")
-            who = granted().principal.id
+            who = _judge(row)
             saved = await asyncio.to_thread(
                 lambda: self._reviews(row.info.tenant).save(
                     review.id, archive.cipher(row), self._form(review.form_id), answers_of(request.answers),
@@ -176,7 +172,7 @@ class QualityServicer(quality_service_pb2_grpc.QualityServiceServicer):
             )  # fmt: skip
             return review_message(saved, row)
 
-        return await _answered(context, work)
+        return await answered(context, work)
 
     async def AnswerReview(  # noqa: N802 (gRPC method name)
         self, request: pb.AnswerReviewRequest, context: _Context
@@ -191,7 +187,7 @@ class QualityServicer(quality_service_pb2_grpc.QualityServiceServicer):
             )
             return review_message(saved, row)
 
-        return await _answered(context, work)
+        return await answered(context, work)
 
     async def DecideAppeal(  # noqa: N802 (gRPC method name)
         self, request: pb.DecideAppealRequest, context: _Context
@@ -201,7 +197,7 @@ class QualityServicer(quality_service_pb2_grpc.QualityServiceServicer):
         async def work() -> pb.Review:
             review, archive, row = await self._found(request.review_id)
             answers: list[Answer] | None = answers_of(request.answers) or None
-            why, who = mask_personal_data(request.decision), granted().principal.id
+            why, who = mask_personal_data(request.decision), _judge(row)
             saved = await asyncio.to_thread(
                 lambda: self._reviews(row.info.tenant).decide(
                     review.id, archive.cipher(row), self._form(review.form_id), answers, why, who
@@ -209,7 +205,7 @@ class QualityServicer(quality_service_pb2_grpc.QualityServiceServicer):
             )
             return review_message(saved, row)
 
-        return await _answered(context, work)
+        return await answered(context, work)
 
     async def _found(self, name: str) -> tuple[Review, Archive, RecordRow]:
         """Return a review within reach, and its call.
@@ -237,6 +233,18 @@ class QualityServicer(quality_service_pb2_grpc.QualityServiceServicer):
         return Reviews(self._record.stores.of(tenant), self._answer_s)
 
 
+def _judge(row: RecordRow) -> str:
+    """Return the id of whoever judges a call.
+
+    Raises:
+        PermissionDenied: it is their own.
+    """
+    principal = granted().principal
+    if row.info.agent_id is not None and row.info.agent_id == principal.agent_id:
+        raise PermissionDenied("nobody judges a call of their own")
+    return principal.id
+
+
 def _share(request: pb.CreateSampleRequest) -> tuple[float, int]:
     """Return which share is drawn, and how many calls of an agent at least.
 
@@ -248,12 +256,3 @@ def _share(request: pb.CreateSampleRequest) -> tuple[float, int]:
     if not 0 < share <= 1 or not 0 <= least <= MOST_LEAST:
         raise InvalidRequest(f"share: above 0, to 1; least_per_agent: 0 to {MOST_LEAST}")
     return share, least
-
-
-async def _answered(context: _Context, work: Callable[[], Awaitable[T]]) -> T:
-    """Return what ``work`` does; a CallError in it ends the request with its status."""
-    try:
-        with unavailable():
-            return await work()
-    except CallError as error:
-        await context.abort(status_of(error), details_of(error))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
 import structlog
@@ -15,11 +15,11 @@ import structlog
 from diarization import Role
 from pipeline.audit.entry import AuditEntry
 from pipeline.audit.service import Auditor
-from pipeline.calls.events import AlertEvent, Envelope
+from pipeline.calls.events import Envelope
 from pipeline.calls.overview import CallFilter
 from pipeline.config import Settings
-from pipeline.errors import CallError, InvalidRequest, UnknownErasure, UnknownHold, UnknownRecord
-from pipeline.record.archive import MOST_ROWS, Archive, unavailable
+from pipeline.errors import InvalidRequest, UnknownErasure, UnknownHold, UnknownRecord
+from pipeline.record.archive import MOST_ROWS, Archive
 from pipeline.record.entries import RecordRow
 from pipeline.record.reading import transcript
 from pipeline.record.search import SearchWanted
@@ -32,15 +32,15 @@ from pipeline.rpc.caller import caller, granted
 from pipeline.rpc.convert import ROLES
 from pipeline.rpc.exporting import exported_call, exported_subject
 from pipeline.rpc.originals import Originals
-from pipeline.rpc.record_messages import as_it_stands, receipt_message, summary_message
-from pipeline.rpc.record_reach import RecordReach, reading
+from pipeline.rpc.record_messages import receipt_message, summary_message
+from pipeline.rpc.record_reach import RecordReach, answered, reading
+from pipeline.rpc.record_streams import sound_piece, told, wanted_sound
 from pipeline.rpc.row_filters import row_filter
 from pipeline.rpc.scopes import wanted_calls
-from pipeline.rpc.status import details_of, status_of
 from pipeline.rpc.watchers import Watchers
 from pipeline.rpc.wrap_ups import LATEST_MS, wrap_up_message, wrap_up_of
 from suggest.llm.writer import DraftError, Writer
-from yuetone.v1 import audio_pb2, call_service_pb2, record_service_pb2_grpc
+from yuetone.v1 import audio_pb2, record_service_pb2_grpc
 from yuetone.v1 import record_service_pb2 as pb
 
 USUAL_ROWS, USUAL_HITS, MOST_HITS = 100, 20, 200
@@ -48,7 +48,6 @@ SETTLED_S = 600.0
 """Behind the end of a call, s: its second look has been, and nothing of its text changes any more."""
 _log = structlog.get_logger(__name__)
 _Context = grpc.aio.ServicerContext[Any, Any]
-T = TypeVar("T")
 
 
 class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
@@ -90,7 +89,7 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
             )
             return pb.ListRecordedCallsResponse(calls=[self._reach.message(row) for _archive, row in found])
 
-        return await _answered(context, work)
+        return await answered(context, work)
 
     async def GetCall(  # type: ignore[override]  # noqa: N802 (gRPC method name)
         self, request: pb.GetRecordedCallRequest, context: _Context
@@ -99,16 +98,8 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
         async with self._watchers.admitted(context) as write, reading():
             archive, row = await self._reach.found(request.record_id)
             await write(pb.GetRecordedCallResponse(call=self._reach.message(row)))  # some want no more
-            for message in self._told(row, await self._reach.events(archive, row)):
+            for message in told(self._reach, row, await self._reach.events(archive, row)):
                 await write(message)
-
-    def _told(self, row: RecordRow, events: list[Envelope]) -> Iterator[pb.GetRecordedCallResponse]:
-        """Yield the events of a call that the caller may see."""
-        alerts = self._reach.sees_alerts(row)
-        for envelope in as_it_stands(events):
-            if alerts or not isinstance(envelope.event, AlertEvent):
-                message = responses.response(envelope, call_service_pb2.Limits())
-                yield pb.GetRecordedCallResponse(event=message)
 
     async def GetSummary(  # noqa: N802 (gRPC method name)
         self, request: pb.GetSummaryRequest, context: _Context
@@ -123,7 +114,7 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
             kept = await self._wrap_up(archive, row)
             return summary_message(row.record_id, found, worded, kept, alerts=alerts)
 
-        return await _answered(context, work)
+        return await answered(context, work)
 
     async def SaveWrapUp(  # noqa: N802 (gRPC method name)
         self, request: pb.SaveWrapUpRequest, context: _Context
@@ -138,7 +129,7 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
                 record_id=row.record_id, wrap_up=wrap_up_message(wrap_up, time.time())
             )
 
-        return await _answered(context, work)
+        return await answered(context, work)
 
     async def _wrap_up(self, archive: Archive, row: RecordRow) -> pb.WrapUp | None:
         kept = None if row.wrapped is None else await asyncio.to_thread(archive.wrap_up, row)
@@ -211,7 +202,7 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
                 ]
             )
 
-        return await _answered(context, work)
+        return await answered(context, work)
 
     async def StreamRecording(  # type: ignore[override]  # noqa: N802 (gRPC method name)
         self, request: pb.StreamRecordingRequest, context: _Context
@@ -219,9 +210,9 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
         """Send the sound of a call; see record_service.proto."""
         async with self._watchers.admitted(context) as write, reading():
             archive, row = await self._reach.found(request.record_id)
-            channels, first = _wanted_sound(row, request)
+            channels, first = wanted_sound(row, request)
             async for start, data in self._reach.sound(archive, row, channels, first):
-                await write(_piece(row, channels, start, data))
+                await write(sound_piece(row, channels, start, data))
 
     async def ExportCall(  # type: ignore[override]  # noqa: N802 (gRPC method name)
         self, request: pb.ExportCallRequest, context: _Context
@@ -256,7 +247,7 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
                 hold_id=await self._record.keeper.in_thread(eraser.hold, names, request.reason, who)
             )
 
-        return await _answered(context, work)
+        return await answered(context, work)
 
     async def ReleaseHold(  # noqa: N802 (gRPC method name)
         self, request: pb.ReleaseHoldRequest, context: _Context
@@ -273,7 +264,7 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
                 return pb.ReleaseHoldResponse(calls=done)
             raise UnknownHold("no hold of that id is in force")
 
-        return await _answered(context, work)
+        return await answered(context, work)
 
     async def EraseCalls(  # noqa: N802 (gRPC method name)
         self, request: pb.EraseCallsRequest, context: _Context
@@ -285,7 +276,7 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
             await self._note(names, "request")
             return receipt_message(await self._record.keeper.erase(tenant, names, granted().principal.id))
 
-        return await _answered(context, work)
+        return await answered(context, work)
 
     async def GetErasure(  # noqa: N802 (gRPC method name)
         self, request: pb.GetErasureRequest, context: _Context
@@ -303,7 +294,7 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
                     continue
             raise UnknownErasure("no erasure has this id")
 
-        return await _answered(context, work)
+        return await answered(context, work)
 
     # ---------------------------------------------------------------- what was hidden
 
@@ -311,19 +302,19 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
         self, request: pb.RequestOriginalRequest, context: _Context
     ) -> pb.OriginalRequest:
         """Ask to read what was hidden; see record_service.proto."""
-        return await _answered(context, partial(self._originals.ask, request))
+        return await answered(context, partial(self._originals.ask, request))
 
     async def ListOriginalRequests(  # noqa: N802 (gRPC method name)
         self, _request: pb.ListOriginalRequestsRequest, context: _Context
     ) -> pb.ListOriginalRequestsResponse:
         """Show what waits for a second person; see record_service.proto."""
-        return await _answered(context, self._originals.waiting)
+        return await answered(context, self._originals.waiting)
 
     async def DecideOriginal(  # noqa: N802 (gRPC method name)
         self, request: pb.DecideOriginalRequest, context: _Context
     ) -> pb.OriginalRequest:
         """Agree, or refuse; see record_service.proto."""
-        return await _answered(context, partial(self._originals.decide, request))
+        return await answered(context, partial(self._originals.decide, request))
 
     async def GetOriginal(  # type: ignore[override]  # noqa: N802 (gRPC method name)
         self, request: pb.GetOriginalRequest, context: _Context
@@ -333,7 +324,7 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
             archive, row = await self._reach.found(request.record_id)
             events = await asyncio.to_thread(archive.original_events, row, granted().principal.id)
             await write(pb.GetRecordedCallResponse(call=self._reach.message(row)))
-            for message in self._told(row, events):
+            for message in told(self._reach, row, events):
                 await write(message)
 
     async def StreamOriginal(  # type: ignore[override]  # noqa: N802 (gRPC method name)
@@ -342,9 +333,9 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
         """Send the sound of a call with what was silenced; see record_service.proto."""
         async with self._watchers.admitted(context) as write, reading():
             archive, row = await self._reach.found(request.record_id)
-            channels, first = _wanted_sound(row, request)
+            channels, first = wanted_sound(row, request)
             async for start, data in self._reach.original_sound(archive, row, channels, first):
-                await write(_piece(row, channels, start, data))
+                await write(sound_piece(row, channels, start, data))
 
     async def _note(self, names: Iterable[str], reason: str) -> None:
         """Write down each call that is held or erased, before it is."""
@@ -353,39 +344,6 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
             for name in names
         ]
         await asyncio.gather(*(self._auditor.record(entry) for entry in entries))
-
-
-def _wanted_sound(row: RecordRow, request: pb.StreamRecordingRequest) -> tuple[list[int], int]:
-    """Return the channels that are asked for, and the first sample.
-
-    Raises:
-        InvalidRequest: the call has no such channel.
-    """
-    channels = list(range(len(row.roles)))
-    if request.HasField("channel"):
-        if request.channel not in channels:
-            raise InvalidRequest(f"channel: this call has {len(channels)}")
-        channels = [request.channel]
-    return channels, max(0, request.from_ms) * row.rate // 1000
-
-
-def _piece(row: RecordRow, channels: list[int], start: int, data: bytes) -> pb.StreamRecordingResponse:
-    return pb.StreamRecordingResponse(
-        sample_rate_hz=row.rate,
-        channels=len(channels),
-        start_ms=start * 1000 // row.rate,
-        data=data,
-    )
-
-
-async def _answered(context: _Context, work: Callable[[], Awaitable[T]]) -> T:
-    """Return what ``work`` does; a CallError in it ends the request with its status."""
-    try:
-        with unavailable():
-            return await work()
-    except CallError as error:
-        await context.abort(status_of(error), details_of(error))
-        raise  # never: abort raises
 
 
 def _limit(request: Any, usual: int, most: int) -> int:

@@ -67,7 +67,8 @@ class SupervisorServicer(supervisor_service_pb2_grpc.SupervisorServiceServicer):
                     if record is None:
                         await write(self._heartbeat(after))
                     else:
-                        await write(assist.watched(record, self._alerts.cursor(record.seq)))
+                        cursor = self._alerts.cursor(record.seq)
+                        await write(assist.watched(record, cursor, with_note=not given.own_only))
 
     async def ListOpenAlerts(  # noqa: N802 (gRPC method name)
         self, request: pb.ListOpenAlertsRequest, context: _Context

@@ -9,13 +9,19 @@ import shutil
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
+import httpx2
 import uvicorn
 
 from console.app import build_app
 from console.settings import ConsoleSettings
+from tests.fakes.engines import SayingEngine
+from tests.integration.helpers import Running, chunks, demo_bytes, end, running, settings, start, talk
+from tests.record.helpers import profile, section
 
+SAID = "我要投訴<img src=x onerror=alert(1)>你哋間公司"
 CHROMIUM = os.environ.get("YUETONE_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 
 
@@ -43,3 +49,26 @@ async def consoling(port: int, **more: Any) -> AsyncIterator[str]:
 def packed(data: bytes) -> int:
     """Return how many bytes go over the line."""
     return len(gzip.compress(data))
+
+
+@asynccontextmanager
+async def recorded(folder: Path) -> AsyncIterator[Running]:
+    """Run a server that asks nobody and has one recorded call."""
+    chosen = settings(
+        record=section(folder),
+        profiles=profile(),
+        alerts={"store": str(folder / "alerts.db")},
+        suggest={"store": str(folder / "kb.db")},
+    )
+    async with running(chosen, SayingEngine(SAID)) as run:
+        await talk(run, [start("c1", queue="<b>billing", agent_id="a7"), *chunks(demo_bytes(9)), end()])
+        await run.server.app.record.keeper.index()  # type: ignore[union-attr]
+        yield run
+
+
+def origin(base: str) -> dict[str, str]:
+    return {"origin": base, "sec-fetch-site": "same-origin"}
+
+
+async def post(web: httpx2.AsyncClient, base: str, name: str, **fields: Any) -> httpx2.Response:
+    return await web.post(f"{base}/api/{name}", json=fields, headers=origin(base))

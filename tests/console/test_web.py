@@ -17,7 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from console.auth.users import LocalUsers
 from tests.access.provider import Provider
-from tests.console.helpers import consoling
+from tests.console.helpers import SAID, consoling, origin, post, recorded
 from tests.fakes.engines import SayingEngine
 from tests.integration.access import bearer, guarded
 from tests.integration.helpers import Running, chunks, demo_bytes, end, running, settings, start, talk
@@ -25,32 +25,8 @@ from tests.record.helpers import profile, section
 
 pytestmark = pytest.mark.integration
 
-SAID = "我要投訴<img src=x onerror=alert(1)>你哋間公司"
 PASSWORD = "correct horse battery"  # noqa: S105
 PAGES = ("/desk", "/wall", "/calls", "/")
-
-
-@asynccontextmanager
-async def recorded(folder: Path) -> AsyncIterator[Running]:
-    """Run a server that asks nobody and has one recorded call."""
-    chosen = settings(
-        record=section(folder),
-        profiles=profile(),
-        alerts={"store": str(folder / "alerts.db")},
-        suggest={"store": str(folder / "kb.db")},
-    )
-    async with running(chosen, SayingEngine(SAID)) as run:
-        await talk(run, [start("c1", queue="<b>billing", agent_id="a7"), *chunks(demo_bytes(9)), end()])
-        await run.server.app.record.keeper.index()  # type: ignore[union-attr]
-        yield run
-
-
-def origin(base: str) -> dict[str, str]:
-    return {"origin": base, "sec-fetch-site": "same-origin"}
-
-
-async def post(web: httpx2.AsyncClient, base: str, name: str, **fields: Any) -> httpx2.Response:
-    return await web.post(f"{base}/api/{name}", json=fields, headers=origin(base))
 
 
 async def test_pages_show_text_as_text_and_allow_nothing_else(tmp_path: Path) -> None:
@@ -381,40 +357,3 @@ async def test_a_page_that_borrows_this_machines_address_gets_nothing(tmp_path: 
         )
         assert answer.status_code == 400
         assert (await web.get(f"http://localhost:{port}/calls")).status_code == 200
-
-
-async def test_a_review_goes_from_the_draw_to_the_appeal(tmp_path: Path) -> None:
-    """With pages alone; what was typed stays where the server refuses it."""
-    async with recorded(tmp_path) as run, consoling(run.server.port) as base, httpx2.AsyncClient() as web:
-        draw = {"form": "service", "days": "1", "share": "100"}
-        assert (await web.post(f"{base}/quality/sample", data=draw)).status_code == 403  # of no page of ours
-        made = await web.post(f"{base}/quality/sample", data=draw, headers=origin(base))
-        assert made.headers["location"] == "/quality?drawn=1"
-        again = await web.post(f"{base}/quality/sample", data=draw, headers=origin(base))
-        assert again.headers["location"] == "/quality?drawn=0"
-        listed = (await web.get(f"{base}/quality?state=drawn")).text
-        name = listed.partition('href="/quality/')[2].partition('"')[0]
-        shown = await web.get(f"{base}/quality/{name}")
-        assert "開場有打招呼" in shown.text
-        part = {"q.greeting": "no", "c.greeting": "<b>冇打招呼", "submit": "1"}
-        refused = await web.post(f"{base}/quality/{name}/save", data=part, headers=origin(base))
-        assert refused.status_code == 400
-        assert "not answered" in refused.text
-        assert "&lt;b&gt;冇打招呼" in refused.text
-        whole = {**part, "q.identity": "yes", "q.empathy": "-", "q.answer": "whole", "q.next-step": "yes"}
-        kept = await web.post(f"{base}/quality/{name}/save", data=whole, headers=origin(base))
-        assert (kept.status_code, kept.headers["location"]) == (303, f"/quality/{name}")
-        shown = await web.get(f"{base}/quality/{name}")
-        assert "<dd>86</dd>" in shown.text
-        assert "待座席回覆" in shown.text
-        empty = await web.post(f"{base}/quality/{name}/answer", data={"object": "1"}, headers=origin(base))
-        assert empty.status_code == 303
-        appeal = {"object": "1", "appeal": "我有打招呼<script>"}
-        await web.post(f"{base}/quality/{name}/answer", data=appeal, headers=origin(base))
-        shown = await web.get(f"{base}/quality/{name}")
-        assert "申訴中" in shown.text
-        assert "我有打招呼&lt;script&gt;" in shown.text
-        decide = {**whole, "change": "1", "decision": "聽到了"}
-        own = await web.post(f"{base}/quality/{name}/decide", data=decide, headers=origin(base))
-        assert own.status_code == 403  # the same person
-        assert (await web.get(f"{base}/quality/nobody")).status_code == 404

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +20,7 @@ from pipeline.knowledge.service import KnowledgeService
 from suggest.dialogue.active import ActiveSuggestion, State
 from suggest.dialogue.drafting import Draft
 from tests.access.provider import AUDIENCE, Provider
-from tests.integration.helpers import Running, end, rest, running, settings, start, take
+from tests.integration.helpers import Running, chunks, demo_bytes, end, rest, running, settings, start, take
 from yuetone.v1 import audio_pb2
 from yuetone.v1 import call_service_pb2 as call_pb
 from yuetone.v1 import overview_service_pb2 as overview_pb
@@ -278,3 +278,39 @@ class Cells:
         self.count += 1
         if found != wanted:
             self.surprises.append(f"{cell}: {found}, not {wanted}")
+
+
+async def recorded(
+    run: Running, provider: Provider, calls: Mapping[str, Mapping[str, str]] = CALLS
+) -> dict[str, str]:
+    """Send one call of each kind; return their record ids, once they can be found."""
+    for name, fields in calls.items():
+        machine = bearer(provider.token("pbx", roles=["telephony"], company=fields["company"]))
+        call = run.stub.StreamCall(metadata=machine)
+        await call.write(start(name, agent_id=fields["agent_id"], team=fields.get("team", "")))
+        for request in chunks(demo_bytes(8)):
+            await call.write(request)
+        await call.write(end())
+        await call.done_writing()
+        await rest(call)
+    record = run.server.app.record
+    assert record is not None
+    async with asyncio.timeout(20):
+        while record.writer.waiting_bytes:
+            await asyncio.sleep(0.05)
+    await record.keeper.index()
+    rows = [row for tenant in ("bank", "telecom") for row in record.stores.of(tenant).rows()]
+    return {row.info.call_id: row.record_id for row in rows}
+
+
+async def code(work: Any) -> str:
+    """Return the status with which a request or a stream ends; ``ok`` where it does not fail."""
+    try:
+        if hasattr(work, "__aiter__"):
+            async for _message in work:
+                pass
+        else:
+            await work
+    except grpc.aio.AioRpcError as error:
+        return error.code().name
+    return "ok"

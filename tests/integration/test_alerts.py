@@ -137,9 +137,9 @@ async def test_taking_an_alert_reaches_the_live_call_and_everyone_else(run: Runn
     assert twice.alert == answer.alert
     stream = stub.WatchAlerts(sup.WatchAlertsRequest(cursor="0"))
     async with asyncio.timeout(10):
-        while (seen := (await some(stream, 1))[0].alert).state != assist_pb2.Alert.STATE_ACKNOWLEDGED:
-            pass
-    assert seen.alert_id == alert_id
+        while (seen := (await some(stream, 1))[0]).alert.state != assist_pb2.Alert.STATE_ACKNOWLEDGED:
+            assert not seen.HasField("note")
+    assert (seen.alert.alert_id, seen.false_alarm, seen.note) == (alert_id, True, "called back")
     stream.cancel()
 
 

@@ -6,21 +6,24 @@ import time
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
 
 from client import quality_stub
 from pipeline.sections.access import AccessRole
 from tests.access.provider import Provider
 from tests.fakes.engines import SayingEngine
-from tests.integration.access import bearer, guarded, of_role
-from tests.integration.helpers import Running, chunks, demo_bytes, end, rest, running, start
+from tests.integration.access import bearer, code, guarded, of_role, recorded
+from tests.integration.helpers import running
 from tests.record.helpers import profile, section
 from yuetone.v1 import quality_service_pb2 as pb
 
 pytestmark = pytest.mark.integration
 
-CALLS = {"own": ("bank", "alice"), "other": ("bank", "a8"), "far": ("telecom", "a9")}
+CALLS = {
+    "own": {"company": "bank", "agent_id": "alice"},
+    "other": {"company": "bank", "agent_id": "a8"},
+    "far": {"company": "telecom", "agent_id": "a9"},
+}
 ANSWERS = {"greeting": "yes", "identity": "yes", "empathy": "", "answer": "part", "next-step": "yes"}
 
 
@@ -38,28 +41,6 @@ def _sample(**more: Any) -> pb.CreateSampleRequest:
     return pb.CreateSampleRequest(**values)
 
 
-async def _code(work: Any) -> str:
-    try:
-        await work
-    except grpc.aio.AioRpcError as error:
-        return error.code().name
-    return "ok"
-
-
-async def _recorded(run: Running, provider: Provider) -> None:
-    for name, (company, agent) in CALLS.items():
-        machine = bearer(provider.token("pbx", roles=["telephony"], company=company))
-        call = run.stub.StreamCall(metadata=machine)
-        await call.write(start(name, agent_id=agent))
-        for request in chunks(demo_bytes(8)):
-            await call.write(request)
-        await call.write(end())
-        await call.done_writing()
-        await rest(call)
-    assert run.server.app.record is not None
-    await run.server.app.record.written()
-
-
 async def test_a_review_from_the_draw_to_the_decision(provider: Provider, tmp_path: Path) -> None:
     now = int(time.time() * 1000) + 60_000
     draw = _sample(since_unix_ms=now - 86_400_000, until_unix_ms=now, least_per_agent=5, seed=1)
@@ -67,7 +48,7 @@ async def test_a_review_from_the_draw_to_the_decision(provider: Provider, tmp_pa
         provider, record=section(tmp_path), profiles=profile(), audit={"folder": tmp_path / "audit"}
     )
     async with running(chosen, SayingEngine("早晨，有咩幫到你")) as run:
-        await _recorded(run, provider)
+        await recorded(run, provider, CALLS)
         stub = quality_stub(run.channel)
         quinn = bearer(provider.token("quinn", roles=["quality"], company="bank"))
         sue = bearer(provider.token("sue", roles=["supervisor"], company="bank"))
@@ -81,10 +62,10 @@ async def test_a_review_from_the_draw_to_the_decision(provider: Provider, tmp_pa
         name = pb.GetReviewRequest(review_id=own.review_id)
         shown = await stub.GetReview(name, metadata=quinn)
         assert {one.question_id: one.option_id for one in shown.proposed}["greeting"] == "yes"
-        assert await _code(stub.GetReview(name, metadata=alice)) == "NOT_FOUND"  # not yet
+        assert await code(stub.GetReview(name, metadata=alice)) == "NOT_FOUND"  # not yet
         assert not (await stub.ListReviews(pb.ListReviewsRequest(), metadata=alice)).reviews
         save = pb.SaveReviewRequest(review_id=own.review_id, answers=_answers(), submit=True)
-        assert await _code(stub.SaveReview(save, metadata=alice)) == "PERMISSION_DENIED"
+        assert await code(stub.SaveReview(save, metadata=alice)) == "PERMISSION_DENIED"
         saved = await stub.SaveReview(save, metadata=quinn)
         assert saved.score == pytest.approx(78.57, abs=0.01)
         (listed,) = (await stub.ListReviews(pb.ListReviewsRequest(), metadata=alice)).reviews
@@ -92,12 +73,14 @@ async def test_a_review_from_the_draw_to_the_decision(provider: Provider, tmp_pa
         assert not (await stub.ListReviews(pb.ListReviewsRequest(), metadata=bob)).reviews
         appeal = pb.AnswerReviewRequest(review_id=own.review_id, appeal="我有講晒")
         for nobody in (bob, quinn):
-            assert await _code(stub.AnswerReview(appeal, metadata=nobody)) != "ok"
+            assert await code(stub.AnswerReview(appeal, metadata=nobody)) != "ok"
         assert (await stub.AnswerReview(appeal, metadata=alice)).state == pb.Review.STATE_APPEALED
         decide = pb.DecideAppealRequest(
             review_id=own.review_id, answers=_answers(answer="whole"), decision="啱"
         )
-        assert await _code(stub.DecideAppeal(decide, metadata=quinn)) == "PERMISSION_DENIED"
+        assert await code(stub.DecideAppeal(decide, metadata=quinn)) == "PERMISSION_DENIED"
+        both = bearer(provider.token("sam", roles=["supervisor"], company="bank", agent="alice"))
+        assert await code(stub.DecideAppeal(decide, metadata=both)) == "PERMISSION_DENIED"  # an own call
         decided = await stub.DecideAppeal(decide, metadata=sue)
         assert (decided.score, decided.state) == (100, pb.Review.STATE_DECIDED)
         whole = await stub.GetReview(name, metadata=alice)
@@ -116,10 +99,10 @@ async def test_who_may_judge(provider: Provider, tmp_path: Path) -> None:
             who = of_role(provider, role.value)
             judges = role.value in ("team-lead", "supervisor", "quality")
             wanted = "ok" if judges else "PERMISSION_DENIED"
-            assert await _code(stub.CreateSample(_sample(), metadata=who)) == wanted, role
+            assert await code(stub.CreateSample(_sample(), metadata=who)) == wanted, role
             reads = judges or role.value == "agent"
             listed = stub.ListReviews(pb.ListReviewsRequest(), metadata=who)
-            assert await _code(listed) == ("ok" if reads else "PERMISSION_DENIED"), role
+            assert await code(listed) == ("ok" if reads else "PERMISSION_DENIED"), role
         who = of_role(provider, "quality")
         forms = (await stub.ListForms(pb.ListFormsRequest(), metadata=who)).forms
         assert [(form.form_id, len(form.questions)) for form in forms] == [("service", 5)]
@@ -127,8 +110,8 @@ async def test_who_may_judge(provider: Provider, tmp_path: Path) -> None:
             _sample(form_id="none"), _sample(share=1.5), _sample(least_per_agent=-1),
             _sample(until_unix_ms=1), _sample(since_unix_ms=1),
         ):  # fmt: skip
-            assert await _code(stub.CreateSample(bad, metadata=who)) == "INVALID_ARGUMENT"
+            assert await code(stub.CreateSample(bad, metadata=who)) == "INVALID_ARGUMENT"
         for limit in (0, 1_001):
             bad_list = pb.ListReviewsRequest(limit=limit)
-            assert await _code(stub.ListReviews(bad_list, metadata=who)) == "INVALID_ARGUMENT"
-        assert await _code(stub.GetReview(pb.GetReviewRequest(review_id="x"), metadata=who)) == "NOT_FOUND"
+            assert await code(stub.ListReviews(bad_list, metadata=who)) == "INVALID_ARGUMENT"
+        assert await code(stub.GetReview(pb.GetReviewRequest(review_id="x"), metadata=who)) == "NOT_FOUND"

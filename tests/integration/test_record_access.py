@@ -17,10 +17,9 @@ from pipeline.calls.info import CallInfo
 from pipeline.sections.access import AccessRole
 from tests.access.provider import Provider
 from tests.fakes.engines import SayingEngine
-from tests.integration.access import CALLS, alert, bearer, guarded, of_role
-from tests.integration.helpers import Running, chunks, demo_bytes, end, rest, running, settings, start, talk
+from tests.integration.access import CALLS, alert, code, guarded, of_role, recorded
+from tests.integration.helpers import chunks, demo_bytes, end, rest, running, settings, start, talk
 from tests.record.helpers import keys, profile, section, store
-from yuetone.v1 import audio_pb2
 from yuetone.v1 import insight_service_pb2 as insight_pb2
 from yuetone.v1 import record_service_pb2 as pb
 
@@ -37,39 +36,6 @@ METHODS = {
     "StreamRecording": LISTENS, "PlaceHold": ERASES,
 }  # fmt: skip
 SAID = "我要投訴你哋間公司"
-
-
-async def _recorded(run: Running, provider: Provider) -> dict[str, str]:
-    """Send one call of each kind; return their record ids, once they can be found."""
-    for name, fields in CALLS.items():
-        machine = bearer(provider.token("pbx", roles=["telephony"], company=fields["company"]))
-        call = run.stub.StreamCall(metadata=machine)
-        await call.write(start(name, agent_id=fields["agent_id"], team=fields["team"]))
-        for request in chunks(demo_bytes(8)):
-            await call.write(request)
-        await call.write(end())
-        await call.done_writing()
-        await rest(call)
-    record = run.server.app.record
-    assert record is not None
-    async with asyncio.timeout(20):
-        while record.writer.waiting_bytes:
-            await asyncio.sleep(0.05)
-    await record.keeper.index()
-    rows = [row for tenant in ("bank", "telecom") for row in record.stores.of(tenant).rows()]
-    return {row.info.call_id: row.record_id for row in rows}
-
-
-async def _code(work: Any) -> str:
-    try:
-        if hasattr(work, "__aiter__"):
-            async for _message in work:
-                pass
-        else:
-            await work
-    except grpc.aio.AioRpcError as error:
-        return error.code().name
-    return "ok"
 
 
 def _asked(stub: Any, method: str, record_id: str, who: Any) -> Any:
@@ -95,7 +61,7 @@ async def test_every_method_for_every_role_and_every_call(provider: Provider, tm
             surprises.append((cell, got, wanted))
 
     async with running(chosen, SayingEngine(SAID)) as run:
-        records = await _recorded(run, provider)
+        records = await recorded(run, provider)
         assert set(records) == set(CALLS)
         stub = record_stub(run.channel)
         for role in AccessRole:
@@ -105,14 +71,14 @@ async def test_every_method_for_every_role_and_every_call(provider: Provider, tm
                 for call, record_id in records.items():
                     wanted = "ok" if call in sees else "NOT_FOUND" if sees else "PERMISSION_DENIED"
                     asked = _asked(stub, name, record_id, who)
-                    expect(f"{role} {name} {call}", await _code(asked), wanted)
+                    expect(f"{role} {name} {call}", await code(asked), wanted)
             subject = stub.ExportSubject(pb.ExportSubjectRequest(customer_ref="C-1"), metadata=who)
             wanted = "ok" if role.value in ERASES else "PERMISSION_DENIED"
-            expect(f"{role} ExportSubject", await _code(subject), wanted)
+            expect(f"{role} ExportSubject", await code(subject), wanted)
             sees = READS.get(role.value, set())
             if not sees:
                 listing = stub.ListCalls(pb.ListRecordedCallsRequest(), metadata=who)
-                expect(f"{role} ListCalls", await _code(listing), "PERMISSION_DENIED")
+                expect(f"{role} ListCalls", await code(listing), "PERMISSION_DENIED")
                 continue
             listed = await stub.ListCalls(pb.ListRecordedCallsRequest(), metadata=who)
             expect(f"{role} ListCalls", {call.call_id for call in listed.calls}, sees)
@@ -148,7 +114,7 @@ async def test_calls_are_found_by_what_they_are_like(tmp_path: Path) -> None:
             found = await stub.SearchCalls(pb.SearchRecordedCallsRequest(query="投訴", filter=wanted))
             assert {hit.call.call_id for hit in found.hits} == names, wanted
         bad = pb.ListRecordedCallsRequest(filter=like(agitation_above=2.0))
-        assert await _code(stub.ListCalls(bad)) == "INVALID_ARGUMENT"
+        assert await code(stub.ListCalls(bad)) == "INVALID_ARGUMENT"
         summary = await stub.GetSummary(pb.GetSummaryRequest(call_id="c1"))
         assert summary.wrap_up.note == "好"
 
@@ -158,15 +124,15 @@ async def test_who_may_not_see_alerts_cannot_ask_for_them(provider: Provider, tm
         provider, record=section(tmp_path), profiles=profile(), audit={"folder": tmp_path / "audit"}
     )
     async with running(chosen, SayingEngine(SAID)) as run:
-        await _recorded(run, provider)
+        await recorded(run, provider)
         asked = pb.ListRecordedCallsRequest(filter=pb.RecordedCallFilter(alerts=True))
-        for role, code in (
+        for role, wanted in (
             ("agent", "PERMISSION_DENIED"),
             ("quality", "PERMISSION_DENIED"),
             ("supervisor", "ok"),
         ):
             who = of_role(provider, role)
-            assert await _code(record_stub(run.channel).ListCalls(asked, metadata=who)) == code
+            assert await code(record_stub(run.channel).ListCalls(asked, metadata=who)) == wanted
 
 
 async def test_figures_are_of_the_calls_within_reach(provider: Provider, tmp_path: Path) -> None:
@@ -174,7 +140,7 @@ async def test_figures_are_of_the_calls_within_reach(provider: Provider, tmp_pat
         provider, record=section(tmp_path), profiles=profile(), audit={"folder": tmp_path / "audit"}
     )
     async with running(chosen, SayingEngine(SAID)) as run:
-        await _recorded(run, provider)
+        await recorded(run, provider)
         stub = insight_stub(run.channel)
         period: dict[str, Any] = {"since_unix_ms": 0, "until_unix_ms": 400 * 86_400_000}
         now = int(time.time() * 1000)
@@ -185,8 +151,8 @@ async def test_figures_are_of_the_calls_within_reach(provider: Provider, tmp_pat
         for role in AccessRole:
             who, sees = of_role(provider, role.value), READS.get(role.value)
             if sees is None:
-                assert await _code(stub.QueryKpis(asked, metadata=who)) == "PERMISSION_DENIED"
-                assert await _code(stub.GetIssueHeatMap(cells, metadata=who)) == "PERMISSION_DENIED"
+                assert await code(stub.QueryKpis(asked, metadata=who)) == "PERMISSION_DENIED"
+                assert await code(stub.GetIssueHeatMap(cells, metadata=who)) == "PERMISSION_DENIED"
                 continue
             found = await stub.QueryKpis(asked, metadata=who)
             counted = {value.kpi: value.count for value in found.values}
@@ -201,9 +167,9 @@ async def test_figures_are_of_the_calls_within_reach(provider: Provider, tmp_pat
             insight_pb2.QueryKpisRequest(**period, kpis=[99]),  # type: ignore[list-item]
             insight_pb2.QueryKpisRequest(**period, group_by=99),  # type: ignore[arg-type]
         ):
-            assert await _code(stub.QueryKpis(bad, metadata=who)) == "INVALID_ARGUMENT"
+            assert await code(stub.QueryKpis(bad, metadata=who)) == "INVALID_ARGUMENT"
         huge = insight_pb2.GetIssueHeatMapRequest(**period, bucket_ms=3_600_000)
-        assert await _code(stub.GetIssueHeatMap(huge, metadata=who)) == "INVALID_ARGUMENT"
+        assert await code(stub.GetIssueHeatMap(huge, metadata=who)) == "INVALID_ARGUMENT"
 
 
 async def test_agents_see_their_own_calls_for_some_days(provider: Provider, tmp_path: Path) -> None:
@@ -214,7 +180,7 @@ async def test_agents_see_their_own_calls_for_some_days(provider: Provider, tmp_
         audit={"folder": tmp_path / "audit"},
     )
     async with running(chosen, SayingEngine(SAID)) as run:
-        records = await _recorded(run, provider)
+        records = await recorded(run, provider)
         stub = record_stub(run.channel)
         for role, sees in (("agent", set()), ("team-lead", TEAM)):
             who = of_role(provider, role)
@@ -222,8 +188,8 @@ async def test_agents_see_their_own_calls_for_some_days(provider: Provider, tmp_
             assert {call.call_id for call in listed.calls} == sees
             found = await stub.SearchCalls(pb.SearchRecordedCallsRequest(query="投訴"), metadata=who)
             assert {hit.call.call_id for hit in found.hits} == sees
-            code = await _code(_asked(stub, "GetCall", records["own"], who))
-            assert code == ("ok" if sees else "NOT_FOUND")
+            got = await code(_asked(stub, "GetCall", records["own"], who))
+            assert got == ("ok" if sees else "NOT_FOUND")
 
 
 async def test_what_is_erased_is_gone_everywhere(tmp_path: Path) -> None:
@@ -258,7 +224,7 @@ async def test_what_is_erased_is_gone_everywhere(tmp_path: Path) -> None:
         assert [call.call_id for call in calls] == ["two"]
         left = await alerts.in_thread(AlertStore(tmp_path / "alerts.db").after, 0)
         assert {entry.call.call_id for entry in left} == {"two"}
-        assert await _code(stub.GetCall(pb.GetRecordedCallRequest(record_id=first.record_id))) == "NOT_FOUND"
+        assert await code(stub.GetCall(pb.GetRecordedCallRequest(record_id=first.record_id))) == "NOT_FOUND"
     for file in tmp_path.rglob("*"):
         if not file.is_file():
             continue
@@ -337,114 +303,3 @@ async def test_bad_requests_are_told(tmp_path: Path, request_: Any, said: str) -
         with pytest.raises(grpc.aio.AioRpcError) as error:
             await getattr(record_stub(run.channel), methods[type(request_)])(request_)
     assert said in (error.value.details() or "")
-
-
-class _Hidden:
-    """A call of which something is hidden, and who asks for it."""
-
-    def __init__(self, stub: Any, name: str, provider: Provider) -> None:
-        self.stub, self.name, self._provider = stub, name, provider
-
-    def who(self, name: str, role: str, company: str = "bank") -> Any:
-        return bearer(self._provider.token(name, roles=[role], company=company))
-
-    def read(self, who: Any) -> Any:
-        return self.stub.GetOriginal(pb.GetOriginalRequest(record_id=self.name), metadata=who)
-
-    def heard(self, method: str, who: Any) -> Any:
-        return getattr(self.stub, method)(pb.StreamRecordingRequest(record_id=self.name), metadata=who)
-
-    def ask(self, who: Any) -> Any:
-        request = pb.RequestOriginalRequest(record_id=self.name, reason="case 7")
-        return self.stub.RequestOriginal(request, metadata=who)
-
-    def agree(self, request_id: str, who: Any) -> Any:
-        request = pb.DecideOriginalRequest(original_request_id=request_id, agree=True)
-        return self.stub.DecideOriginal(request, metadata=who)
-
-    async def waiting(self, who: Any) -> list[pb.OriginalRequest]:
-        answer = await self.stub.ListOriginalRequests(pb.ListOriginalRequestsRequest(), metadata=who)
-        return list(answer.requests)
-
-
-async def _texts(pieces: Any) -> str:
-    return " ".join(
-        [piece.event.transcript.text async for piece in pieces if piece.event.HasField("transcript")]
-    )
-
-
-async def test_what_was_hidden_needs_a_second_person(provider: Provider, tmp_path: Path) -> None:
-    """A supervisor asks, a privacy officer agrees; then this supervisor reads and hears it, nobody else."""
-    classes = {"service": {"keep_days": 180, "original_days": 30}}
-    chosen = guarded(
-        provider,
-        record=section(tmp_path, classes=classes),
-        profiles=profile(),
-        audit={"folder": tmp_path / "audit"},
-    )
-    async with running(chosen, SayingEngine("我電話係九八七六五四三二")) as run:
-        records, stub = await _recorded(run, provider), record_stub(run.channel)
-        hidden = _Hidden(stub, records["own"], provider)
-        amy, bob = hidden.who("amy", "supervisor"), hidden.who("bob", "supervisor")
-        officer = hidden.who("otto", "privacy-officer")
-        stranger = hidden.who("eve", "privacy-officer", "telecom")
-        everybody = stub.GetCall(pb.GetRecordedCallRequest(record_id=hidden.name), metadata=amy)
-        assert "98765432" not in await _texts(everybody)
-        assert await _code(hidden.read(amy)) == "PERMISSION_DENIED"
-        assert await _code(hidden.ask(of_role(provider, "agent"))) == "PERMISSION_DENIED"
-        assert await _code(hidden.ask(stranger)) == "NOT_FOUND"
-        asked = await hidden.ask(amy)
-        name = asked.original_request_id
-        assert await _code(hidden.agree(name, amy)) == "PERMISSION_DENIED"
-        assert await _code(hidden.agree(name, stranger)) == "NOT_FOUND"
-        assert await hidden.waiting(stranger) == []
-        (waiting,) = await hidden.waiting(officer)
-        assert (waiting.record_id, waiting.reason, waiting.asked_by) == (
-            hidden.name,
-            "case 7",
-            asked.asked_by,
-        )
-        assert await _code(hidden.read(amy)) == "PERMISSION_DENIED"
-        decided = await hidden.agree(name, officer)
-        assert decided.readable_until_unix_ms / 1000 == pytest.approx(time.time() + 86_400, abs=60)
-        assert "98765432" in await _texts(hidden.read(amy))
-        for nobody in (bob, officer, stranger):
-            assert await _code(hidden.read(nobody)) in ("PERMISSION_DENIED", "NOT_FOUND")
-            assert await _code(hidden.heard("StreamOriginal", nobody)) in ("PERMISSION_DENIED", "NOT_FOUND")
-        cut = b"".join([piece.data async for piece in hidden.heard("StreamRecording", amy)])
-        whole = b"".join([piece.data async for piece in hidden.heard("StreamOriginal", amy)])
-        assert len(cut) == len(whole)
-        silent = {one for one, other in zip(cut, whole, strict=True) if one != other}
-        assert silent == {0xFF}  # what differs is silent in what everybody hears
-    said = b"".join(file.read_bytes() for file in (tmp_path / "audit").rglob("*") if file.is_file())
-    assert b"record.original-agree" in said
-    assert b"98765432" not in said
-
-
-async def test_how_a_call_came_and_went_on_is_kept(tmp_path: Path) -> None:
-    async with running(settings(record=section(tmp_path), profiles=profile()), SayingEngine(SAID)) as run:
-        first = start(waited_ms=12_000, direction=audio_pb2.CALL_DIRECTION_INBOUND, transferred_from="sales")
-        last = end()
-        last.end_call.transferred_to = "complaints"
-        told = await talk(run, [first, *chunks(demo_bytes(1)), last])
-        assert told[-1].ended.transferred_to == "complaints"
-        record = run.server.app.record
-        assert record is not None
-        await record.written()
-        (call,) = (await record_stub(run.channel).ListCalls(pb.ListRecordedCallsRequest())).calls
-        assert (call.waited_ms, call.direction) == (12_000, audio_pb2.CALL_DIRECTION_INBOUND)
-        assert (call.transferred_from, call.transferred_to) == ("sales", "complaints")
-        with pytest.raises(grpc.aio.AioRpcError, match="waited_ms"):
-            await talk(run, [start("c2", waited_ms=-1)])
-
-
-async def test_where_nothing_hidden_is_kept_nobody_can_ask(tmp_path: Path) -> None:
-    async with running(settings(record=section(tmp_path), profiles=profile())) as run:
-        await talk(run, [start(), *chunks(demo_bytes(1)), end()])
-        stub, record = record_stub(run.channel), run.server.app.record
-        assert record is not None
-        await record.written()
-        (call,) = (await stub.ListCalls(pb.ListRecordedCallsRequest())).calls
-        assert not call.HasField("original_until_unix_ms")
-        wanted = pb.RequestOriginalRequest(record_id=call.record_id, reason="x")
-        assert await _code(stub.RequestOriginal(wanted)) == "INVALID_ARGUMENT"

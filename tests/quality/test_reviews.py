@@ -109,7 +109,9 @@ def test_a_review_goes_from_hand_to_hand(review: Review) -> None:
     assert (decided.state, decided.score, decided.decided_by) == (ReviewState.DECIDED, 100.0, "otto")
     content = reviews.content(decided, cipher)
     assert (content.appeal, content.decision, list(content.answers)) == ("我有講日期", "有講", better)
-    assert [one.state for one in reviews.listed([ReviewState.DECIDED])] == [ReviewState.DECIDED]
+    (listed,) = reviews.listed([ReviewState.DECIDED])
+    assert [one.id for one in listed] == [name]
+    assert list(reviews.listed([])) == []
 
 
 def test_an_appeal_may_fail_and_an_agent_may_be_content_or_too_late(review: Review) -> None:

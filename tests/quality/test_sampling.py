@@ -24,6 +24,12 @@ def test_the_same_seed_draws_the_same_calls_in_any_order() -> None:
     assert set(drawn(CALLS, share=0.1, least=0, seed=7)) != set(drawn(CALLS, share=0.1, least=0, seed=8))
 
 
+@pytest.mark.parametrize(("share", "count"), [(0.05, 5), (0.07, 7), (0.29, 29), (0.001, 1), (1.0, 100)])
+def test_a_share_is_not_rounded_up_by_how_numbers_are_kept(share: float, count: int) -> None:
+    calls = [(f"r{number}", "a") for number in range(100)]
+    assert len(drawn(calls, share=share, least=0, seed=7)) == count
+
+
 @given(st.floats(0.001, 1.0), st.integers(0, 10), st.integers())
 def test_nothing_is_drawn_twice_nor_made_up(share: float, least: int, seed: int) -> None:
     found = drawn(CALLS, share=share, least=least, seed=seed)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from cantonese.personal import Category
+from cantonese.personal import Category, PersonalSpan, Style
+from pipeline.calls.events import Envelope, RedactionEvent
 from pipeline.errors import InvalidRequest, PermissionDenied, UnknownOriginalRequest
 from pipeline.record.ciphers import Damaged
 from pipeline.record.entries import CutSoundEntry, RecordEntry
@@ -20,8 +23,9 @@ from pipeline.record.reading import SoundPiece, cut_sound, original_events, veri
 from pipeline.record.store import RecordStore
 from pipeline.record.tables import originals
 from pipeline.redaction.holding import cut_out
-from pipeline.redaction.views import ORIGINAL
-from tests.record.helpers import begin, ended, event, final, keys, sound, store
+from pipeline.redaction.masking import redacted_text
+from pipeline.redaction.views import original
+from tests.record.helpers import begin, ended, event, final, keys, masters, sound, store
 
 CUT = b"\x11" * 800
 
@@ -123,6 +127,26 @@ def test_erasing_a_call_destroys_both_keys(records: RecordStore, opener: KeyStor
     assert opener.known() == set()
 
 
+def test_keys_that_a_backup_brings_back_are_destroyed_again(
+    records: RecordStore, opener: KeyStore, tmp_path: Path
+) -> None:
+    for name in ("erased", "past", "kept"):
+        _written(records, opener, name, original_s=50.0 if name != "kept" else 1e9)
+    copy = tmp_path / "old.db"
+    with sqlite3.connect(tmp_path / "keys" / "keys.db") as live, sqlite3.connect(copy) as backup:
+        live.backup(backup)
+    eraser = Eraser(None, records, opener, lambda _names: None, lambda: 5_000.0)
+    assert eraser.forget_originals() == 2
+    eraser.request(["erased"], "officer")
+    eraser.remove(eraser.lock_out())
+    restored_keys = KeyStore(copy, masters())
+    again = Eraser(None, records, restored_keys, lambda _names: None)
+    assert again.forget_keys_of_erased() == 3
+    assert restored_keys.known() == {"past", "kept"}
+    assert restored_keys.with_original() == {"kept"}
+    restored_keys.close()
+
+
 def test_nobody_reads_alone(records: RecordStore, opener: KeyStore) -> None:
     _written(records, opener)
     now = 2_000.0
@@ -162,12 +186,43 @@ def test_a_refused_or_an_old_request_lets_nobody_read(records: RecordStore, open
         requests.ask("r1", "", "amy")
 
 
-def test_cards_and_codes_are_never_kept() -> None:
-    assert Category.PHONE in ORIGINAL
-    for category in (
+def _guarded(*spans: PersonalSpan) -> Envelope:
+    """Return a final of which spans are hidden, as the guard makes it."""
+    said = replace(final(0, ""), verbatim="打98765432搵我")
+    redacted = redacted_text(said, spans, Style.CATEGORY)
+    return Envelope(
+        call_id="c", server_seq=1, acked=0, event=replace(said, personal=spans, redacted=redacted)
+    )
+
+
+def _kept(*spans: PersonalSpan) -> str | None:
+    found = original(_guarded(*spans))
+    return None if found is None else found.event.text  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "category",
+    [
         Category.CARD, Category.SECURITY_CODE, Category.ONE_TIME_CODE, Category.PASSWORD, Category.SENSITIVE,
-    ):  # fmt: skip
-        assert category not in ORIGINAL
+        Category.NUMBER,
+    ],
+)  # fmt: skip
+def test_cards_codes_and_what_may_be_one_are_never_kept(category: Category) -> None:
+    assert _kept(PersonalSpan(1, 9, category)) is None
+    beside = _kept(PersonalSpan(1, 9, category), PersonalSpan(9, 11, Category.NAME))
+    assert beside is not None
+    assert "98765432" not in beside
+    assert beside.endswith("搵我")
+
+
+def test_what_is_certain_is_kept_and_what_may_become_a_card_is_not() -> None:
+    assert _kept(PersonalSpan(1, 9, Category.PHONE)) == "打98765432搵我"
+    assert _kept(PersonalSpan(1, 9, Category.PHONE, provisional=True)) is None
+    assert original(_guarded()) is None
+    told = RedactionEvent(revision=1, final=_guarded(PersonalSpan(1, 9, Category.PHONE)).event)  # type: ignore[arg-type]
+    found = original(Envelope(call_id="c", server_seq=2, acked=0, event=told))
+    assert found is not None
+    assert found.event.final.text == "打98765432搵我"  # type: ignore[union-attr]
 
 
 def test_cut_sound_is_put_back_where_it_was() -> None:

@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import json
 import os
-import socket
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.serving.peers.setup import python_of
-from benchmarks.serving.processes import pinned
+from benchmarks.serving.processes import free_port, pinned
 from benchmarks.serving.record import StreamRecord, Update
 from benchmarks.serving.speech import Speech
 
@@ -46,13 +45,6 @@ PEERS = (
     Peer(name="WhisperLive --batch_inference", system="whisperlive", options=("batch",)),
     Peer(name="WhisperLiveKit (LocalAgreement)", system="whisperlivekit"),
 )
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def command(peer: Peer, folder: Path, model: str, port: int, language: str) -> list[str]:

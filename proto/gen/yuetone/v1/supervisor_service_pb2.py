@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from yuetone.v1 import assist_pb2 as yuetone_dot_v1_dot_assist__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#yuetone/v1/supervisor_service.proto\x12\nyuetone.v1\x1a\x17yuetone/v1/assist.proto\"\x96\x01\n\x12WatchAlertsRequest\x12\x13\n\x06\x63ursor\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x13\n\x06tenant\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x0e\n\x06queues\x18\x03 \x03(\t\x12\x30\n\x0cmin_severity\x18\x04 \x01(\x0e\x32\x1a.yuetone.v1.Alert.SeverityB\t\n\x07_cursorB\t\n\x07_tenant\"\xea\x01\n\x13WatchAlertsResponse\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12 \n\x05\x61lert\x18\x02 \x01(\x0b\x32\x11.yuetone.v1.Alert\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\t\x12\x12\n\nat_unix_ms\x18\x04 \x01(\x03\x12\x13\n\x06tenant\x18\x05 \x01(\tH\x00\x88\x01\x01\x12\x12\n\x05queue\x18\x06 \x01(\tH\x01\x88\x01\x01\x12\x15\n\x08\x61gent_id\x18\x07 \x01(\tH\x02\x88\x01\x01\x12\x11\n\x04team\x18\x08 \x01(\tH\x03\x88\x01\x01\x42\t\n\x07_tenantB\x08\n\x06_queueB\x0b\n\t_agent_idB\x07\n\x05_team\"y\n\x15ListOpenAlertsRequest\x12\x13\n\x06tenant\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x0e\n\x06queues\x18\x02 \x03(\t\x12\x30\n\x0cmin_severity\x18\x03 \x01(\x0e\x32\x1a.yuetone.v1.Alert.SeverityB\t\n\x07_tenant\"\xd5\x01\n\nAlertGroup\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x13\n\x06tenant\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x12\n\x05queue\x18\x03 \x01(\tH\x01\x88\x01\x01\x12\x15\n\x08\x61gent_id\x18\x04 \x01(\tH\x02\x88\x01\x01\x12\x11\n\x04team\x18\x05 \x01(\tH\x03\x88\x01\x01\x12!\n\x06\x61lerts\x18\x06 \x03(\x0b\x32\x11.yuetone.v1.Alert\x12\x15\n\rsince_unix_ms\x18\x07 \x01(\x03\x42\t\n\x07_tenantB\x08\n\x06_queueB\x0b\n\t_agent_idB\x07\n\x05_team\"P\n\x16ListOpenAlertsResponse\x12&\n\x06groups\x18\x01 \x03(\x0b\x32\x16.yuetone.v1.AlertGroup\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"T\n\x0f\x41\x63kAlertRequest\x12\x10\n\x08\x61lert_id\x18\x01 \x01(\t\x12\x13\n\x0b\x66\x61lse_alarm\x18\x02 \x01(\x08\x12\x11\n\x04note\x18\x03 \x01(\tH\x00\x88\x01\x01\x42\x07\n\x05_note\"4\n\x10\x41\x63kAlertResponse\x12 \n\x05\x61lert\x18\x01 \x01(\x0b\x32\x11.yuetone.v1.Alert2\x85\x02\n\x11SupervisorService\x12P\n\x0bWatchAlerts\x12\x1e.yuetone.v1.WatchAlertsRequest\x1a\x1f.yuetone.v1.WatchAlertsResponse0\x01\x12W\n\x0eListOpenAlerts\x12!.yuetone.v1.ListOpenAlertsRequest\x1a\".yuetone.v1.ListOpenAlertsResponse\x12\x45\n\x08\x41\x63kAlert\x12\x1b.yuetone.v1.AckAlertRequest\x1a\x1c.yuetone.v1.AckAlertResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#yuetone/v1/supervisor_service.proto\x12\nyuetone.v1\x1a\x17yuetone/v1/assist.proto\"\x96\x01\n\x12WatchAlertsRequest\x12\x13\n\x06\x63ursor\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x13\n\x06tenant\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x0e\n\x06queues\x18\x03 \x03(\t\x12\x30\n\x0cmin_severity\x18\x04 \x01(\x0e\x32\x1a.yuetone.v1.Alert.SeverityB\t\n\x07_cursorB\t\n\x07_tenant\"\x9b\x02\n\x13WatchAlertsResponse\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12 \n\x05\x61lert\x18\x02 \x01(\x0b\x32\x11.yuetone.v1.Alert\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\t\x12\x12\n\nat_unix_ms\x18\x04 \x01(\x03\x12\x13\n\x06tenant\x18\x05 \x01(\tH\x00\x88\x01\x01\x12\x12\n\x05queue\x18\x06 \x01(\tH\x01\x88\x01\x01\x12\x15\n\x08\x61gent_id\x18\x07 \x01(\tH\x02\x88\x01\x01\x12\x11\n\x04team\x18\x08 \x01(\tH\x03\x88\x01\x01\x12\x13\n\x0b\x66\x61lse_alarm\x18\t \x01(\x08\x12\x11\n\x04note\x18\n \x01(\tH\x04\x88\x01\x01\x42\t\n\x07_tenantB\x08\n\x06_queueB\x0b\n\t_agent_idB\x07\n\x05_teamB\x07\n\x05_note\"y\n\x15ListOpenAlertsRequest\x12\x13\n\x06tenant\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x0e\n\x06queues\x18\x02 \x03(\t\x12\x30\n\x0cmin_severity\x18\x03 \x01(\x0e\x32\x1a.yuetone.v1.Alert.SeverityB\t\n\x07_tenant\"\xd5\x01\n\nAlertGroup\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x13\n\x06tenant\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x12\n\x05queue\x18\x03 \x01(\tH\x01\x88\x01\x01\x12\x15\n\x08\x61gent_id\x18\x04 \x01(\tH\x02\x88\x01\x01\x12\x11\n\x04team\x18\x05 \x01(\tH\x03\x88\x01\x01\x12!\n\x06\x61lerts\x18\x06 \x03(\x0b\x32\x11.yuetone.v1.Alert\x12\x15\n\rsince_unix_ms\x18\x07 \x01(\x03\x42\t\n\x07_tenantB\x08\n\x06_queueB\x0b\n\t_agent_idB\x07\n\x05_team\"P\n\x16ListOpenAlertsResponse\x12&\n\x06groups\x18\x01 \x03(\x0b\x32\x16.yuetone.v1.AlertGroup\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"T\n\x0f\x41\x63kAlertRequest\x12\x10\n\x08\x61lert_id\x18\x01 \x01(\t\x12\x13\n\x0b\x66\x61lse_alarm\x18\x02 \x01(\x08\x12\x11\n\x04note\x18\x03 \x01(\tH\x00\x88\x01\x01\x42\x07\n\x05_note\"4\n\x10\x41\x63kAlertResponse\x12 \n\x05\x61lert\x18\x01 \x01(\x0b\x32\x11.yuetone.v1.Alert2\x85\x02\n\x11SupervisorService\x12P\n\x0bWatchAlerts\x12\x1e.yuetone.v1.WatchAlertsRequest\x1a\x1f.yuetone.v1.WatchAlertsResponse0\x01\x12W\n\x0eListOpenAlerts\x12!.yuetone.v1.ListOpenAlertsRequest\x1a\".yuetone.v1.ListOpenAlertsResponse\x12\x45\n\x08\x41\x63kAlert\x12\x1b.yuetone.v1.AckAlertRequest\x1a\x1c.yuetone.v1.AckAlertResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,17 +35,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATCHALERTSREQUEST']._serialized_start=77
   _globals['_WATCHALERTSREQUEST']._serialized_end=227
   _globals['_WATCHALERTSRESPONSE']._serialized_start=230
-  _globals['_WATCHALERTSRESPONSE']._serialized_end=464
-  _globals['_LISTOPENALERTSREQUEST']._serialized_start=466
-  _globals['_LISTOPENALERTSREQUEST']._serialized_end=587
-  _globals['_ALERTGROUP']._serialized_start=590
-  _globals['_ALERTGROUP']._serialized_end=803
-  _globals['_LISTOPENALERTSRESPONSE']._serialized_start=805
-  _globals['_LISTOPENALERTSRESPONSE']._serialized_end=885
-  _globals['_ACKALERTREQUEST']._serialized_start=887
-  _globals['_ACKALERTREQUEST']._serialized_end=971
-  _globals['_ACKALERTRESPONSE']._serialized_start=973
-  _globals['_ACKALERTRESPONSE']._serialized_end=1025
-  _globals['_SUPERVISORSERVICE']._serialized_start=1028
-  _globals['_SUPERVISORSERVICE']._serialized_end=1289
+  _globals['_WATCHALERTSRESPONSE']._serialized_end=513
+  _globals['_LISTOPENALERTSREQUEST']._serialized_start=515
+  _globals['_LISTOPENALERTSREQUEST']._serialized_end=636
+  _globals['_ALERTGROUP']._serialized_start=639
+  _globals['_ALERTGROUP']._serialized_end=852
+  _globals['_LISTOPENALERTSRESPONSE']._serialized_start=854
+  _globals['_LISTOPENALERTSRESPONSE']._serialized_end=934
+  _globals['_ACKALERTREQUEST']._serialized_start=936
+  _globals['_ACKALERTREQUEST']._serialized_end=1020
+  _globals['_ACKALERTRESPONSE']._serialized_start=1022
+  _globals['_ACKALERTRESPONSE']._serialized_end=1074
+  _globals['_SUPERVISORSERVICE']._serialized_start=1077
+  _globals['_SUPERVISORSERVICE']._serialized_end=1338
 # @@protoc_insertion_point(module_scope)

@@ -64,6 +64,8 @@ class WatchAlertsResponse(google.protobuf.message.Message):
     QUEUE_FIELD_NUMBER: builtins.int
     AGENT_ID_FIELD_NUMBER: builtins.int
     TEAM_FIELD_NUMBER: builtins.int
+    FALSE_ALARM_FIELD_NUMBER: builtins.int
+    NOTE_FIELD_NUMBER: builtins.int
     call_id: builtins.str
     """of the call"""
     cursor: builtins.str
@@ -78,6 +80,10 @@ class WatchAlertsResponse(google.protobuf.message.Message):
     """from StartCall"""
     team: builtins.str
     """from StartCall"""
+    false_alarm: builtins.bool
+    """whoever took it says that nothing was wrong"""
+    note: builtins.str
+    """of whoever took it; for those who see calls of others"""
     @property
     def alert(self) -> yuetone.v1.assist_pb2.Alert:
         """as in the call's own stream; absent in a heartbeat"""
@@ -93,11 +99,15 @@ class WatchAlertsResponse(google.protobuf.message.Message):
         queue: builtins.str | None = ...,
         agent_id: builtins.str | None = ...,
         team: builtins.str | None = ...,
+        false_alarm: builtins.bool = ...,
+        note: builtins.str | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_queue", b"_queue", "_team", b"_team", "_tenant", b"_tenant", "agent_id", b"agent_id", "alert", b"alert", "queue", b"queue", "team", b"team", "tenant", b"tenant"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_queue", b"_queue", "_team", b"_team", "_tenant", b"_tenant", "agent_id", b"agent_id", "alert", b"alert", "at_unix_ms", b"at_unix_ms", "call_id", b"call_id", "cursor", b"cursor", "queue", b"queue", "team", b"team", "tenant", b"tenant"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_note", b"_note", "_queue", b"_queue", "_team", b"_team", "_tenant", b"_tenant", "agent_id", b"agent_id", "alert", b"alert", "note", b"note", "queue", b"queue", "team", b"team", "tenant", b"tenant"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_agent_id", b"_agent_id", "_note", b"_note", "_queue", b"_queue", "_team", b"_team", "_tenant", b"_tenant", "agent_id", b"agent_id", "alert", b"alert", "at_unix_ms", b"at_unix_ms", "call_id", b"call_id", "cursor", b"cursor", "false_alarm", b"false_alarm", "note", b"note", "queue", b"queue", "team", b"team", "tenant", b"tenant"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_agent_id", b"_agent_id"]) -> typing.Literal["agent_id"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_note", b"_note"]) -> typing.Literal["note"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_queue", b"_queue"]) -> typing.Literal["queue"] | None: ...
     @typing.overload
