@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from console.live.calls import SEVERITIES
+from console.live.reasons import reasons_of
 from console.live.topic import LINE, Topic
 from yuetone.v1 import assist_pb2, supervisor_service_pb2
 
@@ -21,7 +22,7 @@ class _Call:
     alerts: dict[str, assist_pb2.Alert] = field(default_factory=dict)
     since: int = 0
     taken_by: str = ""
-    was: str = ""
+    was: dict[str, Any] | None = None
     note: str = ""
     false_alarm: bool = False
     expired: bool = False
@@ -66,7 +67,7 @@ class AlertRows:
             call.alerts[alert.alert_id] = alert
         else:
             closed = call.alerts.pop(alert.alert_id, None)
-            call.was = closed.evidence if closed is not None else call.was
+            call.was = _why(closed) if closed is not None else call.was
             if alert.state in _OVER:
                 call.taken_by, call.note = alert.taken_by, message.note
                 call.false_alarm = message.false_alarm
@@ -85,7 +86,7 @@ class AlertRows:
                 "since": call.since,
                 "worst": SEVERITIES.get(alerts[0].severity, "") if alerts else "",
                 "taken": "" if alerts else call.taken_by,
-                "was": "" if alerts else call.was,
+                "was": None if alerts else call.was,
                 "note": "" if alerts else call.note,
                 "false_alarm": not alerts and call.false_alarm,
                 "expired": not alerts and call.expired,
@@ -94,7 +95,7 @@ class AlertRows:
                         "id": alert.alert_id,
                         "rule": alert.rule,
                         "severity": SEVERITIES.get(alert.severity, ""),
-                        "evidence": alert.evidence,
+                        **_why(alert),
                         "agitation": round(alert.agitation, 2) if alert.HasField("agitation") else None,
                         "escalated": alert.state == assist_pb2.Alert.STATE_ESCALATED,
                     }
@@ -108,6 +109,10 @@ class AlertRows:
         for name in done[: max(0, len(done) - MOST_TAKEN)]:
             del self._calls[name]
             self._topic.drop(name)
+
+
+def _why(alert: assist_pb2.Alert) -> dict[str, Any]:
+    return {"evidence": alert.evidence, "reasons": reasons_of(alert)}
 
 
 def _head(

@@ -8,6 +8,7 @@ from typing import Any
 
 import client
 from console.live.calls import SEVERITIES
+from console.live.reasons import reasons_of
 from console.live.topic import Topic
 from yuetone.v1 import assist_pb2, audio_pb2, call_service_pb2, speakers_pb2, transcript_pb2
 
@@ -188,7 +189,10 @@ class CallRows:
                 "severity": SEVERITIES.get(alert.severity, ""),
                 "state": _STATES.get(alert.state, ""),
                 "evidence": alert.evidence,
+                "reasons": reasons_of(alert),
+                "ch": alert.channel,
                 "start": alert.start_ms,
+                "end": alert.end_ms,
                 "taken": alert.taken_by,
             },
         )

@@ -56,7 +56,10 @@ export class Cards {
           card.fate = row.reason || "replaced";
           card.over = Date.now();
         }
-        if (row.shown) card.fate = card.fate === "replaced" ? "" : card.fate;
+        if (row.shown && card.fate === "replaced") {
+          card.fate = "";
+          card.over = 0;
+        }
       } else if (row.shown) {
         this.cards.set(key, { row, lang: row.lang, since: Date.now(), told: false, fate: "", over: 0, editing: false, undo: 0 });
         setText(byId("announce"), `${t("desk.new_suggestion")}：${title(row)}`);
@@ -76,9 +79,11 @@ export class Cards {
   held() {
     const card = this.open ? this.cards.get(this.open) : undefined;
     if (!card) return false;
-    if (card.editing || card.undo > 0 || this.node.contains(document.activeElement)) return true;
-    const resting = card.fate !== "" && Date.now() - card.over > HELD_MS; // a pointer may lie there all day
-    return (this.hovered && !resting) || Date.now() - this.openedAt < READ_MS;
+    if (card.editing || card.undo > 0) return true;
+    // A pointer may lie there all day, and the focus stays on a button that was pressed.
+    const resting = card.over > 0 && Date.now() - card.over > HELD_MS;
+    const looked = this.hovered || this.node.contains(document.activeElement);
+    return (looked && !resting) || Date.now() - this.openedAt < READ_MS;
   }
 
   paint() {
@@ -183,6 +188,7 @@ export class Cards {
     if (button) setText(button, t("desk.copied"));
     setText(byId("announce"), t("desk.copied"));
     this.tell(card, edited === null ? "copied" : "edited", edited);
+    card.over ||= Date.now();
     setTimeout(() => {
       card.editing = false;
       if (button) setText(button, t("desk.copy"));

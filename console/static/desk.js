@@ -5,6 +5,7 @@ import { Cards } from "./cards.js";
 import { drawCurve } from "./curve.js";
 import { byId, clock, h, isTyping, keyed, loadTexts, percent, setText, SIGNS, t } from "./dom.js";
 import { Live, post } from "./live.js";
+import { why } from "./reasons.js";
 import { Talk } from "./talk.js";
 import { wrapUp } from "./wrapup.js";
 
@@ -117,7 +118,7 @@ function notice(rows) {
   if (worst) {
     kind = worst.state === "taken" ? "" : worst.severity;
     const sign = /** @type {Record<string, string>} */ (SIGNS)[worst.severity];
-    parts.push(`${sign} ${t(`severity.${worst.severity}`)} ${worst.evidence}`);
+    parts.push(`${sign} ${t(`severity.${worst.severity}`)} ${why(worst)}`);
     if (worst.state === "taken") parts.push(`✓ ${t("desk.alert_taken")}`);
     if (alerts.length > 1) parts.push(t("wall.more", alerts.length - 1));
   }
@@ -143,6 +144,9 @@ function end() {
   const form = wrapUp(call.id);
   const mine = call;
   form.addEventListener("saved", () => (mine.saved ||= live.now()));
+  form.addEventListener("moment", (event) => {
+    if (talk.show(/** @type {CustomEvent} */ (event).detail)) event.preventDefault(); // else its link leads to the record
+  });
   notice(live.topics.get(`call:${call.id}`)?.rows ?? new Map());
   byId("cards").replaceChildren(form);
   setText(byId("replies-head"), t("wrap.title"));

@@ -2,6 +2,7 @@
 /** One call of the past: what was said beside its sound, and its curve to jump by. */
 
 import { byId, clock, h, loadTexts, percent, SIGNS, t } from "./dom.js";
+import { why } from "./reasons.js";
 
 await loadTexts();
 /** @type {any[]} */
@@ -24,11 +25,19 @@ const lines = said.map((row) => {
   const at = h("button", { class: "at", text: clock(row.start), title: t("calls.jump"), onclick: () => jump(row.start) });
   const text = h("div", { class: "text", lang: row.lang === "en" ? "en" : "zh-Hant-HK", text: row.text, title: row.hidden ? t("desk.hidden") : null });
   const node = h("div", { class: `line-said ${row.role}`, id: `t${row.start}` }, player ? at : h("time", { text: clock(row.start) }), h("span", { class: "who", text: t(`role.${row.role}`) }), text);
-  for (const alert of alerts.filter((one) => one.start >= row.start && one.start < row.end)) {
-    text.append(h("span", { class: "feel", text: `${/** @type {Record<string, string>} */ (SIGNS)[alert.severity]} ${alert.evidence}` }));
-  }
   return [row, node];
 });
+for (const alert of alerts) {
+  const text = lineOf(alert)?.querySelector(".text");
+  if (text) text.append(h("span", { class: "feel", text: `${/** @type {Record<string, string>} */ (SIGNS)[alert.severity]} ${why(alert)}` }));
+}
+
+/** The line that an alert is about: the last one of its side that had begun by then, or of anybody. @param {any} alert */
+function lineOf(alert) {
+  const begun = lines.filter(([row]) => row.start <= alert.end);
+  const found = begun.filter(([row]) => row.ch === alert.ch).pop() ?? begun.pop();
+  return found?.[1];
+}
 byId("talk").replaceChildren(...(lines.length ? lines.map(([, node]) => node) : [h("p", { class: "quiet", text: t("calls.none") })]));
 /** Show the moment that the address names, and let the sound begin there. */
 function moment() {

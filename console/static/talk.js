@@ -37,6 +37,17 @@ export class Talk {
     this.read();
   }
 
+  /** Bring what was said at a moment into sight; false where it is not here. @param {number} ms */
+  show(ms) {
+    const said = [...this.lines.values()].filter((node) => node.classList.contains("line-said") && Number(node.dataset.start) <= ms);
+    const line = said.sort((a, b) => Number(a.dataset.start) - Number(b.dataset.start)).pop();
+    if (!line) return false;
+    for (const node of this.log.querySelectorAll(".heard")) node.classList.remove("heard");
+    line.classList.add("heard");
+    line.scrollIntoView({ block: "center" });
+    return true;
+  }
+
   read() {
     this.unread = 0;
     this.follow.hidden = true;

@@ -4,6 +4,7 @@
 import { drawCurve } from "./curve.js";
 import { byId, clock, h, isTyping, keyed, loadTexts, setText, SIGNS, t } from "./dom.js";
 import { Live, post } from "./live.js";
+import { why } from "./reasons.js";
 import { Talk } from "./talk.js";
 
 await loadTexts();
@@ -32,6 +33,7 @@ live.open("calls", (rows) => {
 live.open("alerts", (rows, changed, snapshot) => {
   groups = rows;
   queue();
+  drawerAlert();
   figures();
   ring(changed, snapshot);
 });
@@ -57,7 +59,7 @@ function figures() {
   for (const node of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-figure]"))) {
     setText(node, values[node.dataset.figure ?? ""] ?? "–");
   }
-  setText(byId("clock"), new Date(live.now()).toLocaleTimeString("zh-HK", { hour12: false }));
+  setText(byId("clock"), new Date(live.now()).toLocaleTimeString("zh-HK", { hour12: false, timeZone: "Asia/Hong_Kong" }));
 }
 setInterval(() => {
   if (paused || document.hidden) return;
@@ -188,8 +190,8 @@ function makeAlert(row) {
     h(
       "div",
       { class: "acts" },
-      h("button", { class: "main", text: t("wall.take"), onclick: () => take(row.key, false) }),
-      h("button", { text: t("wall.false_alarm"), onclick: () => take(row.key, true) }),
+      h("button", { class: "main", text: t("wall.take"), onclick: (/** @type {Event} */ event) => takeHere(event, row.key, false) }),
+      h("button", { text: t("wall.false_alarm"), onclick: (/** @type {Event} */ event) => takeHere(event, row.key, true) }),
       h("input", { placeholder: t("wall.note"), "aria-label": t("wall.note"), maxlength: 2000 }),
     ),
   );
@@ -197,7 +199,7 @@ function makeAlert(row) {
 
 /** @param {HTMLElement} node @param {any} row */
 function updateAlert(node, row) {
-  const [top, why, acts] = /** @type {HTMLElement[]} */ ([...node.children]);
+  const [top, reason, acts] = /** @type {HTMLElement[]} */ ([...node.children]);
   const [sign, name, queueName, time] = /** @type {HTMLElement[]} */ ([...top.children]);
   const open = row.open.length > 0;
   const [worst] = row.open;
@@ -208,15 +210,20 @@ function updateAlert(node, row) {
   setText(time, clock(live.now() - row.since));
   const more = row.open.length > 1 ? `　${t("wall.more", row.open.length - 1)}` : "";
   const taker = (row.taken ?? "").split(":").pop() ?? "";
-  setText(why, open ? `${worst.evidence}${more}` : [taker, row.note, row.was].filter(Boolean).join(" · "));
+  setText(reason, open ? `${why(worst)}${more}` : [taker, row.note, row.was && why(row.was)].filter(Boolean).join(" · "));
   acts.hidden = !open;
 }
 
-/** @param {string} key @param {boolean} falseAlarm */
-async function take(key, falseAlarm) {
-  const node = /** @type {HTMLElement | null} */ (byId("queue").querySelector(`[data-key="${CSS.escape(key)}"]`));
+/** @param {Event} event @param {string} key @param {boolean} falseAlarm */
+function takeHere(event, key, falseAlarm) {
+  const node = /** @type {HTMLElement} */ (event.target).closest("article");
+  if (node) take(node, key, falseAlarm);
+}
+
+/** @param {HTMLElement} node the row, in the queue or in the drawer @param {string} key @param {boolean} falseAlarm */
+async function take(node, key, falseAlarm) {
   const row = groups.get(key);
-  if (!node || !row) return;
+  if (!row) return;
   const note = /** @type {HTMLInputElement} */ (node.querySelector("input")).value.trim();
   for (const button of node.querySelectorAll("button")) button.disabled = true;
   try {
@@ -267,6 +274,8 @@ function drawer(id) {
   const row = calls.get(id) ?? groups.get(id) ?? { key: id };
   setText(byId("drawer-head"), [row.agent, row.queue, id].filter(Boolean).join(" · "));
   byId("notice").replaceChildren();
+  byId("kept").replaceChildren();
+  drawerAlert();
   if (!dialog.open) dialog.show();
   byId("drawer-close").focus();
   live.open(`call:${id}`, (rows, changed, snapshot) => {
@@ -278,7 +287,25 @@ function drawer(id) {
     const gone = rows.get("line")?.phase === "gone";
     const text = state.phase === "ended" || gone ? `■ ${t("desk.ended")}` : state.hold ? `‖ ${t(`desk.${state.hold}`)}` : "";
     if (byId("notice").textContent !== text) byId("notice").replaceChildren(h("span", { text }));
+    if ((state.phase === "ended" || gone) && looked === id) kept(id);
   });
+}
+
+/** The alerts of the call in the drawer, to be taken there too. */
+function drawerAlert() {
+  const place = byId("drawer-alert");
+  const row = looked ? groups.get(looked) : undefined;
+  keyed(place, row ? [row] : [], (one) => one.key, makeAlert, updateAlert);
+}
+
+/** A call that has ended: where it is kept, if it is and may be read. @param {string} id */
+async function kept(id) {
+  const place = byId("kept");
+  if (place.firstChild) return;
+  place.append(h("span", { class: "quiet", text: t("wall.is_over") }));
+  const found = await post("summary", { call: id }).catch(() => null);
+  if (!found || looked !== id || !byId("kept").dataset.history) return;
+  place.append(h("a", { href: `/calls/${encodeURIComponent(found.record_id)}`, text: t("wall.open_record") }));
 }
 
 function closeDrawer() {
@@ -323,6 +350,6 @@ addEventListener("keydown", (event) => {
   if (event.key === "Escape" && dialog.open && !event.isComposing) closeDrawer();
   else if (event.key.toLowerCase() === "a" && !isTyping(event) && !event.altKey && !event.ctrlKey) {
     const row = /** @type {HTMLElement | null} */ (document.activeElement?.closest("#queue > [data-key]"));
-    if (row) take(row.dataset.key ?? "", false);
+    if (row) take(row, row.dataset.key ?? "", false);
   }
 });

@@ -67,7 +67,7 @@ async function draft(call, sums, fields, state) {
     const found = await post("summary", { call });
     for (const [key, name] of [["about", "about"], ["steps", "next_steps"]]) {
       const lines = found[name] ?? [];
-      const items = lines.map((/** @type {any} */ one) => h("li", {}, h("time", { text: clock(one.start_ms) }), h("span", { text: one.text })));
+      const items = lines.map((/** @type {any} */ one) => h("li", {}, moment(found.record_id, one.start_ms), h("span", { text: one.text })));
       sums.append(h("h3", { text: t(`wrap.${key}`) }), lines.length ? h("ul", {}, ...items) : h("p", { class: "quiet", text: t("wrap.none") }));
     }
     sums.append(h("p", { class: "quiet", text: t("wrap.draft") }));
@@ -79,6 +79,16 @@ async function draft(call, sums, fields, state) {
   } catch (error) {
     if (error instanceof Refused && error.status === 501) setText(state, t("wrap.unavailable"));
   }
+}
+
+/** A link to a moment: in the conversation beside the form, or else in the record. @param {string} record @param {number} ms */
+function moment(record, ms) {
+  const link = h("a", { href: `/calls/${encodeURIComponent(record)}#t${ms}`, target: "_blank", rel: "noopener", text: clock(ms) });
+  link.addEventListener("click", (event) => {
+    const told = new CustomEvent("moment", { detail: ms, bubbles: true, cancelable: true });
+    if (!link.dispatchEvent(told)) event.preventDefault();
+  });
+  return link;
 }
 
 /** Put what is kept into the fields, but where something was typed since. @param {Record<string, HTMLElement>} fields @param {any} kept */

@@ -18,9 +18,9 @@ from emotion import AgitationPoint
 from emotion.behaviour import Behaviour
 from emotion.words import LexiconHit, WordsReading
 from emotion.words.lexicon import term_expression
-from pipeline.alerts.evidence import agitation_evidence, words_evidence
+from pipeline.alerts.evidence import agitation_reasons, word_reasons, written
 from pipeline.alerts.rules import AgitationRule, DeadAirRule, FailedSuggestionsRule, Rule, WordsRule
-from pipeline.calls.events import AlertEvent, AlertState, Severity
+from pipeline.calls.events import AlertEvent, AlertReason, AlertState, ReasonKind, Severity
 from pipeline.calls.info import SAMPLE_RATE
 
 CURVE_S = 60
@@ -126,7 +126,8 @@ class AlertMachine:
                 watch = self._watch(self._channel(0), rule)
                 if watch.since is None:  # once for each silence
                     seconds = (at - self._silent_since) // SAMPLE_RATE
-                    raised = self._raise(rule, 0, self._silent_since, at, f"{seconds} 秒無人說話")
+                    why = (AlertReason(kind=ReasonKind.SILENCE, value=seconds),)
+                    raised = self._raise(rule, 0, self._silent_since, at, why)
                     watch.since = self._silent_since if raised else None
                     found += raised
         return found
@@ -140,7 +141,8 @@ class AlertMachine:
                 watch.failures = watch.failures + 1 if failed else 0
                 if watch.failures >= rule.count:
                     watch.failures = 0
-                    found += self._raise(rule, channel, at, at, f"連續 {rule.count} 次無合適建議")
+                    why = (AlertReason(kind=ReasonKind.NO_SUGGESTION, value=rule.count),)
+                    found += self._raise(rule, channel, at, at, why)
         return found
 
     def acknowledge(self, alert_id: str) -> None:
@@ -177,7 +179,12 @@ class AlertMachine:
         return []
 
     def _moved(
-        self, rule: AgitationRule, channel: int, state: AlertState, point: AgitationPoint, why: str
+        self,
+        rule: AgitationRule,
+        channel: int,
+        state: AlertState,
+        point: AgitationPoint,
+        why: tuple[AlertReason, ...],
     ) -> list[AlertEvent]:
         """Return the open alert in its new state."""
         watch = self._watch(self._channel(channel), rule)
@@ -205,9 +212,8 @@ class AlertMachine:
         if not phrases and max(strengths, default=0.0) < rule.above:
             return []
         hits = [hit for hit in reading.hits if hit.category in rule.categories]
-        named = "、".join(hide_digits(phrase) for phrase in phrases)
-        why = "；".join(filter(None, [f"關鍵詞：{named}" if named else "", words_evidence(hits, every=True)]))
-        return self._raise(rule, channel, start, end, why)
+        named = tuple(AlertReason(kind=ReasonKind.PHRASE, text=hide_digits(phrase)) for phrase in phrases)
+        return self._raise(rule, channel, start, end, named + word_reasons(hits, every=True))
 
     # ---------------------------------------------------------------- raising
 
@@ -217,7 +223,7 @@ class AlertMachine:
         channel: int,
         start: int,
         end: int,
-        why: str,
+        why: tuple[AlertReason, ...],
         value: float | None = None,
     ) -> list[AlertEvent]:
         state = self._channel(channel)
@@ -232,7 +238,14 @@ class AlertMachine:
         return [self._event(rule, channel, AlertState.RAISED, start, end, why, value)]
 
     def _event(
-        self, rule: Rule, channel: int, state: AlertState, start: int, end: int, why: str, value: float | None
+        self,
+        rule: Rule,
+        channel: int,
+        state: AlertState,
+        start: int,
+        end: int,
+        why: tuple[AlertReason, ...],
+        value: float | None,
     ) -> AlertEvent:
         watch = self._watch(self._channel(channel), rule)
         severity = rule.urgency
@@ -246,9 +259,10 @@ class AlertMachine:
             channel=channel,
             start=start,
             end=end,
-            evidence=why,
+            evidence=written(why),
             agitation=value,
             curve=() if self._role(channel) is Role.AGENT else tuple(self._channel(channel).curve),
+            reasons=why,
         )
 
     def _meant(self, wanted: str, channel: int) -> bool:
@@ -267,8 +281,10 @@ class AlertMachine:
         return state.watches.setdefault(rule.name, _Watch())
 
 
-def _why(point: AgitationPoint, hits: Sequence[tuple[int, LexiconHit]], doings: Sequence[Behaviour]) -> str:
-    """Return the evidence of the last minute; only made when an alert carries it, not for every point."""
+def _why(
+    point: AgitationPoint, hits: Sequence[tuple[int, LexiconHit]], doings: Sequence[Behaviour]
+) -> tuple[AlertReason, ...]:
+    """Return the reasons of the last minute; only made when an alert carries them, not for every point."""
     recent = point.at - CURVE_S * SAMPLE_RATE
     words = [hit for at, hit in hits if at >= recent]
-    return agitation_evidence(point, words, [doing for doing in doings if doing.at >= recent])
+    return agitation_reasons(point, words, [doing for doing in doings if doing.at >= recent])

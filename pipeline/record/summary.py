@@ -14,6 +14,7 @@ from pathlib import Path
 from diarization import Role
 from pipeline.calls.events import AlertEvent, AlertState, Envelope, SuggestionEvent, TranscriptEvent
 from pipeline.record.reading import transcript
+from suggest.dialogue.active import Reason
 
 MOST_REQUESTS, MOST_STEPS = 3, 5
 SHORTEST = 6
@@ -122,18 +123,23 @@ def _code(customer: Sequence[TranscriptEvent]) -> str:
 
 
 def _articles(events: Sequence[Envelope]) -> tuple[SuggestedArticle, ...]:
+    """Return what was suggested, but for what the agent did not want."""
     found: dict[str, SuggestedArticle] = {}
+    refused: set[str] = set()
     for envelope in events:
         if not isinstance(envelope.event, SuggestionEvent):
             continue
         draft = envelope.event.shown.draft
         source = draft.sources[0]
+        if envelope.event.shown.reason is Reason.REJECTED:
+            refused.add(source.article_id)
         known = found.get(source.article_id)
         if known is None or draft.confidence > known.confidence:
             found[source.article_id] = SuggestedArticle(
                 article_id=source.article_id, title=source.title, confidence=draft.confidence
             )
-    return tuple(sorted(found.values(), key=lambda article: -article.confidence))
+    kept = (article for name, article in found.items() if name not in refused)
+    return tuple(sorted(kept, key=lambda article: -article.confidence))
 
 
 def _sourced(final: TranscriptEvent) -> Sourced:

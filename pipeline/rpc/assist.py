@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.alerts.record import FALSE_ALARM, AlertRecord
-from pipeline.calls.events import AlertEvent, AlertState, EmotionEvent, Severity
+from pipeline.calls.events import AlertEvent, AlertReason, AlertState, EmotionEvent, ReasonKind, Severity
 from pipeline.rpc.convert import ROLES_OUT, milliseconds
 from yuetone.v1 import assist_pb2 as pb
 from yuetone.v1 import supervisor_service_pb2
@@ -16,6 +16,7 @@ _STATES = {
     AlertState.ACKNOWLEDGED: pb.Alert.STATE_ACKNOWLEDGED,
     AlertState.EXPIRED: pb.Alert.STATE_EXPIRED,
 }
+_REASONS = {kind: pb.AlertReason.Kind.Value(f"KIND_{kind.name}") for kind in ReasonKind}
 SEVERITIES_OUT = {
     Severity.INFO: pb.Alert.SEVERITY_INFO,
     Severity.WARNING: pb.Alert.SEVERITY_WARNING,
@@ -66,7 +67,12 @@ def alert(event: AlertEvent) -> pb.Alert:
         channel=event.channel,
         curve=[pb.AgitationPoint(at_ms=milliseconds(at), value=value) for at, value in event.curve],
         taken_by=event.taken_by,
+        reasons=[_reason(reason) for reason in event.reasons],
     )
+
+
+def _reason(reason: AlertReason) -> pb.AlertReason:
+    return pb.AlertReason(kind=_REASONS[reason.kind], text=reason.text, value=reason.value)
 
 
 def watched(

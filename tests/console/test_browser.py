@@ -6,53 +6,21 @@ import asyncio
 import contextlib
 import re
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.base import AXE_FILE_PATH
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
 from console.auth.users import LocalUsers
 from pipeline.calls.info import CallInfo
-from suggest.base import Article
-from suggest.store.knowledge import KnowledgeStore
-from tests.console.browsing import WALL, chromium, needs_chromium, tab
+from tests.console.browsing import HOSTILE, WALL, chromium, live, needs_chromium, rules_hold, tab
 from tests.console.helpers import consoling
-from tests.fakes.engines import SayingEngine
 from tests.integration.access import alert
-from tests.integration.helpers import Running, running, settings
+from tests.integration.helpers import running, settings
 from tests.integration.suggesting import calling, until
-from tests.record.helpers import profile, section
 
 pytestmark = [pytest.mark.integration, needs_chromium]
-
-HOSTILE = "我想問下幾時先可以退返錢俾我呀<script>window.hit=1</script><img src=x onerror=window.hit=1>"
-REFUND = Article(
-    id="refund", question_zh="退款需要多久？<b>",
-    answer_zh="退款會於5個工作天內存入信用卡。<img src=x onerror=window.hit=1>",
-    question_en="How long does a refund take?", answer_en="A refund reaches your card within 5 working days.",
-    source="kb.csv", place="row 1", uri="javascript:window.hit=1",
-)  # fmt: skip
-OTHER = Article(id="pay", question_zh="如何繳費？", answer_zh="可於便利店繳費。")
-
-
-@asynccontextmanager
-async def live(folder: Path) -> AsyncIterator[tuple[Running, str]]:
-    """Run a server with a knowledge base and a record, and a console before it."""
-    store = KnowledgeStore(str(folder / "kb.db"))
-    store.write([REFUND, OTHER])
-    store.close()
-    chosen = settings(
-        record=section(folder),
-        profiles=profile(),
-        alerts={"store": str(folder / "alerts.db")},
-        suggest={"store": str(folder / "kb.db")},
-    )
-    async with running(chosen, SayingEngine("")) as run, consoling(run.server.port) as base:
-        yield run, base
 
 
 async def test_an_agent_talks_reads_copies_and_wraps_up(tmp_path: Path) -> None:
@@ -331,19 +299,6 @@ async def test_pages_are_accessible_in_every_language_and_theme(
             await found.good()
 
 
-async def rules_hold(page: Page) -> None:
-    """Fail where axe finds something serious. It comes by the debugger: the policy lets no others in."""
-    session = await page.context.new_cdp_session(page)
-    await session.send("Runtime.evaluate", {"expression": Path(AXE_FILE_PATH).read_text("utf-8")})
-    found = await page.evaluate("axe.run({resultTypes: ['violations']})")
-    bad = [
-        f"{one['id']}: {[node['html'][:120] for node in one['nodes'][:3]]}"
-        for one in found["violations"]
-        if one["impact"] in ("serious", "critical")
-    ]
-    assert bad == []
-
-
 @pytest.mark.parametrize("path", ["/desk?call=call-1", "/wall", "/calls"])
 async def test_pages_fit_a_narrow_window(tmp_path: Path, path: str) -> None:
     async with live(tmp_path) as (run, base), chromium() as browser, calling(run, agent_id="a7") as call:
@@ -384,11 +339,11 @@ async def test_people_log_in_choose_a_language_and_log_out(tmp_path: Path) -> No
             await desk.page.locator("input[name=password]").fill("correct horse battery")
             await desk.page.locator("form.login button").click()
             await expect(desk.page.locator("#idle")).to_be_visible()
-            await desk.page.locator(".menu summary").click()
+            await desk.page.locator("button.menu").click()
             await desk.page.locator("select[name=language]").select_option("en")
             await desk.page.locator("form[action='/choose'] button").click()
             await expect(desk.page.locator("html")).to_have_attribute("lang", "en")
-            await desk.page.locator(".menu summary").click()
+            await desk.page.locator("button.menu").click()
             await desk.page.locator("form[action='/logout'] button").click()
             await expect(desk.page.locator("input[name=password]")).to_be_visible()
             await desk.good()

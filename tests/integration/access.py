@@ -13,7 +13,7 @@ import grpc
 
 from client import overview_stub, suggestion_stub, supervisor_stub
 from pipeline.alerts.service import AlertService
-from pipeline.calls.events import AlertEvent, AlertState, Severity
+from pipeline.calls.events import AlertEvent, AlertReason, AlertState, ReasonKind, Severity
 from pipeline.calls.reach import EVERYTHING
 from pipeline.config import Settings
 from pipeline.knowledge.service import KnowledgeService
@@ -109,6 +109,10 @@ def alert(alert_id: str) -> AlertEvent:
     return AlertEvent(
         alert_id=alert_id, rule="mood", severity=Severity.WARNING, state=AlertState.RAISED, channel=0,
         start=0, end=16_000, evidence="激動程度 70%", agitation=0.7, curve=((0, 0.7),),
+        reasons=(
+            AlertReason(kind=ReasonKind.AGITATION, value=0.7),
+            AlertReason(kind=ReasonKind.WORD, text="投訴", value=2),
+        ),
     )  # fmt: skip
 
 

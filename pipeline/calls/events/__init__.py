@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.calls.events.alerts import AlertEvent, AlertState, Severity
+from pipeline.calls.events.alerts import AlertEvent, AlertReason, AlertState, ReasonKind, Severity
 from pipeline.calls.events.emotion import EmotionEvent
 from pipeline.calls.events.lifecycle import (
     Ended,
@@ -41,6 +41,7 @@ from pipeline.calls.events.transcript import (
 
 __all__ = [
     "AlertEvent",
+    "AlertReason",
     "AlertState",
     "AttributionEvent",
     "AttributionSource",
@@ -57,6 +58,7 @@ __all__ = [
     "Mark",
     "MarkKind",
     "Mask",
+    "ReasonKind",
     "RedactedText",
     "RedactionEvent",
     "SecondLookEvent",

@@ -339,6 +339,99 @@ class Suggestion(google.protobuf.message.Message):
 global___Suggestion = Suggestion
 
 @typing.final
+class AlertReason(google.protobuf.message.Message):
+    """One reason for an alert."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    class _Kind:
+        ValueType = typing.NewType("ValueType", builtins.int)
+        V: typing_extensions.TypeAlias = ValueType
+
+    class _KindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[AlertReason._Kind.ValueType], builtins.type):
+        DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+        KIND_UNSPECIFIED: AlertReason._Kind.ValueType  # 0
+        """not used"""
+        KIND_AGITATION: AlertReason._Kind.ValueType  # 1
+        """value: agitation, 0 to 1"""
+        KIND_VOICE: AlertReason._Kind.ValueType  # 2
+        """value: share of the voice in the agitation, 0 to 1"""
+        KIND_WORDS: AlertReason._Kind.ValueType  # 3
+        """value: share of the words in the agitation, 0 to 1"""
+        KIND_BEHAVIOUR: AlertReason._Kind.ValueType  # 4
+        """value: share of interruptions, pace and repetition in the agitation, 0 to 1"""
+        KIND_PHRASE: AlertReason._Kind.ValueType  # 5
+        """text: a phrase of the rule that was said"""
+        KIND_WORD: AlertReason._Kind.ValueType  # 6
+        """text: a word of the lexicon, rude ones by category; value: how often"""
+        KIND_INTERRUPTION: AlertReason._Kind.ValueType  # 7
+        """value: how often the customer interrupted"""
+        KIND_OVERLAP: AlertReason._Kind.ValueType  # 8
+        """value: how often both spoke at once"""
+        KIND_PACE: AlertReason._Kind.ValueType  # 9
+        """value: how often speech became faster"""
+        KIND_REPEAT: AlertReason._Kind.ValueType  # 10
+        """value: how often a question was asked again"""
+        KIND_CALLS: AlertReason._Kind.ValueType  # 11
+        """value: how often earlier calls were mentioned"""
+        KIND_SILENCE: AlertReason._Kind.ValueType  # 12
+        """value: s in which nobody spoke"""
+        KIND_NO_SUGGESTION: AlertReason._Kind.ValueType  # 13
+        """value: questions in a row without an answer in the knowledge base"""
+
+    class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
+        """What it is about."""
+
+    KIND_UNSPECIFIED: AlertReason.Kind.ValueType  # 0
+    """not used"""
+    KIND_AGITATION: AlertReason.Kind.ValueType  # 1
+    """value: agitation, 0 to 1"""
+    KIND_VOICE: AlertReason.Kind.ValueType  # 2
+    """value: share of the voice in the agitation, 0 to 1"""
+    KIND_WORDS: AlertReason.Kind.ValueType  # 3
+    """value: share of the words in the agitation, 0 to 1"""
+    KIND_BEHAVIOUR: AlertReason.Kind.ValueType  # 4
+    """value: share of interruptions, pace and repetition in the agitation, 0 to 1"""
+    KIND_PHRASE: AlertReason.Kind.ValueType  # 5
+    """text: a phrase of the rule that was said"""
+    KIND_WORD: AlertReason.Kind.ValueType  # 6
+    """text: a word of the lexicon, rude ones by category; value: how often"""
+    KIND_INTERRUPTION: AlertReason.Kind.ValueType  # 7
+    """value: how often the customer interrupted"""
+    KIND_OVERLAP: AlertReason.Kind.ValueType  # 8
+    """value: how often both spoke at once"""
+    KIND_PACE: AlertReason.Kind.ValueType  # 9
+    """value: how often speech became faster"""
+    KIND_REPEAT: AlertReason.Kind.ValueType  # 10
+    """value: how often a question was asked again"""
+    KIND_CALLS: AlertReason.Kind.ValueType  # 11
+    """value: how often earlier calls were mentioned"""
+    KIND_SILENCE: AlertReason.Kind.ValueType  # 12
+    """value: s in which nobody spoke"""
+    KIND_NO_SUGGESTION: AlertReason.Kind.ValueType  # 13
+    """value: questions in a row without an answer in the knowledge base"""
+
+    KIND_FIELD_NUMBER: builtins.int
+    TEXT_FIELD_NUMBER: builtins.int
+    VALUE_FIELD_NUMBER: builtins.int
+    kind: global___AlertReason.Kind.ValueType
+    """what it is about"""
+    text: builtins.str
+    """masked; only of phrases and words"""
+    value: builtins.float
+    """as the kind says"""
+    def __init__(
+        self,
+        *,
+        kind: global___AlertReason.Kind.ValueType = ...,
+        text: builtins.str = ...,
+        value: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["kind", b"kind", "text", b"text", "value", b"value"]) -> None: ...
+
+global___AlertReason = AlertReason
+
+@typing.final
 class Alert(google.protobuf.message.Message):
     """A supervisor should look."""
 
@@ -417,6 +510,7 @@ class Alert(google.protobuf.message.Message):
     CHANNEL_FIELD_NUMBER: builtins.int
     CURVE_FIELD_NUMBER: builtins.int
     TAKEN_BY_FIELD_NUMBER: builtins.int
+    REASONS_FIELD_NUMBER: builtins.int
     alert_id: builtins.str
     """unique"""
     rule: builtins.str
@@ -430,7 +524,7 @@ class Alert(google.protobuf.message.Message):
     end_ms: builtins.int
     """ms from the first sample of the call: where it ends"""
     evidence: builtins.str
-    """reason for people, words masked"""
+    """the reasons in Traditional Chinese, words masked"""
     agitation: builtins.float
     """at the moment, 0 to 1"""
     channel: builtins.int
@@ -440,6 +534,10 @@ class Alert(google.protobuf.message.Message):
     @property
     def curve(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___AgitationPoint]:
         """the agitation before, oldest first"""
+
+    @property
+    def reasons(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___AlertReason]:
+        """the same as evidence, to be worded in any language"""
 
     def __init__(
         self,
@@ -455,9 +553,10 @@ class Alert(google.protobuf.message.Message):
         channel: builtins.int = ...,
         curve: collections.abc.Iterable[global___AgitationPoint] | None = ...,
         taken_by: builtins.str | None = ...,
+        reasons: collections.abc.Iterable[global___AlertReason] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_agitation", b"_agitation", "_taken_by", b"_taken_by", "agitation", b"agitation", "taken_by", b"taken_by"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_agitation", b"_agitation", "_taken_by", b"_taken_by", "agitation", b"agitation", "alert_id", b"alert_id", "channel", b"channel", "curve", b"curve", "end_ms", b"end_ms", "evidence", b"evidence", "rule", b"rule", "severity", b"severity", "start_ms", b"start_ms", "state", b"state", "taken_by", b"taken_by"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_agitation", b"_agitation", "_taken_by", b"_taken_by", "agitation", b"agitation", "alert_id", b"alert_id", "channel", b"channel", "curve", b"curve", "end_ms", b"end_ms", "evidence", b"evidence", "reasons", b"reasons", "rule", b"rule", "severity", b"severity", "start_ms", b"start_ms", "state", b"state", "taken_by", b"taken_by"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_agitation", b"_agitation"]) -> typing.Literal["agitation"] | None: ...
     @typing.overload
