@@ -21,7 +21,7 @@ from pipeline.record.master_keys import parsed
 from pipeline.record.stores import RecordStores
 from tests.audio import CALL
 from tests.fakes.engines import SayingEngine
-from tests.integration.helpers import chunks, demo_bytes, end, running, settings, start, talk
+from tests.integration.helpers import chunks, demo_bytes, end, kept, running, settings, start, talk
 from tests.processes import run_program
 from tests.record.helpers import MASTER, keys, profile, section, store, whole_call
 
@@ -66,7 +66,7 @@ async def serving(folder: Path, work: Callable[[str], None]) -> None:
     chosen = settings(record=section(folder, classes=classes), profiles=profile())
     async with running(chosen, SayingEngine(SAID)) as served:
         await talk(served, [start("c1", queue="billing", agent_id="a7"), *chunks(demo_bytes(9)), end()])
-        await served.server.app.record.keeper.index()  # type: ignore[union-attr]
+        await kept(served)
         await asyncio.to_thread(work, f"127.0.0.1:{served.server.port}")
 
 
@@ -145,6 +145,7 @@ async def test_what_is_kept_of_a_customer_is_written_for_them(tmp_path: Path) ->
         for number, customer in enumerate(("C-1", "C-2", "C-1")):
             asked = start(f"c{number}", customer_ref=customer, agent_id="agent-77")
             await talk(served, [asked, *chunks(demo_bytes(6)), end()])
+        await kept(served)
         address = f"127.0.0.1:{served.server.port}"
         told = await asyncio.to_thread(
             run, "subject", "C-1", "--out", tmp_path / "dar", "--server", address, "--received", "2026-11-20"

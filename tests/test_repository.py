@@ -6,16 +6,21 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from scripts.generate_proto import drift
 from yuetone.v1 import (
     assist_pb2,
     audio_pb2,
     call_service_pb2,
+    insight_service_pb2,
     overview_service_pb2,
+    quality_service_pb2,
+    record_service_pb2,
     speakers_pb2,
     suggestion_service_pb2,
     supervisor_service_pb2,
@@ -29,6 +34,9 @@ PROTOS = (
     assist_pb2,
     speakers_pb2,
     call_service_pb2,
+    insight_service_pb2,
+    quality_service_pb2,
+    record_service_pb2,
     overview_service_pb2,
     suggestion_service_pb2,
     supervisor_service_pb2,
@@ -96,3 +104,18 @@ def test_what_make_installs_is_pinned_by_hash_to_what_was_tested() -> None:
         if name != "sbom":
             wanted = {re.split(r"[>=<~;\[ ]", spec)[0].lower() for spec in declared["dependencies"]}
             assert wanted <= set(locked), wanted - set(locked)
+
+
+def test_what_make_installs_runs_on_the_oldest_python_of_its_minor_version() -> None:
+    """Debian 12 has 3.11.2: a release that asks for a later patch ends ``make demo`` with a riddle."""
+    locked = re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements" / "all.txt").read_text(), re.MULTILINE)
+    found = {}
+    for name in locked:
+        try:
+            asked = metadata.metadata(name)["Requires-Python"]
+        except metadata.PackageNotFoundError:
+            continue  # of another platform
+        if asked and "3.11.0" not in SpecifierSet(asked):
+            found[name] = asked
+    assert len(locked) > 100
+    assert found == {}

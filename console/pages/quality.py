@@ -17,7 +17,7 @@ from console.auth.sessions import Session
 from console.backend import DEADLINE_S
 from console.pages.bodies import form_of
 from console.pages.history import local
-from console.pages.insight import midnight
+from console.pages.insight import LEAST, midnight
 from console.pages.rendering import for_people, me_of, page, problem, status_of
 from console.pages.screens import seen
 from console.texts import language_of
@@ -26,6 +26,12 @@ from yuetone.v1 import quality_service_pb2 as pb
 LONGEST, MOST_FIELDS = 300_000, 150
 """Bytes, and fields, of a form with fifty questions."""
 PERIODS = {"1": 1, "7": 7, "28": 28}
+AVERAGED = {"7": 7, "28": 28, "91": 91}
+GROUPS = {
+    "agent": pb.GetReviewAveragesRequest.GROUP_AGENT,
+    "team": pb.GetReviewAveragesRequest.GROUP_TEAM,
+    "queue": pb.GetReviewAveragesRequest.GROUP_QUEUE,
+}
 STATES = {
     "drawn": pb.Review.STATE_DRAWN,
     "started": pb.Review.STATE_STARTED,
@@ -35,6 +41,7 @@ STATES = {
     "decided": pb.Review.STATE_DECIDED,
 }
 _NAMES = {number: name for name, number in STATES.items()}
+_STRATA = {pb.Review.STRATUM_ALERTS: "alerted", pb.Review.STRATUM_CALIBRATION: "second"}
 _OPEN = (pb.Review.STATE_DRAWN, pb.Review.STATE_STARTED)
 Fields = dict[str, str]
 
@@ -48,12 +55,46 @@ async def listing(request: Request, session: Session) -> Response:
     found = await stub.ListReviews(pb.ListReviewsRequest(states=wanted), timeout=DEADLINE_S)
     forms = await stub.ListForms(pb.ListFormsRequest(), timeout=DEADLINE_S)
     drawn = request.query_params.get("drawn", "")
+    form_id = request.query_params.get("form", "") or next((form.form_id for form in forms.forms), "")
+    days = request.query_params.get("days", "")
+    days = days if days in AVERAGED else "28"
+    group = request.query_params.get("group", "")
+    group = group if group in GROUPS else "agent"
+    means = await _means(stub, form_id, AVERAGED[days], group)
     return page(
         request, "quality.html", me=me, person=session.person.name, state=state, states=list(STATES),
         reviews=[_row(review) for review in found.reviews], periods=list(PERIODS),
         forms=[(form.form_id, _text(request, form.texts)) for form in forms.forms],
-        drawn=int(drawn) if drawn.isdecimal() and len(drawn) < 6 else None,
+        drawn=int(drawn) if drawn.isdecimal() and len(drawn) < 6 else None, means=means, form_id=form_id,
+        days=days, averaged=list(AVERAGED), group=group, groups=list(GROUPS),
     )  # fmt: skip
+
+
+async def _means(stub: Any, form_id: str, days: int, group: str) -> dict[str, Any]:
+    """Return what reviews come to, as people read it; a dash where it was counted from too little."""
+    now = time.time()
+    wanted = pb.GetReviewAveragesRequest(
+        form_id=form_id, since_unix_ms=midnight(now, days - 1), until_unix_ms=int(now * 1000) + 1,
+        group_by=GROUPS[group],
+    )  # fmt: skip
+    found = await stub.GetReviewAverages(wanted, timeout=DEADLINE_S)
+    rows = [
+        {
+            "group": one.group,
+            "count": one.count,
+            "mean": f"{one.mean:.0f}" if one.count >= LEAST else "–",
+            "margin": f"± {one.margin:.0f}" if one.count >= LEAST and one.HasField("margin") else "",
+            "failed": one.failed,
+            "appealed": one.appealed,
+        }
+        for one in found.averages
+    ]
+    both = {
+        "pairs": found.pairs,
+        "same": f"{found.same_answers:.0%}",
+        "apart": f"{found.score_difference:.0f}",
+    }
+    return {"rows": rows, "both": both if found.pairs else None}
 
 
 def _row(review: pb.Review) -> dict[str, Any]:
@@ -64,7 +105,7 @@ def _row(review: pb.Review) -> dict[str, Any]:
         "agent": review.agent_id,
         "began": local(review.call_started_at_unix_ms),
         "state": _NAMES.get(review.state, "drawn"),
-        "alerts": review.stratum == pb.Review.STRATUM_ALERTS,
+        "stratum": _STRATA.get(review.stratum, ""),
         "reviewer": review.reviewer,
         "score": f"{review.score:.0f}" if review.HasField("score") else "",
         "failed": review.failed,

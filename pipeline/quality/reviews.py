@@ -44,6 +44,9 @@ class Stratum(StrEnum):
 
     RANDOM = "random"
     ALERTS = "alerts"
+    CALIBRATION = (
+        "calibration"  # a call that was drawn already, for a second person; its agent sees nothing of it
+    )
 
 
 SEEN_BY_AGENTS = frozenset(
@@ -107,11 +110,15 @@ class Reviews:
         self._store, self._answer_s, self._clock = store, answer_s, clock
 
     def draw(self, record_ids: Iterable[str], form_id: str, stratum: Stratum, by: str) -> list[Review]:
-        """Begin reviews of calls; those that have one by the same form are passed over."""
+        """Begin reviews of calls; those that have one by the same form are passed over.
+
+        One for calibration is a second review beside the first; a call has one of either kind.
+        """
         now, wanted = self._clock(), list(dict.fromkeys(record_ids))
         its = reviews.c
         with writing(self._store.engine) as connection:
-            query = sa.select(its.record_id).where(its.form_id == form_id, its.record_id.in_(wanted))
+            kind = (its.stratum == Stratum.CALIBRATION.value) == (stratum is Stratum.CALIBRATION)
+            query = sa.select(its.record_id).where(its.form_id == form_id, its.record_id.in_(wanted), kind)
             there: set[str] = set(connection.scalars(query))
             fresh = [
                 Review(
@@ -135,6 +142,31 @@ class Reviews:
         with self._store.engine.connect() as connection:
             for rows in connection.execution_options(yield_per=AT_ONCE).execute(query).partitions():
                 yield [_review(row) for row in rows]
+
+    def scored(self, form_id: str, since: float, until: float) -> list[Review]:
+        """Return the reviews by a form that were submitted in a time, s since 1970 UTC."""
+        its = reviews.c
+        query = sa.select(reviews).where(
+            its.form_id == form_id,
+            its.score.is_not(None),
+            its.submitted_at >= since,
+            its.submitted_at < until,
+        )
+        with self._store.engine.connect() as connection:
+            return [_review(row) for row in connection.execute(query.order_by(its.submitted_at, its.id))]
+
+    def judged_blindly(self, who: str) -> set[tuple[str, str]]:
+        """Return record id and form of calls that somebody judges now and that two people judge."""
+        mine, other = reviews.alias("mine"), reviews.alias("other")
+        query = sa.select(mine.c.record_id, mine.c.form_id).where(
+            mine.c.reviewer == who,
+            mine.c.state == ReviewState.STARTED.value,
+            other.c.record_id == mine.c.record_id,
+            other.c.form_id == mine.c.form_id,
+            other.c.id != mine.c.id,
+        )
+        with self._store.engine.connect() as connection:
+            return {(row.record_id, row.form_id) for row in connection.execute(query)}
 
     def review(self, name: str) -> Review:
         """Return a review.
@@ -182,13 +214,15 @@ class Reviews:
 
         Raises:
             InvalidRequest: it does not fit the form, is not whole, or was submitted before.
-            PermissionDenied: somebody else has begun it.
+            PermissionDenied: somebody else has begun it, or the same person judges the call already.
         """
         review = self.review(name)
         if review.state not in _OPEN:
             raise InvalidRequest("the review was submitted already")
         if review.reviewer not in (None, by):
             raise PermissionDenied("somebody else has begun this review")
+        if by in self._beside(review):
+            raise PermissionDenied("you judge this call already: the second review needs somebody else")
         checked(form, answers)
         saved = replace(review, state=ReviewState.STARTED, reviewer=by)
         if submit:
@@ -197,7 +231,7 @@ class Reviews:
                 saved,
                 state=ReviewState.SUBMITTED,
                 submitted_at=now,
-                answer_until=now + self._answer_s,
+                answer_until=None if review.stratum is Stratum.CALIBRATION else now + self._answer_s,
                 score=result.percent,
                 failed=result.failed,
             )
@@ -210,7 +244,7 @@ class Reviews:
             InvalidRequest: it is not the time for that, or the appeal is too long.
         """
         review = self.review(name)
-        if review.state is not ReviewState.SUBMITTED:
+        if review.state is not ReviewState.SUBMITTED or review.stratum is Stratum.CALIBRATION:
             raise InvalidRequest("the review waits for no answer")
         if review.answer_until is not None and self._clock() > review.answer_until:
             raise InvalidRequest("the time for an answer is over")
@@ -248,6 +282,15 @@ class Reviews:
             content = replace(content, answers=tuple(answers))
             decided = replace(decided, score=result.percent, failed=result.failed)
         return self._keep(review, decided, content, cipher)
+
+    def _beside(self, review: Review) -> set[str]:
+        """Return who judges the same call by the same form in another review."""
+        its = reviews.c
+        query = sa.select(its.reviewer).where(
+            its.record_id == review.record_id, its.form_id == review.form_id, its.id != review.id
+        )
+        with self._store.engine.connect() as connection:
+            return set(connection.scalars(query.where(its.reviewer.is_not(None))))
 
     def _keep(self, before: Review, after: Review, content: Content, cipher: CallCipher) -> Review:
         """Write a review down, if it is still as it was read.

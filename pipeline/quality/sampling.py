@@ -8,6 +8,18 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 
+def judged_twice(calls: Iterable[str], *, share: float, seed: int) -> list[str]:
+    """Return calls that a second person judges too: a share of them, rounded down.
+
+    Args:
+        calls: record ids of those that were drawn.
+        share: 0 to 1.
+        seed: of the draw; the same seed draws the same calls.
+    """
+    names = sorted(calls)
+    return random.Random(f"{seed}|twice").sample(names, math.floor(round(len(names) * share, 6)))
+
+
 def drawn(calls: Iterable[tuple[str, str]], *, share: float, least: int, seed: int) -> list[str]:
     """Return calls drawn at random, agent by agent; the same seed draws the same calls.
 

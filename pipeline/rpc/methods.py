@@ -76,6 +76,9 @@ METHODS: Mapping[str, MethodRule] = {
     "/yuetone.v1.QualityService/ListForms": MethodRule(permission=Permission.QUALITY_READ),
     "/yuetone.v1.QualityService/CreateSample": MethodRule(permission=Permission.QUALITY_REVIEW, changes=True),
     "/yuetone.v1.QualityService/ListReviews": MethodRule(permission=Permission.QUALITY_READ, content=True),
+    "/yuetone.v1.QualityService/GetReviewAverages": MethodRule(
+        permission=Permission.QUALITY_READ, content=True
+    ),
     "/yuetone.v1.QualityService/GetReview": MethodRule(permission=Permission.QUALITY_READ, content=True),
     "/yuetone.v1.QualityService/SaveReview": MethodRule(permission=Permission.QUALITY_REVIEW, changes=True),
     "/yuetone.v1.QualityService/AnswerReview": MethodRule(permission=Permission.QUALITY_ANSWER, changes=True),

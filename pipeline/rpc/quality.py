@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import grpc
 
 from cantonese.personal import mask_personal_data
+from pipeline.calls.info import CallInfo
 from pipeline.calls.overview import CallFilter
 from pipeline.config import Settings
 from pipeline.errors import InvalidRequest, PermissionDenied, UnknownRecord, UnknownReview
+from pipeline.quality.averages import Judged, agreement, averages
 from pipeline.quality.reviews import SEEN_BY_AGENTS, Review, Reviews, ReviewState, Stratum
-from pipeline.quality.sampling import drawn
+from pipeline.quality.sampling import drawn, judged_twice
 from pipeline.quality.scoring import Answer, proposals
 from pipeline.record.archive import Archive
 from pipeline.record.entries import RecordRow, RecordState
@@ -23,22 +25,30 @@ from pipeline.rpc.caller import granted
 from pipeline.rpc.quality_messages import (
     REVIEW_STATES,
     answers_of,
+    averages_message,
     content_message,
     form_message,
     review_message,
 )
+from pipeline.rpc.quality_reach import Blind, judged_twice_of, may_see, scored_calls
 from pipeline.rpc.record_reach import RecordReach, answered
 from pipeline.rpc.scopes import wanted_calls
 from pipeline.sections.quality import FormSettings
 from yuetone.v1 import quality_service_pb2 as pb
 from yuetone.v1 import quality_service_pb2_grpc
 
-USUAL_SHARE, USUAL_LEAST, MOST_LEAST = 0.05, 2, 100
+USUAL_SHARE, USUAL_LEAST, MOST_LEAST, USUAL_TWICE = 0.05, 2, 100, 0.1
 USUAL_LISTED, MOST_LISTED = 100, 1_000
-LONGEST_S = 31 * 86_400.0
+LONGEST_S, LONGEST_AVERAGES_S = 31 * 86_400.0, 366 * 86_400.0
 MOST_CALLS = 20_000
 FOR_EVER_DAYS = 36_525.0
 """Agents see what was judged of their own calls as long as those are kept."""
+_GROUPS: dict[int, Callable[[CallInfo], str | None]] = {
+    pb.GetReviewAveragesRequest.GROUP_UNSPECIFIED: lambda _info: None,
+    pb.GetReviewAveragesRequest.GROUP_AGENT: lambda info: info.agent_id,
+    pb.GetReviewAveragesRequest.GROUP_TEAM: lambda info: info.team,
+    pb.GetReviewAveragesRequest.GROUP_QUEUE: lambda info: info.queue,
+}
 _Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -81,9 +91,14 @@ class QualityServicer(quality_service_pb2_grpc.QualityServiceServicer):
             ended = [row for _archive, row in found if row.state is not RecordState.LIVE and row.utterances]
             agents = [(row.record_id, row.info.agent_id or "") for row in ended]
             random = set(drawn(agents, share=share, least=least, seed=request.seed))
+            twice = set(judged_twice(random, share=_twice(request), seed=request.seed))
             alerted = {row.record_id for row in ended if request.with_alerts and row.alerts} - random
             made: list[pb.Review] = []
-            for names, stratum in ((random, Stratum.RANDOM), (alerted, Stratum.ALERTS)):
+            for names, stratum in (
+                (random, Stratum.RANDOM),
+                (alerted, Stratum.ALERTS),
+                (twice, Stratum.CALIBRATION),
+            ):
                 made += await self._drawn([row for row in ended if row.record_id in names], request, stratum)
             return pb.CreateSampleResponse(reviews=made, calls=len(ended))
 
@@ -125,10 +140,14 @@ class QualityServicer(quality_service_pb2_grpc.QualityServiceServicer):
         self, tenant: str | None, wanted: CallFilter, states: Iterable[ReviewState], limit: int
     ) -> list[pb.Review]:
         archive, found = self._record.archive(tenant), list[pb.Review]()
-        for some in self._reviews(tenant).listed(states):
+        reviews = self._reviews(tenant)
+        blind = Blind(reviews)
+        for some in reviews.listed(states):
             rows = archive.rows_of([review.record_id for review in some], wanted)
             found += [
-                review_message(review, rows[review.record_id]) for review in some if review.record_id in rows
+                review_message(blind.seen(review), rows[review.record_id])
+                for review in some
+                if review.record_id in rows and may_see(review)
             ]
             if len(found) >= limit:
                 break
@@ -143,6 +162,9 @@ class QualityServicer(quality_service_pb2_grpc.QualityServiceServicer):
             review, archive, row = await self._found(request.review_id)
             cipher = await asyncio.to_thread(archive.cipher, row)
             content = await asyncio.to_thread(self._reviews(row.info.tenant).content, review, cipher)
+            blind = await asyncio.to_thread(Blind, self._reviews(row.info.tenant))
+            if blind.hides(review):
+                raise PermissionDenied("you judge this call too: submit your own review first")
             answer = content_message(review_message(review, row), content)
             if review.state in (ReviewState.DRAWN, ReviewState.STARTED):
                 said = transcript(await self._reach.events(archive, row))
@@ -153,6 +175,33 @@ class QualityServicer(quality_service_pb2_grpc.QualityServiceServicer):
                         utterance_id=one.utterance_id or "",
                     )
             return answer
+
+        return await answered(context, work)
+
+    async def GetReviewAverages(  # noqa: N802 (gRPC method name)
+        self, request: pb.GetReviewAveragesRequest, context: _Context
+    ) -> pb.GetReviewAveragesResponse:
+        """Show what reviews come to; see quality_service.proto."""
+
+        async def work() -> pb.GetReviewAveragesResponse:
+            self._form(request.form_id)
+            since, until = request.since_unix_ms / 1000, request.until_unix_ms / 1000
+            if not 0 < until - since <= LONGEST_AVERAGES_S:
+                raise InvalidRequest("since_unix_ms and until_unix_ms: a time of at most 366 days")
+            wanted, group = wanted_calls(request.scope), _GROUPS.get(request.group_by)
+            if group is None:
+                raise InvalidRequest("group_by: see GetReviewAveragesRequest.Group")
+            scored: list[tuple[str, Review]] = []
+            pairs: list[tuple[Judged, Judged]] = []
+            for tenant in self._reach.tenants(wanted.tenant):
+                reviews, archive = self._reviews(tenant), self._record.archive(tenant)
+                found = await asyncio.to_thread(
+                    scored_calls, reviews, archive, wanted, request.form_id, since, until
+                )
+                scored += [(group(row.info) or "", review) for review, row in found]
+                pairs += await asyncio.to_thread(judged_twice_of, reviews, archive, found)
+            random = [pair for pair in scored if pair[1].stratum is Stratum.RANDOM]
+            return averages_message(averages(random), agreement(pairs))
 
         return await answered(context, work)
 
@@ -219,7 +268,7 @@ class QualityServicer(quality_service_pb2_grpc.QualityServiceServicer):
                 archive, row = await self._reach.found(review.record_id)
             except (UnknownReview, UnknownRecord):
                 continue
-            if not granted().own_only or review.state in SEEN_BY_AGENTS:
+            if may_see(review):
                 return review, archive, row
         raise UnknownReview("no review has this id")
 
@@ -256,3 +305,15 @@ def _share(request: pb.CreateSampleRequest) -> tuple[float, int]:
     if not 0 < share <= 1 or not 0 <= least <= MOST_LEAST:
         raise InvalidRequest(f"share: above 0, to 1; least_per_agent: 0 to {MOST_LEAST}")
     return share, least
+
+
+def _twice(request: pb.CreateSampleRequest) -> float:
+    """Return which share of the random calls two people judge.
+
+    Raises:
+        InvalidRequest: it is out of range.
+    """
+    share = request.judged_twice if request.HasField("judged_twice") else USUAL_TWICE
+    if not 0 <= share <= 1:
+        raise InvalidRequest("judged_twice: 0 to 1")
+    return share

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cantonese.personal import mask_personal_data
+from pipeline.quality.averages import Agreement, Average
 from pipeline.quality.reviews import Content, Review, ReviewState, Stratum
 from pipeline.quality.scoring import Answer
 from pipeline.record.entries import RecordRow
@@ -20,7 +21,11 @@ REVIEW_STATES = {
     pb.Review.STATE_DECIDED: ReviewState.DECIDED,
 }
 _STATES_OUT = {state: number for number, state in REVIEW_STATES.items()}
-_STRATA = {Stratum.RANDOM: pb.Review.STRATUM_RANDOM, Stratum.ALERTS: pb.Review.STRATUM_ALERTS}
+_STRATA = {
+    Stratum.RANDOM: pb.Review.STRATUM_RANDOM,
+    Stratum.ALERTS: pb.Review.STRATUM_ALERTS,
+    Stratum.CALIBRATION: pb.Review.STRATUM_CALIBRATION,
+}
 
 
 def form_message(name: str, form: FormSettings) -> pb.Form:
@@ -58,6 +63,23 @@ def review_message(review: Review, row: RecordRow) -> pb.Review:
         call_id=row.info.call_id,
         call_started_at_unix_ms=int(row.info.started_at * 1000),
     )
+
+
+def averages_message(found: Iterable[Average], both: Agreement | None) -> pb.GetReviewAveragesResponse:
+    """Return averages, and how far two people agree, in their wire form."""
+    message = pb.GetReviewAveragesResponse(
+        averages=[
+            pb.ReviewAverage(
+                group=one.group, count=one.count, mean=one.mean, margin=one.margin, failed=one.failed,
+                appealed=one.appealed,
+            )
+            for one in found
+        ]
+    )  # fmt: skip
+    if both is not None:
+        message.pairs, message.same_answers = both.pairs, both.same
+        message.score_difference = both.difference
+    return message
 
 
 def content_message(review: pb.Review, content: Content) -> pb.GetReviewResponse:

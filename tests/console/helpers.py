@@ -18,7 +18,7 @@ import uvicorn
 from console.app import build_app
 from console.settings import ConsoleSettings
 from tests.fakes.engines import SayingEngine
-from tests.integration.helpers import Running, chunks, demo_bytes, end, running, settings, start, talk
+from tests.integration.helpers import Running, chunks, demo_bytes, end, kept, running, settings, start, talk
 from tests.record.helpers import profile, section
 
 SAID = "我要投訴<img src=x onerror=alert(1)>你哋間公司"
@@ -62,7 +62,7 @@ async def recorded(folder: Path) -> AsyncIterator[Running]:
     )
     async with running(chosen, SayingEngine(SAID)) as run:
         await talk(run, [start("c1", queue="<b>billing", agent_id="a7"), *chunks(demo_bytes(9)), end()])
-        await run.server.app.record.keeper.index()  # type: ignore[union-attr]
+        await kept(run)
         yield run
 
 

@@ -17,7 +17,7 @@ from pipeline.calls.info import CallInfo
 from tests.console.browsing import HOSTILE, WALL, chromium, live, needs_chromium, rules_hold, tab
 from tests.console.helpers import consoling
 from tests.integration.access import alert
-from tests.integration.helpers import running, settings
+from tests.integration.helpers import kept, running, settings
 from tests.integration.suggesting import calling, until
 
 pytestmark = [pytest.mark.integration, needs_chromium]
@@ -165,8 +165,7 @@ async def test_the_sound_begins_where_a_word_was_said(tmp_path: Path) -> None:
         async with calling(run) as call:
             await call.say("早晨")
             await call.say("我想問下退款")
-        record: Any = run.server.app.record
-        await record.keeper.index()
+        await kept(run)
         found = await tab(browser, f"{base}/calls?q=退款")
         await found.page.locator("a[href*='退款'], a[href*='#t']").first.click()
         moment = int(found.page.url.partition("#t")[2])

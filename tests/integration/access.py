@@ -20,7 +20,18 @@ from pipeline.knowledge.service import KnowledgeService
 from suggest.dialogue.active import ActiveSuggestion, State
 from suggest.dialogue.drafting import Draft
 from tests.access.provider import AUDIENCE, Provider
-from tests.integration.helpers import Running, chunks, demo_bytes, end, rest, running, settings, start, take
+from tests.integration.helpers import (
+    Running,
+    chunks,
+    demo_bytes,
+    end,
+    kept,
+    rest,
+    running,
+    settings,
+    start,
+    take,
+)
 from yuetone.v1 import audio_pb2
 from yuetone.v1 import call_service_pb2 as call_pb
 from yuetone.v1 import overview_service_pb2 as overview_pb
@@ -297,12 +308,9 @@ async def recorded(
         await call.write(end())
         await call.done_writing()
         await rest(call)
+    await kept(run)
     record = run.server.app.record
     assert record is not None
-    async with asyncio.timeout(20):
-        while record.writer.waiting_bytes:
-            await asyncio.sleep(0.05)
-    await record.keeper.index()
     rows = [row for tenant in ("bank", "telecom") for row in record.stores.of(tenant).rows()]
     return {row.info.call_id: row.record_id for row in rows}
 

@@ -142,6 +142,16 @@ async def talk(run: Running, requests: Iterable[pb.StreamCallRequest]) -> list[p
     return [message async for message in call]
 
 
+async def kept(run: Running) -> None:
+    """Wait until everything that was said is on disk and can be searched."""
+    record = run.server.app.record
+    assert record is not None
+    async with asyncio.timeout(20):
+        while record.writer.waiting_bytes:
+            await asyncio.sleep(0.02)
+    await record.keeper.index()
+
+
 async def take(call: Any) -> pb.StreamCallResponse:
     """Read the next message of a call that has one."""
     message = await call.read()

@@ -115,3 +115,53 @@ async def test_who_may_judge(provider: Provider, tmp_path: Path) -> None:
             bad_list = pb.ListReviewsRequest(limit=limit)
             assert await code(stub.ListReviews(bad_list, metadata=who)) == "INVALID_ARGUMENT"
         assert await code(stub.GetReview(pb.GetReviewRequest(review_id="x"), metadata=who)) == "NOT_FOUND"
+
+
+async def test_averages_and_the_agreement_of_two_people(provider: Provider, tmp_path: Path) -> None:
+    now = int(time.time() * 1000) + 60_000
+    draw = _sample(since_unix_ms=now - 86_400_000, until_unix_ms=now, least_per_agent=5, judged_twice=1.0)
+    chosen = guarded(
+        provider, record=section(tmp_path), profiles=profile(), audit={"folder": tmp_path / "audit"}
+    )
+    async with running(chosen, SayingEngine("早晨，有咩幫到你")) as run:
+        await recorded(run, provider, CALLS)
+        stub = quality_stub(run.channel)
+        quinn, otto = (bearer(provider.token(name, roles=["quality"], company="bank")) for name in ("q", "o"))
+        alice = bearer(provider.token("alice", roles=["agent"], company="bank", agent="alice"))
+        made = (await stub.CreateSample(draw, metadata=quinn)).reviews
+        second = pb.Review.STRATUM_CALIBRATION
+        (first,) = [one for one in made if one.call_id == "own" and one.stratum != second]
+        (twin,) = [one for one in made if one.call_id == "own" and one.stratum == second]
+        start = pb.SaveReviewRequest(review_id=twin.review_id, answers=_answers(answer="whole"))
+        await stub.SaveReview(start, metadata=otto)
+        save = pb.SaveReviewRequest(review_id=first.review_id, answers=_answers(), submit=True)
+        await stub.SaveReview(save, metadata=quinn)
+        asked = pb.GetReviewRequest(review_id=first.review_id)
+        assert (
+            await code(stub.GetReview(asked, metadata=otto)) == "PERMISSION_DENIED"
+        )  # not before the own one
+        listed = (await stub.ListReviews(pb.ListReviewsRequest(), metadata=otto)).reviews
+        assert not any(one.HasField("score") for one in listed)
+        start.submit = True
+        await stub.SaveReview(start, metadata=otto)
+        assert (await stub.GetReview(asked, metadata=otto)).answers
+        seen = (await stub.ListReviews(pb.ListReviewsRequest(), metadata=alice)).reviews
+        assert [one.review_id for one in seen] == [first.review_id]
+        hidden = pb.GetReviewRequest(review_id=twin.review_id)
+        assert await code(stub.GetReview(hidden, metadata=alice)) == "NOT_FOUND"
+        wanted = pb.GetReviewAveragesRequest(
+            form_id="service", since_unix_ms=now - 86_400_000, until_unix_ms=now,
+            group_by=pb.GetReviewAveragesRequest.GROUP_AGENT,
+        )  # fmt: skip
+        found = await stub.GetReviewAverages(wanted, metadata=quinn)
+        assert [(one.group, one.count, round(one.mean, 1)) for one in found.averages] == [
+            ("", 1, 78.6), ("alice", 1, 78.6),
+        ]  # fmt: skip
+        assert (found.pairs, found.same_answers) == (1, 0.8)
+        assert found.score_difference == pytest.approx(21.43, abs=0.01)
+        own = await stub.GetReviewAverages(wanted, metadata=alice)
+        assert (len(own.averages), own.pairs) == (2, 0)
+        elsewhere = bearer(provider.token("t", roles=["quality"], company="telecom"))
+        assert not (await stub.GetReviewAverages(wanted, metadata=elsewhere)).averages
+        wanted.since_unix_ms = 1
+        assert await code(stub.GetReviewAverages(wanted, metadata=quinn)) == "INVALID_ARGUMENT"

@@ -18,7 +18,7 @@ from pipeline.sections.access import AccessRole
 from tests.access.provider import Provider
 from tests.fakes.engines import SayingEngine
 from tests.integration.access import CALLS, alert, code, guarded, of_role, recorded
-from tests.integration.helpers import chunks, demo_bytes, end, rest, running, settings, start, talk
+from tests.integration.helpers import chunks, demo_bytes, end, kept, rest, running, settings, start, talk
 from tests.record.helpers import keys, profile, section, store
 from yuetone.v1 import insight_service_pb2 as insight_pb2
 from yuetone.v1 import record_service_pb2 as pb
@@ -95,11 +95,9 @@ async def test_calls_are_found_by_what_they_are_like(tmp_path: Path) -> None:
             await talk(run, [start(f"c{number}"), *chunks(demo_bytes(8)), end()])
         stub = record_stub(run.channel)
         wrap_up = pb.WrapUp(resolution=pb.RESOLUTION_RESOLVED, topics=["退款"], note="好")
-        kept = await stub.SaveWrapUp(pb.SaveWrapUpRequest(call_id="c1", wrap_up=wrap_up))
-        assert kept.wrap_up.topics == ["退款"]
-        record = run.server.app.record
-        assert record is not None
-        await record.keeper.index()
+        saved = await stub.SaveWrapUp(pb.SaveWrapUpRequest(call_id="c1", wrap_up=wrap_up))
+        assert saved.wrap_up.topics == ["退款"]
+        await kept(run)
         like = pb.RecordedCallFilter
         for wanted, names in (
             (like(topics=["退款"]), {"c1"}),
@@ -200,12 +198,7 @@ async def test_what_is_erased_is_gone_everywhere(tmp_path: Path) -> None:
     async with running(chosen, SayingEngine(SAID)) as run:
         await talk(run, [start("one"), *chunks(demo_bytes(8)), end()])
         await talk(run, [start("two"), *chunks(demo_bytes(8)), end()])
-        record = run.server.app.record
-        assert record is not None
-        async with asyncio.timeout(20):
-            while record.writer.waiting_bytes:
-                await asyncio.sleep(0.05)
-        await record.keeper.index()
+        await kept(run)
         stub = record_stub(run.channel)
         calls = (await stub.ListCalls(pb.ListRecordedCallsRequest())).calls
         (first,) = [call for call in calls if call.call_id == "one"]
@@ -259,6 +252,7 @@ async def test_the_sound_is_sent_as_it_is_kept(tmp_path: Path) -> None:
         settings(record=section(tmp_path), profiles=profile()), SayingEngine("今日天氣幾好")
     ) as run:
         await talk(run, [start(), *chunks(demo_bytes(9)), end()])
+        await kept(run)
         stub = record_stub(run.channel)
         (call,) = (await stub.ListCalls(pb.ListRecordedCallsRequest())).calls
         both = [

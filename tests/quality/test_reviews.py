@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from diarization import Role
 from pipeline.errors import InvalidRequest, PermissionDenied, RecordUnavailable, UnknownReview
+from pipeline.quality.averages import Agreement, agreement, averages
 from pipeline.quality.reviews import Reviews, ReviewState, Stratum
 from pipeline.quality.scoring import Answer, Proposal, proposals, score
 from pipeline.record.ciphers import CallCipher
@@ -146,3 +148,44 @@ def test_forms_that_cannot_be_meant_are_refused() -> None:
         QuestionSettings(id="q", texts={"en": "Q"}, options=(option, option))
     with pytest.raises(ValidationError, match="same id"):
         FormSettings(texts={"en": "F"}, questions=(question, question))
+
+
+def test_two_people_judge_one_call_without_knowing_of_each_other(review: Review) -> None:
+    reviews, cipher = review.reviews, review.cipher
+    (second,) = reviews.draw(["r1"], "service", Stratum.CALIBRATION, "quinn")
+    assert reviews.draw(["r1"], "service", Stratum.CALIBRATION, "quinn") == []
+    reviews.save(review.id, cipher, FORM, GOOD[:1], "quinn", submit=False)
+    assert reviews.judged_blindly("quinn") == {("r1", "service")}
+    with pytest.raises(PermissionDenied):
+        reviews.save(second.id, cipher, FORM, GOOD, "quinn", submit=True)
+    reviews.save(review.id, cipher, FORM, GOOD, "quinn", submit=True)
+    assert reviews.judged_blindly("quinn") == set()  # submitted: it cannot be changed any more
+    other = [replace(one, option_id="whole") if one.question_id == "answer" else one for one in GOOD]
+    done = reviews.save(second.id, cipher, FORM, other, "otto", submit=True)
+    assert done.answer_until is None
+    with pytest.raises(InvalidRequest):
+        reviews.answer(second.id, cipher, "")
+    scored = reviews.scored("service", 0.0, 6_000.0)
+    assert {one.stratum for one in scored} == {Stratum.RANDOM, Stratum.CALIBRATION}
+    assert reviews.scored("service", 0.0, review.now) == []
+    assert reviews.scored("sales", 0.0, 6_000.0) == []
+
+
+def test_averages_say_how_sure_they_are(review: Review) -> None:
+    def scored(score: float, **more: Any) -> Any:
+        return replace(review.drawn, score=score, state=ReviewState.ACCEPTED, **more)
+
+    agents = [("a1", scored(80.0)), ("a1", scored(100.0)), ("", scored(0.0, failed=True))]
+    whole, first = averages([*agents, ("a2", review.drawn)])  # one that is not judged yet counts nowhere
+    assert (whole.group, whole.count, whole.mean, whole.failed) == ("", 3, 60.0, 1)
+    assert (first.group, first.count, first.mean) == ("a1", 2, 90.0)
+    assert first.margin == pytest.approx(1.96 * 14.142 / 2**0.5, abs=0.01)
+    assert averages([("a1", scored(80.0))])[0].margin is None
+    assert averages([]) == []
+
+
+def test_people_agree_as_far_as_their_answers_are_the_same() -> None:
+    other = [replace(one, option_id="whole") if one.question_id == "answer" else one for one in GOOD]
+    assert agreement([]) is None
+    found = agreement([((80.0, GOOD), (100.0, other)), ((80.0, GOOD), (80.0, GOOD))])
+    assert found == Agreement(pairs=2, same=9 / 10, difference=10.0)

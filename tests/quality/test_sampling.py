@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.quality.sampling import drawn
+from pipeline.quality.sampling import drawn, judged_twice
 
 CALLS = [(f"r{number}", f"a{number % 3}") for number in range(300)]
 
@@ -46,3 +46,12 @@ def test_every_call_is_as_likely_as_any_other() -> None:
     assert min(counts.values()) > 80  # of 120 expected
     assert max(counts.values()) < 160
     assert sum(counts.values()) == pytest.approx(600 * 6)
+
+
+def test_a_share_of_the_calls_is_judged_twice_and_few_calls_are_not() -> None:
+    names = [f"r{number}" for number in range(25)]
+    twice = judged_twice(names, share=0.1, seed=3)
+    assert len(twice) == 2
+    assert twice == judged_twice(reversed(names), share=0.1, seed=3)
+    assert judged_twice(names[:9], share=0.1, seed=3) == []
+    assert sorted(judged_twice(names, share=1.0, seed=3)) == sorted(names)

@@ -218,6 +218,7 @@ class CreateSampleRequest(google.protobuf.message.Message):
     LEAST_PER_AGENT_FIELD_NUMBER: builtins.int
     SEED_FIELD_NUMBER: builtins.int
     WITH_ALERTS_FIELD_NUMBER: builtins.int
+    JUDGED_TWICE_FIELD_NUMBER: builtins.int
     since_unix_ms: builtins.int
     """that began then or later"""
     until_unix_ms: builtins.int
@@ -232,6 +233,8 @@ class CreateSampleRequest(google.protobuf.message.Message):
     """of the draw"""
     with_alerts: builtins.bool
     """all calls with alerts too, as a stratum of their own: they are no part of averages"""
+    judged_twice: builtins.float
+    """share of the random ones that a second person judges too, 0 to 1; 0.1 when absent"""
     @property
     def scope(self) -> yuetone.v1.overview_service_pb2.CallScope:
         """from which calls; within what the caller may see"""
@@ -247,9 +250,13 @@ class CreateSampleRequest(google.protobuf.message.Message):
         least_per_agent: builtins.int | None = ...,
         seed: builtins.int = ...,
         with_alerts: builtins.bool = ...,
+        judged_twice: builtins.float | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_least_per_agent", b"_least_per_agent", "least_per_agent", b"least_per_agent", "scope", b"scope"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_least_per_agent", b"_least_per_agent", "form_id", b"form_id", "least_per_agent", b"least_per_agent", "scope", b"scope", "seed", b"seed", "share", b"share", "since_unix_ms", b"since_unix_ms", "until_unix_ms", b"until_unix_ms", "with_alerts", b"with_alerts"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_judged_twice", b"_judged_twice", "_least_per_agent", b"_least_per_agent", "judged_twice", b"judged_twice", "least_per_agent", b"least_per_agent", "scope", b"scope"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_judged_twice", b"_judged_twice", "_least_per_agent", b"_least_per_agent", "form_id", b"form_id", "judged_twice", b"judged_twice", "least_per_agent", b"least_per_agent", "scope", b"scope", "seed", b"seed", "share", b"share", "since_unix_ms", b"since_unix_ms", "until_unix_ms", b"until_unix_ms", "with_alerts", b"with_alerts"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_judged_twice", b"_judged_twice"]) -> typing.Literal["judged_twice"] | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_least_per_agent", b"_least_per_agent"]) -> typing.Literal["least_per_agent"] | None: ...
 
 global___CreateSampleRequest = CreateSampleRequest
@@ -335,6 +342,8 @@ class Review(google.protobuf.message.Message):
         """at random: these alone tell what calls are like on average"""
         STRATUM_ALERTS: Review._Stratum.ValueType  # 2
         """it had an alert"""
+        STRATUM_CALIBRATION: Review._Stratum.ValueType  # 3
+        """a second person judges it too; for reviewers alone"""
 
     class Stratum(_Stratum, metaclass=_StratumEnumTypeWrapper):
         """Why its call was drawn."""
@@ -345,6 +354,8 @@ class Review(google.protobuf.message.Message):
     """at random: these alone tell what calls are like on average"""
     STRATUM_ALERTS: Review.Stratum.ValueType  # 2
     """it had an alert"""
+    STRATUM_CALIBRATION: Review.Stratum.ValueType  # 3
+    """a second person judges it too; for reviewers alone"""
 
     REVIEW_ID_FIELD_NUMBER: builtins.int
     RECORD_ID_FIELD_NUMBER: builtins.int
@@ -633,6 +644,142 @@ class AnswerReviewRequest(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["appeal", b"appeal", "review_id", b"review_id"]) -> None: ...
 
 global___AnswerReviewRequest = AnswerReviewRequest
+
+@typing.final
+class GetReviewAveragesRequest(google.protobuf.message.Message):
+    """Which reviews, and how they are grouped."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    class _Group:
+        ValueType = typing.NewType("ValueType", builtins.int)
+        V: typing_extensions.TypeAlias = ValueType
+
+    class _GroupEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[GetReviewAveragesRequest._Group.ValueType], builtins.type):
+        DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+        GROUP_UNSPECIFIED: GetReviewAveragesRequest._Group.ValueType  # 0
+        """not grouped"""
+        GROUP_AGENT: GetReviewAveragesRequest._Group.ValueType  # 1
+        """by the agent of the call"""
+        GROUP_TEAM: GetReviewAveragesRequest._Group.ValueType  # 2
+        """by the team"""
+        GROUP_QUEUE: GetReviewAveragesRequest._Group.ValueType  # 3
+        """by the hotline"""
+
+    class Group(_Group, metaclass=_GroupEnumTypeWrapper):
+        """By what."""
+
+    GROUP_UNSPECIFIED: GetReviewAveragesRequest.Group.ValueType  # 0
+    """not grouped"""
+    GROUP_AGENT: GetReviewAveragesRequest.Group.ValueType  # 1
+    """by the agent of the call"""
+    GROUP_TEAM: GetReviewAveragesRequest.Group.ValueType  # 2
+    """by the team"""
+    GROUP_QUEUE: GetReviewAveragesRequest.Group.ValueType  # 3
+    """by the hotline"""
+
+    SCOPE_FIELD_NUMBER: builtins.int
+    FORM_ID_FIELD_NUMBER: builtins.int
+    SINCE_UNIX_MS_FIELD_NUMBER: builtins.int
+    UNTIL_UNIX_MS_FIELD_NUMBER: builtins.int
+    GROUP_BY_FIELD_NUMBER: builtins.int
+    form_id: builtins.str
+    """from ListForms"""
+    since_unix_ms: builtins.int
+    """that were submitted then or later"""
+    until_unix_ms: builtins.int
+    """and before then; at most 366 days later"""
+    group_by: global___GetReviewAveragesRequest.Group.ValueType
+    """how"""
+    @property
+    def scope(self) -> yuetone.v1.overview_service_pb2.CallScope:
+        """of which calls; within what the caller may see"""
+
+    def __init__(
+        self,
+        *,
+        scope: yuetone.v1.overview_service_pb2.CallScope | None = ...,
+        form_id: builtins.str = ...,
+        since_unix_ms: builtins.int = ...,
+        until_unix_ms: builtins.int = ...,
+        group_by: global___GetReviewAveragesRequest.Group.ValueType = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["scope", b"scope"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["form_id", b"form_id", "group_by", b"group_by", "scope", b"scope", "since_unix_ms", b"since_unix_ms", "until_unix_ms", b"until_unix_ms"]) -> None: ...
+
+global___GetReviewAveragesRequest = GetReviewAveragesRequest
+
+@typing.final
+class ReviewAverage(google.protobuf.message.Message):
+    """Reviews of one group."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    GROUP_FIELD_NUMBER: builtins.int
+    COUNT_FIELD_NUMBER: builtins.int
+    MEAN_FIELD_NUMBER: builtins.int
+    MARGIN_FIELD_NUMBER: builtins.int
+    FAILED_FIELD_NUMBER: builtins.int
+    APPEALED_FIELD_NUMBER: builtins.int
+    group: builtins.str
+    """empty for all"""
+    count: builtins.int
+    """reviews"""
+    mean: builtins.float
+    """of their scores, 0 to 100"""
+    margin: builtins.float
+    """with 95 %, the mean of all calls is within mean ± margin; absent for one review"""
+    failed: builtins.int
+    """by a single answer"""
+    appealed: builtins.int
+    """by their agents"""
+    def __init__(
+        self,
+        *,
+        group: builtins.str = ...,
+        count: builtins.int = ...,
+        mean: builtins.float = ...,
+        margin: builtins.float | None = ...,
+        failed: builtins.int = ...,
+        appealed: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_margin", b"_margin", "margin", b"margin"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_margin", b"_margin", "appealed", b"appealed", "count", b"count", "failed", b"failed", "group", b"group", "margin", b"margin", "mean", b"mean"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_margin", b"_margin"]) -> typing.Literal["margin"] | None: ...
+
+global___ReviewAverage = ReviewAverage
+
+@typing.final
+class GetReviewAveragesResponse(google.protobuf.message.Message):
+    """What they come to."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AVERAGES_FIELD_NUMBER: builtins.int
+    PAIRS_FIELD_NUMBER: builtins.int
+    SAME_ANSWERS_FIELD_NUMBER: builtins.int
+    SCORE_DIFFERENCE_FIELD_NUMBER: builtins.int
+    pairs: builtins.int
+    """calls that two people have judged"""
+    same_answers: builtins.float
+    """share of the questions of these that both answered alike, 0 to 1"""
+    score_difference: builtins.float
+    """mean of how far their scores are apart, 0 to 100"""
+    @property
+    def averages(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ReviewAverage]:
+        """of all, then of each group by name; none where nothing was submitted"""
+
+    def __init__(
+        self,
+        *,
+        averages: collections.abc.Iterable[global___ReviewAverage] | None = ...,
+        pairs: builtins.int = ...,
+        same_answers: builtins.float = ...,
+        score_difference: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["averages", b"averages", "pairs", b"pairs", "same_answers", b"same_answers", "score_difference", b"score_difference"]) -> None: ...
+
+global___GetReviewAveragesResponse = GetReviewAveragesResponse
 
 @typing.final
 class DecideAppealRequest(google.protobuf.message.Message):

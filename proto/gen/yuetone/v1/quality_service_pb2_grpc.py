@@ -65,6 +65,11 @@ class QualityServiceStub(object):
                 request_serializer=yuetone_dot_v1_dot_quality__service__pb2.AnswerReviewRequest.SerializeToString,
                 response_deserializer=yuetone_dot_v1_dot_quality__service__pb2.Review.FromString,
                 _registered_method=True)
+        self.GetReviewAverages = channel.unary_unary(
+                '/yuetone.v1.QualityService/GetReviewAverages',
+                request_serializer=yuetone_dot_v1_dot_quality__service__pb2.GetReviewAveragesRequest.SerializeToString,
+                response_deserializer=yuetone_dot_v1_dot_quality__service__pb2.GetReviewAveragesResponse.FromString,
+                _registered_method=True)
         self.DecideAppeal = channel.unary_unary(
                 '/yuetone.v1.QualityService/DecideAppeal',
                 request_serializer=yuetone_dot_v1_dot_quality__service__pb2.DecideAppealRequest.SerializeToString,
@@ -118,6 +123,13 @@ class QualityServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetReviewAverages(self, request, context):
+        """What reviews of random calls come to on average, and how far two people who judged the same calls agree.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DecideAppeal(self, request, context):
         """Decides an appeal; by somebody other than who filled the form in.
         """
@@ -157,6 +169,11 @@ def add_QualityServiceServicer_to_server(servicer, server):
                     servicer.AnswerReview,
                     request_deserializer=yuetone_dot_v1_dot_quality__service__pb2.AnswerReviewRequest.FromString,
                     response_serializer=yuetone_dot_v1_dot_quality__service__pb2.Review.SerializeToString,
+            ),
+            'GetReviewAverages': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReviewAverages,
+                    request_deserializer=yuetone_dot_v1_dot_quality__service__pb2.GetReviewAveragesRequest.FromString,
+                    response_serializer=yuetone_dot_v1_dot_quality__service__pb2.GetReviewAveragesResponse.SerializeToString,
             ),
             'DecideAppeal': grpc.unary_unary_rpc_method_handler(
                     servicer.DecideAppeal,
@@ -327,6 +344,33 @@ class QualityService(object):
             '/yuetone.v1.QualityService/AnswerReview',
             yuetone_dot_v1_dot_quality__service__pb2.AnswerReviewRequest.SerializeToString,
             yuetone_dot_v1_dot_quality__service__pb2.Review.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReviewAverages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/yuetone.v1.QualityService/GetReviewAverages',
+            yuetone_dot_v1_dot_quality__service__pb2.GetReviewAveragesRequest.SerializeToString,
+            yuetone_dot_v1_dot_quality__service__pb2.GetReviewAveragesResponse.FromString,
             options,
             channel_credentials,
             insecure,

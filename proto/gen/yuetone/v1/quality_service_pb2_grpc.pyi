@@ -57,6 +57,12 @@ class QualityServiceStub:
     ]
     """The agent's word: accepted, or an appeal."""
 
+    GetReviewAverages: grpc.UnaryUnaryMultiCallable[
+        yuetone.v1.quality_service_pb2.GetReviewAveragesRequest,
+        yuetone.v1.quality_service_pb2.GetReviewAveragesResponse,
+    ]
+    """What reviews of random calls come to on average, and how far two people who judged the same calls agree."""
+
     DecideAppeal: grpc.UnaryUnaryMultiCallable[
         yuetone.v1.quality_service_pb2.DecideAppealRequest,
         yuetone.v1.quality_service_pb2.Review,
@@ -101,6 +107,12 @@ class QualityServiceAsyncStub:
         yuetone.v1.quality_service_pb2.Review,
     ]
     """The agent's word: accepted, or an appeal."""
+
+    GetReviewAverages: grpc.aio.UnaryUnaryMultiCallable[
+        yuetone.v1.quality_service_pb2.GetReviewAveragesRequest,
+        yuetone.v1.quality_service_pb2.GetReviewAveragesResponse,
+    ]
+    """What reviews of random calls come to on average, and how far two people who judged the same calls agree."""
 
     DecideAppeal: grpc.aio.UnaryUnaryMultiCallable[
         yuetone.v1.quality_service_pb2.DecideAppealRequest,
@@ -158,6 +170,14 @@ class QualityServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[yuetone.v1.quality_service_pb2.Review, collections.abc.Awaitable[yuetone.v1.quality_service_pb2.Review]]:
         """The agent's word: accepted, or an appeal."""
+
+    @abc.abstractmethod
+    def GetReviewAverages(
+        self,
+        request: yuetone.v1.quality_service_pb2.GetReviewAveragesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[yuetone.v1.quality_service_pb2.GetReviewAveragesResponse, collections.abc.Awaitable[yuetone.v1.quality_service_pb2.GetReviewAveragesResponse]]:
+        """What reviews of random calls come to on average, and how far two people who judged the same calls agree."""
 
     @abc.abstractmethod
     def DecideAppeal(
