@@ -27,10 +27,12 @@ from client.audio import MULAW_8K_STEREO, AudioFormat, CallAudio, read_audio
 from client.authorized import AuthorizedChannel
 from client.call import CallStream, stream_recording
 from client.connection import (
+    admin_stub,
     call_stub,
     connect,
     connected,
     insight_stub,
+    knowledge_stub,
     open_channel,
     overview_stub,
     quality_stub,
@@ -74,11 +76,13 @@ __all__ = [
     "Retry",
     "TokenCommand",
     "TokenSource",
+    "admin_stub",
     "as_json",
     "call_stub",
     "connect",
     "connected",
     "insight_stub",
+    "knowledge_stub",
     "open_channel",
     "overview_stub",
     "quality_stub",

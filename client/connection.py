@@ -14,8 +14,10 @@ from client.authorized import AuthorizedChannel
 from client.errors import ClientError, NotReachable
 from client.identity import NOBODY, Identity
 from yuetone.v1 import (
+    admin_service_pb2_grpc,
     call_service_pb2_grpc,
     insight_service_pb2_grpc,
+    knowledge_service_pb2_grpc,
     overview_service_pb2_grpc,
     quality_service_pb2_grpc,
     record_service_pb2_grpc,
@@ -146,6 +148,18 @@ def record_stub(channel: grpc.aio.Channel) -> record_service_pb2_grpc.RecordServ
     """Return the typed client of RecordService."""
     stub: object = record_service_pb2_grpc.RecordServiceStub(channel)
     return cast("record_service_pb2_grpc.RecordServiceAsyncStub", stub)
+
+
+def admin_stub(channel: grpc.aio.Channel) -> admin_service_pb2_grpc.AdminServiceAsyncStub:
+    """Return the typed client of AdminService."""
+    stub: object = admin_service_pb2_grpc.AdminServiceStub(channel)
+    return cast("admin_service_pb2_grpc.AdminServiceAsyncStub", stub)
+
+
+def knowledge_stub(channel: grpc.aio.Channel) -> knowledge_service_pb2_grpc.KnowledgeServiceAsyncStub:
+    """Return the typed client of KnowledgeService."""
+    stub: object = knowledge_service_pb2_grpc.KnowledgeServiceStub(channel)
+    return cast("knowledge_service_pb2_grpc.KnowledgeServiceAsyncStub", stub)
 
 
 def quality_stub(channel: grpc.aio.Channel) -> quality_service_pb2_grpc.QualityServiceAsyncStub:

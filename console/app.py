@@ -21,7 +21,7 @@ from console.auth.gate import Gate
 from console.backend import backend_of
 from console.live.feeds import Feeds
 from console.live.socket import FORBIDDEN, LOGGED_OUT, LiveSocket
-from console.pages import commands, history, insight, login, quality, screens
+from console.pages import admin, commands, history, insight, knowledge, login, quality, screens
 from console.pages.static import Static
 from console.settings import ConsoleSettings, is_loopback
 
@@ -55,6 +55,8 @@ def build_app(settings: ConsoleSettings) -> Starlette:
             *history.ROUTES,
             *insight.ROUTES,
             *quality.ROUTES,
+            *knowledge.ROUTES,
+            *admin.ROUTES,
             Mount("/api", routes=commands.ROUTES),
             Route("/static/{tag}/{name:path}", static.serve),
         ],

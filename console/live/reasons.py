@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from yuetone.v1 import assist_pb2
+from yuetone.v1 import admin_service_pb2, assist_pb2
 
 
-def reasons_of(alert: assist_pb2.Alert) -> list[dict[str, Any]]:
+def reasons_of(alert: assist_pb2.Alert | admin_service_pb2.TriedAlert) -> list[dict[str, Any]]:
     """Return the reasons, as ``static/reasons.js`` reads them."""
     return [
         {

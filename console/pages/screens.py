@@ -26,8 +26,14 @@ def seen(me: overview_service_pb2.GetMeResponse) -> dict[str, Any]:
         "quality": "quality.read" in me.permissions,
         "judge": "quality.review" in me.permissions,
         "answers": "quality.answer" in me.permissions,
+        "knowledge": "knowledge.report" in me.permissions,
+        "imports": "knowledge.write" in me.permissions,
+        "profiles": "settings.read" in me.permissions,
+        "tries": "rules.try" in me.permissions,
+        "tokens": "access.tokens" in me.permissions,
         "listen": "record.listen" in me.permissions,
         "agent": me.agent_id,
+        "company": me.tenant,
         "roles": list(me.roles),
     }
 

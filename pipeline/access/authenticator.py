@@ -18,7 +18,7 @@ from pipeline.access.oidc import TokenVerifier
 from pipeline.access.principal import DEVELOPMENT, Principal
 from pipeline.access.remembered import Remembered
 from pipeline.access.tokens import TOKEN_MARK, AccessStore, NoTokens, hash_of
-from pipeline.errors import TokenExpired, Unauthenticated
+from pipeline.errors import InvalidRequest, SettingsError, TokenExpired, Unauthenticated
 from pipeline.sections.access import AccessSettings
 
 FOLLOW_S = 10.0
@@ -153,6 +153,22 @@ class Authenticator:
             known = found.principal
             self._api_tokens.put(name, known)
         return known
+
+    async def in_store(self, work: Callable[[AccessStore], T]) -> T:
+        """Run ``work`` with the store of tokens, in its thread; what it makes void is refused from then on.
+
+        Raises:
+            InvalidRequest: there is none, for nobody is asked who they are; or what ``work`` refuses.
+        """
+        store = self._store
+        if not isinstance(store, AccessStore):
+            raise InvalidRequest("this server asks nobody who they are (access.identity): it has no tokens")
+        try:
+            found = await self._in_thread(lambda: work(store))
+        except SettingsError as error:
+            raise InvalidRequest(str(error)) from error
+        await self.look()
+        return found
 
     # ---------------------------------------------------------------- in the background
 

@@ -21,6 +21,8 @@ class Permission(StrEnum):
     REPLY_LANGUAGE = "call.reply-language"
     CALL_SENSITIVE = "call.sensitive"
     KNOWLEDGE_SEARCH = "knowledge.search"
+    KNOWLEDGE_WRITE = "knowledge.write"
+    KNOWLEDGE_REPORT = "knowledge.report"
     RECORD_READ = "record.read"
     RECORD_LISTEN = "record.listen"
     RECORD_WRAP_UP = "record.wrap-up"
@@ -33,6 +35,10 @@ class Permission(StrEnum):
     QUALITY_READ = "quality.read"
     QUALITY_REVIEW = "quality.review"
     QUALITY_ANSWER = "quality.answer"
+    SETTINGS_READ = "settings.read"
+    RULES_TRY = "rules.try"
+    RULES_WRITE = "rules.write"
+    ACCESS_TOKENS = "access.tokens"
     SERVER_DESCRIBE = "server.describe"
     IDENTITY_SHOW = "identity.show"
 
@@ -58,7 +64,10 @@ _AT_CALLS = (
 )
 _RECORD = (Permission.RECORD_READ, Permission.RECORD_LISTEN, Permission.INSIGHT_READ)
 _QUALITY = (Permission.QUALITY_READ, Permission.QUALITY_REVIEW)
+_RULES = (Permission.SETTINGS_READ, Permission.RULES_TRY, Permission.RULES_WRITE)
+_OPERATES = (Permission.SETTINGS_READ, Permission.RULES_WRITE, Permission.ACCESS_TOKENS)
 _KNOWLEDGE = {Permission.KNOWLEDGE_SEARCH: Scope.TENANT}
+_WRITES_KNOWLEDGE = {Permission.KNOWLEDGE_WRITE: Scope.TENANT, Permission.KNOWLEDGE_REPORT: Scope.TENANT}
 
 ROLES: Mapping[AccessRole, Mapping[Permission, Scope]] = {
     AccessRole.TELEPHONY: {**_EVERYBODY, Permission.CALL_SEND: Scope.OWN},
@@ -85,9 +94,15 @@ ROLES: Mapping[AccessRole, Mapping[Permission, Scope]] = {
     AccessRole.SUPERVISOR: {
         **_EVERYBODY,
         **_KNOWLEDGE,
-        **dict.fromkeys((*_AT_CALLS, *_RECORD, *_QUALITY, Permission.RECORD_ORIGINAL), Scope.TENANT),
+        **_WRITES_KNOWLEDGE,
+        **dict.fromkeys((*_AT_CALLS, *_RECORD, *_QUALITY, *_RULES), Scope.TENANT),
+        Permission.RECORD_ORIGINAL: Scope.TENANT,
     },
-    AccessRole.QUALITY: {**_EVERYBODY, **_KNOWLEDGE, **dict.fromkeys((*_RECORD, *_QUALITY), Scope.TENANT)},
+    AccessRole.QUALITY: {
+        **_EVERYBODY,
+        **_KNOWLEDGE,
+        **dict.fromkeys((*_RECORD, *_QUALITY, Permission.KNOWLEDGE_REPORT), Scope.TENANT),
+    },
     AccessRole.PRIVACY_OFFICER: {
         **_EVERYBODY,
         **dict.fromkeys(
@@ -103,7 +118,7 @@ ROLES: Mapping[AccessRole, Mapping[Permission, Scope]] = {
         ),
     },
     AccessRole.ML_ENGINEER: _EVERYBODY,
-    AccessRole.OPERATOR: _EVERYBODY,
+    AccessRole.OPERATOR: {**_EVERYBODY, **dict.fromkeys(_OPERATES, Scope.TENANT)},
     AccessRole.AUDITOR: _EVERYBODY,
 }
 """An agent's alerts are those about the agent's own calls, and come only where the profile says so

@@ -116,12 +116,34 @@ def load_rules(path: Path | None = None, categories: frozenset[str] | None = Non
         SettingsError: the file is missing or a rule is wrong; the message has file, line and reason.
     """
     path = path or DEFAULT
+    return parse_rules(read_text(path), path, categories)
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file of rules.
+
+    Raises:
+        SettingsError: it is missing, or no text.
+    """
     try:
-        text = path.expanduser().read_text("utf-8-sig")
+        return path.expanduser().read_text("utf-8-sig")
     except FileNotFoundError as error:
         raise SettingsError(f"no file {path}") from error
     except (OSError, UnicodeDecodeError, RuntimeError) as error:  # RuntimeError: ~ of nobody
         raise SettingsError(f"{path}: cannot be read as UTF-8 text") from error
+
+
+def parse_rules(text: str, path: Path | str, categories: frozenset[str] | None = None) -> tuple[Rule, ...]:
+    """Return the rules of a text.
+
+    Args:
+        text: TOML with ``[[rule]]`` tables.
+        path: where it is from, for messages.
+        categories: of the lexicon; a rule may name no other.
+
+    Raises:
+        SettingsError: a rule is wrong; the message has file, line and reason.
+    """
     try:
         found = tomllib.loads(text)
     except RecursionError as error:
@@ -148,7 +170,7 @@ _REASONS = {
 }
 
 
-def _rule(path: Path, text: str, number: int, table: Any) -> Rule:
+def _rule(path: Path | str, text: str, number: int, table: Any) -> Rule:
     try:
         return _ADAPTER.validate_python(table)
     except ValidationError as error:
@@ -161,7 +183,7 @@ def _rule(path: Path, text: str, number: int, table: Any) -> Rule:
         raise SettingsError(f"{path}, {where}: {key + ': ' if key else ''}{reason}") from error
 
 
-def _check_names(path: Path, text: str, rules: tuple[Rule, ...]) -> None:
+def _check_names(path: Path | str, text: str, rules: tuple[Rule, ...]) -> None:
     seen: set[str] = set()
     for number, rule in enumerate(rules):
         if rule.name in seen:
@@ -171,7 +193,7 @@ def _check_names(path: Path, text: str, rules: tuple[Rule, ...]) -> None:
 
 
 def _check_categories(
-    path: Path, text: str, rules: tuple[Rule, ...], categories: frozenset[str] | None
+    path: Path | str, text: str, rules: tuple[Rule, ...], categories: frozenset[str] | None
 ) -> None:
     for number, rule in enumerate(rules):
         unknown = set(getattr(rule, "categories", ())) - (categories or frozenset())

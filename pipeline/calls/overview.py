@@ -71,6 +71,7 @@ class CallFilter:
         queues: only these hotlines.
         teams: only these teams.
         agent_ids: only these people.
+        profiles: only those that use one of these.
         reach: only calls that who asks may see.
     """
 
@@ -78,6 +79,7 @@ class CallFilter:
     queues: frozenset[str] = frozenset()
     teams: frozenset[str] = frozenset()
     agent_ids: frozenset[str] = frozenset()
+    profiles: frozenset[str] = frozenset()
     reach: CallReach = EVERYTHING
 
     def takes(self, info: CallInfo) -> bool:
@@ -88,6 +90,7 @@ class CallFilter:
             and (not self.queues or info.queue in self.queues)
             and (not self.teams or info.team in self.teams)
             and (not self.agent_ids or info.agent_id in self.agent_ids)
+            and (not self.profiles or info.profile in self.profiles)
         )
 
 

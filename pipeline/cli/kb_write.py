@@ -16,10 +16,9 @@ from rich.progress import Progress
 
 from pipeline.cli.kb import JsonOption, TenantOption, app, index_progress, opened
 from pipeline.errors import SettingsError
-from suggest.base import Article, KnowledgeError, today
+from suggest.base import KnowledgeError, today
 from suggest.gaps.clusters import grouped, words_of
 from suggest.gaps.report import page, table
-from suggest.knowledge import KnowledgeBase
 from suggest.reading.base import Options, Reading
 from suggest.reading.columns import COLUMNS, TEMPLATE
 from suggest.reading.files import find_files, read_files
@@ -78,7 +77,7 @@ def import_files(
     if reading.problems:
         _refuse(reading)
     with opened(context, index=False) as base:
-        gone = _pruned(base, reading.articles) if prune else []
+        gone = base.store.no_longer_in(reading.articles) if prune else []
         change = (
             base.store.compare(reading.articles, gone)
             if dry_run
@@ -106,14 +105,6 @@ def _refuse(reading: Reading) -> None:
         typer.secho(f"yuetone: {problem}", err=True, fg=typer.colors.RED)
     typer.echo(f"{len(reading.problems)} problems; nothing was imported", err=True)
     sys.exit(1)
-
-
-def _pruned(base: KnowledgeBase, articles: Sequence[Article]) -> list[tuple[str, str]]:
-    """Return articles of the same companies and documents that are not among ``articles``."""
-    places = {(article.tenant, article.source) for article in articles}
-    kept = {article.key for article in articles}
-    known = base.store.all(tuple({tenant for tenant, _source in places}))
-    return [item.key for item in known if (item.tenant, item.source) in places and item.key not in kept]
 
 
 def _report(change: Change, name: str, *, dry_run: bool) -> None:

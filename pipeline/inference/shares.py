@@ -33,6 +33,14 @@ class Shares:
         taken = {profile for other in self._tenants.values() for profile in other.profiles} - {"default"}
         return tuple(name for name in all_profiles if name not in taken)
 
+    def only_for(self, profile: str, tenant: str) -> bool:
+        """Tell whether calls of no other company can name a profile."""
+        if not set(self._tenants) - {tenant}:
+            return True
+        mine = self._tenants.get(tenant)
+        others = {name for other, its in self._tenants.items() if other != tenant for name in its.profiles}
+        return mine is not None and profile in mine.profiles and profile not in {"default", *others}
+
     def check(self, live: LiveCalls, tenant: str | None) -> None:
         """Refuse a call of a company that has its most.
 

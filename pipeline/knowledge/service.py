@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import structlog
@@ -16,11 +17,14 @@ from cantonese.personal import mask_personal_data
 from pipeline.calls.info import CallInfo
 from pipeline.calls.reach import CallReach
 from pipeline.errors import InvalidRequest, SettingsError, UnknownSuggestion
+from pipeline.knowledge.importing import ImportReport, read_import, write_import
+from pipeline.knowledge.report import KnowledgeReport, report_of
 from pipeline.metrics import Metrics
-from suggest.base import ArticleHit, SearchResult, SuggestError
+from suggest.base import ArticleHit, KnowledgeError, SearchResult, SuggestError
 from suggest.dialogue.active import ActiveSuggestion
 from suggest.knowledge import KnowledgeBase
 from suggest.llm.writer import Writer
+from suggest.reading.base import Options
 from suggest.retrieval.searcher import Search
 from suggest.store.record import ACTIONS, SAID, Feedback, Question
 
@@ -113,6 +117,7 @@ class KnowledgeService:
         self._remembered: dict[_Name, ShownSuggestion] = {}  # bounded by REMEMBERED
         self._broken: set[str] = set()
         self._searching = 0
+        self._importing = asyncio.Lock()
         metrics.articles.set_function(lambda: float(len(self.base)))
 
     # ---------------------------------------------------------------- for calls
@@ -373,6 +378,38 @@ class KnowledgeService:
         await self._in(self._record_thread, self._save)
         first = datetime.fromtimestamp(since, UTC)
         return await self._in(self._record_thread, self.base.record.uses, first, tenant or "")
+
+    async def report(self, tenant: str | None, since: datetime, until: datetime) -> KnowledgeReport:
+        """Return what customers asked in vain; see :func:`pipeline.knowledge.report.report_of`."""
+        await self._in(self._record_thread, self._save)
+        return await self._in(self._record_thread, report_of, self.base, tenant, since, until)
+
+    async def import_file(
+        self, file: Path, options: Options, *, others: bool, prune: bool, dry_run: bool
+    ) -> ImportReport:
+        """Import a file; searches find it within seconds.
+
+        Args:
+            file: its ending says what it is.
+            options: how it is read.
+            others: whether it may name other companies.
+            prune: removes articles that came from it and are in it no more.
+            dry_run: changes nothing.
+
+        Raises:
+            InvalidRequest: the store cannot be written.
+        """
+        async with self._importing:
+            reading = await asyncio.to_thread(read_import, file, options, others=others)
+            try:
+                found = await self._in(
+                    self._record_thread, write_import, self.base, reading, prune=prune, dry_run=dry_run
+                )
+            except KnowledgeError as error:
+                raise InvalidRequest(str(error)) from error
+            if found.imported:
+                await self._in(self._store_thread, self._follow)
+            return found
 
     def _forget_call(self, tenant: str, call_id: str, since: datetime, until: datetime) -> None:
         self.base.record.forget_call(tenant, call_id, since, until)

@@ -131,6 +131,7 @@ class Archive:
             (calls.c.queue, wanted.queues),
             (calls.c.team, wanted.teams),
             (calls.c.agent_id, wanted.agent_ids),
+            (calls.c.profile, wanted.profiles),
         ):
             if values:
                 parts.append(column.in_(sorted(values)))

@@ -67,11 +67,12 @@ def alert(event: AlertEvent) -> pb.Alert:
         channel=event.channel,
         curve=[pb.AgitationPoint(at_ms=milliseconds(at), value=value) for at, value in event.curve],
         taken_by=event.taken_by,
-        reasons=[_reason(reason) for reason in event.reasons],
+        reasons=[reason_message(reason) for reason in event.reasons],
     )
 
 
-def _reason(reason: AlertReason) -> pb.AlertReason:
+def reason_message(reason: AlertReason) -> pb.AlertReason:
+    """Return one reason for an alert."""
     return pb.AlertReason(kind=_REASONS[reason.kind], text=reason.text, value=reason.value)
 
 

@@ -50,6 +50,10 @@ def record_of(
 
 def target_of(request: Any) -> tuple[str, str]:
     """Return what a request is about: its kind and its id; empty where it names nothing."""
+    for kind in ("profile", "prefix"):
+        named = getattr(request, kind, "")
+        if isinstance(named, str) and named:
+            return {"prefix": "credential"}.get(kind, kind), named
     for kind in ("alert", "call", "record", "hold", "erasure", "original_request", "review"):
         named = getattr(request, f"{kind}_id", "")
         if isinstance(named, str) and named:

@@ -22,8 +22,10 @@ from pipeline.errors import SettingsError
 from pipeline.knowledge.service import KnowledgeService
 from pipeline.metrics import Metrics
 from pipeline.rpc import requests
+from pipeline.rpc.admin import AdminServicer
 from pipeline.rpc.gate import Gate
 from pipeline.rpc.insight import InsightServicer
+from pipeline.rpc.knowledge import KnowledgeServicer
 from pipeline.rpc.malformed import MalformedGuard
 from pipeline.rpc.overview import OverviewServicer
 from pipeline.rpc.quality import QualityServicer
@@ -33,10 +35,14 @@ from pipeline.rpc.suggestions import SuggestionServicer
 from pipeline.rpc.supervisor import SupervisorServicer
 from pipeline.rpc.tls import server_credentials
 from yuetone.v1 import (
+    admin_service_pb2,
+    admin_service_pb2_grpc,
     call_service_pb2,
     call_service_pb2_grpc,
     insight_service_pb2,
     insight_service_pb2_grpc,
+    knowledge_service_pb2,
+    knowledge_service_pb2_grpc,
     overview_service_pb2,
     overview_service_pb2_grpc,
     quality_service_pb2,
@@ -49,11 +55,13 @@ from yuetone.v1 import (
     supervisor_service_pb2_grpc,
 )
 
+ADMIN_SERVICE = admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name
 CALL_SERVICE = call_service_pb2.DESCRIPTOR.services_by_name["CallService"].full_name
 OVERVIEW_SERVICE = overview_service_pb2.DESCRIPTOR.services_by_name["OverviewService"].full_name
 SUPERVISOR_SERVICE = supervisor_service_pb2.DESCRIPTOR.services_by_name["SupervisorService"].full_name
 SUGGESTION_SERVICE = suggestion_service_pb2.DESCRIPTOR.services_by_name["SuggestionService"].full_name
 INSIGHT_SERVICE = insight_service_pb2.DESCRIPTOR.services_by_name["InsightService"].full_name
+KNOWLEDGE_SERVICE = knowledge_service_pb2.DESCRIPTOR.services_by_name["KnowledgeService"].full_name
 QUALITY_SERVICE = quality_service_pb2.DESCRIPTOR.services_by_name["QualityService"].full_name
 RECORD_SERVICE = record_service_pb2.DESCRIPTOR.services_by_name["RecordService"].full_name
 HEALTH_SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
@@ -150,7 +158,9 @@ def _add_services(server: grpc.aio.Server, app: App, calls: CallDirectory) -> li
     """Add what this server offers beside calls; return the names of the services."""
     overview = OverviewServicer(calls, app.settings)
     overview_service_pb2_grpc.add_OverviewServiceServicer_to_server(overview, server)
-    services = [OVERVIEW_SERVICE]
+    admin = AdminServicer(app)
+    admin_service_pb2_grpc.add_AdminServiceServicer_to_server(admin, server)
+    services = [OVERVIEW_SERVICE, ADMIN_SERVICE]
     if isinstance(app.alerts, AlertService):
         supervisor = SupervisorServicer(app.alerts, app.settings)
         supervisor_service_pb2_grpc.add_SupervisorServiceServicer_to_server(supervisor, server)
@@ -158,7 +168,9 @@ def _add_services(server: grpc.aio.Server, app: App, calls: CallDirectory) -> li
     if isinstance(app.knowledge, KnowledgeService):
         adviser = SuggestionServicer(app.knowledge, calls)
         suggestion_service_pb2_grpc.add_SuggestionServiceServicer_to_server(adviser, server)
-        services.append(SUGGESTION_SERVICE)
+        writes = KnowledgeServicer(app.knowledge)
+        knowledge_service_pb2_grpc.add_KnowledgeServiceServicer_to_server(writes, server)
+        services += [SUGGESTION_SERVICE, KNOWLEDGE_SERVICE]
     if app.record is not None:
         writer = app.knowledge.writer if app.settings.record.llm_summaries else None
         records = RecordServicer(app.record, app.settings, app.auditor, writer)

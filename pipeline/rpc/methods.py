@@ -73,6 +73,19 @@ METHODS: Mapping[str, MethodRule] = {
         permission=Permission.RECORD_ORIGINAL, content=True
     ),
     "/yuetone.v1.RecordService/GetErasure": MethodRule(permission=Permission.RECORD_ERASE),
+    "/yuetone.v1.AdminService/ListProfiles": MethodRule(permission=Permission.SETTINGS_READ),
+    "/yuetone.v1.AdminService/GetAlertRules": MethodRule(permission=Permission.SETTINGS_READ),
+    "/yuetone.v1.AdminService/TryAlertRules": MethodRule(permission=Permission.RULES_TRY, content=True),
+    "/yuetone.v1.AdminService/SaveAlertRules": MethodRule(permission=Permission.RULES_WRITE, changes=True),
+    "/yuetone.v1.AdminService/ListApiTokens": MethodRule(permission=Permission.ACCESS_TOKENS),
+    "/yuetone.v1.AdminService/CreateApiToken": MethodRule(permission=Permission.ACCESS_TOKENS, changes=True),
+    "/yuetone.v1.AdminService/RevokeApiToken": MethodRule(permission=Permission.ACCESS_TOKENS, changes=True),
+    "/yuetone.v1.KnowledgeService/ImportArticles": MethodRule(
+        permission=Permission.KNOWLEDGE_WRITE, changes=True
+    ),
+    "/yuetone.v1.KnowledgeService/GetKnowledgeReport": MethodRule(
+        permission=Permission.KNOWLEDGE_REPORT, content=True
+    ),
     "/yuetone.v1.QualityService/ListForms": MethodRule(permission=Permission.QUALITY_READ),
     "/yuetone.v1.QualityService/CreateSample": MethodRule(permission=Permission.QUALITY_REVIEW, changes=True),
     "/yuetone.v1.QualityService/ListReviews": MethodRule(permission=Permission.QUALITY_READ, content=True),

@@ -159,6 +159,7 @@ class CallEmotion:
                 dict(reading.probabilities), supported=newest is not None and newest.supported
             ),
             agitation=point,
+            score=round(reading.score, 3),
         )
 
     def looked_up(self, channel: int, *, failed: bool, at: int) -> list[AlertEvent]:

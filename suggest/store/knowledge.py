@@ -141,6 +141,13 @@ class KnowledgeStore:
             for row in rows
         ]
 
+    def no_longer_in(self, wanted: Sequence[Article]) -> list[tuple[str, str]]:
+        """Return articles of the same companies and documents that are not among ``wanted``."""
+        places = {(article.tenant, article.source) for article in wanted}
+        kept = {article.key for article in wanted}
+        known = self.all(tuple({tenant for tenant, _source in places}))
+        return [item.key for item in known if (item.tenant, item.source) in places and item.key not in kept]
+
     # ---------------------------------------------------------------- writing
 
     def compare(self, wanted: Iterable[Article], removed: Iterable[tuple[str, str]] = ()) -> Change:

@@ -112,19 +112,27 @@ class Record:
                 if values:
                     connection.execute(sa.insert(table), values)
 
-    def feedback(self, since: datetime, tenant: str | None = None) -> Iterator[Feedback]:
-        """Yield feedback from ``since``, of one tenant or of all."""
-        yield from (Feedback(**row) for row in self._rows(feedback, since, tenant))
+    def feedback(
+        self, since: datetime, tenant: str | None = None, until: datetime | None = None
+    ) -> Iterator[Feedback]:
+        """Yield feedback from ``since``, before ``until``, of one tenant or of all."""
+        yield from (Feedback(**row) for row in self._rows(feedback, since, tenant, until))
 
-    def questions(self, since: datetime, tenant: str | None = None) -> Iterator[Question]:
-        """Yield questions from ``since``, of one tenant or of all."""
-        yield from (Question(**row) for row in self._rows(questions, since, tenant))
+    def questions(
+        self, since: datetime, tenant: str | None = None, until: datetime | None = None
+    ) -> Iterator[Question]:
+        """Yield questions from ``since``, before ``until``, of one tenant or of all."""
+        yield from (Question(**row) for row in self._rows(questions, since, tenant, until))
 
-    def _rows(self, table: sa.Table, since: datetime, tenant: str | None) -> Iterator[dict[str, Any]]:
+    def _rows(
+        self, table: sa.Table, since: datetime, tenant: str | None, until: datetime | None
+    ) -> Iterator[dict[str, Any]]:
         columns = [column for column in table.c if column.name != "seq"]
         query = sa.select(*columns).where(table.c.at >= since).order_by(table.c.seq)
         if tenant is not None:
             query = query.where(table.c.tenant == tenant)
+        if until is not None:
+            query = query.where(table.c.at < until)
         with self._engine.connect() as connection:
             for row in connection.execute(query).mappings():
                 values = dict(row)

@@ -24,6 +24,8 @@ class EmotionEvent:
         valence: 0 unpleasant to 1 pleasant, None without opinion.
         probabilities: by label; empty without opinion.
         agitation: the curve, None for agents.
+        score: probability in [0, 1] that the voice is agitated, before it is joined with words; None without
+            opinion. Alert rules are tried on it again, see :mod:`pipeline.analysis.dry_run`.
     """
 
     utterance_id: str | None
@@ -36,3 +38,4 @@ class EmotionEvent:
     valence: float | None = None
     probabilities: Mapping[str, float] = field(default_factory=dict)
     agitation: AgitationPoint | None = None
+    score: float | None = None
