@@ -114,7 +114,7 @@ async def change(request: Request, session: Session) -> Response:
 def _tried(found: pb.TryAlertRulesResponse) -> dict[str, Any]:
     return {
         "calls": found.calls,
-        "hours": f"{found.audio_ms / 3_600_000:.1f}",
+        "hours": f"{found.audio_ms / 3_600_000:.2f}",
         "voiceless": found.without_voice,
         "rules": list(found.rules),
         "untried": any(rule.untried for rule in found.rules),

@@ -194,8 +194,19 @@ async def audio(request: Request, session: Session) -> Response:
     whole = request.headers.get("range") is None
     if not whole:
         headers["content-range"] = f"bytes {first}-{last}/{file.size}"
-    body = file.body(aiter(sound), first, last)
+    pieces_of_sound = aiter(sound)
+    begin = await anext(pieces_of_sound, None)  # a refusal comes before the answer has begun
+    body = file.body(_with(begin, pieces_of_sound), first, last)
     return StreamingResponse(body, 200 if whole else 206, headers, media_type="audio/wav")
+
+
+async def _with(
+    begin: pb.StreamRecordingResponse | None, rest: AsyncIterator[pb.StreamRecordingResponse]
+) -> AsyncIterator[pb.StreamRecordingResponse]:
+    if begin is not None:
+        yield begin
+        async for piece in rest:
+            yield piece
 
 
 async def export(request: Request, session: Session) -> Response:

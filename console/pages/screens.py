@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from console.auth.sessions import Session
-from console.pages.rendering import for_people, me_of, page
+from console.pages.rendering import for_people, me_of, page, problem
 from yuetone.v1 import overview_service_pb2
 
 WALL, DESK = "alert.watch", "call.watch"
@@ -48,13 +48,19 @@ async def home(request: Request, session: Session) -> Response:
 async def desk(request: Request, session: Session) -> Response:
     """Show the desk."""
     me = seen(await me_of(request, session))
-    return page(request, "desk.html", me=me, person=session.person.name)
+    return _frame(request, session, me, "desk")
 
 
 async def wall(request: Request, session: Session) -> Response:
     """Show the wall."""
     me = seen(await me_of(request, session))
-    return page(request, "wall.html", me=me, person=session.person.name)
+    return _frame(request, session, me, "wall")
+
+
+def _frame(request: Request, session: Session, me: dict[str, Any], name: str) -> Response:
+    if not me[name]:
+        return problem(request, 403)
+    return page(request, f"{name}.html", me=me, person=session.person.name)
 
 
 ROUTES = [

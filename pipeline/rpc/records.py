@@ -165,7 +165,7 @@ class RecordServicer(record_service_pb2_grpc.RecordServiceServicer):
         Raises:
             UnknownRecord: there is none.
         """
-        wanted = CallFilter(reach=granted().reach)
+        wanted = CallFilter(reach=granted().reach, tenant=granted().tenant(None))
         found = await self._reach.listed(wanted, 1, call_id=call_id)
         if not found:
             await self._record.written()  # a desk asks as soon as it sees the end
