@@ -28,9 +28,11 @@ from pipeline.audit.entry import AuditEntry
 from pipeline.audit.log import AuditLog
 from pipeline.audit.service import AuditService, NoAudit
 from pipeline.call import Call
+from pipeline.calls.directory import CallDirectory
 from pipeline.calls.events import CallEvent
 from pipeline.calls.info import SAMPLE_RATE, CallSpec
 from pipeline.calls.log import CallLog
+from pipeline.cluster.node import ClusterNode
 from pipeline.config import ProfileSettings, Settings
 from pipeline.engines import (
     asr_factory,
@@ -88,6 +90,8 @@ class App:
         alerts: keeps alerts.
         knowledge: the knowledge base.
         record: of calls; None where nothing is kept.
+        cluster: what this node shares with others; None for a server that stands alone.
+        directory: of calls, once it runs.
         reloads: how often everything was read again.
 
     Raises:
@@ -127,6 +131,16 @@ class App:
         )
         self.auditor = _auditor(settings, self.metrics, identified=not self.exposure.development)
         self.record = self._record()
+        self.cluster = self._cluster()
+        self.directory: CallDirectory | None = None
+
+    def _cluster(self) -> ClusterNode | None:
+        settings = self.settings
+        if settings.cluster.url is None:
+            return None
+        if self.record is not None:
+            raise SettingsError("record.enabled: nodes of a cluster cannot keep a record together yet")
+        return ClusterNode(settings.cluster, settings.limits.resume_window_s)
 
     def _services(self, scheduler: AsrScheduler, ticker: BatchTicker) -> CallServices:
         settings, metrics = self.settings, self.metrics
@@ -181,6 +195,9 @@ class App:
             InvalidRequest: unknown profile, or unknown class of the record.
         """
         profile = self._profile(spec)
+        shared = self.cluster.log_of(spec, appended) if self.cluster is not None else None
+        if shared is not None:
+            return shared
         log = MemoryCallLog(spec.call_id, appended=appended)
         recorder = self.record.recorder(spec, profile.record) if self.record is not None else None
         if self.record is None or recorder is None:
@@ -196,7 +213,10 @@ class App:
             InvalidRequest: unknown profile.
         """
         recorder = log.recorder if isinstance(log, RecordedCallLog) else None
-        return Call(spec, log, self._profile(spec), self.settings.limits, self.services, recorder)
+        call = Call(spec, log, self._profile(spec), self.settings.limits, self.services, recorder)
+        if self.cluster is not None:
+            self.cluster.bind(call)
+        return call
 
     def _profile(self, spec: CallSpec) -> ProfileSettings:
         known = self.shares.profiles(self.settings.profiles, spec.info.tenant)
@@ -222,6 +242,7 @@ class App:
                 self.start, self.log_of, self.capacity.admit, self.settings.limits.resume_window_s, tasks
             )
             self._count(calls)
+            self.directory = calls if self.cluster is None else self.cluster.directory(calls)
             works: dict[str, Coroutine[Any, Any, None]] = {
                 "asr scheduler": services.scheduler.run(),
                 "voice detector": services.detector.run(),
@@ -233,6 +254,7 @@ class App:
                 "warnings": self._warn(),
                 **({} if self.record is None else {"record": self.record.run()}),
                 **self._webhooks(),
+                **self._shared(calls),
             }
             workers = [tasks.create_task(work, name=name) for name, work in works.items()]
             await self.knowledge.start()
@@ -246,6 +268,12 @@ class App:
             await self._note("server.stop")
             for worker in workers:
                 worker.cancel()
+
+    def _shared(self, calls: MemoryCallDirectory) -> dict[str, Coroutine[Any, Any, None]]:
+        """Return the work of a node of a cluster."""
+        if self.cluster is None:
+            return {}
+        return {"cluster": self.cluster.run(calls, lambda: self.capacity.calls)}
 
     async def _note(self, action: str) -> None:
         """Write into the audit log what the server itself does; where that fails, it goes on."""
@@ -287,6 +315,8 @@ class App:
         await self.services.second_look.close()
         if self.record is not None:
             await self.record.close()
+        if self.cluster is not None:
+            await self.cluster.close()
         self.alerts.close()
         await self.knowledge.close()
         await self.authenticator.close()

@@ -14,7 +14,7 @@ from pipeline.alerts.service import UnpublishedAlerts
 from pipeline.audio.codecs import BYTES_PER_SAMPLE
 from pipeline.calls.commands import CommandMessage
 from pipeline.calls.events import Ended, ErrorEvent, LookState, SecondLookEvent, Started
-from pipeline.calls.info import SAMPLE_RATE, CallInfo, CallSpec
+from pipeline.calls.info import SAMPLE_RATE, CallInfo, CallSpec, InForce
 from pipeline.calls.log import CallLog
 from pipeline.calls.messages import AudioChunk, CallMessage, EndCall, Reconnect
 from pipeline.config import LimitSettings, ProfileSettings
@@ -35,7 +35,7 @@ from pipeline.stages.speakers import SpeakerStage, SpeakerTools
 from pipeline.stages.suggestions import SuggestionsOff
 from pipeline.stages.transcribe import Transcribe
 from pipeline.stages.transcribe.driver import TranscribeTools
-from pipeline.stages.transcribe.machine import ChannelFacts, UtteranceMachine
+from pipeline.stages.transcribe.machine import KEEP_SAMPLES, ChannelFacts, UtteranceMachine
 from vad.endpointer import Endpointer
 
 MAILBOX_S = 4.0
@@ -133,6 +133,25 @@ class Call:
     def on_hold(self) -> bool:
         """Whether a Pause is in force."""
         return self._context.controls.paused.now
+
+    def in_force(self, at: int) -> InForce:
+        """Return what the controls have come to at a sample."""
+        controls, roles = self._context.controls, self._context.roles
+        hidden = controls.sensitive.at(at)
+        return InForce(
+            language=controls.language.at(at),
+            hotwords=controls.hotwords.at(at),
+            roles=tuple(roles.of(channel, at) for channel in range(roles.count)),
+            paused=controls.paused.at(at),
+            sensitive=None if hidden is None else hidden.value,
+        )
+
+    @property
+    def speaking(self) -> bool:
+        """Whether somebody is in the middle of a sentence, or its final is not told yet."""
+        progress = self._context.progress
+        open_ = progress.received - progress.acked > KEEP_SAMPLES + SAMPLE_RATE // 2
+        return open_ or any(channel.due is not None for channel in progress.channels)
 
     @property
     def reviewed(self) -> bool:
@@ -281,6 +300,7 @@ class Call:
                 echo=self._echo,
                 partials=profile.partials,
                 states=self._emotion.wants_states,
+                first_id=self.spec.first_id,
             )
         )
         transcribe = Transcribe(

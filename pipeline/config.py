@@ -31,6 +31,7 @@ from pipeline.sections.access import AccessSettings
 from pipeline.sections.asr import AsrSettings, PartialSettings
 from pipeline.sections.audit import AuditSettings
 from pipeline.sections.base import Section
+from pipeline.sections.cluster import ClusterSettings
 from pipeline.sections.diarization import DiarizationSettings, ProfileDiarizationSettings
 from pipeline.sections.quality import QualitySettings
 from pipeline.sections.record import Kept, ProfileRecordSettings, RecordSettings
@@ -244,6 +245,7 @@ class Settings(BaseSettings):
     suggest: SuggestSettings = SuggestSettings()
     record: RecordSettings = RecordSettings()
     quality: QualitySettings = QualitySettings()
+    cluster: ClusterSettings = ClusterSettings()
     log: LogSettings = LogSettings()
 
     @field_validator("profiles")

@@ -122,6 +122,13 @@ class UnknownCall(CallError):
     code = "UNKNOWN_CALL"
 
 
+class CallMoved(CallError):
+    """Another node has the call by now, or shall have it: resume or watch again, through any gateway."""
+
+    code = "CALL_MOVED"
+    retryable = True
+
+
 class UnknownAlert(CallError):
     """No alert has that id."""
 

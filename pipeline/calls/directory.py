@@ -66,6 +66,10 @@ class CallStream(Protocol):
         """Another stream has taken the call over: this one ends, and does nothing more to the call."""
         ...
 
+    def moved(self) -> None:
+        """The call waits to be taken over by another node: the stream ends, and its client resumes."""
+        ...
+
 
 class CallDirectory(Protocol):
     """All calls of a server, or of many servers that share one directory."""

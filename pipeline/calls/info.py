@@ -110,6 +110,55 @@ class ResumePoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InForce:
+    """What the controls of a call have come to at one sample: needed to go on with it somewhere else.
+
+    Attributes:
+        language: BCP 47.
+        hotwords: likely words, those of the profile included.
+        roles: by channel.
+        paused: audio counts as time only and is not heard.
+        sensitive: category of what must not be read or heard; None for nothing.
+    """
+
+    language: str
+    hotwords: tuple[str, ...]
+    roles: tuple[Role, ...]
+    paused: bool = False
+    sensitive: str | None = None
+
+
+IDS_A_PART = 10_000
+"""Utterances and suggestions of one part of a call, at most: the next part's numbers begin behind them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallPart:
+    """One stretch of a call on one node of a cluster: a node that takes a call over begins a new one.
+
+    Attributes:
+        uid: of the call; unlike its call_id never used again.
+        epoch: counts parts from 1. Whoever has the highest one has the call.
+        origin: sample of the call where this part begins.
+        last_seq: number of the last event that any part before may have told.
+        said_until: by channel, samples of this part up to which speech is in finals of the parts before.
+        in_force: at the origin; None for the first part.
+    """
+
+    uid: str
+    epoch: int = 1
+    origin: int = 0
+    last_seq: int = 0
+    said_until: tuple[int, ...] = ()
+    in_force: InForce | None = None
+
+    @property
+    def first_id(self) -> int:
+        """What counts utterances and suggestions of this part begins behind it."""
+        return (self.epoch - 1) * IDS_A_PART
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallSpec:
     """A validated StartCall.
 
@@ -128,6 +177,7 @@ class CallSpec:
         customer: who calls, as the company's own systems name them; kept as a keyed hash alone.
         arrival: how it came to its agent.
         past: it is a recording of a call of then (``info.started_at``): nobody waits for what is found in it.
+        part: of a call in a cluster; None on a server that stands alone.
     """
 
     info: CallInfo
@@ -144,8 +194,14 @@ class CallSpec:
     customer: str | None = None
     arrival: Arrival = NOT_TOLD
     past: bool = False
+    part: CallPart | None = None
 
     @property
     def call_id(self) -> str:
         """Id of the call."""
         return self.info.call_id
+
+    @property
+    def first_id(self) -> int:
+        """What counts utterances and suggestions begins behind it."""
+        return 0 if self.part is None else self.part.first_id

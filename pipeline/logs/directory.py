@@ -15,7 +15,7 @@ import structlog
 from pipeline.calls.commands import Command, CommandMessage
 from pipeline.calls.directory import CallStream, LiveCall, WatchedCall
 from pipeline.calls.events import CallEvent
-from pipeline.calls.info import CallInfo, CallSpec
+from pipeline.calls.info import CallInfo, CallSpec, InForce
 from pipeline.calls.log import CallLog, check_cursor
 from pipeline.calls.overview import CallFilter, CallOverview, CallPhase, CallRow
 from pipeline.calls.reach import CallReach
@@ -50,6 +50,15 @@ class RunningCall(LiveCall, Protocol):
     @property
     def reviewed(self) -> bool:
         """Whether a second look follows the call."""
+        ...
+
+    @property
+    def speaking(self) -> bool:
+        """Whether somebody is in the middle of a sentence, or its final is not told yet."""
+        ...
+
+    def in_force(self, at: int) -> InForce:
+        """Return what the controls have come to at a sample."""
         ...
 
     def greet(self, session_id: str, *, resumed: bool) -> None:
@@ -145,26 +154,48 @@ class MemoryCallDirectory:
 
     # ---------------------------------------------------------------- streams
 
-    async def open(self, spec: CallSpec, stream: CallStream) -> LiveCall:
-        """Admit a call, and attach its stream; see :class:`pipeline.calls.directory.CallDirectory`."""
+    def check(self, spec: CallSpec) -> None:
+        """Refuse a call that must not come now.
+
+        Raises:
+            ShuttingDown, AtCapacity, DuplicateCall: not now.
+        """
         if self._draining:
             raise ShuttingDown("the server is shutting down; connect to another one")
         if _name_of(spec.info) in self._entries:
             raise DuplicateCall("a live call has this call_id; use another, or resume with its session_id")
         live = Counter(name[0] for name in self._entries)
         self._admit(live, len(spec.roles), spec.info.tenant)
+
+    async def open(self, spec: CallSpec, stream: CallStream) -> LiveCall:
+        """Admit a call, and attach its stream; see :class:`pipeline.calls.directory.CallDirectory`."""
+        self.check(spec)
+        return self.begin(spec, stream, secrets.token_urlsafe(16), resumed=False)
+
+    def begin(self, spec: CallSpec, stream: CallStream, session_id: str, *, resumed: bool) -> RunningCall:
+        """Begin a call that was checked.
+
+        Args:
+            spec: of the call.
+            stream: that feeds it.
+            session_id: the secret that lets a new stream take it over.
+            resumed: whether the client knows it already, from another node.
+
+        Raises:
+            InvalidRequest: unknown profile.
+        """
         overview = CallOverview(CallRow(info=spec.info, phase_since=spec.info.started_at))
         log = self._log_of(spec, lambda event: self._happened(overview, event))
         entry = _Entry(
             call=self._start(spec, log),
-            session_id=secrets.token_urlsafe(16),
+            session_id=session_id,
             overview=overview,
             stream=stream,
         )
         self._entries[_name_of(spec.info)] = entry
         self._empty.clear()
         entry.task = self._tasks.create_task(self._run(entry), name=f"call {spec.call_id}")
-        entry.call.greet(entry.session_id, resumed=False)
+        entry.call.greet(entry.session_id, resumed=resumed)
         self._tell(overview)
         return entry.call
 
@@ -201,6 +232,22 @@ class MemoryCallDirectory:
         loop = asyncio.get_running_loop()
         entry.lost = loop.call_later(self._resume_window_s, call.close, "lost")
         self._enter(entry, CallPhase.LOST)
+
+    def local(self, info: CallInfo) -> RunningCall | None:
+        """Return the live call of that company and id; None where there is none."""
+        entry = self._entries.get(_name_of(info))
+        return None if entry is None else entry.call
+
+    async def drop(self, call: LiveCall, *, moved: bool = False) -> None:
+        """Let go of a call that another node has, or shall have (``moved``)."""
+        entry = self._entries.get(_name_of(call.info))
+        if entry is None or entry.call is not call:
+            return
+        if entry.stream is not None:
+            (entry.stream.moved if moved else entry.stream.replaced)()
+        if entry.task is not None:
+            entry.task.cancel()
+            await asyncio.gather(entry.task, return_exceptions=True)
 
     # ---------------------------------------------------------------- lookup
 

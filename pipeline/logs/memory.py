@@ -49,6 +49,7 @@ class MemoryCallLog:
         call_id: goes into every envelope.
         length: events kept.
         appended: is told every event.
+        after: number behind which events are counted.
 
     Attributes:
         stored_seq: nothing of it is on a disk.
@@ -63,13 +64,14 @@ class MemoryCallLog:
         call_id: str,
         length: int = LOG_LENGTH,
         appended: Callable[[CallEvent], None] | None = None,
+        after: int = 0,
     ) -> None:
         self._call_id = call_id
         self._length = length
         self._appended = appended
         self._old: deque[Packed] = deque()
         self._kept: deque[Envelope | None] = deque()  # None: replaced, of no use to anybody
-        self._last_seq = 0
+        self._last_seq = after
         self._newest: dict[str, int] = {}  # replaceable thing -> its newest server_seq
         self._changed = asyncio.Event()
         self._closed = False

@@ -8,8 +8,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from pipeline.calls.events import CallEvent, Envelope, WarningEvent
-from pipeline.calls.log import REDACTED, LogEntry, View
-from pipeline.logs.memory import MemoryCallLog
+from pipeline.calls.log import REDACTED, CallLog, LogEntry, View
 from pipeline.record.kept import is_awaited
 from pipeline.record.recorder import CallRecorder
 
@@ -32,11 +31,11 @@ class RecordedCallLog:
 
     Args:
         call_id: goes into every envelope.
-        inner: the log in memory.
+        inner: the log of those who read now.
         recorder: of the call.
     """
 
-    def __init__(self, call_id: str, inner: MemoryCallLog, recorder: CallRecorder) -> None:
+    def __init__(self, call_id: str, inner: CallLog, recorder: CallRecorder) -> None:
         self.recorder = recorder
         self._call_id = call_id
         self._inner = inner

@@ -106,10 +106,12 @@ async def serve(
     app = App(settings, factory, exposure, reread)
     stopping, reloading = Stopping(), asyncio.Event()
     if signals:
-        _listen_to_signals(stopping, reloading, settings.server.shutdown_grace_s + BEYOND_GRACE_S)
+        handing = settings.cluster.hand_over_s + BEYOND_GRACE_S if settings.cluster.url is not None else 0.0
+        longest = settings.server.shutdown_grace_s + BEYOND_GRACE_S + handing
+        _listen_to_signals(stopping, reloading, longest)
     secret = behind.secret if behind else None
     try:
-        async with app.running(reloading) as calls, listening(app, calls, secret) as wire:
+        async with app.running(reloading) as calls, listening(app, app.directory or calls, secret) as wire:
             _log.info(
                 "ready behind gateways" if behind else "serving",
                 port=None if behind else wire.port,
@@ -123,7 +125,7 @@ async def serve(
             if ready:
                 ready(Server(wire.port, app, calls, stop=stopping.ask, reload=reloading.set))
             await stopping.asked.wait()
-            await _drain(wire, calls, settings.server.shutdown_grace_s, stopping.hurry)
+            await _drain(app, wire, calls, settings.server.shutdown_grace_s, stopping.hurry)
     except BaseExceptionGroup as group:
         raise plain(group) from group
     finally:
@@ -163,14 +165,19 @@ def _end_now() -> None:
     os._exit(1)
 
 
-async def _drain(wire: Listening, calls: MemoryCallDirectory, grace_s: float, hurry: asyncio.Event) -> None:
+async def _drain(
+    app: App, wire: Listening, calls: MemoryCallDirectory, grace_s: float, hurry: asyncio.Event
+) -> None:
     """Refuse new calls, let live ones finish within the grace period, then close them with their finals.
 
-    What is not done by then is cancelled, so that every client is told that its call has ended.
+    A node of a cluster hands them over to others instead. What is not done by then is cancelled, so that
+    every client is told that its call has ended.
     """
     calls.drain()
     await wire.health.enter_graceful_shutdown()
     _log.info("shutting down", live_calls=len(calls))
+    if app.cluster is not None:
+        await app.cluster.leave(lambda seconds: _emptied(calls, seconds, hurry))
     if not await _emptied(calls, grace_s, hurry):
         calls.close_all("shutdown")
         if not await _emptied(calls, FLUSH_S, hurry):

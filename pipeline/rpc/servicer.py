@@ -26,6 +26,7 @@ from pipeline.errors import (
     AtCapacity,
     AuditUnavailable,
     CallError,
+    CallMoved,
     IdleTimeout,
     InternalFailure,
     InvalidRequest,
@@ -66,6 +67,7 @@ class _Stream:
 
     def __init__(self) -> None:
         self.is_replaced = False
+        self.is_moved = False
         self.tasks: tuple[asyncio.Task[None], ...] = ()
 
     def replaced(self) -> None:
@@ -73,6 +75,11 @@ class _Stream:
         self.is_replaced = True
         for task in self.tasks:
             task.cancel()
+
+    def moved(self) -> None:
+        """End, so that the client resumes, on another node."""
+        self.is_moved = True
+        self.replaced()
 
 
 def _readable(request: object) -> pb.StreamCallRequest | None:
@@ -161,6 +168,9 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
             raise reset() from None  # the call goes on: whoever reads again may resume it
         finally:
             self._calls.detach(call, stream)
+        if stream.is_moved:
+            moved = CallMoved("this node is leaving; resume the call")
+            await context.abort(status_of(moved), details_of(moved))
         if stream.is_replaced:
             await context.abort(grpc.StatusCode.ABORTED, "another stream has taken this call over")
         if call.error:

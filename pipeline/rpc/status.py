@@ -28,6 +28,7 @@ _STATUS: dict[type[errors.CallError], grpc.StatusCode] = {
     errors.RecordUnavailable: grpc.StatusCode.UNAVAILABLE,
     errors.AtCapacity: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.ShuttingDown: grpc.StatusCode.UNAVAILABLE,
+    errors.CallMoved: grpc.StatusCode.UNAVAILABLE,
     errors.IdleTimeout: grpc.StatusCode.DEADLINE_EXCEEDED,
     errors.CallTooLong: grpc.StatusCode.OUT_OF_RANGE,
     errors.SlowConsumer: grpc.StatusCode.RESOURCE_EXHAUSTED,

@@ -174,11 +174,13 @@ class CallContext:
     ) -> CallContext:
         """Return the context of a call that begins."""
         progress = CallProgress(len(spec.roles))
+        now = spec.part.in_force if spec.part is not None else None
+        hidden = now.sensitive if now is not None else None
         controls = CallControls(
-            language=History(spec.language or profile.language),
-            hotwords=History(merged_hotwords(spec.hotwords, profile)),
-            paused=History(False),
-            sensitive=History[Category | None](None),
+            language=History(now.language if now else spec.language or profile.language),
+            hotwords=History(now.hotwords if now else merged_hotwords(spec.hotwords, profile)),
+            paused=History(now.paused if now else False),
+            sensitive=History[Category | None](None if hidden is None else Category(hidden)),
         )
         return cls(
             spec=spec,
@@ -188,7 +190,7 @@ class CallContext:
             output=CallOutput(log, progress),
             progress=progress,
             controls=controls,
-            roles=ChannelRoles(spec.roles),
+            roles=ChannelRoles(now.roles if now else spec.roles),
         )
 
 

@@ -73,6 +73,7 @@ class EmotionStage:
                 rules=rules,
                 alert_id=lambda: secrets.token_urlsafe(9),
                 earlier_calls=context.spec.earlier_calls,
+                first_id=context.spec.first_id,
             ),
         )
 

@@ -52,6 +52,7 @@ class EmotionRules:
         lexicon: words of complaint and thanks.
         rules: of alerts; none where they are turned off.
         earlier_calls: of this customer about the same matter, 0 if not known.
+        first_id: utterances are counted from behind it.
         alert_id: makes the id of a new alert.
     """
 
@@ -60,6 +61,7 @@ class EmotionRules:
     rules: Sequence[Rule]
     alert_id: Callable[[], str]
     earlier_calls: int = 0
+    first_id: int = 0
 
 
 class CallEmotion:
@@ -75,7 +77,10 @@ class CallEmotion:
         self._role = role
         self._at = 0
         self._channels = [
-            _Channel(emotion=SpeakerEmotion(rules.agitation, rules.lexicon, rules.earlier_calls))
+            _Channel(
+                emotion=SpeakerEmotion(rules.agitation, rules.lexicon, rules.earlier_calls),
+                utterances=rules.first_id,
+            )
             for _ in range(channels)
         ]
         self._conversation = Conversation([channel.emotion for channel in self._channels])

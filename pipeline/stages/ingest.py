@@ -240,8 +240,13 @@ class Ingest:
 
 
 def _repeated(spec: CallSpec) -> list[int]:
-    said = spec.info.continues.said_until_ms if spec.info.continues else ()
-    return [*(until * SAMPLE_RATE // 1000 for until in said), *[0] * len(spec.roles)][: len(spec.roles)]
+    """Return by channel the samples at the beginning that are in finals of the part before."""
+    if spec.part is not None and spec.part.said_until:
+        known = spec.part.said_until
+    else:
+        said = spec.info.continues.said_until_ms if spec.info.continues else ()
+        known = tuple(until * SAMPLE_RATE // 1000 for until in said)
+    return [*known, *[0] * len(spec.roles)][: len(spec.roles)]
 
 
 def _gap(channel: int, blocks: Iterable[Pcm]) -> Iterator[Piece]:

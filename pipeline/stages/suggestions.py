@@ -132,7 +132,7 @@ class SuggestionStage:
         self._tools = tools
         self._knowledge = tools.knowledge
         self._info = context.spec.info
-        self._active = ActiveSuggestions()
+        self._active = ActiveSuggestions(context.spec.first_id)
         wanted = context.profile.suggestions
         start: Language = "en" if context.controls.language.now.startswith("en") else CHINESE
         self._conversation = Conversation(self._knowledge.base.lexicon, start)

@@ -51,12 +51,16 @@ class ActiveSuggestion:
 
 
 class ActiveSuggestions:
-    """Keeps what is shown in one call. Every method returns what has changed, to be told."""
+    """Keeps what is shown in one call. Every method returns what has changed, to be told.
 
-    def __init__(self) -> None:
+    Args:
+        first_id: suggestions are counted from behind it.
+    """
+
+    def __init__(self, first_id: int = 0) -> None:
         self._shown: dict[tuple[str, str], ActiveSuggestion] = {}
         self._rejected: set[tuple[str, str]] = set()
-        self._count = 0
+        self._count = first_id
 
     def __len__(self) -> int:
         return len(self._shown)

@@ -288,11 +288,12 @@ def test_a_log_that_grows_is_whole_at_any_moment(tmp_path: Path) -> None:
 
     writer = threading.Thread(target=append)
     writer.start()
-    problems = [verify(tmp_path, log.signer.verifier).problem for _ in range(60)]
+    problems = []
+    while len(problems) < 60 or log.size <= 50:
+        problems.append(verify(tmp_path, log.signer.verifier).problem)
     stop.set()
     writer.join()
-    assert problems == [None] * 60
-    assert log.size > 50
+    assert set(problems) == {None}
 
 
 def test_a_missing_end_is_named(tmp_path: Path) -> None:

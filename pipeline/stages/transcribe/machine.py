@@ -46,6 +46,7 @@ class ChannelFacts:
         echo: which utterances are the other channel's, heard again.
         partials: when partials are made.
         states: whether finals should bring the recogniser's states.
+        first_id: utterances are counted from behind it.
     """
 
     channel: int
@@ -54,6 +55,7 @@ class ChannelFacts:
     echo: EchoWatch
     partials: PartialSettings
     states: bool
+    first_id: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -97,7 +99,7 @@ class UtteranceMachine:
         self._facts = facts
         self._window = AudioWindow()
         self._open: Utterance | None = None
-        self._count = 0
+        self._count = facts.first_id
 
     @property
     def position(self) -> int:

@@ -1,0 +1,182 @@
+"""Writes what was told of a node's calls: one transaction a beat, for one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+
+from pipeline.calls.info import InForce
+from pipeline.cluster.store import CallWrite, ClusterStore
+
+AGAIN_S = 0.2
+"""Pause before a database that does not answer is asked again, s."""
+MOST_BYTES = 64_000_000
+"""Bytes of events that wait for the database. Further ones are not kept: their calls say so."""
+
+_log = structlog.get_logger(__name__)
+
+
+class WrittenCall(Protocol):
+    """A call whose events are written."""
+
+    @property
+    def uid(self) -> str:
+        """Of the call."""
+        ...
+
+    @property
+    def epoch(self) -> int:
+        """That this node writes with."""
+        ...
+
+    def in_force(self, at: int) -> InForce:
+        """Return the controls at a sample of the call."""
+        ...
+
+    def written(self, acked: int, seq: int) -> None:
+        """Everything up to number ``seq`` is safe, and audio up to ``acked``."""
+        ...
+
+    def fenced(self) -> None:
+        """Another node has the call."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """What waits of one call."""
+
+    call: WrittenCall
+    acked: int = 0
+    seq: int = 0
+    told: list[tuple[int, bytes]] = field(default_factory=list)
+    ended: bool = False
+
+    def write(self) -> CallWrite:
+        return CallWrite(
+            uid=self.call.uid,
+            epoch=self.call.epoch,
+            acked=self.acked,
+            seq=self.seq,
+            in_force=self.call.in_force(self.acked),
+            told=tuple(self.told),
+            ended=self.ended,
+        )
+
+
+class Beat:
+    """The writer.
+
+    Args:
+        store: of the cluster.
+        interval_s: for which writes are gathered.
+
+    Attributes:
+        healthy: whether the database took the last write.
+    """
+
+    def __init__(self, store: ClusterStore, interval_s: float) -> None:
+        self._store, self._interval_s = store, interval_s
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="cluster")
+        self._waiting: dict[str, _Waiting] = {}  # bounded by calls, and by MOST_BYTES
+        self._bytes = 0
+        self._woken = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.healthy = True
+
+    def put(
+        self, call: WrittenCall, acked: int, seq: int, body: bytes | None, *, ended: bool = False
+    ) -> bool:
+        """Let something be written with the next beat; never waits.
+
+        Args:
+            call: whose.
+            acked: samples that are safe once this is written.
+            seq: number of the newest event.
+            body: of that event; None where only the position is written.
+            ended: the call is over with it.
+
+        Returns:
+            whether there is room.
+        """
+        if body is not None and self._bytes + len(body) > MOST_BYTES:
+            return False
+        waiting = self._waiting.setdefault(call.uid, _Waiting(call))
+        waiting.acked, waiting.seq = max(waiting.acked, acked), max(waiting.seq, seq)
+        waiting.ended = waiting.ended or ended
+        if body is not None:
+            waiting.told.append((seq, body))
+            self._bytes += len(body)
+        self._idle.clear()
+        self._woken.set()
+        return True
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        while True:
+            await self._woken.wait()
+            await asyncio.sleep(self._interval_s)
+            self._woken.clear()
+            batch, self._waiting = self._waiting, {}
+            if not await self._written(batch):
+                self._take_back(batch)
+                self._woken.set()
+                await asyncio.sleep(AGAIN_S)
+            elif not self._waiting:
+                self._idle.set()
+
+    async def _written(self, batch: dict[str, _Waiting]) -> bool:
+        """Write a batch; return whether the database took it."""
+        writes = [waiting.write() for waiting in batch.values()]
+        if not writes:
+            return True
+        try:
+            lost = await self.in_thread(lambda: self._store.commit(writes))
+        except Exception as error:  # noqa: BLE001 (whatever a driver raises: it is tried again)
+            if self.healthy:
+                _log.error("the cluster's database does not answer", error=type(error).__name__)
+            self.healthy = False
+            return False
+        if not self.healthy:
+            _log.warning("the cluster's database answers again", calls=len(writes))
+        self.healthy = True
+        for waiting, write in zip(batch.values(), writes, strict=True):
+            self._bytes -= sum(len(body) for _seq, body in write.told)
+            if write.uid in lost:
+                waiting.call.fenced()
+            else:
+                waiting.call.written(write.acked, write.seq)
+        return True
+
+    def _take_back(self, batch: dict[str, _Waiting]) -> None:
+        """Put a batch before what came meanwhile."""
+        later, self._waiting = self._waiting, batch
+        for uid, newer in later.items():
+            older = batch.setdefault(uid, newer)
+            if older is not newer:
+                older.acked, older.seq = max(older.acked, newer.acked), max(older.seq, newer.seq)
+                older.told += newer.told
+                older.ended = older.ended or newer.ended
+
+    async def in_thread(self, work: Callable[[], set[str]]) -> set[str]:
+        """Run ``work`` in the writer's thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def flush(self, seconds: float) -> bool:
+        """Wait until nothing waits; return whether that came true in time."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def close(self) -> None:
+        """End the thread, behind what it does now."""
+        await asyncio.to_thread(self._thread.shutdown, wait=True, cancel_futures=True)

@@ -1,0 +1,1 @@
+"""Migrations of the cluster's tables."""

@@ -1,0 +1,392 @@
+"""What nodes agree on, in one database: who has which call, and what was told of it. Blocks; any thread.
+
+Whoever brings the session's secret and audio takes a call over: its epoch rises, and every write of the node
+before changes nothing any more (fencing by epoch: M. Kleppmann, "How to do distributed locking", 2016). There
+is no lease, no failure detector and no leader on this path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from diarization import Role
+from pipeline.calls.info import InForce
+from pipeline.cluster.tables import calls, events, nodes
+from pipeline.errors import DuplicateCall, SettingsError
+from suggest.store.database import Schema, address, open_database, writing
+
+CLUSTER = Schema(
+    migrations=Path(__file__).with_name("migrations"),
+    version_table="cluster_migrations",
+    purpose="a cluster's database",
+    error=SettingsError,
+    forgets=True,
+)
+IMPATIENT = {
+    "connect_timeout": "3", "tcp_user_timeout": "3000", "keepalives_idle": "2", "keepalives_interval": "1",
+    "keepalives_count": "2", "options": "-c statement_timeout=5000",
+}  # fmt: skip
+"""Parameters of libpq: without them, a connection over a line that was cut waits for a quarter of an hour."""
+TOLD_AFTER_S = 30.0
+"""Events of a call that has ended stay so long for those who still read them, s."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeRow:
+    """A node as others see it.
+
+    Attributes:
+        name: of it.
+        address: where it is reached.
+        silent_s: since it last said so.
+        live: calls that it has.
+        room: calls that it has room for; None where that is not known yet.
+        draining: it takes no new calls.
+    """
+
+    name: str
+    address: str
+    silent_s: float
+    live: int
+    room: int | None
+    draining: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCall:
+    """A call that begins; fields as of :class:`pipeline.cluster.tables.calls`."""
+
+    uid: str
+    tenant: str | None
+    call_id: str
+    session_id: str
+    sender: str
+    form: str
+    started_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenCall:
+    """A call that a node has taken over.
+
+    Attributes:
+        uid: of it.
+        epoch: that the node writes with.
+        acked: samples of the call that are safe.
+        seq: number of the last event that may have been told.
+        in_force: controls at the last safe sample; None where nothing was written yet.
+        started_at: of the call, s since 1970 UTC.
+    """
+
+    uid: str
+    epoch: int
+    acked: int
+    seq: int
+    in_force: InForce | None
+    started_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallWrite:
+    """What a node writes of one call at once.
+
+    Attributes:
+        uid: of it.
+        epoch: of the node.
+        acked: samples that are safe with this.
+        seq: number of the last event that was told, or is told with this.
+        in_force: controls at ``acked``.
+        told: numbers and bodies of events.
+        ended: the call is over.
+    """
+
+    uid: str
+    epoch: int
+    acked: int
+    seq: int
+    in_force: InForce
+    told: tuple[tuple[int, bytes], ...] = ()
+    ended: bool = False
+
+
+class ClusterStore:
+    """The store.
+
+    Args:
+        url: of SQLAlchemy, or the path of a SQLite file.
+        node: whose view this is.
+
+    Raises:
+        SettingsError: it cannot be opened.
+    """
+
+    def __init__(self, url: str, node: str) -> None:
+        self.node = node
+        try:
+            self.engine = open_database(_impatient(address(url)), CLUSTER)
+        except Exception as error:  # a driver may raise anything; all of it is about the setting
+            raise SettingsError(f"cluster.url: {error}") from error
+        self._postgresql = self.engine.dialect.name == "postgresql"
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    def _writing(self) -> AbstractContextManager[sa.Connection]:
+        return writing(self.engine)
+
+    @property
+    def _now(self) -> sa.ColumnElement[float]:
+        """The database's time, s since 1970 UTC: nodes' clocks may differ."""
+        if self._postgresql:
+            return sa.cast(sa.func.extract("epoch", sa.func.clock_timestamp()), sa.Float)
+        return (sa.func.julianday("now") - 2440587.5) * 86_400.0
+
+    # ---------------------------------------------------------------- nodes
+
+    def beat(self, where: str, live: int, room: int | None, *, draining: bool) -> None:
+        """Say that this node is alive."""
+        values = {"address": where, "live": live, "room": room, "draining": draining, "beat_at": self._now}
+        with self._writing() as connection:
+            mine = nodes.c.name == self.node
+            if not connection.execute(sa.update(nodes).where(mine).values(values)).rowcount:
+                connection.execute(sa.insert(nodes).values(name=self.node, **values))
+
+    def leave(self) -> None:
+        """Say that this node is no more."""
+        with self._writing() as connection:
+            connection.execute(sa.delete(nodes).where(nodes.c.name == self.node))
+
+    def nodes(self) -> list[NodeRow]:
+        """Return all nodes, those too that have been silent for long."""
+        query = sa.select(nodes, (self._now - nodes.c.beat_at).label("silent")).order_by(nodes.c.name)
+        with self.engine.connect() as connection:
+            return [
+                NodeRow(
+                    name=row.name,
+                    address=row.address,
+                    silent_s=float(row.silent),
+                    live=row.live,
+                    room=row.room,
+                    draining=bool(row.draining),
+                )
+                for row in connection.execute(query)
+            ]
+
+    # ---------------------------------------------------------------- calls
+
+    def begin(self, call: NewCall) -> None:
+        """Take down a call that begins on this node.
+
+        Raises:
+            DuplicateCall: a live call of the company has this id, on whichever node.
+        """
+        row = {
+            "uid": call.uid, "tenant": call.tenant or "", "call_id": call.call_id,
+            "session": _hash(call.session_id), "sender": call.sender, "form": call.form,
+            "started_at": call.started_at, "node": self.node, "epoch": 1, "acked": 0, "seq": 0,
+            "touched_at": self._now,
+        }  # fmt: skip
+        try:
+            with self._writing() as connection:
+                connection.execute(sa.insert(calls).values(row))
+        except sa.exc.IntegrityError:
+            raise DuplicateCall(
+                "a live call has this call_id; use another, or resume with its session_id"
+            ) from None
+
+    def take_over(
+        self, tenant: str | None, call_id: str, session_id: str, sender: str, form: str
+    ) -> TakenCall | None:
+        """Make a call this node's, whoever had it; None where nobody may resume it so."""
+        its = (
+            calls.c.tenant == (tenant or ""), calls.c.call_id == call_id, calls.c.sender == sender,
+            calls.c.session == _hash(session_id), calls.c.form == form, calls.c.ended_at.is_(None),
+        )  # fmt: skip
+        change = (
+            sa.update(calls)
+            .where(*its)
+            .values(node=self.node, epoch=calls.c.epoch + 1, touched_at=self._now)
+            .returning(
+                calls.c.uid,
+                calls.c.epoch,
+                calls.c.acked,
+                calls.c.seq,
+                calls.c.in_force,
+                calls.c.started_at,
+            )
+        )
+        with self._writing() as connection:
+            row = connection.execute(change).one_or_none()
+        if row is None:
+            return None
+        return TakenCall(
+            uid=row.uid,
+            epoch=row.epoch,
+            acked=row.acked,
+            seq=row.seq,
+            in_force=_in_force(row.in_force),
+            started_at=row.started_at,
+        )
+
+    def owns(self, uid: str, epoch: int) -> bool:
+        """Tell whether a call is still this node's."""
+        query = sa.select(calls.c.uid).where(calls.c.uid == uid, calls.c.epoch == epoch)
+        with self.engine.connect() as connection:
+            return connection.execute(query).first() is not None
+
+    def epochs(self, uids: Sequence[str]) -> dict[str, int]:
+        """Return the epochs of calls by uid, whoever has them; those that are not there are left out."""
+        query = sa.select(calls.c.uid, calls.c.epoch).where(calls.c.uid.in_(uids))
+        with self.engine.connect() as connection:
+            return {row.uid: row.epoch for row in connection.execute(query)}
+
+    def owners(self, call_id: str) -> list[str]:
+        """Return the nodes of live calls with an id: of each company that uses it, one."""
+        query = sa.select(calls.c.node).where(calls.c.call_id == call_id, calls.c.ended_at.is_(None))
+        with self.engine.connect() as connection:
+            return list(dict.fromkeys(connection.scalars(query)))
+
+    def give_up(self, uid: str, epoch: int) -> None:
+        """Forget a call that could not begin here after all."""
+        with self._writing() as connection:
+            connection.execute(sa.delete(calls).where(calls.c.uid == uid, calls.c.epoch == epoch))
+
+    # ---------------------------------------------------------------- what was told
+
+    def commit(self, writes: Sequence[CallWrite]) -> set[str]:
+        """Write what was told of calls, in one transaction.
+
+        Args:
+            writes: one for each call.
+
+        Returns:
+            uids of calls that another node has by now: nothing of theirs was written.
+        """
+        with self._writing() as connection:
+            mine = self._touched(connection, writes)
+            kept = [write for write in writes if write.uid in mine]
+            rows = [
+                {"uid": write.uid, "seq": seq, "body": body} for write in kept for seq, body in write.told
+            ]
+            if rows:
+                connection.execute(sa.insert(events), rows)
+            over = [write.uid for write in kept if write.ended]
+            if over:
+                ended = sa.update(calls).where(calls.c.uid.in_(over)).values(ended_at=self._now)
+                connection.execute(ended)
+        return {write.uid for write in writes} - mine
+
+    def _touched(self, connection: sa.Connection, writes: Sequence[CallWrite]) -> set[str]:
+        """Note how far calls are; return the uids of those that are still this node's."""
+        values = [
+            (write.uid, write.epoch, write.acked, write.seq, json.dumps(asdict(write.in_force)))
+            for write in writes
+        ]
+        if self._postgresql:
+            columns = list(map(list, zip(*values, strict=True)))
+            names = ("uids", "epochs", "ackeds", "seqs", "states")
+            given = dict(zip(names, columns, strict=True))
+            return set(connection.execute(_TOUCH, given).scalars())
+        return {row[0] for row in values if self._touch(connection, *row)}
+
+    def _touch(
+        self, connection: sa.Connection, uid: str, epoch: int, acked: int, seq: int, state: str
+    ) -> bool:
+        change = (
+            sa.update(calls)
+            .where(calls.c.uid == uid, calls.c.epoch == epoch, calls.c.ended_at.is_(None))
+            .values(acked=acked, seq=seq, in_force=state, touched_at=self._now)
+        )
+        return connection.execute(change).rowcount > 0
+
+    def told(self, uid: str, after: int) -> list[bytes]:
+        """Return the events of a call behind a number, in order."""
+        query = sa.select(events.c.body).where(events.c.uid == uid, events.c.seq > after)
+        with self.engine.connect() as connection:
+            return list(connection.scalars(query.order_by(events.c.seq)))
+
+    # ---------------------------------------------------------------- the end
+
+    def sweep(self, silent_s: float, window_s: float) -> list[tuple[str, str, str]]:
+        """End calls whose node is gone and whose client never came back; delete what nobody needs any more.
+
+        Args:
+            silent_s: a node that said nothing for so long is gone.
+            window_s: clients may resume for so long.
+
+        Returns:
+            uid, company and id of each call that was ended so.
+        """
+        gone = self._now - silent_s
+        alive = sa.select(nodes.c.name).where(nodes.c.beat_at > gone)
+        lost = (
+            sa.update(calls)
+            .where(
+                calls.c.ended_at.is_(None),
+                calls.c.node.not_in(alive),
+                calls.c.touched_at < self._now - (silent_s + window_s),
+            )
+            .values(ended_at=self._now, epoch=calls.c.epoch + 1)
+            .returning(calls.c.uid, calls.c.tenant, calls.c.call_id)
+        )
+        old = sa.select(calls.c.uid).where(calls.c.ended_at < self._now - TOLD_AFTER_S)
+        with self._writing() as connection:
+            found = [(row.uid, row.tenant, row.call_id) for row in connection.execute(lost)]
+            connection.execute(sa.delete(events).where(events.c.uid.in_(old)))
+            connection.execute(sa.delete(calls).where(calls.c.ended_at < self._now - TOLD_AFTER_S))
+            connection.execute(sa.delete(nodes).where(nodes.c.beat_at < self._now - 3600.0))
+        return found
+
+
+_TOUCH = sa.text(
+    """
+    UPDATE cluster_calls AS c
+    SET acked = v.acked, seq = v.seq, in_force = v.state,
+        touched_at = EXTRACT(EPOCH FROM clock_timestamp())
+    FROM unnest(CAST(:uids AS text[]), CAST(:epochs AS int[]), CAST(:ackeds AS bigint[]),
+                CAST(:seqs AS bigint[]), CAST(:states AS text[])) AS v(uid, epoch, acked, seq, state)
+    WHERE c.uid = v.uid AND c.epoch = v.epoch AND c.ended_at IS NULL
+    RETURNING c.uid
+    """
+)
+"""One statement for all calls of a beat."""
+
+
+def _impatient(url: sa.URL) -> sa.URL:
+    """Return an address whose connections notice within seconds that nobody answers; what is given stays."""
+    if url.get_backend_name() != "postgresql":
+        return url
+    missing = {name: value for name, value in IMPATIENT.items() if name not in url.query}
+    return url.update_query_dict(missing)
+
+
+def _hash(session_id: str) -> str:
+    """Return what is kept of a session's secret, which has 128 random bits."""
+    return hashlib.sha256(session_id.encode("utf-8", "replace")).hexdigest()
+
+
+def _in_force(text: str | None) -> InForce | None:
+    if text is None:
+        return None
+    found: dict[str, Any] = json.loads(text)
+    return InForce(
+        language=found["language"],
+        hotwords=tuple(found["hotwords"]),
+        roles=tuple(map(Role, found["roles"])),
+        paused=found["paused"],
+        sensitive=found["sensitive"],
+    )
+
+
+def form_of(codec: str, rate: int, channels: int) -> str:
+    """Return what a resumed call must keep of its audio."""
+    return f"{codec} {rate} {channels}"

@@ -1,0 +1,48 @@
+"""Many nodes that share their calls: settings."""
+
+from __future__ import annotations
+
+import socket
+
+from pydantic import Field, SecretStr, field_validator
+
+from pipeline.sections.base import Section
+
+
+class ClusterSettings(Section):
+    """What a node shares with others."""
+
+    url: SecretStr | None = Field(
+        None, description="database of all nodes: a URL of SQLAlchemy, or the path of a SQLite file"
+    )
+    node: str = Field(
+        default_factory=socket.gethostname,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        description="name of this node, unlike any other's; the machine's by default",
+    )
+    address: str | None = Field(
+        None, max_length=200, description="host:port, or unix:path, where gateways reach this node"
+    )
+    secret: SecretStr | None = Field(
+        None, min_length=16, description="that gateways and nodes know each other by"
+    )
+    beat_ms: int = Field(
+        40, ge=5, le=1_000, description="ms for which what must be kept is gathered for one commit"
+    )
+    told_after_ms: int = Field(
+        1_500, ge=0, le=30_000, description="ms that text waits for a database that does not answer"
+    )
+    silent_s: float = Field(
+        10.0, ge=1.0, le=600.0, description="s of silence after which a node counts as gone"
+    )
+    hand_over_s: float = Field(
+        60.0,
+        ge=0.0,
+        le=14_400.0,
+        description="s that calls may go on here when the node leaves",
+    )
+
+    @field_validator("url", mode="before")
+    @classmethod
+    def _nowhere(cls, url: object) -> object:
+        return None if url in ("", "null", "none") else url
