@@ -36,6 +36,10 @@ def serve_command(
     gateways: Annotated[
         int | None, typer.Option(help="Processes that carry the wire, where one core of Python is too few.")
     ] = None,
+    nodes: Annotated[
+        int | None,
+        typer.Option(help="Processes that have the calls: one a core, or a GPU."),
+    ] = None,
     max_calls: Annotated[int | None, typer.Option(help="Calls at once.")] = None,
     tls_certificate: Annotated[Path | None, typer.Option(help="PEM certificate chain; turns TLS on.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="PEM private key.")] = None,
@@ -58,35 +62,41 @@ def serve_command(
 
         yuetone serve --host 0.0.0.0 --tls-certificate server.pem --tls-key server.key --gateways 4
 
+        yuetone serve --host 0.0.0.0 --tls-certificate server.pem --tls-key server.key --nodes 16
+
         yuetone serve --config /etc/yuetone.toml --model whisper-small-cantonese
     """
+    from pipeline.rpc.cluster import serve_cluster  # noqa: PLC0415 (keeps --help fast)
     from pipeline.rpc.gateways import serve_behind  # noqa: PLC0415 (keeps --help fast)
     from pipeline.rpc.server import serve  # noqa: PLC0415
 
     use_one_arena()
-    read = functools.partial(
-        load_settings,
-        config,
-        flags(
-            server={
-                "host": host,
-                "port": port,
-                "gateways": gateways,
-                "tls_certificate": tls_certificate,
-                "tls_key": tls_key,
-                "metrics_port": metrics_port,
-            },
-            access={"insecure": insecure or None},
-            asr={"model": model, "device": device},
-            limits={"max_calls": max_calls},
-            log={"level": log_level},
-        ),
+    given = flags(
+        server={
+            "host": host,
+            "port": port,
+            "gateways": gateways,
+            "nodes": nodes,
+            "tls_certificate": tls_certificate,
+            "tls_key": tls_key,
+            "metrics_port": metrics_port,
+        },
+        access={"insecure": insecure or None},
+        asr={"model": model, "device": device},
+        limits={"max_calls": max_calls},
+        log={"level": log_level},
     )
+    read = functools.partial(load_settings, config, given)
     settings = read()
     _begin_again_for_tls(settings.server)
     configure_logs(settings.log)
     allow_handles(settings.limits.max_connections)
-    if settings.server.gateways:
+    if settings.server.nodes or settings.cluster.url is not None:
+        whole = settings.model_copy(
+            update={"server": settings.server.model_copy(update={"nodes": settings.server.nodes or 1})}
+        )
+        asyncio.run(serve_cluster(whole, config, given))
+    elif settings.server.gateways:
         asyncio.run(serve_behind(settings, reread=read))
     else:
         asyncio.run(serve(settings, reread=read))

@@ -19,28 +19,23 @@ from typing import Any
 
 import grpc
 
-from pipeline.audio.codecs import BYTES_PER_SAMPLE
-from pipeline.calls.info import CallSpec
-from pipeline.calls.messages import AudioChunk
+from pipeline.cluster.store import ClusterStore
 from pipeline.config import LimitSettings, ServerSettings
 from pipeline.errors import YuetoneError
 from pipeline.inference.ticker import BatchTicker
 from pipeline.rpc import requests
+from pipeline.rpc.children import end_of_input
+from pipeline.rpc.cluster_gateway import ClusterForwarder
 from pipeline.rpc.grpc_server import bind, most_streams, wire_options
+from pipeline.rpc.identity import identity_of
+from pipeline.rpc.joiner import Joiner, audio_of
 from pipeline.rpc.peers import (
-    CERTIFICATE_NAME,
-    CERTIFICATE_URI,
-    GATEWAY,
     OLD_TLS,
-    OURS,
-    PEER,
-    certificate_of,
     is_old_tls,
 )
+from pipeline.rpc.routing import NodeRouter
 from pipeline.rpc.servicer import END_OF_STREAM_S
 from pipeline.sections.base import Section
-from pipeline.stages.joining import join_audio
-from yuetone.v1 import audio_pb2
 from yuetone.v1 import call_service_pb2 as pb
 
 STREAM_CALL = "/yuetone.v1.CallService/StreamCall"
@@ -52,72 +47,20 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class GatewaySettings(Section):
-    """What a gateway is told by the server that starts it."""
+    """What a gateway is told by the server that starts it.
+
+    Attributes:
+        server: where it listens.
+        limits: of the server.
+        secret: that it shows.
+        cluster: address of the nodes' database, who signs their certificates, s after which a silent one is
+            gone; None in front of one server.
+    """
 
     server: ServerSettings
     limits: LimitSettings
     secret: str
-
-
-class Joiner:
-    """Puts a call's audio together; forwards everything else at once and in order.
-
-    Args:
-        spec: of the call.
-        max_bytes: of one message of audio.
-    """
-
-    def __init__(self, spec: CallSpec, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._bytes = BYTES_PER_SAMPLE[spec.codec]
-        self._rate = spec.sample_rate
-        self._channels = len(spec.roles)
-        self._first = 0 if spec.resume is None else None
-        self._expected: dict[int | None, int] = {}
-        self._waiting: list[AudioChunk] = []
-
-    def add(self, chunk: AudioChunk) -> None:
-        """Keep a message of audio for the next :meth:`take`."""
-        self._waiting.append(chunk)
-
-    @property
-    def waiting(self) -> bool:
-        """Whether there is something to take."""
-        return bool(self._waiting)
-
-    @property
-    def full(self) -> bool:
-        """Whether no more should be kept: the client sends faster than the server behind takes."""
-        return len(self._waiting) >= requests.MAX_JOINED
-
-    def take(self) -> list[bytes]:
-        """Return what was kept, put together, as messages."""
-        waiting, self._waiting = self._waiting, []
-        out = []
-        for message in join_audio(waiting, self._next, self._length_ms, self._max_bytes):
-            if isinstance(message, AudioChunk):
-                behind = message.sequence + message.count
-                self._expected[message.channel] = max(behind, self._expected.get(message.channel, 0))
-                out.append(_message(message))
-        return out
-
-    def _next(self, channel: int | None) -> int | None:
-        return self._expected.get(channel, self._first)
-
-    def _length_ms(self, chunk: AudioChunk) -> float | None:
-        size = self._bytes * (self._channels if chunk.channel is None else 1)
-        return None if len(chunk.data) % size else len(chunk.data) / size * 1000 / self._rate
-
-
-def _message(chunk: AudioChunk) -> bytes:
-    audio = audio_pb2.Audio(
-        sequence=chunk.sequence,
-        data=chunk.data,
-        offset_ms=chunk.offset_ms,
-        channel=chunk.channel,
-        joined=chunk.count if chunk.count > 1 else 0,
-    )
-    return pb.StreamCallRequest(audio=audio).SerializeToString()
+    cluster: tuple[str, Path | None, float] | None = None
 
 
 class Forwarder(grpc.GenericRpcHandler):
@@ -143,8 +86,7 @@ class Forwarder(grpc.GenericRpcHandler):
     async def _forward(self, method: str, _requests: Any, context: _Context) -> None:
         if is_old_tls(context):
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, OLD_TLS)
-        metadata = [(key, value) for key, value in context.invocation_metadata() or () if _is_passed_on(key)]
-        metadata += self._identity(context)
+        metadata = identity_of(context, self._secret)
         call: Any = self._core.stream_stream(method)(metadata=metadata, timeout=context.time_remaining())
         carry = self._carry_call if method == STREAM_CALL else self._carry
         sender = asyncio.create_task(carry(call, context), name=f"forward {method}")
@@ -159,13 +101,6 @@ class Forwarder(grpc.GenericRpcHandler):
             sender.cancel()
             await asyncio.gather(sender, return_exceptions=True)
             call.cancel()
-
-    def _identity(self, context: _Context) -> list[tuple[str, str | bytes]]:
-        """Return what the server behind must know of the connection, which ends here."""
-        uris, name = certificate_of(context)
-        known: list[tuple[str, str | bytes]] = [(GATEWAY, self._secret), (PEER, context.peer())]
-        known += [(CERTIFICATE_URI, uri) for uri in uris]
-        return known if name is None else [*known, (CERTIFICATE_NAME, name.encode())]
 
     @staticmethod
     async def _conclude(call: Any, context: _Context) -> None:
@@ -197,7 +132,7 @@ class Forwarder(grpc.GenericRpcHandler):
         flusher: asyncio.Task[None] | None = None
         try:
             while (data := await context.read()) is not grpc.aio.EOF:
-                chunk = _audio(data)
+                chunk = audio_of(data)
                 if chunk is not None:
                     joiner.add(chunk)
                     if joiner.full:
@@ -227,19 +162,6 @@ async def _flush(joiner: Joiner, call: Any, writing: asyncio.Lock) -> None:
             await call.write(message)
 
 
-def _audio(data: bytes) -> AudioChunk | None:
-    """Return a message's audio; None for every other message, and for one that the server will refuse."""
-    try:
-        found = requests.client_message(pb.StreamCallRequest.FromString(data))
-    except Exception:  # noqa: BLE001 (not for this process to judge)
-        return None
-    return found if isinstance(found, AudioChunk) else None
-
-
-def _is_passed_on(key: str) -> bool:
-    return not key.startswith((":", "grpc-", OURS)) and key not in ("user-agent", "content-type", "te")
-
-
 async def run(settings: GatewaySettings, core: str) -> None:
     """Forward until standard input ends: then the server behind has let its calls finish, or is gone.
 
@@ -250,25 +172,40 @@ async def run(settings: GatewaySettings, core: str) -> None:
     """
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    limits = settings.limits
+    if settings.cluster is not None:
+        await _run_in_cluster(settings, *settings.cluster)
+        return
     async with grpc.aio.insecure_channel(core, options=_FROM_CORE) as channel:
-        server = grpc.aio.server(
-            options=[*wire_options(limits), ("grpc.so_reuseport", 1)],
-            maximum_concurrent_rpcs=most_streams(limits),
-        )
-        server.add_generic_rpc_handlers((Forwarder(channel, limits.max_chunk_bytes, settings.secret),))
-        bind(server, settings.server)
-        await server.start()
-        print("listening", flush=True)  # noqa: T201 (the process that started it waits for this line)
-        await _end_of_input()
-        await server.stop(grace=1.0)
+        await _listen(settings, Forwarder(channel, settings.limits.max_chunk_bytes, settings.secret))
 
 
-async def _end_of_input() -> None:
-    reader = asyncio.StreamReader()
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    await reader.read()
+async def _run_in_cluster(settings: GatewaySettings, url: str, tls_ca: Path | None, silent_s: float) -> None:
+    store = ClusterStore(url, "gateway")
+    router = NodeRouter(store, tls_ca, silent_s)
+    await router.look()
+    looks = asyncio.create_task(router.run(), name="nodes")
+    try:
+        await _listen(settings, ClusterForwarder(router, settings.limits, settings.secret))
+    finally:
+        looks.cancel()
+        await asyncio.gather(looks, return_exceptions=True)
+        await router.close()
+        store.close()
+
+
+async def _listen(settings: GatewaySettings, handler: grpc.GenericRpcHandler) -> None:
+    """Listen until standard input ends."""
+    limits = settings.limits
+    server = grpc.aio.server(
+        options=[*wire_options(limits), ("grpc.so_reuseport", 1)],
+        maximum_concurrent_rpcs=most_streams(limits),
+    )
+    server.add_generic_rpc_handlers((handler,))
+    bind(server, settings.server)
+    await server.start()
+    print("listening", flush=True)  # noqa: T201 (the process that started it waits for this line)
+    await end_of_input()
+    await server.stop(grace=1.0)
 
 
 def main() -> None:

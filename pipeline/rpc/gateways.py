@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import secrets
 import socket
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -19,18 +18,15 @@ from asr import AsrEngine
 from pipeline import leftovers
 from pipeline.config import ServerSettings, Settings
 from pipeline.errors import SettingsError
+from pipeline.rpc.children import Child, start_all
 from pipeline.rpc.gateway import GatewaySettings
 from pipeline.rpc.server import Behind, Server, serve
 from pipeline.rpc.startup_errors import plain
 
 KIND = "gateways"
 """What the folder with their socket is for, in its name."""
-AGAIN_S = 1.0
-"""Pause before a gateway that died is started again, s."""
 PATIENCE = 10
 """Looks at a port that is taken, a quarter of a second apart."""
-LEAVE_S = 10.0
-"""Time for a gateway to end by itself, s."""
 
 _log = structlog.get_logger(__name__)
 
@@ -145,71 +141,19 @@ async def _run(
             return
         server = up.result()
         server.port = port
-        fronts: list[asyncio.Task[None]] = []
+        command = ("pipeline.rpc.gateway", str(told), core)
+        gateways = [Child("gateway", number, command) for number in range(settings.server.gateways)]
+        keepers: list[asyncio.Task[None]] = []
         try:
-            first = await asyncio.gather(
-                *(_start(told, core) for _ in range(settings.server.gateways)), return_exceptions=True
-            )
-            if failed := [error for error in first if isinstance(error, BaseException)]:
-                await asyncio.gather(*(_end(p) for p in first if not isinstance(p, BaseException)))
-                raise failed[0]
-            fronts += [
-                tasks.create_task(_keep(process, told, core, number), name=f"gateway {number}")
-                for number, process in enumerate(first)
-                if not isinstance(process, BaseException)
-            ]
-            _log.info("serving", port=port, gateways=len(fronts))
+            await start_all(gateways)
+            keepers += [tasks.create_task(gateway.keep(), name="gateway") for gateway in gateways]
+            _log.info("serving", port=port, gateways=len(gateways))
             if ready:
                 ready(server)
             await asyncio.wait([main])
         finally:
             server.stop()
-            for task in fronts:
-                task.cancel()
-
-
-async def _start(told: Path, core: str) -> asyncio.subprocess.Process:
-    """Start a gateway; return it once it listens.
-
-    Raises:
-        SettingsError: it ended before that; it has told why on standard error.
-    """
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "pipeline.rpc.gateway", str(told), core,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    listens = False
-    try:
-        listens = bool(process.stdout and await process.stdout.readline())
-    finally:
-        if not listens:
-            await _end(process)
-    if not listens:
-        raise SettingsError("a gateway cannot start; the line above says why")
-    return process
-
-
-async def _keep(process: asyncio.subprocess.Process, told: Path, core: str, number: int) -> None:
-    """Keep one gateway running until cancelled."""
-    while True:
-        try:
-            await process.wait()
-        finally:
-            await _end(process)
-        _log.error("gateway ended; it is started again", number=number, code=process.returncode)
-        await asyncio.sleep(AGAIN_S)
-        with contextlib.suppress(SettingsError):  # tried again, and told again
-            process = await _start(told, core)
-            _log.info("gateway listening", number=number)
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is not None:
-        return
-    if process.stdin:
-        process.stdin.close()  # its sign to leave
-    try:
-        await asyncio.wait_for(process.wait(), LEAVE_S)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
+            for keeper in keepers:
+                keeper.cancel()
+            await asyncio.gather(*keepers, return_exceptions=True)
+            await asyncio.gather(*(gateway.end() for gateway in gateways))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -25,6 +26,9 @@ class ClusterSettings(Section):
     )
     secret: SecretStr | None = Field(
         None, min_length=16, description="that gateways and nodes know each other by"
+    )
+    tls_ca: Path | None = Field(
+        None, description="PEM file of who signs the nodes' certificates; gateways then speak TLS with them"
     )
     beat_ms: int = Field(
         40, ge=5, le=1_000, description="ms for which what must be kept is gathered for one commit"
