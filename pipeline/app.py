@@ -296,9 +296,13 @@ class App:
         if not isinstance(self.alerts, AlertService):
             return {}
         return {
-            f"webhook {hook.name}": WebhookSender(hook, self.alerts, self.metrics).run()
+            f"webhook {hook.name}": WebhookSender(hook, self.alerts, self.metrics, leads=self._leads).run()
             for hook in self.settings.alerts.webhooks
         }
+
+    def _leads(self) -> bool:
+        """Tell whether this process does what one of all must do."""
+        return self.cluster is None or self.cluster.leads
 
     def _count(self, calls: MemoryCallDirectory) -> None:
         """Let the metrics ask the directory, from their own thread."""
@@ -391,4 +395,5 @@ def _alerts(settings: Settings, metrics: Metrics) -> AlertService | NoAlerts:
     if given_up:
         _log.warning("deliveries of webhooks that are gone were given up", count=given_up)
     routes = tuple(route_of(webhook) for webhook in alerts.webhooks)
-    return AlertService(store, routes, metrics, keep_s=alerts.keep_days * 86_400)
+    shared = settings.cluster.url is not None
+    return AlertService(store, routes, metrics, keep_s=alerts.keep_days * 86_400, shared=shared)

@@ -30,6 +30,8 @@ UNSAVED = 1000
 CLOSED = 1000
 """Closed alerts of which live calls are still to be told. When full, the oldest is left out."""
 RETRY_S = 1.0
+OTHERS_S = 0.25
+"""Between two looks for what other processes have written, s."""
 FLUSH_S = 3.0
 """How long a supervisor, or the end of the server, waits for a store that cannot be written."""
 
@@ -105,6 +107,7 @@ class AlertService:
         routes: one for each webhook.
         metrics: where to count.
         keep_s: after which closed alerts are deleted.
+        shared: whether other processes write into the same store.
 
     Attributes:
         watchers: how many follow now.
@@ -112,7 +115,16 @@ class AlertService:
 
     enabled = True
 
-    def __init__(self, store: AlertStore, routes: tuple[Route, ...], metrics: Metrics, keep_s: float) -> None:
+    def __init__(
+        self,
+        store: AlertStore,
+        routes: tuple[Route, ...],
+        metrics: Metrics,
+        keep_s: float,
+        *,
+        shared: bool = False,
+    ) -> None:
+        self._shared = shared
         self._store = store
         self._routes = routes
         self._metrics = metrics
@@ -121,7 +133,7 @@ class AlertService:
         self._unsaved: asyncio.Queue[AlertRecord] = asyncio.Queue(UNSAVED)
         self._changed = asyncio.Event()
         self._closed: asyncio.Queue[AlertRecord] = asyncio.Queue(CLOSED)
-        self._last_seq = store.last_seq()
+        self._last_seq = self._followed = store.last_seq()
         self._healthy = True
         self.watchers = 0
 
@@ -162,6 +174,26 @@ class AlertService:
             tasks.create_task(self._save_all(), name="alert store")
             tasks.create_task(self._sweep(), name="alert expiry")
             tasks.create_task(self._tell_calls(calls), name="alert closures")
+            if self._shared:
+                tasks.create_task(self._follow_others(), name="alerts of others")
+
+    async def _follow_others(self) -> None:
+        """Take note of what other processes write: watchers here are told, and so are calls here."""
+        while True:
+            await asyncio.sleep(OTHERS_S)
+            try:
+                fresh = await self.in_thread(self._store.after, self._followed)
+            except Exception as error:  # noqa: BLE001 (as in _save, which tells)
+                _log.debug("alerts of others cannot be read", error=type(error).__name__)
+                continue
+            for record in fresh:
+                self._followed = record.seq
+                self._last_seq = max(self._last_seq, record.seq)
+                if record.event.state in (AlertState.ACKNOWLEDGED, AlertState.EXPIRED):
+                    self._tell_call(record)
+            if fresh:
+                self._changed.set()
+                self._changed = asyncio.Event()
 
     async def _tell_calls(self, calls: CallDirectory) -> None:
         """Tell each live call which of its alerts were closed."""
@@ -336,10 +368,14 @@ class AlertService:
         if saved.record is None:
             return saved.done
         self._count(record.call, event)
+        if not self._shared:  # else it is told as those of others are
+            self._tell_call(saved.record)
+        return True
+
+    def _tell_call(self, record: AlertRecord) -> None:
         if self._closed.full():
             self._closed.get_nowait()
-        self._closed.put_nowait(saved.record)
-        return True
+        self._closed.put_nowait(record)
 
     def close(self) -> None:
         """Close the store."""

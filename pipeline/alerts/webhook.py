@@ -61,6 +61,7 @@ class WebhookSender:
         alerts: has the outbox.
         metrics: where to count.
         clock: of attempts; the real one by default.
+        leads: tells whether this process is the one that sends, of all that share the outbox.
     """
 
     def __init__(
@@ -69,7 +70,9 @@ class WebhookSender:
         alerts: AlertService,
         metrics: Metrics,
         clock: Clock | None = None,
+        leads: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._leads = leads
         self._clock = clock or Clock()
         self._settings = settings
         self._alerts = alerts
@@ -83,7 +86,7 @@ class WebhookSender:
             while True:
                 changed = self._alerts.changed()
                 try:
-                    worked = await self._step(client)
+                    worked = self._leads() and await self._step(client)
                 except Exception as error:  # noqa: BLE001 (a store that fails now may work in a moment)
                     self._metrics.failures.labels("webhook").inc()
                     _log.error("webhook failed", webhook=self._settings.name, error=type(error).__name__)

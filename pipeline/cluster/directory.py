@@ -7,6 +7,7 @@ import secrets
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -23,8 +24,9 @@ from pipeline.calls.overview import CallFilter, CallRow
 from pipeline.calls.reach import CallReach
 from pipeline.cluster.beat import Beat
 from pipeline.cluster.log import ClusterCallLog
-from pipeline.cluster.store import ClusterStore, NewCall, TakenCall, form_of
-from pipeline.errors import CallError, DuplicateCall, UnknownCall
+from pipeline.cluster.past import PastCall, PastCallLog
+from pipeline.cluster.store import ClusterStore, NewCall, TakenCall, form_of, next_part
+from pipeline.errors import CallError, CallMoved, DuplicateCall, UnknownCall
 from pipeline.logs.directory import MemoryCallDirectory, RunningCall
 
 LOOK_S = 1.0
@@ -33,8 +35,6 @@ ASKED_S = 5.0
 """How long a call that begins waits for the database, s; then it begins all the same."""
 FLUSH_S = 2.0
 """How long a call that is handed over waits for the database, s; what it does not take is heard again."""
-SEQ_STEP = 1_000
-"""The events of a part are counted from the next multiple: some of the part before were told and not kept."""
 
 T = TypeVar("T")
 _log = structlog.get_logger(__name__)
@@ -157,10 +157,7 @@ class ClusterCallDirectory:
         Raises:
             DuplicateCall: another node has it.
         """
-        call = NewCall(
-            uid=part.uid, tenant=spec.info.tenant, call_id=spec.call_id, session_id=session_id,
-            sender=spec.info.sender, form=_form(spec), started_at=spec.info.started_at,
-        )  # fmt: skip
+        call = NewCall(uid=part.uid, info=spec.info, session_id=session_id, form=_form(spec))
         try:
             async with asyncio.timeout(ASKED_S):
                 await self._asked(lambda: self._store.begin(call))
@@ -196,17 +193,21 @@ class ClusterCallDirectory:
         if spec.resume is None:
             raise UnknownCall("no such call to resume")
         session_id = spec.resume.session_id
-        taken = await self._asked(
-            lambda: self._store.take_over(
-                spec.info.tenant, spec.call_id, session_id, spec.info.sender, _form(spec)
-            )
-        )
-        if taken is None:
+        try:
+            taken = await self._asked(partial(self._taken, spec, session_id))
+            part = None if taken is None else await self._part(taken, len(spec.roles))
+        except Exception as error:  # noqa: BLE001 (whatever a driver raises)
+            _log.error("a call could not be taken over", error=type(error).__name__)
+            raise CallMoved("the nodes' database does not answer; resume again") from None
+        if taken is None or part is None:
             raise UnknownCall("no such call to resume; the resume window has passed or it has ended")
-        part = await self._part(taken, len(spec.roles))
         info = replace(spec.info, started_at=taken.started_at)
         _log.info("call taken over", call=spec.call_id, epoch=taken.epoch)
         return self._started(replace(spec, info=info, part=part), stream, session_id, resumed=True)
+
+    def _taken(self, spec: CallSpec, session_id: str) -> TakenCall | None:
+        info = spec.info
+        return self._store.take_over(info.tenant, info.call_id, session_id, info.sender, _form(spec))
 
     async def _still_mine(self, call: RunningCall) -> bool:
         """Tell whether no other node has a call of this process; a database that is away says nothing."""
@@ -230,7 +231,7 @@ class ClusterCallDirectory:
             uid=taken.uid,
             epoch=taken.epoch,
             origin=taken.acked,
-            last_seq=(taken.seq // SEQ_STEP + 1) * SEQ_STEP,
+            last_seq=next_part(taken.seq),
             said_until=tuple(end - taken.acked for end in ends),
             in_force=taken.in_force,
         )
@@ -248,8 +249,20 @@ class ClusterCallDirectory:
     # ---------------------------------------------------------------- lookup, of this node
 
     async def find(self, call_id: str, reach: CallReach) -> WatchedCall:
-        """Return a live call of this node; gateways ask the node that has it."""
-        return await self._inner.find(call_id, reach)
+        """Return a live call of this node, or one that has ended a moment ago, on whichever node.
+
+        Gateways ask the node that has it.
+
+        Raises:
+            UnknownCall: there is none of that id within reach.
+        """
+        try:
+            return await self._inner.find(call_id, reach)
+        except UnknownCall:
+            for info, bodies in await self._asked(lambda: self._store.past(call_id)):
+                if reach.takes(info):
+                    return PastCall(info=info, log=PastCallLog(tuple(map(decode, bodies))))
+            raise
 
     async def list(self, wanted: CallFilter) -> tuple[CallRow, ...]:
         """Return the rows of this node's live calls; gateways put those of all nodes together."""

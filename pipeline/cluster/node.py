@@ -10,12 +10,13 @@ from typing import TypeVar
 
 import structlog
 
-from pipeline.calls.events import CallEvent
+from pipeline.calls.codec import encode
+from pipeline.calls.events import CallEvent, Ended, Envelope
 from pipeline.calls.info import CallSpec
 from pipeline.cluster.beat import Beat
 from pipeline.cluster.directory import ClusterCallDirectory
 from pipeline.cluster.log import ClusterCallLog
-from pipeline.cluster.store import ClusterStore, NodeRow
+from pipeline.cluster.store import ClusterStore, LostCall, NodeRow
 from pipeline.errors import SettingsError
 from pipeline.logs.directory import MemoryCallDirectory, RunningCall
 from pipeline.logs.memory import MemoryCallLog
@@ -59,9 +60,14 @@ class ClusterNode:
         self.beat = Beat(self.store, settings.beat_ms / 1_000)
         self.logs: dict[str, ClusterCallLog] = {}
         self._directory: ClusterCallDirectory | None = None
-        self._draining = False
+        self._draining = self._leads = False
         self._changed = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="node")
+
+    @property
+    def leads(self) -> bool:
+        """Whether this node does what one of all must do: the first one by name of those that are alive."""
+        return self._leads
 
     def directory(self, inner: MemoryCallDirectory) -> ClusterCallDirectory:
         """Return the directory of this node's calls."""
@@ -127,17 +133,24 @@ class ClusterNode:
 
     def _beat(self, live: int, room: int | None) -> None:
         self.store.beat(self._address, live, room, draining=self._draining)
+        alive = [node.name for node in self.store.nodes() if node.silent_s < self._settings.silent_s]
+        self._leads = bool(alive) and min(alive) == self.store.node
 
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_S)
             try:
-                lost = await self._asked(lambda: self.store.sweep(self._settings.silent_s, self._window_s))
+                lost = await self._asked(
+                    lambda: self.store.sweep(self._settings.silent_s, self._window_s, _last_word)
+                )
             except Exception as error:  # noqa: BLE001 (as above)
                 _log.debug("calls could not be swept", error=type(error).__name__)
                 continue
-            for _uid, _tenant, call_id in lost:
-                _log.warning("a call ended with its node", call=call_id)
+            for call in lost:
+                _log.warning("a call ended with its node", call=call.call_id)
+
+    def _swept(self) -> list[LostCall]:
+        return self.store.sweep(self._settings.silent_s, self._window_s, _last_word)
 
     # ---------------------------------------------------------------- the end
 
@@ -185,3 +198,9 @@ class ClusterNode:
 
     async def _asked(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def _last_word(call: LostCall) -> bytes:
+    """Return the event by which a call ends that nobody has."""
+    ended = Ended(audio=call.acked, speech=0, utterances=0, gap=0, reason="lost")
+    return encode(Envelope(call_id=call.call_id, server_seq=call.seq, acked=call.acked, event=ended))

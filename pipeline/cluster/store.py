@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from diarization import Role
-from pipeline.calls.info import InForce
+from pipeline.calls.info import CallInfo, InForce
 from pipeline.cluster.tables import calls, events, nodes
 from pipeline.errors import DuplicateCall, SettingsError
 from suggest.store.database import Schema, address, open_database, writing
@@ -35,6 +35,8 @@ IMPATIENT = {
     "keepalives_count": "2", "options": "-c statement_timeout=5000",
 }  # fmt: skip
 """Parameters of libpq: without them, a connection over a line that was cut waits for a quarter of an hour."""
+SEQ_STEP = 1_000
+_INFO = ("queue", "team", "agent_id", "profile")
 TOLD_AFTER_S = 30.0
 """Events of a call that has ended stay so long for those who still read them, s."""
 
@@ -62,15 +64,19 @@ class NodeRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewCall:
-    """A call that begins; fields as of :class:`pipeline.cluster.tables.calls`."""
+    """A call that begins.
+
+    Attributes:
+        uid: of it.
+        info: whose call it is.
+        session_id: the secret that lets a new stream take it over.
+        form: what a resumed call must keep of its audio.
+    """
 
     uid: str
-    tenant: str | None
-    call_id: str
+    info: CallInfo
     session_id: str
-    sender: str
     form: str
-    started_at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +121,23 @@ class CallWrite:
     in_force: InForce
     told: tuple[tuple[int, bytes], ...] = ()
     ended: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostCall:
+    """A call that ended with its node.
+
+    Attributes:
+        uid: of it.
+        call_id: the same, as in StartCall.
+        acked: samples that were safe.
+        seq: number of its last event.
+    """
+
+    uid: str
+    call_id: str
+    acked: int
+    seq: int
 
 
 class ClusterStore:
@@ -189,11 +212,13 @@ class ClusterStore:
         Raises:
             DuplicateCall: a live call of the company has this id, on whichever node.
         """
+        info = call.info
+        told = {name: getattr(info, name) for name in _INFO}
         row = {
-            "uid": call.uid, "tenant": call.tenant or "", "call_id": call.call_id,
-            "session": _hash(call.session_id), "sender": call.sender, "form": call.form,
-            "started_at": call.started_at, "node": self.node, "epoch": 1, "acked": 0, "seq": 0,
-            "touched_at": self._now,
+            "uid": call.uid, "tenant": info.tenant or "", "call_id": info.call_id,
+            "session": _hash(call.session_id), "sender": info.sender, "form": call.form,
+            "info": json.dumps(told, ensure_ascii=False), "started_at": info.started_at, "node": self.node,
+            "epoch": 1, "acked": 0, "seq": 0, "touched_at": self._now,
         }  # fmt: skip
         try:
             with self._writing() as connection:
@@ -314,17 +339,27 @@ class ClusterStore:
         with self.engine.connect() as connection:
             return list(connection.scalars(query.order_by(events.c.seq)))
 
+    def past(self, call_id: str) -> list[tuple[CallInfo, list[bytes]]]:
+        """Return the calls of an id that have ended a moment ago, and what was told of each."""
+        query = sa.select(calls).where(calls.c.call_id == call_id, calls.c.ended_at.is_not(None))
+        with self.engine.connect() as connection:
+            rows = list(connection.execute(query.order_by(calls.c.ended_at.desc())))
+        return [(_info(row), self.told(row.uid, 0)) for row in rows]
+
     # ---------------------------------------------------------------- the end
 
-    def sweep(self, silent_s: float, window_s: float) -> list[tuple[str, str, str]]:
+    def sweep(
+        self, silent_s: float, window_s: float, last_word: Callable[[LostCall], bytes]
+    ) -> list[LostCall]:
         """End calls whose node is gone and whose client never came back; delete what nobody needs any more.
 
         Args:
             silent_s: a node that said nothing for so long is gone.
             window_s: clients may resume for so long.
+            last_word: makes the event by which such a call ends.
 
         Returns:
-            uid, company and id of each call that was ended so.
+            the calls that were ended so.
         """
         gone = self._now - silent_s
         alive = sa.select(nodes.c.name).where(nodes.c.beat_at > gone)
@@ -336,11 +371,17 @@ class ClusterStore:
                 calls.c.touched_at < self._now - (silent_s + window_s),
             )
             .values(ended_at=self._now, epoch=calls.c.epoch + 1)
-            .returning(calls.c.uid, calls.c.tenant, calls.c.call_id)
+            .returning(calls.c.uid, calls.c.call_id, calls.c.acked, calls.c.seq)
         )
         old = sa.select(calls.c.uid).where(calls.c.ended_at < self._now - TOLD_AFTER_S)
         with self._writing() as connection:
-            found = [(row.uid, row.tenant, row.call_id) for row in connection.execute(lost)]
+            found = [
+                LostCall(uid=row.uid, call_id=row.call_id, acked=row.acked, seq=next_part(row.seq) + 1)
+                for row in connection.execute(lost)
+            ]
+            words = [{"uid": call.uid, "seq": call.seq, "body": last_word(call)} for call in found]
+            if words:
+                connection.execute(sa.insert(events), words)
             connection.execute(sa.delete(events).where(events.c.uid.in_(old)))
             connection.execute(sa.delete(calls).where(calls.c.ended_at < self._now - TOLD_AFTER_S))
             connection.execute(sa.delete(nodes).where(nodes.c.beat_at < self._now - 3600.0))
@@ -385,6 +426,21 @@ def _in_force(text: str | None) -> InForce | None:
         paused=found["paused"],
         sensitive=found["sensitive"],
     )
+
+
+def _info(row: Any) -> CallInfo:
+    return CallInfo(
+        call_id=row.call_id, tenant=row.tenant or None, started_at=row.started_at, sender=row.sender,
+        **json.loads(row.info),
+    )  # fmt: skip
+
+
+def next_part(seq: int) -> int:
+    """Return the number behind which the next part counts, given the last one that may have been told.
+
+    Some of the part before were told and not kept: the next thousand begins.
+    """
+    return (seq // SEQ_STEP + 1) * SEQ_STEP
 
 
 def form_of(codec: str, rate: int, channels: int) -> str:

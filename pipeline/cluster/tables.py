@@ -27,6 +27,7 @@ calls = sa.Table(
     sa.Column("session", sa.Text, nullable=False),
     sa.Column("sender", sa.Text, nullable=False),
     sa.Column("form", sa.Text, nullable=False),
+    sa.Column("info", sa.Text, nullable=False),
     sa.Column("started_at", sa.Float, nullable=False),
     sa.Column("node", sa.Text, nullable=False, index=True),
     sa.Column("epoch", sa.Integer, nullable=False),
@@ -39,7 +40,8 @@ calls = sa.Table(
     postgresql_with={"fillfactor": 50},
 )
 """Calls, and who has them. ``session``: SHA-256 of the secret; ``form``: codec, rate and channels, which a
-resumed call must keep. Half of each page is left free: a row changes once a second, where it lies."""
+resumed call must keep; ``info``: hotline, team, agent and profile. Half of each page is left free: a row
+changes once a second, where it lies."""
 
 sa.Index(
     "ix_cluster_calls_live",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import math
 import os
@@ -67,9 +68,8 @@ async def serve_cluster(
         SettingsError: something cannot start.
     """
     leftovers.sweep(KIND)
-    stopping = stop or asyncio.Event()
+    stopping, loop = stop or asyncio.Event(), asyncio.get_running_loop()
     if stop is None:
-        loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
     outside = settings.server
@@ -84,6 +84,8 @@ async def serve_cluster(
         nodes = [Child("node", number, command, leave_s) for number, command in found]
         carriers = _gateways(settings, shared, folder, port)
         gateways = [Child("gateway", number, command) for number, command in carriers]
+        if stop is None:
+            loop.add_signal_handler(signal.SIGHUP, lambda: _tell(nodes, signal.SIGHUP))
         started = Started(port=port, nodes=tuple(nodes), gateways=tuple(gateways))
         try:
             await start_all(nodes[:1])  # makes the files that all share
@@ -109,6 +111,14 @@ async def _until(stopping: asyncio.Event, children: list[Child]) -> None:
         for keeper in keepers:
             keeper.cancel()
         await asyncio.gather(*keepers, return_exceptions=True)
+
+
+def _tell(children: list[Child], number: signal.Signals) -> None:
+    """Pass a signal on: every node reads its models and rules again."""
+    for child in children:
+        if child.pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child.pid, number)
 
 
 def _leave_s(settings: Settings) -> float:

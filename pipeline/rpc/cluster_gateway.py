@@ -17,6 +17,7 @@ from pipeline.rpc.identity import identity_of
 from pipeline.rpc.peers import OLD_TLS, is_old_tls
 from pipeline.rpc.relay import STREAM_CALL, CallRelay
 from pipeline.rpc.routing import Identity, NodeRouter
+from pipeline.rpc.status import is_ours
 from pipeline.rpc.watch_relay import WATCH_CALL, WatchRelay
 from yuetone.v1 import call_service_pb2 as pb
 from yuetone.v1 import suggestion_service_pb2
@@ -68,7 +69,7 @@ class ClusterForwarder(grpc.GenericRpcHandler):
                 return
             await self._request(method, context, identity)
         except grpc.aio.AioRpcError as error:
-            gone = error.code() is grpc.StatusCode.UNAVAILABLE and not _is_ours(error.details())
+            gone = error.code() is grpc.StatusCode.UNAVAILABLE and not is_ours(error.details())
             told = merging.NOBODY if gone else error.details() or ""
             await context.abort(error.code(), told)
 
@@ -130,11 +131,6 @@ class ClusterForwarder(grpc.GenericRpcHandler):
             sender.cancel()
             await asyncio.gather(sender, return_exceptions=True)
             call.cancel()
-
-
-def _is_ours(details: str | None) -> bool:
-    """Tell whether a status is one that a node gave, and not one of gRPC, which names addresses."""
-    return bool(details) and str(details).partition(":")[0].replace("_", "").isupper()
 
 
 async def _whole(context: _Context) -> bytes:

@@ -27,6 +27,7 @@ from pipeline.rpc import requests, responses
 from pipeline.rpc.joiner import Joiner, audio_of, message_of
 from pipeline.rpc.routing import Identity, Node, NodeRouter
 from pipeline.rpc.servicer import END_OF_STREAM_S
+from pipeline.rpc.status import is_ours
 from yuetone.v1 import call_service_pb2 as pb
 
 STREAM_CALL = "/yuetone.v1.CallService/StreamCall"
@@ -366,7 +367,9 @@ class _Line:
 
     @staticmethod
     def _why(code: grpc.StatusCode, details: str | None) -> Exception:
-        return Broken() if code in BROKEN else Refused(code, details or "")
+        if code in BROKEN or (code is grpc.StatusCode.INTERNAL and not is_ours(details)):
+            return Broken()
+        return Refused(code, details or "")
 
     async def refusal(self, answer: bytes, message: pb.StreamCallResponse) -> Refused:
         """Return what a node refused a call with."""

@@ -44,3 +44,8 @@ def status_of(error: errors.CallError) -> grpc.StatusCode:
 def details_of(error: errors.CallError) -> str:
     """Return the status text: the stable code, then the sentence for people."""
     return f"{error.code}: {error}"
+
+
+def is_ours(details: str | None) -> bool:
+    """Tell whether a status text is one of :func:`details_of`, and not one of gRPC, which names addresses."""
+    return bool(details) and str(details).partition(":")[0].replace("_", "").isupper()

@@ -28,6 +28,7 @@ def upgrade() -> None:
         sa.Column("session", sa.Text, nullable=False),
         sa.Column("sender", sa.Text, nullable=False),
         sa.Column("form", sa.Text, nullable=False),
+        sa.Column("info", sa.Text, nullable=False),
         sa.Column("started_at", sa.Float, nullable=False),
         sa.Column("node", sa.Text, nullable=False),
         sa.Column("epoch", sa.Integer, nullable=False),
