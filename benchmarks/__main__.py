@@ -19,6 +19,10 @@ NAMES = {
     "peers": ("benchmarks.serving.peers.run", "WhisperLive and WhisperLiveKit beside Yuetone"),
     "peers-real": ("benchmarks.serving.peers.real", "the same on real people, with stock Whisper base"),
     "outages": ("benchmarks.serving.outages", "killed servers, cut lines: finals lost or doubled"),
+    "cluster": (
+        "benchmarks.cluster.run",
+        "nodes, lines and the database fail under live calls: what is lost",
+    ),
     "access": ("benchmarks.access", "identity and audit: tokens, the gate, records, verification"),
     "soak": ("benchmarks.serving.soak", "endurance: fails when something keeps growing"),
     "report": ("benchmarks.serving.report", "RESULTS.md and its plots from the recorded results"),

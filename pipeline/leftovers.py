@@ -40,5 +40,7 @@ def _delete(path: Path, kind: str) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+    except FileNotFoundError:
+        pass  # another process that starts deletes it too
     except OSError as error:  # another user's, perhaps
         _log.warning("something old could not be deleted", kind=kind, error=type(error).__name__)

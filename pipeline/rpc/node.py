@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import Field
 
+from pipeline.access.exposure import is_near
 from pipeline.config import Settings, load_settings
 from pipeline.errors import SettingsError
 from pipeline.rpc.children import end_of_input
@@ -47,7 +48,16 @@ def inside_of(settings: Settings) -> Settings:
         if not colon or not port.isdecimal():
             raise SettingsError("cluster.address: write host:port or unix:path")
         where = {"host": host, "port": int(port), "machine_port": None, "tls_client_ca": None}
+        _protected(settings, host)
     return settings.model_copy(update={"server": outside.model_copy(update=where)})
+
+
+def _protected(settings: Settings, host: str) -> None:
+    if not (is_near(host) or settings.server.tls_certificate or settings.access.insecure):
+        raise SettingsError(
+            "cluster.address: other machines reach it, so calls would go over the network in clear: "
+            "set server.tls_certificate, server.tls_key and cluster.tls_ca, or say --insecure"
+        )
 
 
 async def run(told: NodeSettings) -> None:

@@ -69,7 +69,9 @@ class WatchRelay:
         names = await self._router.owners(self._wanted.call_id)
         nodes: list[Node | None] = list(map(self._router.named, names))
         refusal = merging.unavailable()
-        for node in filter(None, nodes if any(nodes) else [self._router.any()]):
+        if names and not any(nodes):
+            return refusal  # its node is gone, and no other one has it yet
+        for node in filter(None, nodes if names else [self._router.any()]):
             found = await self._at(node)
             if found is None:
                 return None

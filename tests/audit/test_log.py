@@ -288,7 +288,7 @@ def test_a_log_that_grows_is_whole_at_any_moment(tmp_path: Path) -> None:
 
     writer = threading.Thread(target=append)
     writer.start()
-    problems = []
+    problems: list[str | None] = []
     while len(problems) < 60 or log.size <= 50:
         problems.append(verify(tmp_path, log.signer.verifier).problem)
     stop.set()

@@ -1,0 +1,1 @@
+"""Many nodes: faults under live calls, hosts in network namespaces."""

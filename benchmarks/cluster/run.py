@@ -1,0 +1,286 @@
+"""Faults of a cluster under live calls: hosts in network namespaces, PostgreSQL, the real recogniser.
+
+    python -m benchmarks cluster                                 # every fault, a quarter of an hour; root
+    python -m benchmarks cluster --faults kill freeze --calls 12
+
+Three hosts with a node and a gateway each, one with PostgreSQL, one with the clients (round robin over the
+gateways). The bundled call is played in real time by many; in its middle something breaks. What clients and
+watchers were told is compared with a run in which nothing broke. Writes benchmarks/results/cluster.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import pwd
+import shutil
+import signal
+import statistics
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.cluster.hosts import Host, hosts
+from benchmarks.facts import RESULTS, environment, write_result
+from benchmarks.serving.outages import Outcome, Said
+from client import quantile
+
+NODES = 3
+FAULT_S = 8.0
+"""From the first call's beginning to the fault, s."""
+SETTINGS = """
+[server]
+host = "0.0.0.0"
+port = 50051
+nodes = 1
+gateways = 1
+metrics_port = "none"
+shutdown_grace_s = 2
+[access]
+insecure = true
+[asr]
+model = "tiny"
+[alerts]
+enabled = false
+[suggest]
+store = ":memory:"
+[limits]
+max_calls_per_host = 500
+max_watchers_per_host = 500
+[log]
+level = "warning"
+[cluster]
+url = "postgresql://postgres@{database}/postgres"
+node = "node-{number}"
+address = "{address}:50060"
+secret = "a secret of this benchmark alone"
+"""
+
+
+class Centre:
+    """The hosts, and what runs on them."""
+
+    def __init__(self, found: list[Host], folder: Path, model: str) -> None:
+        self.database, *rest = found
+        self.nodes, self.clients = rest[:NODES], rest[NODES]
+        self.folder, self._model = folder, model
+        self._postgres: asyncio.subprocess.Process | None = None
+
+    # ---------------------------------------------------------------- PostgreSQL
+
+    async def make_database(self) -> None:
+        """Make a PostgreSQL, and start it."""
+        binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+        if not binaries:
+            raise SystemExit("this benchmark needs PostgreSQL (apt-get install postgresql)")
+        self._bin, self._data = binaries[-1].parent, self.folder / "pg"
+        shutil.chown(self.folder, "postgres")
+        await self._as_postgres(str(self._bin / "initdb"), "-A", "trust", "-D", str(self._data))
+        with (self._data / "pg_hba.conf").open("a") as out:
+            out.write("host all all 10.77.0.0/24 trust\n")
+        await self.start_database()
+
+    async def _as_postgres(self, *command: str) -> None:
+        who = pwd.getpwnam("postgres")
+        process = await asyncio.create_subprocess_exec(
+            *command, user=who.pw_uid, group=who.pw_gid, extra_groups=[], stdout=asyncio.subprocess.DEVNULL
+        )
+        if await process.wait():
+            raise SystemExit(f"{command[0]} failed")
+
+    async def start_database(self) -> None:
+        """Start it, perhaps again."""
+        who = pwd.getpwnam("postgres")
+        command = [
+            "setpriv", f"--reuid={who.pw_uid}", f"--regid={who.pw_gid}", "--clear-groups",
+            str(self._bin / "postgres"), "-D", str(self._data), "-c", "listen_addresses=*",
+            "-c", f"unix_socket_directories={self._data}", "-c", "log_min_messages=fatal",
+        ]  # fmt: skip
+        self._postgres = await asyncio.create_subprocess_exec(
+            *self.database.command(*command), stderr=asyncio.subprocess.DEVNULL
+        )
+        await asyncio.sleep(2.0)
+
+    # ---------------------------------------------------------------- nodes
+
+    async def start_nodes(self) -> None:
+        """Start a node and a gateway on every host, and wait until they listen."""
+        for host in self.nodes:
+            await self.start_node(host)
+        await asyncio.sleep(9.0)
+
+    async def start_node(self, host: Host) -> None:
+        """Start a node and a gateway on a host."""
+        file = self.folder / f"node-{host.number}.toml"
+        text = SETTINGS.format(
+            database=self.database.address, number=host.number, address=host.address
+        ).replace('"tiny"', f'"{self._model}"')
+        file.write_text(text, "utf-8")
+        yuetone = Path(sys.executable).with_name("yuetone")
+        command = [str(yuetone), "serve", "--config", str(file), "--insecure"]
+        log = (self.folder / f"node-{host.number}.log").open("ab")
+        await asyncio.create_subprocess_exec(*host.command(*command), stdout=log, stderr=log)
+
+    # ---------------------------------------------------------------- clients
+
+    async def play(self, options: argparse.Namespace, fault: Callable[[], Awaitable[None]]) -> dict[str, Any]:
+        """Play all calls, with a fault in their middle; return what was told, and when the fault came."""
+        out = self.folder / "told.json"
+        addresses = ",".join(f"{host.address}:50051" for host in self.nodes)
+        command = [
+            sys.executable, "-m", "benchmarks.cluster.drive", addresses, "--calls", str(options.calls),
+            "--watchers", str(options.watchers), "--seconds", str(options.seconds), "--out", str(out),
+        ]  # fmt: skip
+        process = await asyncio.create_subprocess_exec(
+            *self.clients.command(*command), stdout=asyncio.subprocess.PIPE
+        )
+        line = await process.stdout.readline() if process.stdout else b""
+        began = float(line.split()[1])
+        await asyncio.sleep(FAULT_S)
+        await fault()
+        await process.wait()
+        return {**json.loads(out.read_text("utf-8")), "fault_at": began + FAULT_S}
+
+
+async def nothing() -> None:
+    """Let nothing break."""
+
+
+def faults(centre: Centre) -> dict[str, Callable[[], Awaitable[None]]]:
+    """Return what can break, by name."""
+    victim = centre.nodes[0]
+
+    async def kill() -> None:
+        victim.signal(signal.SIGKILL, "pipeline.cli.node")
+
+    async def gateway() -> None:
+        victim.signal(signal.SIGKILL, "pipeline.rpc.gateway")
+
+    async def power_off() -> None:
+        await victim.power_off()
+
+    async def freeze() -> None:
+        victim.signal(signal.SIGSTOP)
+        await asyncio.sleep(5.0)
+        victim.signal(signal.SIGCONT)
+
+    async def partition() -> None:
+        victim.line(up=False)
+        await asyncio.sleep(6.0)
+        victim.line(up=True)
+
+    async def database() -> None:
+        centre.database.signal(signal.SIGKILL)
+        await asyncio.sleep(4.0)
+        await centre.start_database()
+
+    async def drain() -> None:
+        victim.signal(signal.SIGTERM, "serve")
+
+    return {
+        "kill": kill, "freeze": freeze, "partition": partition, "gateway": gateway, "database": database,
+        "drain": drain, "power-off": power_off,
+    }  # fmt: skip
+
+
+def judged(told: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
+    """Return what a fault cost, against a run without one."""
+    outcome, worst, before, behind = Outcome(), [], [], []
+    for call, same in zip(told["calls"], whole["calls"], strict=True):
+        outcome.take(_said(call), _said(same), call["parts"])
+        outcome.doubled += call["doubled"]
+        at = told["fault_at"] - call["began"]
+        before += [late for when, late in call["late"] if when < at]
+        after = [late for when, late in call["late"] if when >= at]
+        behind.append(max(after, default=0.0))
+    for call in told["watchers"]:
+        gaps = [b - a for a, b in zip(call["heard"], call["heard"][1:], strict=False)]
+        worst.append(max(gaps, default=0.0))
+    survived = sum(call["reason"] == "client" for call in told["calls"])
+    watched = sum(call["reason"] == "client" for call in told["watchers"])
+    missed = sum(
+        len(_missed(watcher, call)) for watcher, call in zip(told["watchers"], told["calls"], strict=False)
+    )
+    others = [call["reason"] for call in (*told["calls"], *told["watchers"]) if call["reason"] != "client"]
+    return {
+        **outcome.figures(),
+        "broken": others,
+        "survived": f"{survived}/{len(told['calls'])}",
+        "text_late_before_p95_s": round(quantile(before, 0.95) or 0.0, 2),
+        "text_late_after_p50_s": round(statistics.median(behind), 2),
+        "text_late_after_max_s": round(max(behind), 2),
+        "reconnects": sum(call["reconnects"] for call in told["calls"]),
+        "watchers": f"{watched}/{len(told['watchers'])}",
+        "watchers_missed_finals": missed,
+        "watchers_longest_gap_s": round(max(worst, default=0.0), 2),
+    }
+
+
+def _said(call: dict[str, Any]) -> list[Said]:
+    return [Said(*one) for one in call["finals"]]
+
+
+def _missed(watcher: dict[str, Any], call: dict[str, Any]) -> set[tuple[Any, ...]]:
+    return {tuple(one) for one in call["finals"]} - {tuple(one) for one in watcher["finals"]}
+
+
+@asynccontextmanager
+async def centre_of(found: list[Host], folder: Path, model: str) -> AsyncIterator[Centre]:
+    """Run everything; the hosts go, and with them what runs there."""
+    centre = Centre(found, folder, model)
+    await centre.make_database()
+    await centre.start_nodes()
+    yield centre
+
+
+async def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Measure every fault, each on a cluster of its own."""
+    results: dict[str, Any] = {}
+    whole: dict[str, Any] | None = None
+    for name in ["none", *options.faults]:
+        with hosts(NODES + 2) as found, _folder() as folder:
+            async with centre_of(found, folder, options.model) as centre:
+                told = await centre.play(options, nothing if name == "none" else faults(centre)[name])
+                whole = whole or told
+                results[name] = judged(told, whole)
+                print(name, json.dumps(results[name]), flush=True)
+                for log in sorted(folder.glob("*.log")) if options.verbose else ():
+                    print(log.name, log.read_text("utf-8")[-2_000:])
+    return {
+        "benchmark": "cluster", "model": options.model, "nodes": NODES, "calls": options.calls,
+        "watchers": options.watchers, "seconds": options.seconds, "environment": environment(),
+        "faults": results,
+    }  # fmt: skip
+
+
+@contextlib.contextmanager
+def _folder() -> Any:
+    with tempfile.TemporaryDirectory(prefix="yuetone-cluster-", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    known = ("kill", "freeze", "partition", "gateway", "database", "drain", "power-off")
+    parser.add_argument("--faults", nargs="+", choices=known, default=list(known), help="what breaks")
+    parser.add_argument("--calls", type=int, default=30, help="live calls")
+    parser.add_argument("--watchers", type=int, default=10, help="of the first calls")
+    parser.add_argument("--seconds", type=float, default=18, help="of the bundled call")
+    parser.add_argument("--model", default="tiny", help="recogniser of the nodes")
+    parser.add_argument("--verbose", action="store_true", help="show what nodes wrote to their logs")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the JSON result")
+    options = parser.parse_args()
+    print(write_result("cluster", asyncio.run(run(options)), options.out))
+
+
+if __name__ == "__main__":
+    main()
