@@ -1,0 +1,43 @@
+"""Where a node listens for the gateways of other machines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import load_settings
+from pipeline.errors import SettingsError
+from pipeline.rpc.node import inside_of
+
+
+def test_an_address_that_others_reach_needs_tls() -> None:
+    settings = load_settings(None, {"cluster": {"address": "10.0.0.1:50060"}})
+    with pytest.raises(SettingsError, match=r"cluster\.address: other machines reach it"):
+        inside_of(settings)
+
+
+@pytest.mark.parametrize(
+    ("address", "more"),
+    [
+        ("127.0.0.1:50060", {}),
+        ("10.0.0.1:50060", {"access": {"insecure": True}}),
+    ],
+)
+def test_an_address_is_taken(address: str, more: dict[str, dict[str, object]]) -> None:
+    inside = inside_of(load_settings(None, {"cluster": {"address": address}, **more}))
+    assert f"{inside.server.host}:{inside.server.port}" == address
+
+
+def test_with_tls_others_may_reach_it(tmp_path: Path) -> None:
+    files = {"tls_certificate": tmp_path / "a.pem", "tls_key": tmp_path / "a.key"}
+    for file in files.values():
+        file.touch()
+    inside = inside_of(load_settings(None, {"cluster": {"address": "10.0.0.1:50060"}, "server": files}))
+    assert (inside.server.host, inside.server.port) == ("10.0.0.1", 50060)
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", "host:", ":no"])
+def test_what_is_no_address_is_refused(address: str) -> None:
+    with pytest.raises(SettingsError, match="write host:port or unix:path"):
+        inside_of(load_settings(None, {"cluster": {"address": address}}))
