@@ -10,7 +10,7 @@ from pipeline.audio.timeline import Timeline
 from pipeline.calls.info import CallInfo, CallSpec, Codec, ResumePoint
 from pipeline.calls.messages import AudioChunk
 from pipeline.rpc import requests
-from pipeline.rpc.gateway import Joiner
+from pipeline.rpc.joiner import Joiner
 from yuetone.v1 import call_service_pb2 as pb
 
 SIZE = 160  # 20 ms of mu-law
