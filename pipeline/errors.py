@@ -129,6 +129,12 @@ class CallMoved(CallError):
     retryable = True
 
 
+class CallTaken(CallError):
+    """Another stream of the same client brings the call by now: this one ends."""
+
+    code = "CALL_TAKEN"
+
+
 class UnknownAlert(CallError):
     """No alert has that id."""
 

@@ -128,6 +128,19 @@ class InForce:
     sensitive: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carrier:
+    """A stream of a gateway, which goes on with its call at another node by itself.
+
+    Attributes:
+        id: drawn for each stream of a client.
+        again: the gateway goes on by itself; its client has not asked.
+    """
+
+    id: str
+    again: bool = False
+
+
 IDS_A_PART = 10_000
 """Utterances and suggestions of one part of a call, at most: the next part's numbers begin behind them."""
 
@@ -178,6 +191,7 @@ class CallSpec:
         arrival: how it came to its agent.
         past: it is a recording of a call of then (``info.started_at``): nobody waits for what is found in it.
         part: of a call in a cluster; None on a server that stands alone.
+        carrier: stream of a gateway of a cluster that brings it; None for any other.
     """
 
     info: CallInfo
@@ -195,6 +209,7 @@ class CallSpec:
     arrival: Arrival = NOT_TOLD
     past: bool = False
     part: CallPart | None = None
+    carrier: Carrier | None = None
 
     @property
     def call_id(self) -> str:

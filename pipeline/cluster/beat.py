@@ -11,7 +11,8 @@ from typing import Protocol
 import structlog
 
 from pipeline.calls.info import InForce
-from pipeline.cluster.store import CallWrite, ClusterStore
+from pipeline.cluster.rows import CallWrite
+from pipeline.cluster.store import ClusterStore
 
 AGAIN_S = 0.2
 """Pause before a database that does not answer is asked again, s."""

@@ -25,12 +25,14 @@ from pipeline.calls.reach import CallReach
 from pipeline.cluster.beat import Beat
 from pipeline.cluster.log import ClusterCallLog
 from pipeline.cluster.past import PastCall, PastCallLog
-from pipeline.cluster.store import ClusterStore, NewCall, TakenCall, form_of, next_part
-from pipeline.errors import CallError, CallMoved, DuplicateCall, UnknownCall
-from pipeline.logs.directory import MemoryCallDirectory, RunningCall
+from pipeline.cluster.rows import Claim, NewCall, TakenCall
+from pipeline.cluster.store import ClusterStore, form_of, next_part
+from pipeline.errors import CallError, CallMoved, CallTaken, DuplicateCall, UnknownCall
+from pipeline.logs.directory import MemoryCallDirectory
+from pipeline.logs.running import RunningCall
 
 LOOK_S = 1.0
-"""Between two looks whether the calls of this node are still its own, s; a node that was frozen learns so."""
+"""Time between two looks whether the calls of this node are still its own, s; a frozen one learns so."""
 ASKED_S = 5.0
 """How long a call that begins waits for the database, s; then it begins all the same."""
 FLUSH_S = 2.0
@@ -141,15 +143,11 @@ class ClusterCallDirectory:
 
     async def open(self, spec: CallSpec, stream: CallStream) -> LiveCall:
         """Admit a call, and attach its stream; see :class:`pipeline.calls.directory.CallDirectory`."""
-        self._inner.check(spec)
         session_id, part = secrets.token_urlsafe(16), CallPart(uid=secrets.token_hex(10))
-        if not await self._taken_down(spec, part, session_id):
-            return self._inner.begin(spec, stream, session_id, resumed=False)
-        try:
-            return self._started(replace(spec, part=part), stream, session_id, resumed=False)
-        except CallError:
-            await self._asked(lambda: self._store.give_up(part.uid, part.epoch))
-            raise
+        with self._inner.admitted(spec):
+            if not await self._taken_down(spec, part, session_id):
+                return self._inner.begin(spec, stream, session_id, resumed=False)
+            return await self._started(replace(spec, part=part), stream, session_id, resumed=False)
 
     async def _taken_down(self, spec: CallSpec, part: CallPart, session_id: str) -> bool:
         """Take a call down; where the database does not answer, it begins all the same, on its own.
@@ -157,7 +155,9 @@ class ClusterCallDirectory:
         Raises:
             DuplicateCall: another node has it.
         """
-        call = NewCall(uid=part.uid, info=spec.info, session_id=session_id, form=_form(spec))
+        call = NewCall(
+            uid=part.uid, info=spec.info, session_id=session_id, form=_form(spec), carrier=spec.carrier
+        )
         try:
             async with asyncio.timeout(ASKED_S):
                 await self._asked(lambda: self._store.begin(call))
@@ -168,11 +168,19 @@ class ClusterCallDirectory:
             return False
         return True
 
-    def _started(self, spec: CallSpec, stream: CallStream, session_id: str, *, resumed: bool) -> LiveCall:
-        call = self._inner.begin(spec, stream, session_id, resumed=resumed)
-        log = self._logs[spec.part.uid] if spec.part is not None else None
-        if log is None:
-            return call
+    async def _started(
+        self, spec: CallSpec, stream: CallStream, session_id: str, *, resumed: bool
+    ) -> LiveCall:
+        """Begin a part of a call that was written down as this node's."""
+        part = spec.part
+        if part is None:
+            raise RuntimeError("a call of a cluster without a part")
+        try:
+            call = self._inner.begin(spec, stream, session_id, resumed=resumed)
+        except CallError:
+            await self._asked(lambda: self._store.give_up(part.uid, part.epoch))
+            raise
+        log = self._logs[part.uid]
         log.lost = lambda: self._drop(call)
         return ClusterCall(call, log)
 
@@ -185,38 +193,54 @@ class ClusterCallDirectory:
     async def resume(self, spec: CallSpec, stream: CallStream) -> LiveCall:
         """Hand a call to a new stream, or take it over from another node."""
         here = self._inner.local(spec.info)
-        if here is not None and await self._still_mine(here):
+        if here is not None and await self._still_mine(here, spec):
             return self._proxy(await self._inner.resume(spec, stream))
         if here is not None:
             await self._inner.drop(here)
-        self._inner.check(spec)
         if spec.resume is None:
             raise UnknownCall("no such call to resume")
         session_id = spec.resume.session_id
+        with self._inner.admitted(spec):
+            taken, part = await self._taken_over(spec, session_id)
+            info = replace(spec.info, started_at=taken.started_at)
+            _log.info("call taken over", call=spec.call_id, epoch=taken.epoch)
+            return await self._started(replace(spec, info=info, part=part), stream, session_id, resumed=True)
+
+    async def _taken_over(self, spec: CallSpec, session_id: str) -> tuple[TakenCall, CallPart]:
+        """Make a call this node's.
+
+        Raises:
+            CallMoved: the database does not answer.
+            CallTaken: a gateway goes on by itself, and the client has come back another way, or it has ended.
+            UnknownCall: there is no such call.
+        """
+        claim = Claim(info=spec.info, session_id=session_id, form=_form(spec), carrier=spec.carrier)
         try:
-            taken = await self._asked(partial(self._taken, spec, session_id))
+            taken = await self._asked(partial(self._store.take_over, claim))
             part = None if taken is None else await self._part(taken, len(spec.roles))
         except Exception as error:  # noqa: BLE001 (whatever a driver raises)
             _log.error("a call could not be taken over", error=type(error).__name__)
             raise CallMoved("the nodes' database does not answer; resume again") from None
-        if taken is None or part is None:
-            raise UnknownCall("no such call to resume; the resume window has passed or it has ended")
-        info = replace(spec.info, started_at=taken.started_at)
-        _log.info("call taken over", call=spec.call_id, epoch=taken.epoch)
-        return self._started(replace(spec, info=info, part=part), stream, session_id, resumed=True)
+        if taken is not None and part is not None:
+            return taken, part
+        if spec.carrier is not None and spec.carrier.again:
+            raise CallTaken("another stream has taken this call over, or it has ended")
+        raise UnknownCall("no such call to resume; the resume window has passed or it has ended")
 
-    def _taken(self, spec: CallSpec, session_id: str) -> TakenCall | None:
-        info = spec.info
-        return self._store.take_over(info.tenant, info.call_id, session_id, info.sender, _form(spec))
+    async def _still_mine(self, call: RunningCall, spec: CallSpec) -> bool:
+        """Tell whether no other node has a call of this process; a database that is away says nothing.
 
-    async def _still_mine(self, call: RunningCall) -> bool:
-        """Tell whether no other node has a call of this process; a database that is away says nothing."""
+        Raises:
+            CallTaken: a gateway goes on by itself, and the client has come back another way.
+        """
         part = call.spec.part
         if part is None:
             return True
         try:
             async with asyncio.timeout(ASKED_S):
-                return await self._asked(lambda: self._store.owns(part.uid, part.epoch))
+                return await self._asked(lambda: self._store.attach(part.uid, part.epoch, spec.carrier))
+        except CallTaken:
+            raise
         except Exception:  # noqa: BLE001 (as above)
             return True
 

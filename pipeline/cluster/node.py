@@ -16,18 +16,20 @@ from pipeline.calls.info import CallSpec
 from pipeline.cluster.beat import Beat
 from pipeline.cluster.directory import ClusterCallDirectory
 from pipeline.cluster.log import ClusterCallLog
-from pipeline.cluster.store import ClusterStore, LostCall, NodeRow
+from pipeline.cluster.rows import LostCall, NodeRow
+from pipeline.cluster.store import ClusterStore
 from pipeline.errors import SettingsError
-from pipeline.logs.directory import MemoryCallDirectory, RunningCall
+from pipeline.logs.directory import MemoryCallDirectory
 from pipeline.logs.memory import MemoryCallLog
+from pipeline.logs.running import RunningCall
 from pipeline.sections.cluster import ClusterSettings
 
 ALIVE_S = 0.5
-"""Between two beats of a node's heart, s."""
+"""Time between two beats of a node's heart, s."""
 SWEEP_S = 5.0
-"""Between two looks for calls that nobody has, s."""
+"""Time between two looks for calls that nobody has, s."""
 SENTENCE_S = 10.0
-"""For which a call that is handed over may go on to the end of a sentence, s."""
+"""Time that a call which is handed over has for the end of a sentence, s."""
 
 T = TypeVar("T")
 _log = structlog.get_logger(__name__)
@@ -140,16 +142,15 @@ class ClusterNode:
         while True:
             await asyncio.sleep(SWEEP_S)
             try:
-                lost = await self._asked(
-                    lambda: self.store.sweep(self._settings.silent_s, self._window_s, _last_word)
-                )
+                lost = await self._asked(partial(self._swept, tuple(self.logs)))
             except Exception as error:  # noqa: BLE001 (as above)
                 _log.debug("calls could not be swept", error=type(error).__name__)
                 continue
             for call in lost:
                 _log.warning("a call ended with its node", call=call.call_id)
 
-    def _swept(self) -> list[LostCall]:
+    def _swept(self, here: tuple[str, ...]) -> list[LostCall]:
+        self.store.let_go(here)
         return self.store.sweep(self._settings.silent_s, self._window_s, _last_word)
 
     # ---------------------------------------------------------------- the end

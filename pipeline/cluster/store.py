@@ -11,16 +11,18 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from diarization import Role
-from pipeline.calls.info import CallInfo, InForce
+from pipeline.calls.info import CallInfo, Carrier, InForce
+from pipeline.cluster.rows import CallWrite, Claim, LostCall, NewCall, NodeRow, TakenCall
 from pipeline.cluster.tables import calls, events, nodes
-from pipeline.errors import DuplicateCall, SettingsError
+from pipeline.errors import CallTaken, DuplicateCall, SettingsError
 from suggest.store.database import Schema, address, open_database, writing
 
 CLUSTER = Schema(
@@ -37,107 +39,12 @@ IMPATIENT = {
 """Parameters of libpq: without them, a connection over a line that was cut waits for a quarter of an hour."""
 SEQ_STEP = 1_000
 _INFO = ("queue", "team", "agent_id", "profile")
+NOBODY = ""
+"""Node of a call that no node has."""
+STRAY_S = 30.0
+"""Age of a row, s, from which a call that its node does not know is not one that just begins."""
 TOLD_AFTER_S = 30.0
 """Events of a call that has ended stay so long for those who still read them, s."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeRow:
-    """A node as others see it.
-
-    Attributes:
-        name: of it.
-        address: where it is reached.
-        silent_s: since it last said so.
-        live: calls that it has.
-        room: calls that it has room for; None where that is not known yet.
-        draining: it takes no new calls.
-    """
-
-    name: str
-    address: str
-    silent_s: float
-    live: int
-    room: int | None
-    draining: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewCall:
-    """A call that begins.
-
-    Attributes:
-        uid: of it.
-        info: whose call it is.
-        session_id: the secret that lets a new stream take it over.
-        form: what a resumed call must keep of its audio.
-    """
-
-    uid: str
-    info: CallInfo
-    session_id: str
-    form: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TakenCall:
-    """A call that a node has taken over.
-
-    Attributes:
-        uid: of it.
-        epoch: that the node writes with.
-        acked: samples of the call that are safe.
-        seq: number of the last event that may have been told.
-        in_force: controls at the last safe sample; None where nothing was written yet.
-        started_at: of the call, s since 1970 UTC.
-    """
-
-    uid: str
-    epoch: int
-    acked: int
-    seq: int
-    in_force: InForce | None
-    started_at: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallWrite:
-    """What a node writes of one call at once.
-
-    Attributes:
-        uid: of it.
-        epoch: of the node.
-        acked: samples that are safe with this.
-        seq: number of the last event that was told, or is told with this.
-        in_force: controls at ``acked``.
-        told: numbers and bodies of events.
-        ended: the call is over.
-    """
-
-    uid: str
-    epoch: int
-    acked: int
-    seq: int
-    in_force: InForce
-    told: tuple[tuple[int, bytes], ...] = ()
-    ended: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LostCall:
-    """A call that ended with its node.
-
-    Attributes:
-        uid: of it.
-        call_id: the same, as in StartCall.
-        acked: samples that were safe.
-        seq: number of its last event.
-    """
-
-    uid: str
-    call_id: str
-    acked: int
-    seq: int
 
 
 class ClusterStore:
@@ -158,6 +65,7 @@ class ClusterStore:
         except Exception as error:  # a driver may raise anything; all of it is about the setting
             raise SettingsError(f"cluster.url: {error}") from error
         self._postgresql = self.engine.dialect.name == "postgresql"
+        self._insert = postgresql.insert if self._postgresql else sqlite.insert
 
     def close(self) -> None:
         """Close all connections."""
@@ -218,7 +126,7 @@ class ClusterStore:
             "uid": call.uid, "tenant": info.tenant or "", "call_id": info.call_id,
             "session": _hash(call.session_id), "sender": info.sender, "form": call.form,
             "info": json.dumps(told, ensure_ascii=False), "started_at": info.started_at, "node": self.node,
-            "epoch": 1, "acked": 0, "seq": 0, "touched_at": self._now,
+            "epoch": 1, "carrier": _id_of(call.carrier), "acked": 0, "seq": 0, "touched_at": self._now,
         }  # fmt: skip
         try:
             with self._writing() as connection:
@@ -228,18 +136,22 @@ class ClusterStore:
                 "a live call has this call_id; use another, or resume with its session_id"
             ) from None
 
-    def take_over(
-        self, tenant: str | None, call_id: str, session_id: str, sender: str, form: str
-    ) -> TakenCall | None:
-        """Make a call this node's, whoever had it; None where nobody may resume it so."""
-        its = (
-            calls.c.tenant == (tenant or ""), calls.c.call_id == call_id, calls.c.sender == sender,
-            calls.c.session == _hash(session_id), calls.c.form == form, calls.c.ended_at.is_(None),
-        )  # fmt: skip
+    def take_over(self, claim: Claim) -> TakenCall | None:
+        """Make a call this node's, whoever had it; None where nobody may resume it so.
+
+        A gateway that goes on by itself (``Carrier.again``) may do so only as long as no other stream of the
+        client's has taken the call up: one that was frozen or cut off does not know that its client has gone.
+        """
+        info, carrier = claim.info, claim.carrier
+        its = [
+            calls.c.tenant == (info.tenant or ""), calls.c.call_id == info.call_id,
+            calls.c.sender == info.sender, calls.c.session == _hash(claim.session_id),
+            calls.c.form == claim.form, calls.c.ended_at.is_(None), *_still_carried(carrier),
+        ]  # fmt: skip
         change = (
             sa.update(calls)
             .where(*its)
-            .values(node=self.node, epoch=calls.c.epoch + 1, touched_at=self._now)
+            .values(node=self.node, epoch=calls.c.epoch + 1, carrier=_id_of(carrier), touched_at=self._now)
             .returning(
                 calls.c.uid,
                 calls.c.epoch,
@@ -262,11 +174,20 @@ class ClusterStore:
             started_at=row.started_at,
         )
 
-    def owns(self, uid: str, epoch: int) -> bool:
-        """Tell whether a call is still this node's."""
-        query = sa.select(calls.c.uid).where(calls.c.uid == uid, calls.c.epoch == epoch)
-        with self.engine.connect() as connection:
-            return connection.execute(query).first() is not None
+    def attach(self, uid: str, epoch: int, carrier: Carrier | None) -> bool:
+        """Note which stream brings a call of this node from now on; return whether it still is this node's.
+
+        Raises:
+            CallTaken: a gateway goes on by itself, and its client has come back another way meanwhile.
+        """
+        mine = (calls.c.uid == uid, calls.c.epoch == epoch)
+        change = sa.update(calls).where(*mine, *_still_carried(carrier)).values(carrier=_id_of(carrier))
+        with self._writing() as connection:
+            if connection.execute(change).rowcount:
+                return True
+            if connection.execute(sa.select(calls.c.uid).where(*mine)).first() is None:
+                return False
+        raise CallTaken("another stream has taken this call over")
 
     def epochs(self, uids: Sequence[str]) -> dict[str, int]:
         """Return the epochs of calls by uid, whoever has them; those that are not there are left out."""
@@ -281,14 +202,31 @@ class ClusterStore:
             return list(dict.fromkeys(connection.scalars(query)))
 
     def give_up(self, uid: str, epoch: int) -> None:
-        """Forget a call that could not begin here after all."""
+        """Let go of a call that could not begin, or go on, here: a new one is forgotten."""
+        mine = (calls.c.uid == uid, calls.c.epoch == epoch)
+        change = sa.delete(calls) if epoch == 1 else sa.update(calls).values(node=NOBODY)
         with self._writing() as connection:
-            connection.execute(sa.delete(calls).where(calls.c.uid == uid, calls.c.epoch == epoch))
+            connection.execute(change.where(*mine))
+
+    def let_go(self, here: Sequence[str]) -> None:
+        """Let go of calls that are this node's in the database alone, since the answer to a write was lost.
+
+        Args:
+            here: uids of the calls of this node.
+        """
+        strays = (
+            calls.c.node == self.node,
+            calls.c.ended_at.is_(None),
+            calls.c.touched_at < self._now - STRAY_S,
+            calls.c.uid.not_in(here),
+        )
+        with self._writing() as connection:
+            connection.execute(sa.update(calls).where(*strays).values(node=NOBODY))
 
     # ---------------------------------------------------------------- what was told
 
     def commit(self, writes: Sequence[CallWrite]) -> set[str]:
-        """Write what was told of calls, in one transaction.
+        """Write what was told of calls, in one transaction; twice is as good as once, for answers get lost.
 
         Args:
             writes: one for each call.
@@ -303,7 +241,7 @@ class ClusterStore:
                 {"uid": write.uid, "seq": seq, "body": body} for write in kept for seq, body in write.told
             ]
             if rows:
-                connection.execute(sa.insert(events), rows)
+                connection.execute(self._insert(events).on_conflict_do_nothing(), rows)
             over = [write.uid for write in kept if write.ended]
             if over:
                 ended = sa.update(calls).where(calls.c.uid.in_(over)).values(ended_at=self._now)
@@ -328,7 +266,7 @@ class ClusterStore:
     ) -> bool:
         change = (
             sa.update(calls)
-            .where(calls.c.uid == uid, calls.c.epoch == epoch, calls.c.ended_at.is_(None))
+            .where(calls.c.uid == uid, calls.c.epoch == epoch)
             .values(acked=acked, seq=seq, in_force=state, touched_at=self._now)
         )
         return connection.execute(change).rowcount > 0
@@ -395,7 +333,7 @@ _TOUCH = sa.text(
         touched_at = EXTRACT(EPOCH FROM clock_timestamp())
     FROM unnest(CAST(:uids AS text[]), CAST(:epochs AS int[]), CAST(:ackeds AS bigint[]),
                 CAST(:seqs AS bigint[]), CAST(:states AS text[])) AS v(uid, epoch, acked, seq, state)
-    WHERE c.uid = v.uid AND c.epoch = v.epoch AND c.ended_at IS NULL
+    WHERE c.uid = v.uid AND c.epoch = v.epoch
     RETURNING c.uid
     """
 )
@@ -408,6 +346,15 @@ def _impatient(url: sa.URL) -> sa.URL:
         return url
     missing = {name: value for name, value in IMPATIENT.items() if name not in url.query}
     return url.update_query_dict(missing)
+
+
+def _id_of(carrier: Carrier | None) -> str | None:
+    return None if carrier is None else carrier.id
+
+
+def _still_carried(carrier: Carrier | None) -> list[sa.ColumnElement[bool]]:
+    """Return what must hold where a gateway goes on by itself."""
+    return [calls.c.carrier == carrier.id] if carrier is not None and carrier.again else []
 
 
 def _hash(session_id: str) -> str:

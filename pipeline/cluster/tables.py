@@ -31,6 +31,7 @@ calls = sa.Table(
     sa.Column("started_at", sa.Float, nullable=False),
     sa.Column("node", sa.Text, nullable=False, index=True),
     sa.Column("epoch", sa.Integer, nullable=False),
+    sa.Column("carrier", sa.Text),
     sa.Column("acked", sa.BigInteger, nullable=False),
     sa.Column("seq", sa.BigInteger, nullable=False),
     sa.Column("in_force", sa.Text),
@@ -39,7 +40,8 @@ calls = sa.Table(
     sa.Index("ix_cluster_calls_call_id", "call_id"),
     postgresql_with={"fillfactor": 50},
 )
-"""Calls, and who has them. ``session``: SHA-256 of the secret; ``form``: codec, rate and channels, which a
+"""Calls, and who has them. ``session``: SHA-256 of the secret; ``carrier``: stream of a gateway that brings
+the call, None for any other; ``form``: codec, rate and channels, which a
 resumed call must keep; ``info``: hotline, team, agent and profile. Half of each page is left free: a row
 changes once a second, where it lies."""
 

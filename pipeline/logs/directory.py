@@ -6,20 +6,22 @@ import asyncio
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import structlog
 
 from pipeline.calls.commands import Command, CommandMessage
 from pipeline.calls.directory import CallStream, LiveCall, WatchedCall
 from pipeline.calls.events import CallEvent
-from pipeline.calls.info import CallInfo, CallSpec, InForce
+from pipeline.calls.info import CallInfo, CallSpec
 from pipeline.calls.log import CallLog, check_cursor
 from pipeline.calls.overview import CallFilter, CallOverview, CallPhase, CallRow
 from pipeline.calls.reach import CallReach
-from pipeline.errors import DuplicateCall, InvalidRequest, ShuttingDown, UnknownCall
+from pipeline.errors import CallMoved, DuplicateCall, InvalidRequest, ShuttingDown, UnknownCall
+from pipeline.logs.followers import Followers
+from pipeline.logs.running import RunningCall
 
 _Name = tuple[str | None, str]
 """A call's company and id: two companies may use the same id, and neither learns of it."""
@@ -27,59 +29,6 @@ COMMAND_S = 5.0
 """How long a command may wait for the call to come to its place in the stream."""
 
 _log = structlog.get_logger(__name__)
-
-
-class RunningCall(LiveCall, Protocol):
-    """What the directory does with a call of its own process."""
-
-    @property
-    def spec(self) -> CallSpec:
-        """How the call began."""
-        ...
-
-    @property
-    def backlog(self) -> int:
-        """Messages received and not yet taken."""
-        ...
-
-    @property
-    def lag(self) -> int:
-        """Samples of audio that came since the oldest speech whose final is still due."""
-        ...
-
-    @property
-    def reviewed(self) -> bool:
-        """Whether a second look follows the call."""
-        ...
-
-    @property
-    def speaking(self) -> bool:
-        """Whether somebody is in the middle of a sentence, or its final is not told yet."""
-        ...
-
-    def in_force(self, at: int) -> InForce:
-        """Return what the controls have come to at a sample."""
-        ...
-
-    def greet(self, session_id: str, *, resumed: bool) -> None:
-        """Acknowledge the call to its stream."""
-        ...
-
-    def command(self, message: CommandMessage) -> None:
-        """Put a command into the stream of messages; refuses it where the call is over."""
-        ...
-
-    async def run(self) -> None:
-        """Work until the call has ended; never raises but CancelledError."""
-        ...
-
-    async def look_again(self) -> None:
-        """Run the second look of the finished call."""
-        ...
-
-    def forget(self) -> None:
-        """Delete what was kept for a second look and close the log; safe to call twice."""
-        ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -101,15 +50,6 @@ class _Entry:
     stream: CallStream | None = None
     lost: asyncio.TimerHandle | None = None
     task: asyncio.Task[None] | None = None
-
-
-@dataclass(slots=True)
-class _Follower:
-    """Somebody who follows the rows: ids of the calls that changed since the last message."""
-
-    wanted: CallFilter
-    changed: dict[_Name, CallRow] = field(default_factory=dict)
-    woken: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class MemoryCallDirectory:
@@ -137,8 +77,9 @@ class MemoryCallDirectory:
         self._resume_window_s = resume_window_s
         self._tasks = tasks
         self._entries: dict[_Name, _Entry] = {}
+        self._coming: set[_Name] = set()  # admitted, and not begun yet
         self._reviews: dict[asyncio.Task[None], RunningCall] = {}
-        self._followers: list[_Follower] = []
+        self._followers = Followers()
         self._draining = False
         self._stopping = False
         self._empty = asyncio.Event()
@@ -154,26 +95,36 @@ class MemoryCallDirectory:
 
     # ---------------------------------------------------------------- streams
 
-    def check(self, spec: CallSpec) -> None:
-        """Refuse a call that must not come now.
+    @contextmanager
+    def admitted(self, spec: CallSpec) -> Iterator[None]:
+        """Hold a place for a call until it has begun.
 
         Raises:
-            ShuttingDown, AtCapacity, DuplicateCall: not now.
+            ShuttingDown, AtCapacity, DuplicateCall: it must not begin now.
+            CallMoved: it is just being resumed by another stream.
         """
+        name = _name_of(spec.info)
         if self._draining:
             raise ShuttingDown("the server is shutting down; connect to another one")
-        if _name_of(spec.info) in self._entries:
+        if spec.resume is not None and name in self._coming:
+            raise CallMoved("another stream resumes this call just now; resume it again")
+        if name in self._entries or name in self._coming:
             raise DuplicateCall("a live call has this call_id; use another, or resume with its session_id")
-        live = Counter(name[0] for name in self._entries)
+        live = Counter(tenant for tenant, _call_id in (*self._entries, *self._coming))
         self._admit(live, len(spec.roles), spec.info.tenant)
+        self._coming.add(name)
+        try:
+            yield
+        finally:
+            self._coming.discard(name)
 
     async def open(self, spec: CallSpec, stream: CallStream) -> LiveCall:
         """Admit a call, and attach its stream; see :class:`pipeline.calls.directory.CallDirectory`."""
-        self.check(spec)
-        return self.begin(spec, stream, secrets.token_urlsafe(16), resumed=False)
+        with self.admitted(spec):
+            return self.begin(spec, stream, secrets.token_urlsafe(16), resumed=False)
 
     def begin(self, spec: CallSpec, stream: CallStream, session_id: str, *, resumed: bool) -> RunningCall:
-        """Begin a call that was checked.
+        """Begin a call that was admitted.
 
         Args:
             spec: of the call.
@@ -196,7 +147,7 @@ class MemoryCallDirectory:
         self._empty.clear()
         entry.task = self._tasks.create_task(self._run(entry), name=f"call {spec.call_id}")
         entry.call.greet(entry.session_id, resumed=resumed)
-        self._tell(overview)
+        self._followers.tell(overview.row)
         return entry.call
 
     async def resume(self, spec: CallSpec, stream: CallStream) -> LiveCall:
@@ -281,33 +232,18 @@ class MemoryCallDirectory:
         self, wanted: CallFilter, interval_s: float
     ) -> AsyncGenerator[tuple[CallRow, ...], None]:
         """Yield the rows of all live calls, then those that changed, at most every ``interval_s``."""
-        follower = _Follower(wanted)
-        self._followers.append(follower)
-        try:
+        with self._followers.one(wanted) as follower:
             yield await self.list(wanted)
-            while True:
-                await follower.woken.wait()
-                follower.woken.clear()
-                changed, follower.changed = follower.changed, {}
-                yield tuple(changed.values())
-                await asyncio.sleep(interval_s)
-        finally:
-            self._followers.remove(follower)
+            async for changed in follower.changes(interval_s):
+                yield changed
 
     def _happened(self, overview: CallOverview, event: CallEvent) -> None:
         if overview.take(event, time.time()):
-            self._tell(overview)
+            self._followers.tell(overview.row)
 
     def _enter(self, entry: _Entry, phase: CallPhase) -> None:
         entry.overview.enter(phase, time.time())
-        self._tell(entry.overview)
-
-    def _tell(self, overview: CallOverview) -> None:
-        row = overview.row
-        for follower in self._followers:
-            if follower.wanted.takes(row.info):
-                follower.changed[_name_of(row.info)] = row  # bounded by calls: one row each
-                follower.woken.set()
+        self._followers.tell(entry.overview.row)
 
     # ---------------------------------------------------------------- commands
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -13,16 +12,16 @@ import structlog
 from pipeline.config import LimitSettings
 from pipeline.inference.ticker import BatchTicker
 from pipeline.rpc import merging
+from pipeline.rpc.forwarding import GATHER_S, STREAM_CALL, carry, forward
 from pipeline.rpc.identity import identity_of
 from pipeline.rpc.peers import OLD_TLS, is_old_tls
-from pipeline.rpc.relay import STREAM_CALL, CallRelay
-from pipeline.rpc.routing import Identity, NodeRouter
-from pipeline.rpc.status import is_ours
+from pipeline.rpc.relay import CallRelay
+from pipeline.rpc.routing import Identity, Node, NodeRouter
+from pipeline.rpc.status import is_gone, is_ours
 from pipeline.rpc.watch_relay import WATCH_CALL, WatchRelay
 from yuetone.v1 import call_service_pb2 as pb
 from yuetone.v1 import suggestion_service_pb2
 
-GATHER_S = 0.06
 ABOUT_A_CALL: dict[str, Any] = {
     "/yuetone.v1.CallService/SetSensitive": pb.SetSensitiveRequest,
     "/yuetone.v1.SuggestionService/SubmitFeedback": suggestion_service_pb2.SubmitFeedbackRequest,
@@ -64,14 +63,11 @@ class ClusterForwarder(grpc.GenericRpcHandler):
             if method == STREAM_CALL:
                 await CallRelay(context, self._router, identity, self._limits, self._pulse).run()
                 return
-            if method == "/grpc.health.v1.Health/Watch":
-                await self._through(method, context, identity, self._any())
-                return
             await self._request(method, context, identity)
         except grpc.aio.AioRpcError as error:
-            gone = error.code() is grpc.StatusCode.UNAVAILABLE and not is_ours(error.details())
-            told = merging.NOBODY if gone else error.details() or ""
-            await context.abort(error.code(), told)
+            if is_gone(error.code(), error.details()) and not is_ours(error.details()):
+                error = merging.unavailable()
+            await context.abort(error.code(), error.details() or "")
 
     async def _request(self, method: str, context: _Context, identity: Identity) -> None:
         """Serve a method whose request is one message, or a stream of them that any node takes."""
@@ -90,11 +86,11 @@ class ClusterForwarder(grpc.GenericRpcHandler):
         else:
             await self._through(method, context, identity, self._any())
 
-    def _any(self) -> str:
+    def _any(self) -> Node:
         node = self._router.any()
         if node is None:
             raise merging.unavailable()
-        return node.name
+        return node
 
     async def _at_owner(self, method: str, request: bytes, identity: Identity) -> bytes:
         """Return the answer of the node that has the call; of any, where nobody does.
@@ -103,7 +99,7 @@ class ClusterForwarder(grpc.GenericRpcHandler):
             AioRpcError: it refuses.
         """
         call_id = ABOUT_A_CALL[method].FromString(request).call_id
-        names = await self._router.owners(call_id) or [self._any()]
+        names = await self._router.owners(call_id) or [self._any().name]
         refusal = merging.unavailable()
         for node in filter(None, map(self._router.named, names)):
             try:
@@ -114,32 +110,13 @@ class ClusterForwarder(grpc.GenericRpcHandler):
                     break
         raise refusal
 
-    async def _through(self, method: str, context: _Context, identity: Identity, name: str) -> None:
+    async def _through(self, method: str, context: _Context, identity: Identity, node: Node) -> None:
         """Forward a method as it is to one node."""
-        node = self._router.named(name)
-        if node is None:
-            raise merging.unavailable()
         call: Any = node.channel.stream_stream(method)(metadata=identity, timeout=context.time_remaining())
-        sender = asyncio.create_task(_carry(call, context), name=f"forward {method}")
-        try:
-            while (answer := await call.read()) is not _EOF:
-                await context.write(answer)
-            code = await call.code()
-            if code is not grpc.StatusCode.OK:
-                await context.abort(code, await call.details() or "")
-        finally:
-            sender.cancel()
-            await asyncio.gather(sender, return_exceptions=True)
-            call.cancel()
+        await forward(call, context, carry(call, context))
 
 
 async def _whole(context: _Context) -> bytes:
     """Return the one message of a request."""
     message = await context.read()
     return b"" if message is _EOF else bytes(message)
-
-
-async def _carry(call: Any, context: _Context) -> None:
-    while (message := await context.read()) is not _EOF:
-        await call.write(message)
-    await call.done_writing()

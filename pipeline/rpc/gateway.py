@@ -26,6 +26,7 @@ from pipeline.inference.ticker import BatchTicker
 from pipeline.rpc import requests
 from pipeline.rpc.children import end_of_input
 from pipeline.rpc.cluster_gateway import ClusterForwarder
+from pipeline.rpc.forwarding import GATHER_S, STREAM_CALL, carry, forward
 from pipeline.rpc.grpc_server import bind, most_streams, wire_options
 from pipeline.rpc.identity import identity_of
 from pipeline.rpc.joiner import Joiner, audio_of
@@ -35,12 +36,10 @@ from pipeline.rpc.peers import (
 )
 from pipeline.rpc.routing import NodeRouter
 from pipeline.rpc.servicer import END_OF_STREAM_S
+from pipeline.rpc.status import is_gone, is_ours, refusal
 from pipeline.sections.base import Section
 from yuetone.v1 import call_service_pb2 as pb
 
-STREAM_CALL = "/yuetone.v1.CallService/StreamCall"
-GATHER_S = 0.06
-"""Three messages of 20 ms: what a call may wait for company."""
 UNREACHABLE = "the server behind this gateway does not answer; try again"
 _FROM_CORE = [("grpc.max_receive_message_length", -1)]
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -88,33 +87,13 @@ class Forwarder(grpc.GenericRpcHandler):
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, OLD_TLS)
         metadata = identity_of(context, self._secret)
         call: Any = self._core.stream_stream(method)(metadata=metadata, timeout=context.time_remaining())
-        carry = self._carry_call if method == STREAM_CALL else self._carry
-        sender = asyncio.create_task(carry(call, context), name=f"forward {method}")
+        carrying = self._carry_call if method == STREAM_CALL else carry
         try:
-            while (answer := await call.read()) is not grpc.aio.EOF:
-                await context.write(answer)
-            await self._conclude(call, context)
+            await forward(call, context, carrying(call, context))
         except grpc.aio.AioRpcError as error:
-            unreachable = error.code() is grpc.StatusCode.UNAVAILABLE  # its text would name our socket
-            await context.abort(error.code(), UNREACHABLE if unreachable else error.details() or "")
-        finally:
-            sender.cancel()
-            await asyncio.gather(sender, return_exceptions=True)
-            call.cancel()
-
-    @staticmethod
-    async def _conclude(call: Any, context: _Context) -> None:
-        code = await call.code()
-        if code is not grpc.StatusCode.OK:
-            await context.abort(code, await call.details() or UNREACHABLE)
-
-    @staticmethod
-    async def _carry(call: Any, context: _Context) -> None:
-        """Forward a client's messages until it has sent all."""
-        while (message := await context.read()) is not grpc.aio.EOF:
-            await call.write(message)
-        await asyncio.sleep(END_OF_STREAM_S)  # a broken stream looks the same, but cancels this task
-        await call.done_writing()
+            if is_gone(error.code(), error.details()) and not is_ours(error.details()):
+                error = refusal(grpc.StatusCode.UNAVAILABLE, UNREACHABLE)  # its text would name our socket
+            await context.abort(error.code(), error.details() or "")
 
     async def _carry_call(self, call: Any, context: _Context) -> None:
         """Forward a call's messages, its audio put together."""
@@ -126,7 +105,7 @@ class Forwarder(grpc.GenericRpcHandler):
         try:
             joiner = Joiner(requests.call_spec(pb.StreamCallRequest.FromString(first)), self._max_bytes)
         except Exception:  # noqa: BLE001 (whatever is wrong with it, the server behind says so)
-            await self._carry(call, context)
+            await carry(call, context)
             return
         writing = asyncio.Lock()
         flusher: asyncio.Task[None] | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from typing import Any
 
@@ -11,16 +10,18 @@ import grpc
 import structlog
 
 from pipeline.rpc.routing import Identity, Node, NodeRouter
+from pipeline.rpc.status import is_gone, refusal
 from yuetone.v1 import call_service_pb2, overview_service_pb2
 
 WATCH_CALLS = "/yuetone.v1.OverviewService/WatchCalls"
 LIST_CALLS = "/yuetone.v1.OverviewService/ListCalls"
 GET_CAPABILITIES = "/yuetone.v1.CallService/GetCapabilities"
 LOOK_S = 0.3
-"""Between two looks whether there are other nodes, s."""
+"""Time between two looks whether there are other nodes, s."""
 FIRST_S = 2.0
 """How long a reader waits for the first rows of a node that does not answer, s."""
 ASKED_S = 5.0
+"""How long a node may take for an answer, s."""
 NOBODY = "no node of this cluster answers; try again"
 WAITING = 1_000
 """Messages of nodes that wait for a reader. When full, nodes wait: they join what changes meanwhile."""
@@ -39,7 +40,7 @@ async def ask_all(router: NodeRouter, method: str, request: bytes, identity: Ide
     )
     refusals = [one for one in found if isinstance(one, grpc.aio.AioRpcError)]
     answers = [one for one in found if isinstance(one, bytes)]
-    said_no = [one for one in refusals if one.code() is not grpc.StatusCode.UNAVAILABLE]
+    said_no = [one for one in refusals if not is_gone(one.code(), one.details())]
     if said_no or not answers:
         raise (said_no or refusals or [unavailable()])[0]
     return answers
@@ -49,11 +50,6 @@ async def ask(node: Node, method: str, request: bytes, identity: Identity) -> by
     """Return what a node answers; raises AioRpcError."""
     call: Any = node.channel.unary_unary(method)
     return bytes(await call(request, metadata=identity, timeout=ASKED_S))
-
-
-def refusal(code: grpc.StatusCode, details: str | None) -> grpc.aio.AioRpcError:
-    """Return a status as an error."""
-    return grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(), details)
 
 
 def unavailable() -> grpc.aio.AioRpcError:
@@ -141,13 +137,13 @@ class CallsWatch:
                 message = overview_service_pb2.WatchCallsResponse.FromString(answer)
                 await self._queue.put((node.name, message))
         except grpc.aio.AioRpcError as error:
-            if error.code() is not grpc.StatusCode.UNAVAILABLE:
+            if is_gone(error.code(), error.details()):
+                self._router.failed(node.name)
+            else:
                 self._refused = error
-            self._router.failed(node.name)
         finally:
             stream.cancel()
-            with contextlib.suppress(asyncio.QueueFull):
-                self._queue.put_nowait((node.name, None))
+        await self._queue.put((node.name, None))
 
     async def _first(self) -> None:
         """Write the first message: the rows of all nodes that answer in time."""

@@ -12,6 +12,7 @@ from typing import Any
 import grpc
 
 from pipeline.access.authenticator import Credentials
+from pipeline.calls.info import Carrier
 
 OURS = "yuetone-"
 """How metadata begins that only a gateway may write; it passes no client's own such metadata on."""
@@ -20,6 +21,9 @@ GATEWAY = f"{OURS}gateway"
 PEER = f"{OURS}peer"
 CERTIFICATE_URI = f"{OURS}certificate-uri"
 CERTIFICATE_NAME = f"{OURS}certificate-name-bin"
+CARRIER = f"{OURS}carrier"
+CARRIER_AGAIN = f"{OURS}carrier-again"
+"""See :class:`pipeline.calls.info.Carrier`; CARRIER_AGAIN is there where ``again`` is true."""
 OLD_TLS = "UNAUTHENTICATED: this connection uses TLS below 1.3"
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -31,10 +35,12 @@ class Connection:
     Attributes:
         peer: its address as gRPC writes it, such as ``ipv4:10.0.0.7:41234``.
         credentials: what it shows.
+        carrier: stream of a gateway of a cluster; None for any other.
     """
 
     peer: str
     credentials: Credentials
+    carrier: Carrier | None = None
 
     @property
     def host(self) -> str:
@@ -52,15 +58,18 @@ def connection_of(context: _Context, gateway_secret: str | None) -> Connection:
     metadata = [(str(key), value) for key, value in context.invocation_metadata() or ()]
     named = dict(metadata)
     authorization = _text(named.get("authorization"))
+    carrier = None
     if gateway_secret is not None and _same(gateway_secret, _text(named.get(GATEWAY))):
         uris = tuple(_text(value) or "" for key, value in metadata if key == CERTIFICATE_URI)
         name = _text(named.get(CERTIFICATE_NAME))
         peer = _text(named.get(PEER)) or context.peer()
+        if carried := _text(named.get(CARRIER)):
+            carrier = Carrier(id=carried, again=CARRIER_AGAIN in named)
     else:
         uris, name = certificate_of(context)
         peer = context.peer()
     shown = Credentials(authorization=authorization, uris=uris, common_name=name)
-    return Connection(peer=peer, credentials=shown)
+    return Connection(peer=peer, credentials=shown, carrier=carrier)
 
 
 def certificate_of(context: _Context) -> tuple[tuple[str, ...], str | None]:

@@ -7,7 +7,7 @@ resuming loses nothing with a node.
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import secrets
 import time
 from dataclasses import replace
 from typing import Any
@@ -16,52 +16,30 @@ import grpc
 import structlog
 
 from client.journal import Journal
-from pipeline.audio.codecs import BYTES_PER_SAMPLE
-from pipeline.audio.timeline import Timeline
 from pipeline.calls.info import SAMPLE_RATE, CallSpec
 from pipeline.calls.messages import AudioChunk
 from pipeline.config import LimitSettings
-from pipeline.errors import CallError
 from pipeline.inference.ticker import BatchTicker
 from pipeline.rpc import requests, responses
+from pipeline.rpc.call_tracks import CallTracks
 from pipeline.rpc.joiner import Joiner, audio_of, message_of
+from pipeline.rpc.node_line import ANSWER_S, Broken, Finished, NodeLine, Refused
+from pipeline.rpc.peers import CARRIER, CARRIER_AGAIN
 from pipeline.rpc.routing import Identity, Node, NodeRouter
 from pipeline.rpc.servicer import END_OF_STREAM_S
-from pipeline.rpc.status import is_ours
 from yuetone.v1 import call_service_pb2 as pb
 
-STREAM_CALL = "/yuetone.v1.CallService/StreamCall"
-ANSWER_S = 3.0
-"""How long a node may take to say whether it has a call, s."""
 AGAIN_S = 0.05
 """Pause between two rounds of asking nodes, s."""
 BEAT_S = 0.5
 """Between two signs of life to a client whose call has no node, s."""
 SILENCE_S = 1.8
 """A line on which not even a heartbeat came for so long is broken: they come each second."""
-BROKEN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.UNKNOWN)
-LATER = ("AT_CAPACITY", "SHUTTING_DOWN")
+ELSEWHERE = ("AT_CAPACITY", "SHUTTING_DOWN", "CALL_MOVED")
+"""Codes of a node that cannot have a call now; another one may."""
 _EOF = grpc.aio.EOF
 _Context = grpc.aio.ServicerContext[Any, Any]
 _log = structlog.get_logger(__name__)
-
-
-class Broken(Exception):
-    """The line to a node is gone; the call need not be."""
-
-
-class Refused(Exception):
-    """A node said no, and no other one will say anything else.
-
-    Args:
-        code: of the status.
-        details: of it.
-        answer: message that the client has not had.
-    """
-
-    def __init__(self, code: grpc.StatusCode, details: str, answer: bytes | None = None) -> None:
-        super().__init__(details)
-        self.code, self.details, self.answer = code, details, answer
 
 
 class CallRelay:
@@ -83,7 +61,8 @@ class CallRelay:
         limits: LimitSettings,
         pulse: BatchTicker,
     ) -> None:
-        self._context, self._router, self._identity, self._limits = context, router, identity, limits
+        self._context, self._router, self._limits = context, router, limits
+        self._identity = [*identity, (CARRIER, secrets.token_hex(8))]
         self._pulse = pulse
         self._journal = Journal()
         self._start = pb.StreamCallRequest()
@@ -91,8 +70,8 @@ class CallRelay:
         self._last_seq = 0
         self._acked_ms = 0
         self._call_id = ""
-        self._line: _Line | None = None
-        self._tracks: _Tracks | None = None
+        self._line: NodeLine | None = None
+        self._tracks: CallTracks | None = None
         self._woken = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -113,7 +92,7 @@ class CallRelay:
             spec = None
         self._call_id = spec.call_id if spec is not None else ""
         if spec is not None:
-            self._tracks = _Tracks(spec, self._limits)
+            self._tracks = CallTracks(spec, self._limits)
         reader = asyncio.create_task(self._read(spec), name="relay read")
         try:
             await self._carry(first, spec)
@@ -192,7 +171,7 @@ class CallRelay:
                 _log.info("a node is gone, its call goes on", call=self._call_id)
                 line = await self._taken_over(line.node.name)
 
-    async def _begun(self, first: bytes, spec: CallSpec | None) -> _Line:
+    async def _begun(self, first: bytes, spec: CallSpec | None) -> NodeLine:
         """Give a call to a node that takes it.
 
         Raises:
@@ -203,17 +182,17 @@ class CallRelay:
         refused = Refused(grpc.StatusCode.UNAVAILABLE, "no node of this cluster answers; try again")
         while (node := self._first_of(owners, tried)) is not None:
             tried.append(node.name)
-            line = self._line = _Line(node, self._identity)
+            line = self._line = NodeLine(node, self._identity)
             try:
                 await line.write(first)
                 answer = await line.read(ANSWER_S)
             except Broken:
                 self._router.failed(node.name)
                 continue
-            except _Finished:
+            except Finished:
                 continue
             message = pb.StreamCallResponse.FromString(answer)
-            if message.HasField("error") and message.error.code in LATER:
+            if message.HasField("error") and message.error.code in ELSEWHERE:
                 refused = await line.refusal(answer, message)
                 continue
             await self._take(answer, message)
@@ -227,7 +206,7 @@ class CallRelay:
                 return node
         return self._router.for_new(tried)
 
-    async def _taken_over(self, gone: str) -> _Line:
+    async def _taken_over(self, gone: str) -> NodeLine:
         """Let another node go on with the call.
 
         Raises:
@@ -256,9 +235,9 @@ class CallRelay:
             await asyncio.gather(beat, return_exceptions=True)
         raise Refused(grpc.StatusCode.UNAVAILABLE, "no other node could go on with the call; try again")
 
-    async def _asked(self, node: Node, resume: pb.StreamCallRequest) -> _Line | None:
+    async def _asked(self, node: Node, resume: pb.StreamCallRequest) -> NodeLine | None:
         """Ask a node to go on with the call; None where it cannot."""
-        line = self._line = _Line(node, self._identity)
+        line = self._line = NodeLine(node, [*self._identity, (CARRIER_AGAIN, "1")])
         try:
             await line.write(resume.SerializeToString())
             while True:
@@ -266,7 +245,7 @@ class CallRelay:
                 message = pb.StreamCallResponse.FromString(answer)
                 if message.HasField("error"):
                     refusal = await line.refusal(answer, message)
-                    if message.error.code in LATER:
+                    if message.error.code in ELSEWHERE:
                         return None
                     raise refusal
                 if not message.HasField("started"):
@@ -276,7 +255,7 @@ class CallRelay:
                 self._journal.resume_at(message.started.received_audio_ms)
                 self._woken.set()
                 return line
-        except (Broken, _Finished):
+        except (Broken, Finished):
             self._router.failed(node.name)
             return None
 
@@ -286,7 +265,7 @@ class CallRelay:
             acked = self._acked_ms * SAMPLE_RATE // 1000
             await self._context.write(responses.heartbeat(self._call_id, acked).SerializeToString())
 
-    async def _converse(self, line: _Line) -> None:
+    async def _converse(self, line: NodeLine) -> None:
         """Send what is kept and hand on what comes, until the node says that it is over.
 
         Raises:
@@ -299,14 +278,14 @@ class CallRelay:
                 answer = await line.read(SILENCE_S if self._session_id else None)
                 message = pb.StreamCallResponse.FromString(answer)
                 await self._take(answer, message)
-        except _Finished:
+        except Finished:
             return
         finally:
             sender.cancel()
             await asyncio.gather(sender, return_exceptions=True)
             line.close()
 
-    async def _send(self, line: _Line) -> None:
+    async def _send(self, line: NodeLine) -> None:
         while True:
             self._woken.clear()
             while (message := self._journal.next()) is not None:
@@ -329,91 +308,3 @@ class CallRelay:
         self._journal.acknowledge(message.acked_audio_ms)
         if not self._journal.full:
             self._room.set()
-
-
-class _Finished(Exception):
-    """The stream ended as it should."""
-
-
-class _Line:
-    """A stream to a node."""
-
-    def __init__(self, node: Node, identity: Identity) -> None:
-        self.node = node
-        self._call: Any = node.channel.stream_stream(STREAM_CALL)(metadata=identity)
-
-    async def write(self, data: bytes) -> None:
-        try:
-            await self._call.write(data)
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError, grpc.aio.UsageError):
-            await asyncio.sleep(0)  # whoever reads learns why
-
-    async def read(self, within_s: float | None) -> bytes:
-        """Return the next message; raises Broken, Refused, or _Finished at the end."""
-        try:
-            async with asyncio.timeout(within_s):
-                answer = await self._call.read()
-        except TimeoutError:
-            self.close()
-            raise Broken from None
-        except grpc.aio.AioRpcError as error:
-            raise self._why(error.code(), error.details()) from None
-        if answer is not _EOF:
-            return bytes(answer)
-        code = await self._call.code()
-        if code is grpc.StatusCode.OK:
-            raise _Finished
-        raise self._why(code, await self._call.details())
-
-    @staticmethod
-    def _why(code: grpc.StatusCode, details: str | None) -> Exception:
-        if code in BROKEN or (code is grpc.StatusCode.INTERNAL and not is_ours(details)):
-            return Broken()
-        return Refused(code, details or "")
-
-    async def refusal(self, answer: bytes, message: pb.StreamCallResponse) -> Refused:
-        """Return what a node refused a call with."""
-        told = f"{message.error.code}: {message.error.message}"
-        try:
-            while True:
-                await self.read(ANSWER_S)
-        except Refused as refused:
-            return Refused(refused.code, refused.details, answer)
-        except (Broken, _Finished):
-            return Refused(grpc.StatusCode.UNAVAILABLE, told, answer)
-
-    async def done(self) -> None:
-        with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError, grpc.aio.UsageError):
-            await self._call.done_writing()
-
-    def close(self) -> None:
-        self._call.cancel()
-
-
-class _Tracks:
-    """Where a call's audio lies on its time line, as the node counts."""
-
-    def __init__(self, spec: CallSpec, limits: LimitSettings) -> None:
-        longest = int(limits.max_call_s * spec.sample_rate)
-        self._lines = [Timeline(spec.sample_rate, longest) for _ in spec.roles]
-        self._rate, self._size = spec.sample_rate, BYTES_PER_SAMPLE[spec.codec]
-        self._after_resume = spec.resume is not None
-        self.end_ms = 0.0
-
-    def place(self, chunk: AudioChunk) -> int | None:
-        """Take a message; return where it begins, ms; None where only the node can tell."""
-        lines = self._lines if chunk.channel is None else self._lines[chunk.channel : chunk.channel + 1]
-        size = len(chunk.data) // (self._size * max(1, len(lines)))
-        at = chunk.offset_ms
-        for line in lines:
-            try:
-                placed = line.place(chunk.sequence, size, chunk.offset_ms, chunk.count)
-            except CallError:
-                return chunk.offset_ms  # the node says what is wrong with it
-            if placed.late:
-                return chunk.offset_ms  # the node knows its place by its number
-        if lines:
-            end_ms = max(line.position for line in lines) * 1000 / SAMPLE_RATE
-            self.end_ms = max(self.end_ms, end_ms)
-            at = max(0, round(end_ms - size * 1000 / self._rate))
-        return at

@@ -14,11 +14,12 @@ from typing import Any, TypeVar
 import grpc
 import structlog
 
-from pipeline.cluster.store import ClusterStore, NodeRow
+from pipeline.cluster.rows import NodeRow
+from pipeline.cluster.store import ClusterStore
 from pipeline.errors import SettingsError
 
 LOOK_S = 0.3
-"""Between two looks at the nodes, s."""
+"""Time between two looks at the nodes, s."""
 SILENT_S = 2.0
 """A node that said nothing for so long is asked last: it beats every half second."""
 AVOIDED_S = 1.0
@@ -189,13 +190,13 @@ class NodeRouter:
             known.failed_at = time.monotonic()
 
     async def owners(self, call_id: str) -> list[str]:
-        """Return the names of the nodes that have a call of that id; none where the database is away."""
+        """Return the names of the nodes that have a call of that id; of all where the database is away."""
         try:
             async with asyncio.timeout(2.0):
                 return await self._asked(lambda: self._store.owners(call_id))
         except Exception as error:  # noqa: BLE001 (whatever a driver raises)
             _log.debug("owners cannot be looked up", error=type(error).__name__)
-            return []
+            return list(self._nodes)
 
     def _seems_alive(self, known: _Known) -> bool:
         now = time.monotonic()

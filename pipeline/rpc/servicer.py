@@ -27,6 +27,7 @@ from pipeline.errors import (
     AuditUnavailable,
     CallError,
     CallMoved,
+    CallTaken,
     IdleTimeout,
     InternalFailure,
     InvalidRequest,
@@ -94,14 +95,14 @@ def _readable(request: object) -> pb.StreamCallRequest | None:
 
 
 def _of_caller(spec: CallSpec) -> CallSpec:
-    """Return a call as the caller's: company and sender come from the connection, not from the message.
+    """Return a call as the caller's: company, sender and carrier come from the connection, not the message.
 
     Raises:
         PermissionDenied: it names another company.
     """
     given = granted()
     info = replace(spec.info, tenant=given.tenant(spec.info.tenant), sender=given.principal.id)
-    return replace(spec, info=info)
+    return replace(spec, info=info, carrier=caller().connection.carrier)
 
 
 def _is_ping(request: pb.StreamCallRequest | None) -> bool:
@@ -172,7 +173,8 @@ class CallServicer(call_service_pb2_grpc.CallServiceServicer):
             moved = CallMoved("this node is leaving; resume the call")
             await context.abort(status_of(moved), details_of(moved))
         if stream.is_replaced:
-            await context.abort(grpc.StatusCode.ABORTED, "another stream has taken this call over")
+            taken = CallTaken("another stream has taken this call over")
+            await context.abort(status_of(taken), details_of(taken))
         if call.error:
             await context.abort(status_of(call.error), details_of(call.error))
 

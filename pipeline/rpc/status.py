@@ -29,6 +29,7 @@ _STATUS: dict[type[errors.CallError], grpc.StatusCode] = {
     errors.AtCapacity: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.ShuttingDown: grpc.StatusCode.UNAVAILABLE,
     errors.CallMoved: grpc.StatusCode.UNAVAILABLE,
+    errors.CallTaken: grpc.StatusCode.ABORTED,
     errors.IdleTimeout: grpc.StatusCode.DEADLINE_EXCEEDED,
     errors.CallTooLong: grpc.StatusCode.OUT_OF_RANGE,
     errors.SlowConsumer: grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -44,6 +45,24 @@ def status_of(error: errors.CallError) -> grpc.StatusCode:
 def details_of(error: errors.CallError) -> str:
     """Return the status text: the stable code, then the sentence for people."""
     return f"{error.code}: {error}"
+
+
+def refusal(code: grpc.StatusCode, details: str | None) -> grpc.aio.AioRpcError:
+    """Return a status as an error."""
+    return grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(), details)
+
+
+_OF_LINES = (
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.INTERNAL,
+)
+
+
+def is_gone(code: grpc.StatusCode, details: str | None) -> bool:
+    """Tell whether a status says that a node or the line to it is gone, so that another one may be asked."""
+    return code is grpc.StatusCode.UNAVAILABLE or (code in _OF_LINES and not is_ours(details))
 
 
 def is_ours(details: str | None) -> bool:

@@ -10,11 +10,14 @@ import grpc
 
 from pipeline.rpc import merging, responses
 from pipeline.rpc.routing import Identity, Node, NodeRouter
+from pipeline.rpc.status import is_gone, refusal
 from yuetone.v1 import call_service_pb2 as pb
 
 WATCH_CALL = "/yuetone.v1.CallService/WatchCall"
 AGAIN_S = 0.1
 """Pause between two looks for the node that has the call, s."""
+LOOKS = 4
+"""Looks after which a call that no node knows is none; it may be on its way from one to another."""
 FIRST_S, SILENCE_S = 5.0, 1.8
 """How long a node may say nothing before it has told anything, and later: heartbeats come each second."""
 _EOF = grpc.aio.EOF
@@ -38,7 +41,8 @@ class WatchRelay:
         self._context, self._router, self._identity = context, router, identity
         self._wanted = pb.WatchCallRequest.FromString(request)
         self._window_s = window_s
-        self._seen = False
+        self._seen = self._moved = False
+        self._looks = 0  # in vain; none counts once the call was seen
 
     async def run(self) -> None:
         """Write until the call has ended.
@@ -48,15 +52,15 @@ class WatchRelay:
         """
         until = time.monotonic() + self._window_s
         while True:
-            refusal = await self._followed()
-            if refusal is None:
+            why = await self._followed()
+            if why is None:
                 return
-            gone = refusal.code() is grpc.StatusCode.UNAVAILABLE
-            unknown = refusal.code() is grpc.StatusCode.NOT_FOUND
-            if not gone and not (unknown and self._seen):
-                raise refusal
-            if time.monotonic() > until:
-                raise refusal
+            unknown = why.code() is grpc.StatusCode.NOT_FOUND
+            if not unknown and not is_gone(why.code(), why.details()):
+                raise why
+            self._looks += unknown
+            if time.monotonic() > until or (self._looks >= LOOKS and not self._seen):
+                raise why
             if self._moved:
                 until = time.monotonic() + self._window_s
             alive = pb.WatchCallResponse(event=responses.heartbeat(self._wanted.call_id, 0))
@@ -68,17 +72,17 @@ class WatchRelay:
         self._moved = False
         names = await self._router.owners(self._wanted.call_id)
         nodes: list[Node | None] = list(map(self._router.named, names))
-        refusal = merging.unavailable()
+        why = merging.unavailable()
         if names and not any(nodes):
-            return refusal  # its node is gone, and no other one has it yet
+            return why  # its node is gone, and no other one has it yet
         for node in filter(None, nodes if names else [self._router.any()]):
             found = await self._at(node)
             if found is None:
                 return None
-            refusal = found
+            why = found
             if found.code() is not grpc.StatusCode.NOT_FOUND:
                 break
-        return refusal
+        return why
 
     async def _at(self, node: Node) -> grpc.aio.AioRpcError | None:
         """Follow the call at one node."""
@@ -96,9 +100,9 @@ class WatchRelay:
             stream.cancel()
         if code is grpc.StatusCode.OK:
             return None
-        if code is grpc.StatusCode.UNAVAILABLE:
+        if is_gone(code, details):
             self._router.failed(node.name)
-        return merging.refusal(code, details)
+        return refusal(code, details)
 
     async def _read(self, stream: Any) -> Any:
         async with asyncio.timeout(SILENCE_S if self._moved else FIRST_S):

@@ -32,6 +32,7 @@ def upgrade() -> None:
         sa.Column("started_at", sa.Float, nullable=False),
         sa.Column("node", sa.Text, nullable=False),
         sa.Column("epoch", sa.Integer, nullable=False),
+        sa.Column("carrier", sa.Text),
         sa.Column("acked", sa.BigInteger, nullable=False),
         sa.Column("seq", sa.BigInteger, nullable=False),
         sa.Column("in_force", sa.Text),
