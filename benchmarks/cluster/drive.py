@@ -27,7 +27,7 @@ OPTIONS = [
     ("grpc.use_local_subchannel_pool", 1),
 ]  # fmt: skip
 BETWEEN_S = 0.23
-"""Between the beginnings of two calls, s: no two speak at once."""
+"""Time between the beginnings of two calls, s: no two speak at once."""
 
 
 class Told:

@@ -31,7 +31,7 @@ CLOSED = 1000
 """Closed alerts of which live calls are still to be told. When full, the oldest is left out."""
 RETRY_S = 1.0
 OTHERS_S = 0.25
-"""Between two looks for what other processes have written, s."""
+"""Time between two looks for what other processes have written, s."""
 FLUSH_S = 3.0
 """How long a supervisor, or the end of the server, waits for a store that cannot be written."""
 

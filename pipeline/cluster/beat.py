@@ -27,12 +27,12 @@ class WrittenCall(Protocol):
 
     @property
     def uid(self) -> str:
-        """Of the call."""
+        """Internal id of the call, never used again."""
         ...
 
     @property
     def epoch(self) -> int:
-        """That this node writes with."""
+        """Number of the part of the call that this node writes."""
         ...
 
     def in_force(self, at: int) -> InForce:

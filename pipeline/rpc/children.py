@@ -35,7 +35,7 @@ class Child:
 
     @property
     def pid(self) -> int | None:
-        """Of the process that runs now."""
+        """Process id; None before the first start."""
         return None if self._process is None else self._process.pid
 
     async def start(self) -> None:

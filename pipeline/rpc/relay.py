@@ -32,7 +32,7 @@ from yuetone.v1 import call_service_pb2 as pb
 AGAIN_S = 0.05
 """Pause between two rounds of asking nodes, s."""
 BEAT_S = 0.5
-"""Between two signs of life to a client whose call has no node, s."""
+"""Time between two signs of life to a client whose call has no node, s."""
 SILENCE_S = 1.8
 """A line on which not even a heartbeat came for so long is broken: they come each second."""
 ELSEWHERE = ("AT_CAPACITY", "SHUTTING_DOWN", "CALL_MOVED")

@@ -1,4 +1,4 @@
-"""Which node gets what: the nodes of a cluster as a gateway sees them."""
+"""The nodes of a cluster as a gateway sees them: it chooses one for a call, and finds the one that has it."""
 
 from __future__ import annotations
 

@@ -286,10 +286,12 @@ async def test_pages_are_accessible_in_every_language_and_theme(
         await rules_hold(desk.page)
         await desk.page.goto(f"{base}/calls")
         await rules_hold(desk.page)
-        await desk.page.locator("tbody a").click()
+        await desk.page.locator("tbody a").click()  # comes back before the next page is there
+        await expect(desk.page.locator("audio")).to_have_count(1)
         await rules_hold(desk.page)
         await desk.page.goto(f"{base}/quality")
         await desk.page.locator("form[action='/quality/sample'] button").click()
+        await expect(desk.page.locator("tbody a")).to_have_count(1)
         await rules_hold(desk.page)
         await desk.page.locator("tbody a").click()
         await expect(desk.page.locator("fieldset")).to_have_count(5)
