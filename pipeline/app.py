@@ -91,7 +91,6 @@ class App:
         knowledge: the knowledge base.
         record: of calls; None where nothing is kept.
         cluster: what this node shares with others; None for a server that stands alone.
-        directory: of calls, once it runs.
         reloads: how often everything was read again.
 
     Raises:
@@ -132,7 +131,6 @@ class App:
         self.auditor = _auditor(settings, self.metrics, identified=not self.exposure.development)
         self.record = self._record()
         self.cluster = self._cluster()
-        self.directory: CallDirectory | None = None
 
     def _cluster(self) -> ClusterNode | None:
         settings = self.settings
@@ -227,8 +225,10 @@ class App:
     # ---------------------------------------------------------------- life
 
     @asynccontextmanager
-    async def running(self, reloading: asyncio.Event) -> AsyncIterator[MemoryCallDirectory]:
-        """Run everything in the background; yield the directory of calls.
+    async def running(
+        self, reloading: asyncio.Event
+    ) -> AsyncIterator[tuple[MemoryCallDirectory, CallDirectory]]:
+        """Run everything in the background; yield the calls of this process, and the directory for clients.
 
         Args:
             reloading: set whenever models, rules, phrases and tables shall be read again.
@@ -242,7 +242,7 @@ class App:
                 self.start, self.log_of, self.capacity.admit, self.settings.limits.resume_window_s, tasks
             )
             self._count(calls)
-            self.directory = calls if self.cluster is None else self.cluster.directory(calls)
+            directory = calls if self.cluster is None else self.cluster.directory(calls)
             works: dict[str, Coroutine[Any, Any, None]] = {
                 "asr scheduler": services.scheduler.run(),
                 "voice detector": services.detector.run(),
@@ -260,7 +260,7 @@ class App:
             await self.knowledge.start()
             workers.append(tasks.create_task(self.knowledge.run(), name="knowledge base"))
             await self._note("server.start")
-            yield calls
+            yield calls, directory
             if not await self.alerts.flush():
                 _log.error("alerts could not be stored before the end")
             await calls.abandon()  # before what they wait for: the recogniser, the voice detector

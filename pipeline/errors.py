@@ -196,6 +196,13 @@ class ExportUnavailable(CallError):
     code = "EXPORT_UNAVAILABLE"
 
 
+class StoreUnavailable(CallError):
+    """A file or a database of the server cannot be read or written now."""
+
+    code = "STORE_UNAVAILABLE"
+    retryable = True
+
+
 class RecordUnavailable(CallError):
     """The record cannot be read now, or what is in it is damaged."""
 

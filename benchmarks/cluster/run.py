@@ -1,7 +1,7 @@
 """Faults of a cluster under live calls: hosts in network namespaces, PostgreSQL, the real recogniser.
 
-    python -m benchmarks cluster                                 # every fault, a quarter of an hour; root
-    python -m benchmarks cluster --faults kill freeze --calls 12
+    python -m benchmarks cluster                                 # every fault, five minutes; root
+    python -m benchmarks cluster --faults kill freeze --calls 12 --rounds 4
 
 Three hosts with a node and a gateway each, one with PostgreSQL, one with the clients (round robin over the
 gateways). The bundled call is played in real time by many; in its middle something breaks. What clients and
@@ -240,21 +240,21 @@ async def centre_of(found: list[Host], folder: Path, model: str) -> AsyncIterato
 
 async def run(options: argparse.Namespace) -> dict[str, Any]:
     """Measure every fault, each on a cluster of its own."""
-    results: dict[str, Any] = {}
+    results: list[dict[str, Any]] = []
     whole: dict[str, Any] | None = None
-    for name in ["none", *options.faults]:
+    for name in ["none", *options.faults * options.rounds]:
         with hosts(NODES + 2) as found, _folder() as folder:
             async with centre_of(found, folder, options.model) as centre:
                 told = await centre.play(options, nothing if name == "none" else faults(centre)[name])
                 whole = whole or told
-                results[name] = judged(told, whole)
-                print(name, json.dumps(results[name]), flush=True)
+                results.append({"fault": name, **judged(told, whole)})
+                print(json.dumps(results[-1]), flush=True)
                 for log in sorted(folder.glob("*.log")) if options.verbose else ():
                     print(log.name, log.read_text("utf-8")[-2_000:])
     return {
         "benchmark": "cluster", "model": options.model, "nodes": NODES, "calls": options.calls,
         "watchers": options.watchers, "seconds": options.seconds, "environment": environment(),
-        "faults": results,
+        "runs": results,
     }  # fmt: skip
 
 
@@ -272,6 +272,7 @@ def main() -> None:
     )
     known = ("kill", "freeze", "partition", "gateway", "database", "drain", "power-off")
     parser.add_argument("--faults", nargs="+", choices=known, default=list(known), help="what breaks")
+    parser.add_argument("--rounds", type=int, default=1, help="how often each breaks")
     parser.add_argument("--calls", type=int, default=30, help="live calls")
     parser.add_argument("--watchers", type=int, default=10, help="of the first calls")
     parser.add_argument("--seconds", type=float, default=18, help="of the bundled call")

@@ -11,8 +11,14 @@ from dataclasses import dataclass
 from pipeline.quality.reviews import Review, ReviewState
 from pipeline.quality.scoring import Answer
 
-Z95 = 1.96
-"""Standard normal quantile of a two-sided interval of 95 %."""
+LEAST = 3
+"""Reviews for a margin: with two, it would be wider than the scale."""
+T95 = (
+    4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120,
+    2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
+)  # fmt: skip
+"""Quantiles of Student's t for a two-sided interval of 95 %, by degrees of freedom from 2 (NIST/SEMATECH
+e-Handbook of Statistical Methods, 1.3.6.7.2): few reviews tell less than the normal distribution says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +29,8 @@ class Average:
         group: an agent, a team or a hotline; '' for all.
         count: reviews.
         mean: of their scores, 0 to 100.
-        margin: half of the interval in which the mean of all calls lies with 95 %; None for a single review.
+        margin: half of the interval in which the mean of all calls lies with 95 %; None for too few
+            reviews.
         failed: reviews that one answer failed.
         appealed: reviews whose agent appealed, decided or not.
     """
@@ -75,15 +82,27 @@ def averages(reviews: Iterable[tuple[str, Review]]) -> list[Average]:
 
 def _average(group: str, reviews: list[Review]) -> Average:
     scores = [review.score for review in reviews if review.score is not None]
-    spread = statistics.stdev(scores) if len(scores) > 1 else None
     return Average(
         group=group,
         count=len(scores),
         mean=statistics.fmean(scores),
-        margin=None if spread is None else Z95 * spread / math.sqrt(len(scores)),
+        margin=_margin(scores),
         failed=sum(review.failed for review in reviews),
         appealed=sum(review.state in (ReviewState.APPEALED, ReviewState.DECIDED) for review in reviews),
     )
+
+
+def _margin(scores: Sequence[float]) -> float | None:
+    if len(scores) < LEAST:
+        return None
+    return _t95(len(scores) - 1) * statistics.stdev(scores) / math.sqrt(len(scores))
+
+
+def _t95(freedom: int) -> float:
+    """Return the quantile; beyond the table by its expansion (Abramowitz and Stegun, 1964, 26.7.5)."""
+    if freedom - 2 < len(T95):
+        return T95[freedom - 2]
+    return 1.95996 + 2.3723 / freedom + 2.8225 / freedom**2
 
 
 def agreement(pairs: Sequence[tuple[Judged, Judged]]) -> Agreement | None:

@@ -20,11 +20,12 @@ from pipeline.audit.entry import LONGEST_TEXT
 from pipeline.calls.overview import CallFilter
 from pipeline.config import ProfileSettings
 from pipeline.errors import InvalidRequest, PermissionDenied, SettingsError
-from pipeline.record.archive import Archive
+from pipeline.record.archive import Archive, unavailable
 from pipeline.record.entries import RecordRow, RecordState
 from pipeline.rpc.admin_messages import profile_message, token_message, tried_message
+from pipeline.rpc.answering import answered, guarded
 from pipeline.rpc.caller import granted
-from pipeline.rpc.record_reach import RecordReach, answered
+from pipeline.rpc.record_reach import RecordReach
 from pipeline.sections.access import TENANT, AccessRole
 from yuetone.v1 import admin_service_pb2 as pb
 from yuetone.v1 import admin_service_pb2_grpc
@@ -40,6 +41,7 @@ ISSUED = frozenset(
     }
 )  # fmt: skip
 """Roles of tokens that are made on a screen: none by which more tokens could be made, or everything read."""
+_GUARD = guarded("the settings or the tokens")
 _Context = grpc.aio.ServicerContext[Any, Any]
 _log = structlog.get_logger(__name__)
 
@@ -73,7 +75,7 @@ class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
                 ]
             )
 
-        return await answered(context, work)
+        return await answered(context, work, _GUARD)
 
     def _names(self, tenant: str | None) -> list[str]:
         """Return the names of the profiles that somebody may know of, default first."""
@@ -97,7 +99,7 @@ class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
         async def work() -> pb.GetAlertRulesResponse:
             return await self._rules_of(request.profile)
 
-        return await answered(context, work)
+        return await answered(context, work, _GUARD)
 
     async def _rules_of(self, name: str) -> pb.GetAlertRulesResponse:
         profile = self._profile(name)
@@ -136,7 +138,7 @@ class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
                 ]
             return tried_message(rules.rules, tried)
 
-        return await answered(context, work)
+        return await answered(context, work, unavailable)
 
     async def _calls(self, request: pb.TryAlertRulesRequest) -> list[tuple[Archive, RecordRow]]:
         """Return the calls of a profile that rules are tried on."""
@@ -183,7 +185,7 @@ class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
             _log.info("alert rules saved", profile=request.profile, by=granted().principal.id)
             return await self._rules_of(request.profile)
 
-        return await answered(context, work)
+        return await answered(context, work, _GUARD)
 
     # ---------------------------------------------------------------- API tokens
 
@@ -199,7 +201,7 @@ class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
             mine.sort(key=lambda token: -token.created_at)
             return pb.ListApiTokensResponse(tokens=map(token_message, mine))
 
-        return await answered(context, work)
+        return await answered(context, work, _GUARD)
 
     async def CreateApiToken(  # noqa: N802 (gRPC method name)
         self, request: pb.CreateApiTokenRequest, context: _Context
@@ -215,7 +217,7 @@ class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
             _log.info("API token made", prefix=prefix, by=granted().principal.id)
             return pb.CreateApiTokenResponse(token=shown, about=about)
 
-        return await answered(context, work)
+        return await answered(context, work, _GUARD)
 
     async def RevokeApiToken(  # noqa: N802 (gRPC method name)
         self, request: pb.RevokeApiTokenRequest, context: _Context
@@ -233,7 +235,7 @@ class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
 
             return token_message(await self._app.authenticator.in_store(revoke))
 
-        return await answered(context, work)
+        return await answered(context, work, _GUARD)
 
 
 def _parsed(text: str, profile: str, known: ProfileRules) -> ProfileRules:

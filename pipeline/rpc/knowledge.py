@@ -11,24 +11,28 @@ from typing import Any
 
 import grpc
 
+from pipeline import leftovers
 from pipeline.errors import InvalidRequest
 from pipeline.knowledge.importing import ImportReport
 from pipeline.knowledge.report import KnowledgeReport
 from pipeline.knowledge.service import KnowledgeService
+from pipeline.rpc.answering import answered, guarded
 from pipeline.rpc.caller import granted
 from pipeline.rpc.malformed import NOT_A_MESSAGE, Malformed
-from pipeline.rpc.record_reach import answered
 from suggest.reading.base import Options, Problem
 from suggest.reading.columns import COLUMNS
 from yuetone.v1 import knowledge_service_pb2 as pb
 from yuetone.v1 import knowledge_service_pb2_grpc
 
+KIND = "import"
+"""What the folder with a file is for, in its name."""
 LARGEST = 50_000_000
 """Bytes of a file."""
 MOST_IDS, MOST_PROBLEMS, MOST_COLUMNS = 100, 200, 60
 MOST_GAPS, MOST_USES = 100, 200
 LONGEST_NAME = 120
 LONGEST_MS = 92 * 86_400_000
+_GUARD = guarded("the knowledge base")
 _Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -56,7 +60,8 @@ class KnowledgeServicer(knowledge_service_pb2_grpc.KnowledgeServiceServicer):
                 granted().tenant(first.options.tenant if first.options.HasField("tenant") else None),
             )
             name, columns = _name_of(wanted.file_name), _columns(wanted.columns)
-            with tempfile.TemporaryDirectory(prefix="yuetone-import-") as folder:
+            await asyncio.to_thread(leftovers.sweep, KIND)
+            with tempfile.TemporaryDirectory(prefix=leftovers.prefix(KIND)) as folder:
                 file = Path(folder) / name
                 await _received(requests, file)
                 sheet = wanted.sheet if wanted.HasField("sheet") else None
@@ -69,7 +74,7 @@ class KnowledgeServicer(knowledge_service_pb2_grpc.KnowledgeServiceServicer):
                 )
             return _import_message(found)
 
-        return await answered(context, work)
+        return await answered(context, work, _GUARD)
 
     async def GetKnowledgeReport(  # noqa: N802 (gRPC method name)
         self, request: pb.GetKnowledgeReportRequest, context: _Context
@@ -83,7 +88,7 @@ class KnowledgeServicer(knowledge_service_pb2_grpc.KnowledgeServiceServicer):
             tenant = granted().tenant(request.tenant if request.HasField("tenant") else None)
             return _report_message(await self._knowledge.report(tenant, _time(since), _time(until)))
 
-        return await answered(context, work)
+        return await answered(context, work, _GUARD)
 
 
 def _part(message: Any) -> pb.ImportArticlesRequest:

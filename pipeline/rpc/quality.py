@@ -161,10 +161,10 @@ class QualityServicer(quality_service_pb2_grpc.QualityServiceServicer):
         async def work() -> pb.GetReviewResponse:
             review, archive, row = await self._found(request.review_id)
             cipher = await asyncio.to_thread(archive.cipher, row)
-            content = await asyncio.to_thread(self._reviews(row.info.tenant).content, review, cipher)
             blind = await asyncio.to_thread(Blind, self._reviews(row.info.tenant))
             if blind.hides(review):
                 raise PermissionDenied("you judge this call too: submit your own review first")
+            content = await asyncio.to_thread(self._reviews(row.info.tenant).content, review, cipher)
             answer = content_message(review_message(review, row), content)
             if review.state in (ReviewState.DRAWN, ReviewState.STARTED):
                 said = transcript(await self._reach.events(archive, row))

@@ -15,14 +15,14 @@ import grpc
 from pipeline.calls.events import Envelope
 from pipeline.calls.overview import CallFilter
 from pipeline.config import ProfileSettings
-from pipeline.errors import CallError, InvalidRequest, UnknownRecord
+from pipeline.errors import InvalidRequest, UnknownRecord
 from pipeline.record.archive import EVERY_ROW, Archive, RowFilter, unavailable
 from pipeline.record.entries import RecordRow
 from pipeline.record.mixing import interleaved
 from pipeline.record.service import RecordService
+from pipeline.rpc import answering
 from pipeline.rpc.caller import granted, may_see_alerts
 from pipeline.rpc.record_messages import recorded_call
-from pipeline.rpc.status import details_of, status_of
 from yuetone.v1 import record_service_pb2 as pb
 
 MOST_NAMED = 1_000
@@ -173,13 +173,8 @@ async def reading() -> AsyncIterator[None]:
 
 
 async def answered(context: _Context, work: Callable[[], Awaitable[T]]) -> T:
-    """Return what ``work`` does; a CallError in it ends the request with its status."""
-    try:
-        with unavailable():
-            return await work()
-    except CallError as error:
-        await context.abort(status_of(error), details_of(error))
-        raise  # never: abort raises
+    """Return what ``work`` does with the record; see :func:`pipeline.rpc.answering.answered`."""
+    return await answering.answered(context, work, unavailable)
 
 
 async def _in_thread(items: Iterator[T]) -> AsyncIterator[T]:

@@ -111,7 +111,7 @@ async def serve(
         _listen_to_signals(stopping, reloading, longest)
     secret = behind.secret if behind else None
     try:
-        async with app.running(reloading) as calls, listening(app, app.directory or calls, secret) as wire:
+        async with app.running(reloading) as (calls, directory), listening(app, directory, secret) as wire:
             _log.info(
                 "ready behind gateways" if behind else "serving",
                 port=None if behind else wire.port,

@@ -24,15 +24,16 @@ BYTES_A_SECOND = 16_000
 
 
 @asynccontextmanager
-async def cluster(folder: Path, nodes: int, **more: Any) -> AsyncIterator[Started]:
-    """Run nodes and a gateway as processes of their own."""
+async def cluster(folder: Path, nodes: int, **sections: dict[str, Any]) -> AsyncIterator[Started]:
+    """Run nodes and a gateway as processes of their own; sections are of their settings."""
     flags: dict[str, Any] = {
         "server": {"port": 0, "metrics_port": None, "nodes": nodes, "gateways": 1, "shutdown_grace_s": 1.0},
         "asr": {"model": "tiny"},
         "alerts": {"store": str(folder / "alerts.db")},
         "suggest": {"store": str(folder / "kb.db")},
         "log": {"level": "error"},
-        "cluster": {"hand_over_s": 0.2, **more},
+        "cluster": {"hand_over_s": 0.2},
+        **sections,
     }
     up: asyncio.Future[Started] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()
@@ -95,11 +96,12 @@ class Heard:
         return "".join(text for _start, text in said)
 
 
-async def call(port: int, name: str, seconds: float, pace: float = 1.0) -> Heard:
+async def call(port: int, name: str, seconds: float, pace: float = 1.0, token: str | None = None) -> Heard:
     """Send the bundled call as it was spoken, or faster, by a client that knows nothing of resuming."""
+    shown = None if token is None else (("authorization", f"Bearer {token}"),)
     heard, data = Heard(), demo_bytes(seconds)
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        stream = call_stub(channel).StreamCall()
+        stream = call_stub(channel).StreamCall(metadata=shown)
         await stream.write(start(name))
         sender = asyncio.create_task(_send(stream, data, pace), name="send")
         try:

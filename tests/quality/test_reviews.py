@@ -179,8 +179,13 @@ def test_averages_say_how_sure_they_are(review: Review) -> None:
     whole, first = averages([*agents, ("a2", review.drawn)])  # one that is not judged yet counts nowhere
     assert (whole.group, whole.count, whole.mean, whole.failed) == ("", 3, 60.0, 1)
     assert (first.group, first.count, first.mean) == ("a1", 2, 90.0)
-    assert first.margin == pytest.approx(1.96 * 14.142 / 2**0.5, abs=0.01)
+    assert whole.margin == pytest.approx(4.303 * 52.915 / 3**0.5, abs=0.01)
+    assert first.margin is None  # of two
     assert averages([("a1", scored(80.0))])[0].margin is None
+    twenty = averages([("a1", scored(80.0 + 10 * (n % 2))) for n in range(20)])[0]
+    assert twenty.margin == pytest.approx(2.093 * 5.130 / 20**0.5, abs=0.01)
+    hundred = averages([("a1", scored(80.0 + 10 * (n % 2))) for n in range(100)])[0]
+    assert hundred.margin == pytest.approx(1.9842 * 5.0252 / 100**0.5, abs=0.001)
     assert averages([]) == []
 
 

@@ -728,7 +728,7 @@ class ReviewAverage(google.protobuf.message.Message):
     mean: builtins.float
     """of their scores, 0 to 100"""
     margin: builtins.float
-    """with 95 %, the mean of all calls is within mean ± margin; absent for one review"""
+    """with 95 %, the mean of all calls is within mean ± margin; absent for one or two reviews"""
     failed: builtins.int
     """by a single answer"""
     appealed: builtins.int
