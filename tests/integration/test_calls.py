@@ -36,7 +36,8 @@ async def test_a_stereo_call_from_start_to_end() -> None:
     async with running() as run:
         messages = await talk(run, [start(), *chunks(demo_bytes(24)), end()])
     numbered = [message.server_seq for message in messages if not message.HasField("heartbeat")]
-    assert numbered == list(range(1, len(numbered) + 1))
+    assert numbered[0] == 1
+    assert numbered == sorted(set(numbered)), "a number is left out where something newer made it void"
     assert messages[0].started.model == "tiny"
     assert messages[0].started.limits.max_chunk_bytes == 1_048_576
     said = finals(messages)
