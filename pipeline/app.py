@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Protocol
 
 import httpx2
 import structlog
@@ -35,19 +35,18 @@ from pipeline.calls.log import CallLog
 from pipeline.cluster.node import ClusterNode
 from pipeline.config import ProfileSettings, Settings
 from pipeline.engines import (
-    asr_factory,
     build_emotion,
     build_knowledge,
     build_phrases,
     build_vad,
     build_voices,
-    find_model,
-    reference_speech,
+    local_recogniser,
 )
 from pipeline.errors import AuditUnavailable, InvalidRequest, SettingsError
 from pipeline.inference.capacity import Capacity
 from pipeline.inference.detector import VadBatcher
-from pipeline.inference.scheduler import AsrScheduler, ServedModel
+from pipeline.inference.recogniser import Recogniser
+from pipeline.inference.scheduler import AsrScheduler
 from pipeline.inference.second_look import NoSecondLook, SecondLook, SecondLookWorker
 from pipeline.inference.shares import Shares
 from pipeline.inference.ticker import BatchTicker
@@ -70,6 +69,10 @@ WARN_S = 600.0
 _log = structlog.get_logger(__name__)
 
 
+class RemoteModel(Recogniser, Reloadable, Protocol):
+    """A recogniser of another machine, which can be asked again what it serves."""
+
+
 class App:
     """A server without its wire.
 
@@ -78,6 +81,7 @@ class App:
         factory: makes the recogniser; None takes the one that the settings name.
         exposure: how the server may be reached; None judges the settings.
         reread: reads the settings again; None where they come from nowhere.
+        recogniser: of another machine, which can be asked again what it is; None loads one here.
 
     Attributes:
         settings: of the server.
@@ -103,6 +107,7 @@ class App:
         factory: Callable[[], AsrEngine] | None = None,
         exposure: Exposure | None = None,
         reread: Callable[[], Settings] | None = None,
+        recogniser: Callable[[Metrics], RemoteModel] | None = None,
     ) -> None:
         self._reread = reread
         self.shares = Shares(settings.tenants)
@@ -112,16 +117,12 @@ class App:
         threadpool_limits(1, user_api="blas")  # numpy's products here are tiny; idle BLAS threads spin
         self.settings = settings
         self.metrics = Metrics()
-        directory = find_model(settings)
         ticker = BatchTicker()
-        scheduler = AsrScheduler(
-            factory or asr_factory(settings, directory),
-            ServedModel(directory.name, directory.languages),
-            self.metrics,
-            max_batch=settings.asr.max_batch,
-            max_finals=settings.asr.max_pending_finals,
-            batch_wait_s=settings.asr.batch_wait_ms / 1000,
-            reference=None if factory else reference_speech,
+        scheduler = (
+            recogniser(self.metrics) if recogniser else local_recogniser(settings, self.metrics, factory)
+        )
+        self._recogniser: Reloadable = (
+            RecogniserReload(settings, scheduler) if isinstance(scheduler, AsrScheduler) else scheduler
         )
         self.capacity = Capacity(settings.limits, scheduler, ticker, shares=self.shares)
         self.services = self._services(scheduler, ticker)
@@ -140,7 +141,7 @@ class App:
             raise SettingsError("record.enabled: nodes of a cluster cannot keep a record together yet")
         return ClusterNode(settings.cluster, settings.limits.resume_window_s)
 
-    def _services(self, scheduler: AsrScheduler, ticker: BatchTicker) -> CallServices:
+    def _services(self, scheduler: Recogniser, ticker: BatchTicker) -> CallServices:
         settings, metrics = self.settings, self.metrics
         phrases = Reloaded("phrases", functools.partial(build_phrases, settings))
         rules = Reloaded("rules", functools.partial(read_rules, settings.profiles))
@@ -332,8 +333,7 @@ class App:
     def reloadables(self) -> tuple[Reloadable, ...]:
         """Everything that can be read again while calls go on."""
         services = self.services
-        recogniser = RecogniserReload(self.settings, services.scheduler)
-        models = (recogniser, services.emotion, services.voices)
+        models = (self._recogniser, services.emotion, services.voices)
         access = AccessReload(self._reread, self.authenticator, self.shares)
         return (*models, services.rules, services.phrases, self.knowledge, access)
 

@@ -24,6 +24,8 @@ from models.promotion import chosen_directory
 from pipeline.audio.resample import Resampler
 from pipeline.config import Settings
 from pipeline.errors import SettingsError
+from pipeline.inference.recogniser import ServedModel
+from pipeline.inference.scheduler import AsrScheduler
 from pipeline.knowledge.off import NoKnowledge
 from pipeline.metrics import Metrics
 from pipeline.sections.suggest import SuggestSettings
@@ -72,6 +74,31 @@ def asr_factory(settings: Settings, directory: ModelDirectory) -> Callable[[], A
         return engine
 
     return build
+
+
+def local_recogniser(
+    settings: Settings, metrics: Metrics, factory: Callable[[], AsrEngine] | None = None
+) -> AsrScheduler:
+    """Return a recogniser of this process.
+
+    Args:
+        settings: name the model.
+        metrics: where to count.
+        factory: makes the engine, and its costs are not measured; None takes the settings' model.
+
+    Raises:
+        SettingsError: there is no such model; the message names the fix.
+    """
+    directory = find_model(settings)
+    return AsrScheduler(
+        factory or asr_factory(settings, directory),
+        ServedModel(directory.name, directory.languages),
+        metrics,
+        max_batch=settings.asr.max_batch,
+        max_finals=settings.asr.max_pending_finals,
+        batch_wait_s=settings.asr.batch_wait_ms / 1000,
+        reference=None if factory else reference_speech,
+    )
 
 
 def reference_speech() -> NDArray[np.float32]:

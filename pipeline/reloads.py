@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pipeline.access.authenticator import Authenticator
 from pipeline.config import Settings
 from pipeline.engines import asr_factory, find_model
-from pipeline.inference.scheduler import AsrScheduler, ServedModel
+from pipeline.inference.recogniser import ServedModel
+from pipeline.inference.scheduler import AsrScheduler
 from pipeline.inference.shares import Shares
 
 

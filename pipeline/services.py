@@ -11,7 +11,7 @@ from emotion import EmotionEngine
 from pipeline.alerts.profile_rules import ProfileRules
 from pipeline.alerts.service import AlertPublisher
 from pipeline.inference.detector import VadBatcher
-from pipeline.inference.scheduler import AsrScheduler
+from pipeline.inference.recogniser import Recogniser
 from pipeline.inference.second_look import SecondLook
 from pipeline.inference.ticker import BatchTicker
 from pipeline.metrics import Metrics
@@ -39,7 +39,7 @@ class CallServices:
         phrases: phrases of agents and customers by profile.
     """
 
-    scheduler: AsrScheduler
+    scheduler: Recogniser
     detector: VadBatcher
     ticker: BatchTicker
     metrics: Metrics

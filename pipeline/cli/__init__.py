@@ -23,6 +23,7 @@ from pipeline.cli import (
     kb_search,
     kb_write,
     models,
+    recogniser,
     record,
     record_hold,
     record_import,
@@ -51,6 +52,7 @@ app.command("call")(call.call_command)
 app.command("demo")(call.demo_command)
 app.command("diarize")(diarize.diarize_command)
 app.command("emotion")(emotion.emotion_command)
+app.command("recogniser")(recogniser.recogniser_command)
 app.command("redact")(redact.redact_command)
 app.add_typer(access.app, name="access")
 app.add_typer(alerts.app, name="alerts")

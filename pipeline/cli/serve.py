@@ -88,7 +88,7 @@ def serve_command(
     )
     read = functools.partial(load_settings, config, given)
     settings = read()
-    _begin_again_for_tls(settings.server)
+    begin_again_for_tls(settings.server)
     configure_logs(settings.log)
     allow_handles(settings.limits.max_connections)
     if settings.server.nodes or settings.cluster.url is not None:
@@ -102,7 +102,7 @@ def serve_command(
         asyncio.run(serve(settings, reread=read))
 
 
-def _begin_again_for_tls(server: ServerSettings) -> None:
+def begin_again_for_tls(server: ServerSettings) -> None:
     """Become the same command with what makes gRPC refuse TLS below 1.3, which it reads when imported."""
     from pipeline.rpc.tls import CIPHERS, ciphers_for  # noqa: PLC0415 (keeps --help fast)
 

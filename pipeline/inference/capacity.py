@@ -17,7 +17,7 @@ from pathlib import Path
 from pipeline.config import LimitSettings
 from pipeline.errors import AtCapacity
 from pipeline.inference.admission import ServerLoad, carries, slots
-from pipeline.inference.scheduler import AsrScheduler
+from pipeline.inference.recogniser import Recogniser
 from pipeline.inference.shares import LiveCalls, Shares
 from pipeline.inference.ticker import BatchTicker
 
@@ -59,7 +59,7 @@ class Capacity:
     def __init__(
         self,
         limits: LimitSettings,
-        scheduler: AsrScheduler,
+        scheduler: Recogniser,
         ticker: BatchTicker,
         clock: Callable[[], float] = time.monotonic,
         cpu: Callable[[], float] = time.thread_time,

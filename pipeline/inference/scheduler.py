@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from asr import AsrEngine, AsrRequest, Transcript
 from pipeline.inference.admission import Admission, CallCost
+from pipeline.inference.recogniser import ServedModel
 from pipeline.metrics import Metrics
 
 Lane = Literal["final", "partial"]
@@ -27,24 +28,25 @@ LOAD_WINDOW_S = 5.0
 """Time over which the share of busy time is averaged, s."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServedModel:
-    """What calls are told about the recogniser.
-
-    Attributes:
-        name: of the model.
-        languages: Whisper codes that it is meant for; empty if it does not say.
-    """
-
-    name: str
-    languages: tuple[str, ...] = ()
-
-
 @dataclass(slots=True, eq=False)
 class _Job:
     request: AsrRequest
     future: asyncio.Future[Transcript | None]
     asked: float = field(default_factory=time.monotonic)
+    waited: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A final, and how long it waited for its turn.
+
+    Attributes:
+        transcript: the final.
+        waited_s: s in the queue; the loading of the model does not count.
+    """
+
+    transcript: Transcript
+    waited_s: float
 
 
 def measured_cost(engine: AsrEngine, speech: NDArray[np.float32]) -> CallCost:
@@ -199,6 +201,14 @@ class AsrScheduler:
         Raises:
             ModelError: the model failed on this request.
         """
+        return (await self.heard(request)).transcript
+
+    async def heard(self, request: AsrRequest) -> Heard:
+        """Transcribe a complete utterance, as :meth:`final`; tell how long it waited too.
+
+        Raises:
+            ModelError: the model failed on this request.
+        """
         async with self._room:
             job = _Job(request, asyncio.get_running_loop().create_future())
             self._finals.append(job)
@@ -210,7 +220,7 @@ class AsrScheduler:
                 raise
         if result is None:
             raise RuntimeError("a final was dropped")
-        return result
+        return Heard(result, job.waited)
 
     def partial(self, key: str, request: AsrRequest) -> asyncio.Future[Transcript | None]:
         """Ask for a partial; its result is None if a newer one of the same ``key`` took its place."""
@@ -264,7 +274,8 @@ class AsrScheduler:
         started = time.monotonic()
         if lane == "final":
             for job in live:
-                self._admission.note(started, started - max(job.asked, self._since))
+                job.waited = max(0.0, started - max(job.asked, self._since))
+                self._admission.note(started, job.waited)
         await self._infer(live)
         ended = time.monotonic()
         self._busy.append((lane, started, ended))

@@ -131,7 +131,7 @@ async def listening(
             names = (*services, HEALTH_SERVICE, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, server)
         port = bind(server, settings.server)
-        with _metrics_endpoint(settings.server, app.metrics) as metrics_port:
+        with metrics_endpoint(settings.server, app.metrics) as metrics_port:
             await server.start()
             for service in ("", *services):
                 await health.set(service, health_pb2.HealthCheckResponse.SERVING)
@@ -219,8 +219,12 @@ def _listen(server: grpc.aio.Server, address: str, credentials: grpc.ServerCrede
 
 
 @contextlib.contextmanager
-def _metrics_endpoint(settings: ServerSettings, metrics: Metrics) -> Iterator[int | None]:
-    """Serve Prometheus; yield the port, None where that is turned off."""
+def metrics_endpoint(settings: ServerSettings, metrics: Metrics) -> Iterator[int | None]:
+    """Serve Prometheus; yield the port, None where that is turned off.
+
+    Raises:
+        SettingsError: it cannot listen there.
+    """
     if settings.metrics_port is None:
         yield None
         return

@@ -116,7 +116,7 @@ class NodeRouter:
     def __init__(self, store: ClusterStore, tls_ca: Path | None, silent_s: float) -> None:
         self._store, self._silent_s = store, silent_s
         self._nodes: dict[str, _Known] = {}
-        self._channels = Channels(_credentials(tls_ca))
+        self._channels = Channels(None if tls_ca is None else channel_credentials(tls_ca, "cluster.tls_ca"))
         self._thread = ThreadPoolExecutor(2, thread_name_prefix="router")
         self._told = True
 
@@ -221,13 +221,20 @@ def _load(known: _Known) -> float:
     return live / known.row.room if known.row.room else live / 1_000
 
 
-def _credentials(tls_ca: Path | None) -> grpc.ChannelCredentials | None:
-    if tls_ca is None:
-        return None
+def channel_credentials(tls_ca: Path, key: str) -> grpc.ChannelCredentials:
+    """Return the credentials of channels to servers whose certificates an authority has signed.
+
+    Args:
+        tls_ca: PEM file of the authority.
+        key: setting that names it, for errors.
+
+    Raises:
+        SettingsError: the file cannot be read.
+    """
     try:
         return grpc.ssl_channel_credentials(root_certificates=tls_ca.expanduser().read_bytes())
     except OSError as error:
-        raise SettingsError(f"cluster.tls_ca: {tls_ca} cannot be read ({error.strerror})") from error
+        raise SettingsError(f"{key}: {tls_ca} cannot be read ({error.strerror})") from error
 
 
 Identity = list[tuple[str, Any]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import signal
 import threading
@@ -17,6 +18,7 @@ from pipeline.app import App
 from pipeline.config import ServerSettings, Settings
 from pipeline.logs.directory import MemoryCallDirectory
 from pipeline.rpc.grpc_server import Listening, listening
+from pipeline.rpc.remote import RemoteRecogniser
 from pipeline.rpc.startup_errors import plain
 
 FLUSH_S = 6.0
@@ -103,12 +105,15 @@ async def serve(
     """
     outside = behind.outside if behind else settings.server
     exposure = PRIVATE if private else exposure_of(outside, settings.access)
-    app = App(settings, factory, exposure, reread)
+    recogniser = (
+        functools.partial(RemoteRecogniser, settings) if settings.asr.remote and not factory else None
+    )
+    app = App(settings, factory, exposure, reread, recogniser)
     stopping, reloading = Stopping(), asyncio.Event()
     if signals:
         handing = settings.cluster.hand_over_s + BEYOND_GRACE_S if settings.cluster.url is not None else 0.0
         longest = settings.server.shutdown_grace_s + BEYOND_GRACE_S + handing
-        _listen_to_signals(stopping, reloading, longest)
+        listen_to_signals(stopping, reloading, longest)
     secret = behind.secret if behind else None
     try:
         async with app.running(reloading) as (calls, directory), listening(app, directory, secret) as wire:
@@ -144,7 +149,7 @@ class Stopping:
         (self.hurry if self.asked.is_set() else self.asked).set()
 
 
-def _listen_to_signals(stopping: Stopping, reloading: asyncio.Event, longest_s: float) -> None:
+def listen_to_signals(stopping: Stopping, reloading: asyncio.Event, longest_s: float) -> None:
     """Stop on SIGTERM and SIGINT, reload on SIGHUP; the process ends in time though the event loop hang."""
 
     def asked() -> None:

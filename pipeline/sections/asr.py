@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from asr.finding import MODELS_DIR
 from asr.guards import GuardSettings
@@ -34,6 +34,21 @@ class AsrSettings(Section):
     max_batch: int = Field(8, ge=1, description="requests decoded together")
     max_pending_finals: int = Field(
         256, ge=1, description="finals waiting over all calls; callers wait beyond"
+    )
+    remote: str | None = Field(
+        None,
+        max_length=500,
+        description="pool of 'yuetone recogniser' servers that recognise instead: a target of gRPC, "
+        "such as dns:///asr-pool:50060",
+    )
+    remote_ca: Path | None = Field(
+        None, description="PEM file of who signs the pool's certificates; None speaks to it in clear"
+    )
+    remote_secret: SecretStr | None = Field(
+        None, min_length=16, description="that the pool knows its nodes by; the same on both sides"
+    )
+    remote_patience_s: float = Field(
+        30.0, gt=0, le=600, description="s for which a final is sent again while no server answers"
     )
     guards: GuardSettings = Field(GuardSettings(), description="thresholds against invented text")
 

@@ -16,7 +16,8 @@ from pipeline.engines import reference_speech
 from pipeline.errors import AtCapacity
 from pipeline.inference.admission import CallCost, ServerLoad, carries, slots
 from pipeline.inference.capacity import HEARD_S, Capacity, usable_cores
-from pipeline.inference.scheduler import AsrScheduler, ServedModel, measured_cost
+from pipeline.inference.recogniser import ServedModel
+from pipeline.inference.scheduler import AsrScheduler, measured_cost
 from pipeline.inference.shares import Shares
 from pipeline.inference.ticker import BatchTicker
 from pipeline.metrics import Metrics

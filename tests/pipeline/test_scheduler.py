@@ -9,7 +9,8 @@ import pytest
 
 from asr import AsrEngine, AsrRequest
 from models import ModelError
-from pipeline.inference.scheduler import AsrScheduler, ServedModel
+from pipeline.inference.recogniser import ServedModel
+from pipeline.inference.scheduler import AsrScheduler
 from pipeline.metrics import Metrics
 from tests.fakes.engines import FakeEngine
 

@@ -14,7 +14,8 @@ from diarization import Role
 from pipeline.calls.events import Ended, TranscriptEvent
 from pipeline.calls.info import CallInfo, CallSpec, Codec
 from pipeline.config import LimitSettings, ProfileSettings
-from pipeline.inference.scheduler import AsrScheduler, ServedModel
+from pipeline.inference.recogniser import ServedModel
+from pipeline.inference.scheduler import AsrScheduler
 from pipeline.logs.memory import MemoryCallLog
 from pipeline.metrics import Metrics
 from pipeline.redaction.guard import CallGuard

@@ -13,7 +13,7 @@ import structlog
 from asr import AsrRequest, Transcript
 from pipeline.calls.events import RedactionEvent, SpeechEdge, TranscriptEvent
 from pipeline.calls.info import SAMPLE_RATE
-from pipeline.inference.scheduler import AsrScheduler
+from pipeline.inference.recogniser import Recogniser
 from pipeline.redaction.guard import CallGuard, hidden_whole
 from pipeline.redaction.views import seen_transcript
 from pipeline.stages.context import CallContext
@@ -52,7 +52,7 @@ class TranscribeTools:
         tasks: owns what this stage starts.
     """
 
-    scheduler: AsrScheduler
+    scheduler: Recogniser
     guard: CallGuard
     lookup: SpeakerLookup
     expect: Callable[[Expect, int], None]
