@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 INDEX = "https://pypi.org/simple"
 SETS = {
     "run": (".[plot]",),
+    "server": (".[documents,postgresql]",),
     "all": (".[dev,documents,finetune,plot,postgresql,pyannote]",),
     "sbom": ("cyclonedx-bom>=7,<8",),
 }

@@ -19,6 +19,7 @@ import structlog
 
 from pipeline import leftovers
 from pipeline.config import Settings
+from pipeline.errors import SettingsError
 from pipeline.rpc.children import Child, start_all
 from pipeline.rpc.gateway import GatewaySettings
 from pipeline.rpc.gateways import reserved_port
@@ -154,7 +155,7 @@ def _nodes(
             "url": shared.url,
             "secret": shared.secret,
             "node": cluster.node if alone else f"{cluster.node}-{number}",
-            "address": cluster.address if alone and cluster.address else here,
+            "address": _address(cluster.address, number) or here,
         }
         ports = {} if server.metrics_port is None else {"metrics_port": server.metrics_port + number}
         told = NodeSettings(
@@ -163,6 +164,20 @@ def _nodes(
             core=cores[number] if 1 < count <= len(cores) else None,
         )
         yield number, ("pipeline.cli.node", _written(folder / f"node-{number}.json", told))
+
+
+def _address(first: str | None, number: int) -> str | None:
+    """Return where a node of this machine is reached; the others take the ports behind the first one's.
+
+    Raises:
+        SettingsError: there is no such port.
+    """
+    if first is None or first.startswith("unix:"):
+        return first if number == 0 else None
+    host, colon, port = first.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) + number > 65_535:
+        raise SettingsError("cluster.address: write host:port or unix:path")
+    return f"{host}:{int(port) + number}"
 
 
 def _gateways(

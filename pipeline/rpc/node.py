@@ -47,8 +47,9 @@ def inside_of(settings: Settings) -> Settings:
         host, colon, port = address.rpartition(":")
         if not colon or not port.isdecimal():
             raise SettingsError("cluster.address: write host:port or unix:path")
-        where = {"host": host, "port": int(port), "machine_port": None, "tls_client_ca": None}
-        _protected(settings, host)
+        listen = settings.cluster.listen_host or host
+        where = {"host": listen, "port": int(port), "machine_port": None, "tls_client_ca": None}
+        _protected(settings, listen)
     return settings.model_copy(update={"server": outside.model_copy(update=where)})
 
 

@@ -22,7 +22,16 @@ class ClusterSettings(Section):
         description="name of this node, unlike any other's; the machine's by default",
     )
     address: str | None = Field(
-        None, max_length=200, description="host:port, or unix:path, where gateways reach this node"
+        None,
+        max_length=200,
+        description="host:port, or unix:path, where gateways reach this node; several nodes of a machine "
+        "take the ports that follow",
+    )
+    listen_host: str | None = Field(
+        None,
+        max_length=200,
+        description="address to listen on, such as 0.0.0.0, where the host in cluster.address is a name that "
+        "only others look up, as in containers; that host by default",
     )
     secret: SecretStr | None = Field(
         None, min_length=16, description="that gateways and nodes know each other by"

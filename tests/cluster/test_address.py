@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.config import load_settings
 from pipeline.errors import SettingsError
+from pipeline.rpc.cluster import _address
 from pipeline.rpc.node import inside_of
 
 
@@ -27,6 +28,27 @@ def test_an_address_that_others_reach_needs_tls() -> None:
 def test_an_address_is_taken(address: str, more: dict[str, dict[str, object]]) -> None:
     inside = inside_of(load_settings(None, {"cluster": {"address": address}, **more}))
     assert f"{inside.server.host}:{inside.server.port}" == address
+
+
+def test_a_node_may_listen_elsewhere_than_others_call_it() -> None:
+    cluster = {"address": "node-0.nodes.calls.svc:50060", "listen_host": "0.0.0.0"}  # noqa: S104 (a container's)
+    with pytest.raises(SettingsError, match=r"cluster\.address: other machines reach it"):
+        inside_of(load_settings(None, {"cluster": cluster}))
+    inside = inside_of(load_settings(None, {"cluster": cluster, "access": {"insecure": True}}))
+    assert (inside.server.host, inside.server.port) == ("0.0.0.0", 50060)  # noqa: S104
+
+
+def test_nodes_of_one_machine_take_the_ports_that_follow() -> None:
+    assert [_address("10.0.0.1:50070", number) for number in range(3)] == [
+        "10.0.0.1:50070",
+        "10.0.0.1:50071",
+        "10.0.0.1:50072",
+    ]
+    assert _address("unix:/run/a", 0) == "unix:/run/a"
+    assert _address("unix:/run/a", 1) is None
+    assert _address(None, 0) is None
+    with pytest.raises(SettingsError, match="write host:port"):
+        _address("10.0.0.1:65535", 1)
 
 
 def test_with_tls_others_may_reach_it(tmp_path: Path) -> None:
