@@ -310,6 +310,7 @@ class App:
         metrics = self.metrics
         metrics.follow_live(lambda: [call.info.tenant for call in calls.calls])
         metrics.lag.set_function(lambda: max((call.lag for call in calls.calls), default=0) / SAMPLE_RATE)
+        metrics.room.set_function(lambda: float(self.capacity.calls))
         waiting = metrics.queue.labels("mailboxes")
         waiting.set_function(lambda: float(sum(call.backlog for call in calls.calls)))
 

@@ -73,6 +73,9 @@ class Metrics:
             "Audio that came since the oldest speech whose final is still due, worst call",
             registry=registry,
         )
+        self.room = Gauge(
+            "yuetone_calls_room", "Calls that are taken at once; 0 while that is not known", registry=registry
+        )
         self.record_failing = Gauge(
             "yuetone_record_failing", "1 while the disk of the record takes nothing", registry=registry
         )
