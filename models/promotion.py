@@ -15,6 +15,8 @@ from models.errors import ModelError
 from models.files import replace_file
 
 RECOGNISER = "recogniser"
+KINDS = (RECOGNISER, "emotion", "speaker", "segmentation")
+"""What can be promoted."""
 PROMOTED = "promoted"
 """Setting that takes the promoted model, and nothing else."""
 

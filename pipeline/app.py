@@ -33,6 +33,7 @@ from pipeline.calls.events import CallEvent
 from pipeline.calls.info import SAMPLE_RATE, CallSpec
 from pipeline.calls.log import CallLog
 from pipeline.cluster.node import ClusterNode
+from pipeline.cluster.pointers import PointerFollower
 from pipeline.config import ProfileSettings, Settings
 from pipeline.engines import (
     build_emotion,
@@ -255,7 +256,7 @@ class App:
                 "warnings": self._warn(),
                 **({} if self.record is None else {"record": self.record.run()}),
                 **self._webhooks(),
-                **self._shared(calls),
+                **self._shared(calls, reloading),
             }
             workers = [tasks.create_task(work, name=name) for name, work in works.items()]
             await self.knowledge.start()
@@ -270,11 +271,17 @@ class App:
             for worker in workers:
                 worker.cancel()
 
-    def _shared(self, calls: MemoryCallDirectory) -> dict[str, Coroutine[Any, Any, None]]:
+    def _shared(
+        self, calls: MemoryCallDirectory, reloading: asyncio.Event
+    ) -> dict[str, Coroutine[Any, Any, None]]:
         """Return the work of a node of a cluster."""
         if self.cluster is None:
             return {}
-        return {"cluster": self.cluster.run(calls, lambda: self.capacity.calls)}
+        follower = PointerFollower(self.cluster.store, self.settings.asr.models_dir, reloading.set)
+        return {
+            "cluster": self.cluster.run(calls, lambda: self.capacity.calls),
+            "model pointers": follower.run(),
+        }
 
     async def _note(self, action: str) -> None:
         """Write into the audit log what the server itself does; where that fails, it goes on."""

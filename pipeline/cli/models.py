@@ -18,9 +18,13 @@ from models import ModelError
 from models.archive import pack_directory
 from models.fetching import fetch
 from models.files import sha256_of
+from models.promotion import KINDS, RECOGNISER, promoted_directory
 from models.registry import RegistryEntry, entries
+from models.sharing import SharedModel, digest_of
 from pipeline.cli.calibrate import calibrate
 from pipeline.cli.serve import ConfigOption
+from pipeline.cluster.pointers import point
+from pipeline.cluster.store import ClusterStore
 from pipeline.config import load_settings
 from pipeline.errors import SettingsError
 
@@ -103,6 +107,48 @@ def pack(
     except (ModelError, OSError) as error:
         raise SettingsError(str(error)) from error
     typer.echo(f"{target}, {target.stat().st_size / 1e6:.0f} MB; sha256 {sha256_of(target)}")
+
+
+@app.command()
+def share(
+    kind: Annotated[str, typer.Argument(help="recogniser, emotion, speaker or segmentation.")] = RECOGNISER,
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", help="The same folder as other machines reach it; its own path otherwise."),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Let all nodes of a cluster serve the model that is promoted here, behind their live calls.
+
+    Each machine copies it from the folder, compares its SHA-256, and keeps what it has where that differs.
+    'rollback' and this command again bring the one before back.
+
+    Examples:
+        yuetone models share --config /etc/yuetone.toml --from /mnt/models/promoted/recogniser/ours-2026-11
+
+        yuetone models share emotion --config /etc/yuetone.toml
+    """
+    settings = load_settings(config)
+    if settings.cluster.url is None:
+        raise SettingsError("cluster.url: name the database of the nodes")
+    if kind not in KINDS:
+        raise SettingsError(f"no kind of model is called {kind}; there are: {', '.join(KINDS)}")
+    try:
+        promoted = promoted_directory(settings.asr.models_dir, kind)
+        if promoted is None:
+            raise SettingsError(f"no {kind} model was promoted here")
+        digest, folder = digest_of(promoted), (source or promoted).expanduser().resolve()
+        if folder != promoted and folder.is_dir() and digest_of(folder) != digest:
+            raise SettingsError(f"{folder} is not the promoted model (sha256 differs)")
+    except ModelError as error:
+        raise SettingsError(str(error)) from error
+    store = ClusterStore(settings.cluster.url.get_secret_value(), settings.cluster.node)
+    try:
+        point(store, SharedModel(kind=kind, name=promoted.name, digest=digest, source=str(folder)))
+    finally:
+        store.close()
+    typer.echo(f"{kind}  {promoted.name} from {folder}")
+    typer.echo(f"sha256  {digest}")
 
 
 @app.command()

@@ -62,3 +62,15 @@ events = sa.Table(
     sa.Column("body", sa.LargeBinary, nullable=False),
 )
 """What was told of a call and must not be lost with its node; redacted; deleted soon after the call's end."""
+
+pointers = sa.Table(
+    "cluster_pointers",
+    metadata,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("set_at", sa.Float, nullable=False),
+)
+"""The model of each kind that all nodes serve: its folder's name, the SHA-256 of what is in it, and where
+nodes copy it from."""
