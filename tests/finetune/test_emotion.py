@@ -45,8 +45,12 @@ def voice(rng: np.random.Generator, *, angry: bool) -> np.ndarray[tuple[int], np
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder, rng = tmp_path_factory.mktemp("toy"), np.random.default_rng(0)
-    rows = []
+    return voices(tmp_path_factory.mktemp("toy"))
+
+
+def voices(folder: Path) -> Path:
+    """Fill a folder with voices of 16 people, angry and not, and return it."""
+    rng, rows = np.random.default_rng(0), []
     for speaker in range(16):
         for take in range(2):
             for emotion in ("angry", "neutral"):

@@ -153,14 +153,20 @@ def names_of(wanted: str, count: int) -> list[str]:
     return [name for name in (f"call{number}" for number in range(200)) if part(name) == wanted][:count]
 
 
-@pytest.fixture(scope="module")
-def calls(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Stereo recordings for each part, and one with RTTM on one channel."""
-    folder = tmp_path_factory.mktemp("calls")
+def stereo_calls(folder: Path) -> Path:
+    """Fill a folder with calls for each part and return it."""
     samples, rate = demo_call()
     for wanted, count in (("train", 2), ("dev", 1), ("test", 1)):
         for number, name in enumerate(names_of(wanted, count)):
             sf.write(folder / f"{name}.wav", samples[number * 8000 : (25 + number) * rate], rate)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def calls(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Stereo recordings for each part, and one with RTTM on one channel."""
+    folder = stereo_calls(tmp_path_factory.mktemp("calls"))
+    samples, rate = demo_call()
     name = names_of("train", 3)[2]
     sf.write(folder / f"{name}.flac", samples[: 25 * rate].mean(axis=1), rate)
     from diarization import SpeakerTurn  # noqa: PLC0415

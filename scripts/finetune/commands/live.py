@@ -16,6 +16,7 @@ from scripts.finetune.commands.app import (
     say,
     say_next,
 )
+from scripts.finetune.common.folders import is_main_process
 
 
 @app.command()
@@ -49,6 +50,8 @@ def partials(
 
     options = HeadOptions(epochs=epochs, rate=rate, inner=inner, start=start, seed=seed, threads=threads)
     facts = add_head(find_recogniser(model, models), data, dev, out, options)
+    if not is_main_process():
+        return
     say(
         f"partials: {facts['cer']:.1%} character errors on dev by the head, {facts['cer_decoder']:.1%} "
         f"by the decoder; {facts['open']:.0%} of the states are read"

@@ -20,6 +20,7 @@ from scripts.finetune.commands.app import (
     say_next,
 )
 from scripts.finetune.common.errors import FinetuneError
+from scripts.finetune.common.folders import is_main_process
 from scripts.finetune.common.task import find_task
 
 DataArgument = Annotated[Path, typer.Argument(help="Folder that 'split' wrote.")]
@@ -72,7 +73,7 @@ def train(
 ) -> None:
     """Fine-tune a recogniser. Killed at any moment, the same command goes on and ends with the same weights.
 
-    On several GPUs: accelerate launch -m scripts.finetune train ...
+    On several GPUs: accelerate launch --multi_gpu --num_processes 4 -m scripts.finetune train ...
 
     Examples:
         python -m scripts.finetune train work/split --replay work/replay --out work/run
@@ -88,6 +89,8 @@ def train(
         _say_all(find_task(task).plan_training(data, init, options))
         return
     result = find_task(task).train(data, init, out, options)
+    if not is_main_process():
+        return
     _say_all(find_task(task).told("train", result))
     say_next("export", out, "--out", out.parent / "model")
 

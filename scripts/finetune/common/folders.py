@@ -6,6 +6,8 @@ import contextlib
 import errno
 import fcntl
 import json
+import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -73,8 +75,13 @@ def no_traceback_when_full(kept: Path) -> Iterator[None]:
         ) from error
 
 
+def is_main_process() -> bool:
+    """Tell whether this process, of those that train together, writes results; without asking torch."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 @contextlib.contextmanager
-def building(out: Path, settings: dict[str, Any]) -> Iterator[Path]:
+def building(out: Path, settings: dict[str, Any], *, writes: bool = True) -> Iterator[Path]:
     """Give a folder to work in, and make it ``out`` when the block is left without an error.
 
     What was half done with the same settings is given again, so that a step can go on.
@@ -82,10 +89,15 @@ def building(out: Path, settings: dict[str, Any]) -> Iterator[Path]:
     Args:
         out: the result; must not exist.
         settings: everything that the result depends on, as JSON.
+        writes: False gives a folder that is thrown away: another process of the run writes ``out``.
 
     Raises:
         FinetuneError: ``out`` exists, other settings began it, or the disk is full.
     """
+    if not writes:
+        with tempfile.TemporaryDirectory() as thrown_away:
+            yield Path(thrown_away)
+        return
     refuse_existing(out)
     partial = out.with_name(out.name + ".partial")
     with no_traceback_when_full(partial):

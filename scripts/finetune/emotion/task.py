@@ -20,7 +20,7 @@ from models import ModelError
 from models.files import sha256_of
 from models.promotion import promoted_directory
 from scripts.finetune.common.errors import FinetuneError
-from scripts.finetune.common.folders import building, read_json, write_json
+from scripts.finetune.common.folders import building, is_main_process, read_json, write_json
 from scripts.finetune.common.task import Check, Task
 from scripts.finetune.emotion.calibration import calibrate
 from scripts.finetune.emotion.examples import CROPS_S, Examples, build, join
@@ -73,7 +73,7 @@ class EmotionTask:
         chosen = _settings(options)
         torch.set_num_threads(max(1, int(options.get("threads", 0)) or 1))
         settings = {"data": str(data.resolve()), "init": init, **{k: options[k] for k in ("epochs", "seed")}}
-        with building(out, settings) as folder:
+        with building(out, settings, writes=is_main_process()) as folder:
             learned = [clip for clip in clips_of(data, "train") if clip.agitated >= 0 or clip.label]
             examples = join([_lines(learned, training=True, copies=COPIES)])
             network = train(examples, chosen, _start(init))

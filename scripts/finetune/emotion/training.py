@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 from torch import Tensor, nn
 
+from scripts.finetune.common.processes import Team
 from scripts.finetune.emotion.examples import OTHER_LINE, Examples, baselines
 from scripts.finetune.emotion.network import Convolution, Perceptron, VoiceNetwork
 
@@ -97,7 +98,7 @@ TUNING_RATE = 0.25
 def train(
     examples: Examples, settings: TrainSettings, start: Mapping[str, Tensor] | None = None
 ) -> VoiceNetwork:
-    """Train on ``examples`` and return the network, in evaluation mode.
+    """Train on ``examples`` and return the network, in evaluation mode; alone, or with other processes.
 
     Args:
         examples: to learn from.
@@ -107,26 +108,36 @@ def train(
     network = VoiceNetwork(settings.perceptrons)
     if start is not None:
         network.load_state_dict(dict(start))
+    team = Team()
+    team.begin_alike(network)
     rate = 1.0 if start is None else TUNING_RATE
     weights, targets = _weights(examples, settings.labelled_share), _targets(examples)
     with Progress(transient=True) as progress:
         for number, perceptron in enumerate(network.perceptrons):
-            torch.manual_seed(settings.seed + number)
-            rng = np.random.default_rng([settings.seed, number])
+            rng = _begun(settings.seed, number, team)
             draw = _figures_drawer(perceptron, examples, rng, fresh=start is None)
             plan = _Plan(
-                steps=int(settings.perceptron_epochs * len(examples) / 128), batch=128, rate=2e-3 * rate
+                steps=int(settings.perceptron_epochs * len(examples) / 128 / team.size),
+                batch=128,
+                rate=2e-3 * rate,
             )
-            _fit(perceptron, draw, targets, weights, rng, plan, progress, f"perceptron {number + 1}")
+            _fit(perceptron, draw, targets, weights, rng, plan, progress, f"perceptron {number + 1}", team)
         for number, convolution in enumerate(network.convolutions):
-            torch.manual_seed(settings.seed + 100 + number)
-            rng = np.random.default_rng([settings.seed, 100 + number])
+            rng = _begun(settings.seed, 100 + number, team)
             plan = _Plan(
-                steps=int(settings.convolution_epochs * len(examples) / 64), batch=64, rate=3e-3 * rate
+                steps=int(settings.convolution_epochs * len(examples) / 64 / team.size),
+                batch=64,
+                rate=3e-3 * rate,
             )
             draw = _mel_drawer(convolution, examples, rng)
-            _fit(convolution, draw, targets, weights, rng, plan, progress, "convolution")
+            _fit(convolution, draw, targets, weights, rng, plan, progress, "convolution", team)
     return network.eval()
+
+
+def _begun(seed: int, number: int, team: Team) -> np.random.Generator:
+    """Begin a network's randomness, another one in each process; alone, that of the seed."""
+    torch.manual_seed(seed + number + 1_000_003 * team.index)
+    return np.random.default_rng([seed, number, team.index] if team.index else [seed, number])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +156,7 @@ def _fit(
     plan: _Plan,
     progress: Progress,
     name: str,
+    team: Team,
 ) -> None:
     optimizer = torch.optim.AdamW(network.parameters(), plan.rate, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, plan.rate, total_steps=max(2, plan.steps))
@@ -154,6 +166,7 @@ def _fit(
         loss = targets.loss(draw(index), torch.tensor(index))
         optimizer.zero_grad()
         loss.backward()
+        team.average(network.parameters())
         optimizer.step()
         schedule.step()
 

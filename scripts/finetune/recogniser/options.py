@@ -140,8 +140,9 @@ def plan_steps(sets: TrainingSets, options: TrainOptions, process: int = 0, proc
         )
         plan = [tuple(members[index] for index in batch) for batch in plan]
         plan = plan[: math.ceil(len(plan) * min(1.0, options.epochs - epoch))]
-        whole = len(plan) // processes * processes or len(plan)
-        jobs += [(epoch, indices) for indices in plan[:whole][process::processes]]
+        whole = -(-len(plan) // processes) * processes  # equally many for each: the first ones come again
+        plan = (plan * processes)[:whole]
+        jobs += [(epoch, indices) for indices in plan[process::processes]]
     return jobs
 
 

@@ -24,6 +24,7 @@ from cantonese.scoring import character_error_rate
 from models.files import replace_file
 from scripts.finetune.common.folders import building, write_json
 from scripts.finetune.common.manifest import Manifest, read_manifest
+from scripts.finetune.common.processes import Team
 from scripts.finetune.recogniser.head import (
     Head,
     batches,
@@ -66,14 +67,22 @@ class HeadOptions:
 
 
 def train_head(
-    engine: WhisperEngine, train: Manifest, dev: Manifest, options: HeadOptions
+    engine: WhisperEngine, train: Manifest, dev: Manifest, options: HeadOptions, team: Team | None = None
 ) -> tuple[CtcHead, dict[str, Any]]:
     """Train a head; return it and what was measured on ``dev``.
+
+    Args:
+        engine: gives the encoder's states.
+        train: to learn from.
+        dev: to measure on.
+        options: how.
+        team: of processes that train together; None asks who has started this one.
 
     Raises:
         FinetuneError: the manifests or the first weights do not fit.
     """
     torch.manual_seed(options.seed)
+    team = team or Team()
     if options.threads:
         torch.set_num_threads(options.threads)
     texts = [utterance.text for utterance in train.utterances]
@@ -83,24 +92,29 @@ def train_head(
     before = measure(engine, finished(head, data), dev)
     best, rates = before["cer"], [before["cer"]]
     kept = {name: value.clone() for name, value in head.state_dict().items()}
-    steps = len(list(batches(data, options.batch_states, np.random.default_rng(0)))) * options.epochs
+    team.begin_alike(head)
+    a_pass = team.share(list(batches(data, options.batch_states, np.random.default_rng(0))))
+    steps = len(a_pass) * options.epochs
     optimizer = torch.optim.AdamW(head.parameters(), lr=options.rate, betas=(0.9, 0.98), weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda s: min(1.0, (s + 1) / 50, (steps - s) / (steps * (1 - LEARNING_PART) + 1))
     )
     rng = np.random.default_rng(options.seed)
     for epoch in range(options.epochs):
-        for batch in batches(data, options.batch_states, rng):
+        for batch in team.share(list(batches(data, options.batch_states, rng))):
             optimizer.zero_grad()
             loss = head_loss(head, batch)
             loss.backward()  # type: ignore[no-untyped-call]
+            team.average(head.parameters())
             nn.utils.clip_grad_norm_(head.parameters(), 5.0)
             optimizer.step()
             schedule.step()
         rates.append(measure(engine, finished(head, data), dev)["cer"])
-        print(
-            f"epoch {epoch + 1}/{options.epochs}: loss {loss.item():.3f}, dev CER {rates[-1]:.2%}", flush=True
-        )
+        if team.is_main:
+            print(
+                f"epoch {epoch + 1}/{options.epochs}: loss {loss.item():.3f}, dev CER {rates[-1]:.2%}",
+                flush=True,
+            )
         if rates[-1] < best:
             best, kept = rates[-1], {name: value.clone() for name, value in head.state_dict().items()}
     head.load_state_dict(kept)
@@ -122,11 +136,13 @@ def add_head(
     dev = read_manifest(dev_file or data / "dev.jsonl")
     dev = Manifest(dev.folder, dev.utterances[:DEV_UTTERANCES])
     settings = {name: str(value) for name, value in asdict(options).items()}
-    with building(out, {**settings, "model": str(directory.path), "data": train.sha256}) as folder:
+    team = Team()
+    whole = {**settings, "model": str(directory.path), "data": train.sha256}
+    with building(out, whole, writes=team.is_main) as folder:
         for file in directory.path.iterdir():
             if file.is_file():
                 shutil.copy2(file, folder / file.name)
-        head, facts = train_head(engine, train, dev, options)
+        head, facts = train_head(engine, train, dev, options, team)
         head.save(folder)
         written = [
             engine.transcribe([AsrRequest(pcm=dev.pcm(u), final=True)])[0].text for u in dev.utterances

@@ -17,6 +17,7 @@ from cantonese.scoring import character_error_rate
 from models.files import replace_file
 from scripts.finetune.common.errors import FinetuneError
 from scripts.finetune.common.folders import alone, no_traceback_when_full, same_settings, write_json
+from scripts.finetune.common.processes import Team
 from scripts.finetune.recogniser.checkpoint import Checkpoint, open_checkpoint
 from scripts.finetune.recogniser.decoding import transcribe
 from scripts.finetune.recogniser.examples import ExampleOptions, Examples
@@ -87,7 +88,10 @@ class Trainer:
         precision = options.precision
         if precision == "auto":
             precision = "bf16" if torch.cuda.is_available() else "fp32"
-        self._accelerator = Accelerator(mixed_precision="bf16" if precision == "bf16" else "no")
+        self._accelerator = Accelerator(
+            mixed_precision="bf16" if precision == "bf16" else "no", cpu=not torch.cuda.is_available()
+        )
+        self._team = Team()
         if options.threads:
             torch.set_num_threads(options.threads)
         start = open_checkpoint(init)
@@ -184,7 +188,7 @@ class Trainer:
             parts: dict[str, torch.Tensor] = self._wrapped(batch.to(self._accelerator.device))
         for optimizer in self._prepared:
             optimizer.zero_grad()
-        if math.isfinite(float(parts["loss"].detach())):
+        if self._team.all(true=math.isfinite(float(parts["loss"].detach()))):
             self._accelerator.backward(parts["loss"])
             self._accelerator.clip_grad_norm_(self._network.parameters(), 1.0)
             for optimizer in self._prepared:
@@ -194,10 +198,7 @@ class Trainer:
     def _watch(self) -> None:
         """Measure the dev set; keep the best weights; stop when nothing gets better."""
         progress = self._progress
-        texts = transcribe(
-            self._network, self._dev, self._layout, self._n_mels, short_context=self._options.short_context
-        )
-        cer = character_error_rate([u.text for u in self._dev.utterances], texts)
+        cer = self._team.told(self._dev_error() if self._team.is_main else 0.0)
         if cer < progress.best_cer:
             progress.best_cer, progress.best_step, progress.bad = cer, progress.step, 0
             if self._accelerator.is_main_process:
@@ -206,6 +207,12 @@ class Trainer:
             progress.bad += 1
         progress.finished = progress.bad > self._options.patience
         self._journal.evaluation(progress.step, dev_cer=cer)
+
+    def _dev_error(self) -> float:
+        texts = transcribe(
+            self._network, self._dev, self._layout, self._n_mels, short_context=self._options.short_context
+        )
+        return character_error_rate([u.text for u in self._dev.utterances], texts)
 
     def _save(self) -> None:
         if not self._accelerator.is_main_process:

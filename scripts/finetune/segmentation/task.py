@@ -22,7 +22,7 @@ from models import ModelError
 from models.files import sha256_of
 from models.promotion import promoted_directory
 from scripts.finetune.common.errors import FinetuneError
-from scripts.finetune.common.folders import building, read_json, write_json
+from scripts.finetune.common.folders import building, is_main_process, read_json, write_json
 from scripts.finetune.common.task import Check, Task
 from scripts.finetune.segmentation.calls import find_calls, part, read_calls
 from scripts.finetune.segmentation.export import export_directory
@@ -47,7 +47,7 @@ class SegmentationTask:
             raise FinetuneError(f"{data}: no call falls into the train part; more calls are needed")
         start = _start(init)
         settings = {"data": str(data.resolve()), "init": init, **{k: options[k] for k in ("epochs", "seed")}}
-        with building(out, settings) as folder:
+        with building(out, settings, writes=is_main_process()) as folder:
             chosen = SegmentationSettings(
                 steps=_steps(learned, float(options["epochs"])),
                 batch=BATCH,

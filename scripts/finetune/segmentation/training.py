@@ -6,11 +6,12 @@ comes from memory rather than from files, so that no decoder but soundfile is ne
 
 from __future__ import annotations
 
+import os
 import random
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from pyannote.audio.tasks import SpeakerDiarization
 from pyannote.core import Annotation, Segment, Timeline
 from pyannote.database.protocol import SpeakerDiarizationProtocol
 
+from scripts.finetune.common.processes import Team
 from scripts.finetune.voices.mixtures import SAMPLE_RATE, Turn
 
 CHUNK_S = 6.0
@@ -154,7 +156,7 @@ def train(
     after: Callable[[int, float, float], None] = lambda step, loss, error: None,
     save: Path,
 ) -> Path:
-    """Train and write ``pytorch_model.bin`` into ``save``; return its path.
+    """Train, alone or with other processes, and write ``pytorch_model.bin`` into ``save``; return its path.
 
     Args:
         calls: to learn from.
@@ -166,6 +168,7 @@ def train(
         save: folder.
     """
     warnings.filterwarnings("ignore", category=UserWarning)
+    settings = replace(settings, steps=-(-settings.steps // Team().size))  # each step hears as many batches
     random.seed(settings.seed)
     torch.manual_seed(settings.seed)
     task = _Task(
@@ -184,13 +187,21 @@ def train(
     path = save / WEIGHTS
     watch = _Watch(after, min(250, settings.steps), path)
     trainer = Trainer(
-        accelerator="cpu", max_steps=settings.steps, callbacks=[watch], logger=False,
+        accelerator="cpu", max_steps=settings.steps, **_together(), callbacks=[watch], logger=False,
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
         gradient_clip_val=1.0, num_sanity_val_steps=0,
     )  # fmt: skip
     trainer.fit(network)
     trainer.save_checkpoint(path, weights_only=True)
     return path
+
+
+def _together() -> dict[str, Any]:
+    """Return what tells Lightning of the processes that accelerate or torchrun has started."""
+    team, here = Team(), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if team.size == 1:
+        return {}
+    return {"devices": here, "num_nodes": team.size // here, "strategy": "ddp"}
 
 
 def _network(settings: SegmentationSettings, start: Path | None) -> Model:
