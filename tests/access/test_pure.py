@@ -41,6 +41,7 @@ def test_every_method_has_a_permission_and_no_other_has() -> None:
         f"/{service.full_name}/{method.name}"
         for file in FILES
         for service in file.DESCRIPTOR.services_by_name.values()
+        if service.name != "RecogniserService"  # of the pool, which asks for a secret and knows nobody
         for method in service.methods
     }
     assert there == set(METHODS)
