@@ -140,7 +140,9 @@ class App:
             return None
         if self.record is not None:
             raise SettingsError("record.enabled: nodes of a cluster cannot keep a record together yet")
-        return ClusterNode(settings.cluster, settings.limits.resume_window_s)
+        return ClusterNode(
+            settings.cluster, settings.limits.resume_window_s, self.metrics.cluster_commit.observe
+        )
 
     def _services(self, scheduler: Recogniser, ticker: BatchTicker) -> CallServices:
         settings, metrics = self.settings, self.metrics

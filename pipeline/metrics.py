@@ -91,6 +91,12 @@ class Metrics:
             buckets=_WAIT_BUCKETS,
             registry=registry,
         )
+        self.cluster_commit = Histogram(
+            "yuetone_cluster_commit_seconds",
+            "One transaction of what must outlive its node",
+            buckets=_WAIT_BUCKETS,
+            registry=registry,
+        )
         self.final_latency = Histogram(
             "yuetone_final_latency_seconds",
             "From the arrival of the last speech sample to the final leaving",

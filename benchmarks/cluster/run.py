@@ -14,8 +14,6 @@ import argparse
 import asyncio
 import contextlib
 import json
-import pwd
-import shutil
 import signal
 import statistics
 import sys
@@ -25,6 +23,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks.cluster.database import Database
 from benchmarks.cluster.hosts import Host, hosts
 from benchmarks.facts import RESULTS, environment, write_result
 from benchmarks.serving.outages import Outcome, Said
@@ -55,7 +54,8 @@ max_watchers_per_host = 500
 [log]
 level = "warning"
 [cluster]
-url = "postgresql://postgres@{database}/postgres"
+url = "{database}"
+hand_over_s = 1
 node = "node-{number}"
 address = "{address}:50060"
 secret = "a secret of this benchmark alone"
@@ -66,45 +66,9 @@ class Centre:
     """The hosts, and what runs on them."""
 
     def __init__(self, found: list[Host], folder: Path, model: str) -> None:
-        self.database, *rest = found
-        self.nodes, self.clients = rest[:NODES], rest[NODES]
+        self.database = Database(found[0], folder)
+        self.nodes, self.clients = found[1 : NODES + 1], found[NODES + 1]
         self.folder, self._model = folder, model
-        self._postgres: asyncio.subprocess.Process | None = None
-
-    # ---------------------------------------------------------------- PostgreSQL
-
-    async def make_database(self) -> None:
-        """Make a PostgreSQL, and start it."""
-        binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-        if not binaries:
-            raise SystemExit("this benchmark needs PostgreSQL (apt-get install postgresql)")
-        self._bin, self._data = binaries[-1].parent, self.folder / "pg"
-        shutil.chown(self.folder, "postgres")
-        await self._as_postgres(str(self._bin / "initdb"), "-A", "trust", "-D", str(self._data))
-        with (self._data / "pg_hba.conf").open("a") as out:
-            out.write("host all all 10.77.0.0/24 trust\n")
-        await self.start_database()
-
-    async def _as_postgres(self, *command: str) -> None:
-        who = pwd.getpwnam("postgres")
-        process = await asyncio.create_subprocess_exec(
-            *command, user=who.pw_uid, group=who.pw_gid, extra_groups=[], stdout=asyncio.subprocess.DEVNULL
-        )
-        if await process.wait():
-            raise SystemExit(f"{command[0]} failed")
-
-    async def start_database(self) -> None:
-        """Start it, perhaps again."""
-        who = pwd.getpwnam("postgres")
-        command = [
-            "setpriv", f"--reuid={who.pw_uid}", f"--regid={who.pw_gid}", "--clear-groups",
-            str(self._bin / "postgres"), "-D", str(self._data), "-c", "listen_addresses=*",
-            "-c", f"unix_socket_directories={self._data}", "-c", "log_min_messages=fatal",
-        ]  # fmt: skip
-        self._postgres = await asyncio.create_subprocess_exec(
-            *self.database.command(*command), stderr=asyncio.subprocess.DEVNULL
-        )
-        await asyncio.sleep(2.0)
 
     # ---------------------------------------------------------------- nodes
 
@@ -117,14 +81,22 @@ class Centre:
     async def start_node(self, host: Host) -> None:
         """Start a node and a gateway on a host."""
         file = self.folder / f"node-{host.number}.toml"
-        text = SETTINGS.format(
-            database=self.database.address, number=host.number, address=host.address
-        ).replace('"tiny"', f'"{self._model}"')
+        text = SETTINGS.format(database=self.database.url, number=host.number, address=host.address).replace(
+            '"tiny"', f'"{self._model}"'
+        )
         file.write_text(text, "utf-8")
         yuetone = Path(sys.executable).with_name("yuetone")
         command = [str(yuetone), "serve", "--config", str(file), "--insecure"]
         log = (self.folder / f"node-{host.number}.log").open("ab")
         await asyncio.create_subprocess_exec(*host.command(*command), stdout=log, stderr=log)
+
+    async def renew(self, host: Host) -> None:
+        """Let a host leave, wait until it has, start it again, and wait until it has calls again."""
+        host.signal(signal.SIGTERM, "yuetone serve")
+        while host.pids("yuetone serve"):  # noqa: ASYNC110 (a process of another host)
+            await asyncio.sleep(0.1)
+        await self.start_node(host)
+        await asyncio.sleep(6.0)
 
     # ---------------------------------------------------------------- clients
 
@@ -147,45 +119,77 @@ class Centre:
         return {**json.loads(out.read_text("utf-8")), "fault_at": began + FAULT_S}
 
 
-async def nothing() -> None:
-    """Let nothing break."""
+class Faults:
+    """What can break, by name; the first host suffers.
 
+    Args:
+        centre: of the calls.
+    """
 
-def faults(centre: Centre) -> dict[str, Callable[[], Awaitable[None]]]:
-    """Return what can break, by name."""
-    victim = centre.nodes[0]
+    def __init__(self, centre: Centre) -> None:
+        self._centre, self._victim = centre, centre.nodes[0]
 
-    async def kill() -> None:
-        victim.signal(signal.SIGKILL, "pipeline.cli.node")
+    async def none(self) -> None:
+        """Let nothing break."""
 
-    async def gateway() -> None:
-        victim.signal(signal.SIGKILL, "pipeline.rpc.gateway")
+    async def kill(self) -> None:
+        """Kill the node's process."""
+        self._victim.signal(signal.SIGKILL, "pipeline.cli.node")
 
-    async def power_off() -> None:
-        await victim.power_off()
+    async def gateway(self) -> None:
+        """Kill the gateway's process."""
+        self._victim.signal(signal.SIGKILL, "pipeline.rpc.gateway")
 
-    async def freeze() -> None:
-        victim.signal(signal.SIGSTOP)
+    async def power_off(self) -> None:
+        """Let the host be gone."""
+        await self._victim.power_off()
+
+    async def freeze(self) -> None:
+        """Stop every process of the host for 5 s."""
+        self._victim.signal(signal.SIGSTOP)
         await asyncio.sleep(5.0)
-        victim.signal(signal.SIGCONT)
+        self._victim.signal(signal.SIGCONT)
 
-    async def partition() -> None:
-        victim.line(up=False)
+    async def partition(self) -> None:
+        """Let the line of the host swallow everything for 6 s."""
+        self._victim.line(up=False)
         await asyncio.sleep(6.0)
-        victim.line(up=True)
+        self._victim.line(up=True)
 
-    async def database() -> None:
-        centre.database.signal(signal.SIGKILL)
+    async def database(self) -> None:
+        """Kill the database, and start it again after 4 s."""
+        self._centre.database.host.signal(signal.SIGKILL)
         await asyncio.sleep(4.0)
-        await centre.start_database()
+        await self._centre.database.start()
 
-    async def drain() -> None:
-        victim.signal(signal.SIGTERM, "serve")
+    async def drain(self) -> None:
+        """Let the host leave, as before an update."""
+        self._victim.signal(signal.SIGTERM, "yuetone serve")
 
-    return {
-        "kill": kill, "freeze": freeze, "partition": partition, "gateway": gateway, "database": database,
-        "drain": drain, "power-off": power_off,
-    }  # fmt: skip
+    async def slow(self) -> None:
+        """Give the host a fifth of its time for 6 s."""
+        for _turn in range(60):
+            self._victim.signal(signal.SIGSTOP)
+            await asyncio.sleep(0.08)
+            self._victim.signal(signal.SIGCONT)
+            await asyncio.sleep(0.02)
+
+    async def roll(self) -> None:
+        """Let every host leave and come back, one after the other."""
+        for host in self._centre.nodes:
+            await self._centre.renew(host)
+
+    async def migrate(self) -> None:
+        """Renew a host whose tables are older than its code, while the others have calls."""
+        await self._centre.database.run(
+            "drop table cluster_pointers; update cluster_migrations set version_num = '0001'"
+        )
+        await self._centre.renew(self._victim)
+
+
+LONG = ("roll", "migrate")
+"""Faults that take a minute."""
+SHORT = ("kill", "freeze", "partition", "gateway", "database", "drain", "power-off", "slow")
 
 
 def judged(told: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
@@ -233,7 +237,7 @@ def _missed(watcher: dict[str, Any], call: dict[str, Any]) -> set[tuple[Any, ...
 async def centre_of(found: list[Host], folder: Path, model: str) -> AsyncIterator[Centre]:
     """Run everything; the hosts go, and with them what runs there."""
     centre = Centre(found, folder, model)
-    await centre.make_database()
+    await centre.database.make()
     await centre.start_nodes()
     yield centre
 
@@ -245,7 +249,7 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
     for name in ["none", *options.faults * options.rounds]:
         with hosts(NODES + 2) as found, _folder() as folder:
             async with centre_of(found, folder, options.model) as centre:
-                told = await centre.play(options, nothing if name == "none" else faults(centre)[name])
+                told = await centre.play(options, getattr(Faults(centre), name.replace("-", "_")))
                 whole = whole or told
                 results.append({"fault": name, **judged(told, whole)})
                 print(json.dumps(results[-1]), flush=True)
@@ -270,8 +274,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    known = ("kill", "freeze", "partition", "gateway", "database", "drain", "power-off")
-    parser.add_argument("--faults", nargs="+", choices=known, default=list(known), help="what breaks")
+    parser.add_argument(
+        "--faults", nargs="+", choices=(*SHORT, *LONG), default=list(SHORT),
+        help="what breaks; roll and migrate take a minute: --seconds 80 --calls 12",
+    )  # fmt: skip
     parser.add_argument("--rounds", type=int, default=1, help="how often each breaks")
     parser.add_argument("--calls", type=int, default=30, help="live calls")
     parser.add_argument("--watchers", type=int, default=10, help="of the first calls")

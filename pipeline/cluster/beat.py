@@ -1,8 +1,13 @@
-"""Writes what was told of a node's calls: one transaction a beat, for one event loop."""
+"""Writes what was told of a node's calls, for one event loop.
+
+An event is written at once where nothing is being written; what comes meanwhile goes with the next
+transaction. Positions alone, which nobody waits for, are gathered for longer.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -14,6 +19,8 @@ from pipeline.calls.info import InForce
 from pipeline.cluster.rows import CallWrite
 from pipeline.cluster.store import ClusterStore
 
+POSITIONS_S = 0.25
+"""How long a position waits for an event that takes it along, s."""
 AGAIN_S = 0.2
 """Pause before a database that does not answer is asked again, s."""
 MOST_BYTES = 64_000_000
@@ -75,18 +82,26 @@ class Beat:
 
     Args:
         store: of the cluster.
-        interval_s: for which writes are gathered.
+        interval_s: from the beginning of a transaction to that of the next, at least.
+        committed: is told how long each transaction took, s.
 
     Attributes:
         healthy: whether the database took the last write.
     """
 
-    def __init__(self, store: ClusterStore, interval_s: float) -> None:
-        self._store, self._interval_s = store, interval_s
+    def __init__(
+        self,
+        store: ClusterStore,
+        interval_s: float,
+        committed: Callable[[float], None] = lambda _seconds: None,
+    ) -> None:
+        self._store, self._interval_s, self._committed = store, interval_s, committed
+        self._began = 0.0  # the last transaction, s of the event loop
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="cluster")
         self._waiting: dict[str, _Waiting] = {}  # bounded by calls, and by MOST_BYTES
         self._bytes = 0
         self._woken = asyncio.Event()
+        self._later: asyncio.TimerHandle | None = None
         self._idle = asyncio.Event()
         self._idle.set()
         self.healthy = True
@@ -94,7 +109,7 @@ class Beat:
     def put(
         self, call: WrittenCall, acked: int, seq: int, body: bytes | None, *, ended: bool = False
     ) -> bool:
-        """Let something be written with the next beat; never waits.
+        """Let something be written; never waits.
 
         Args:
             call: whose.
@@ -115,15 +130,23 @@ class Beat:
             waiting.told.append((seq, body))
             self._bytes += len(body)
         self._idle.clear()
-        self._woken.set()
+        if body is not None or ended:
+            self._woken.set()
+        elif self._later is None:
+            self._later = asyncio.get_running_loop().call_later(POSITIONS_S, self._woken.set)
         return True
 
     async def run(self) -> None:
         """Write until cancelled."""
+        loop = asyncio.get_running_loop()
         while True:
             await self._woken.wait()
-            await asyncio.sleep(self._interval_s)
+            await asyncio.sleep(max(0.0, self._began + self._interval_s - loop.time()))
             self._woken.clear()
+            if self._later is not None:
+                self._later.cancel()
+                self._later = None
+            self._began = loop.time()
             batch, self._waiting = self._waiting, {}
             if not await self._written(batch):
                 self._take_back(batch)
@@ -137,6 +160,7 @@ class Beat:
         writes = [waiting.write() for waiting in batch.values()]
         if not writes:
             return True
+        began = time.monotonic()
         try:
             lost = await self.in_thread(lambda: self._store.commit(writes))
         except Exception as error:  # noqa: BLE001 (whatever a driver raises: it is tried again)
@@ -147,6 +171,7 @@ class Beat:
         if not self.healthy:
             _log.warning("the cluster's database answers again", calls=len(writes))
         self.healthy = True
+        self._committed(time.monotonic() - began)
         for waiting, write in zip(batch.values(), writes, strict=True):
             self._bytes -= sum(len(body) for _seq, body in write.told)
             if write.uid in lost:
@@ -170,8 +195,9 @@ class Beat:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def flush(self, seconds: float) -> bool:
-        """Wait until nothing waits; return whether that came true in time."""
+        """Write what waits, and wait until nothing does; return whether that came true in time."""
         try:
+            self._woken.set()
             async with asyncio.timeout(seconds):
                 await self._idle.wait()
         except TimeoutError:

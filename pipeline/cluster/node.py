@@ -41,6 +41,7 @@ class ClusterNode:
     Args:
         settings: of the cluster.
         window_s: clients may resume for so long.
+        committed: is told how long each commit took, s.
 
     Attributes:
         store: what nodes agree on.
@@ -51,7 +52,12 @@ class ClusterNode:
         SettingsError: the database cannot be used, or a setting is missing.
     """
 
-    def __init__(self, settings: ClusterSettings, window_s: float) -> None:
+    def __init__(
+        self,
+        settings: ClusterSettings,
+        window_s: float,
+        committed: Callable[[float], None] = lambda _seconds: None,
+    ) -> None:
         if settings.url is None or settings.address is None:
             raise SettingsError(
                 "cluster.address: say where gateways reach this node (host:port or unix:path)"
@@ -59,7 +65,7 @@ class ClusterNode:
         self._settings, self._window_s = settings, window_s
         self._address = settings.address
         self.store = ClusterStore(settings.url.get_secret_value(), settings.node)
-        self.beat = Beat(self.store, settings.beat_ms / 1_000)
+        self.beat = Beat(self.store, settings.beat_ms / 1_000, committed)
         self.logs: dict[str, ClusterCallLog] = {}
         self._directory: ClusterCallDirectory | None = None
         self._draining = self._leads = False
