@@ -23,6 +23,7 @@ NAMES = {
         "benchmarks.cluster.run",
         "nodes, lines and the database fail under live calls: what is lost",
     ),
+    "scale": ("benchmarks.cluster.scale", "more nodes, the cluster's path, the database: what they cost"),
     "access": ("benchmarks.access", "identity and audit: tokens, the gate, records, verification"),
     "soak": ("benchmarks.serving.soak", "endurance: fails when something keeps growing"),
     "report": ("benchmarks.serving.report", "RESULTS.md and its plots from the recorded results"),

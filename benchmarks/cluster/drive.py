@@ -37,6 +37,7 @@ class Told:
         self.finals: dict[str, Said] = {}
         self.doubled = 0
         self.late: list[tuple[float, float]] = []  # when a text came, and how far it was behind its speech
+        self.finals_late: list[float] = []
         self.heard: list[float] = []
         self.began = time.monotonic()
         self.reason = ""
@@ -53,6 +54,7 @@ class Told:
             return
         self.late.append((now, now - (said.end_ms + origin_ms) / 1000))
         if said.is_final:
+            self.finals_late.append(self.late[-1][1])
             self.doubled += said.utterance_id in self.finals
             at = origin_ms
             self.finals[said.utterance_id] = Said(
@@ -64,7 +66,7 @@ class Told:
         return {
             "finals": [[one.channel, one.start_ms, one.end_ms, one.text] for one in self.finals.values()],
             "doubled": self.doubled, "late": self.late, "reason": self.reason, "began": self.began,
-            "heard": self.heard,
+            "heard": self.heard, "finals_late": self.finals_late,
         }  # fmt: skip
 
 
