@@ -24,6 +24,7 @@ NAMES = {
         "nodes, lines and the database fail under live calls: what is lost",
     ),
     "scale": ("benchmarks.cluster.scale", "more nodes, the cluster's path, the database: what they cost"),
+    "simulate": ("benchmarks.cluster.simulate", "up to 100,000 calls, simulated from measured costs"),
     "access": ("benchmarks.access", "identity and audit: tokens, the gate, records, verification"),
     "soak": ("benchmarks.serving.soak", "endurance: fails when something keeps growing"),
     "report": ("benchmarks.serving.report", "RESULTS.md and its plots from the recorded results"),
