@@ -5,9 +5,9 @@
 
 Calls are the bundled one, played in real time from a host of its own. "alone" is one process, as ``yuetone
 serve`` starts it; "gateway" the same behind one gateway; the others are nodes behind gateways with
-PostgreSQL, ``--calls`` each. Efficiency: processor time of a call-second with one node against that with N, of servers,
-gateways and database together. The last part writes what many more nodes would write, with the product's own
-writer, into a database on a core of its own. Writes benchmarks/results/scale.json.
+PostgreSQL, ``--calls`` each. Efficiency: processor time of a call-second with one node against that with N,
+of servers, gateways and database together. The last part writes what many more nodes would write, with the
+product's own writer, into a database on a core of its own. Writes benchmarks/results/scale.json.
 """
 
 from __future__ import annotations
@@ -161,7 +161,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30, help="of the bundled call")
     parser.add_argument("--rounds", type=int, default=3, help="over all shapes")
     parser.add_argument("--model", default="tiny", help="recogniser")
-    parser.add_argument("--nodes", type=int, nargs="*", default=[6, 18], help="that write, of 30 calls each")
+    parser.add_argument(
+        "--nodes", type=int, nargs="*", default=[6, 18, 54], help="that write, of 30 calls each"
+    )
     parser.add_argument("--commit-seconds", type=float, default=20, help="for which they write")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the JSON result")
     options = parser.parse_args()

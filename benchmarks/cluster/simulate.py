@@ -5,10 +5,10 @@
 
 Each node writes what its calls say as the product's writer does: at once where no transaction of its own is
 under way, what comes meanwhile with the next. The database is a queue for its cores; then each transaction
-waits for the disk. When a host dies, its calls come to gateways, which give each to the less loaded of two random
-nodes; a node admits, hears again what was not safe, and goes on. Costs are read from results/scale.json
-(``python -m benchmarks scale``), and the model is first held against the runs that are in it. Everything beyond
-those runs is simulated, not measured. Writes benchmarks/results/simulate.json.
+waits for the disk. When a host dies, its calls come to gateways, which give each to the less loaded of two
+random nodes; a node admits, hears again what was not safe, and goes on. Costs are read from
+results/scale.json (``python -m benchmarks scale``), and the model is first held against the runs that are
+in it. Everything beyond those runs is simulated, not measured. Writes benchmarks/results/simulate.json.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ BEAT_S = Settings().cluster.beat_ms / 1_000
 WARM_S = 2.0
 """Left out at the beginning of each run, s."""
 NOTICED_S = {"killed": 0.1, "power off": 1.7}
-"""Until a gateway knows that a node is gone, s: its socket is closed, or pings are not answered (KEEPALIVE)."""
+"""Until a gateway knows that a node is gone, s: its socket is closed, or pings are not answered."""
 BEHIND_S = 3.0
 """Audio of a call that is not safe when its node dies, s: one utterance a side, on the average."""
 
@@ -134,7 +134,9 @@ def _poisson(rng: random.Random, mean: float) -> int:
     return count
 
 
-def failing(calls: int, costs: Costs, cores: int, dead_share: float, fault: str, seed: int = 1) -> dict[str, Any]:
+def failing(
+    calls: int, costs: Costs, cores: int, dead_share: float, fault: str, seed: int = 1
+) -> dict[str, Any]:
     """Let a share of all nodes die at once; return how long their calls are without new text."""
     rng = random.Random(seed)
     nodes = max(2, math.ceil(calls / CALLS))
@@ -164,7 +166,7 @@ def failing(calls: int, costs: Costs, cores: int, dead_share: float, fault: str,
         gaps.append(begins + heard)
     return {
         "calls": calls, "nodes": nodes, "died": dead, "fault": fault, "moved": len(gaps), "refused": refused,
-        "gap_s": {name: round(value / 1_000, 2) for name, value in spread(gaps).items() if name != "n" and value},
+        "gap": spread(gaps),
     }  # fmt: skip
 
 
