@@ -63,6 +63,7 @@ from pipeline.reloads import AccessReload, RecogniserReload
 from pipeline.services import CallServices
 from pipeline.stages.suggestions import KnowledgeSuggestions, Suggestions, SuggestionsOff
 from pipeline.storage.database import MEMORY
+from pipeline.tracing import tracer_of
 
 WARN_S = 600.0
 """Time between two warnings about how the server can be reached, s."""
@@ -172,6 +173,7 @@ class App:
             suggestions=_suggestions(self.knowledge),
             rules=rules,
             phrases=phrases,
+            tracer=tracer_of(settings.tracing, settings.cluster.node),
         )
 
     def _record(self) -> RecordService | None:
@@ -328,6 +330,7 @@ class App:
         for thread in (self.services.emotion_thread, self.services.voice_thread):
             thread.shutdown(wait=False, cancel_futures=True)
         await self.services.second_look.close()
+        await asyncio.to_thread(self.services.tracer.close)
         if self.record is not None:
             await self.record.close()
         if self.cluster is not None:

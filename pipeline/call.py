@@ -84,7 +84,8 @@ class Call:
         quiet = spec.past and services.alerts.enabled
         self._alerts = UnpublishedAlerts() if quiet else services.alerts
         self._recorder = recorder if recorder is not None and recorder.keeping.with_sound else None
-        self._context = CallContext.begin(spec, profile, limits, services.metrics, log)
+        trace = services.tracer.call(spec)
+        self._context = CallContext.begin(spec, profile, limits, services.metrics, log, trace)
         self._emotion = services.emotion.value
         self._voices = services.voices.value
         self._lookup = SpeakerLookup()
@@ -359,6 +360,7 @@ class Call:
         metrics.calls.labels(reason, metrics.company(self.info.tenant)).inc()
         audio_s = round(context.progress.received / SAMPLE_RATE, 1)
         utterances = context.progress.totals.utterances
+        context.trace.end(reason=reason, audio_s=audio_s, utterances=utterances)
         _log.info("call ended", call=self.spec.call_id, audio_s=audio_s, utterances=utterances)
 
     # ---------------------------------------------------------------- behind the call

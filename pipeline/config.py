@@ -38,6 +38,7 @@ from pipeline.sections.record import Kept, ProfileRecordSettings, RecordSettings
 from pipeline.sections.redaction import RedactionSettings
 from pipeline.sections.suggest import ProfileSuggestSettings, SuggestSettings
 from pipeline.sections.tenants import TenantSettings
+from pipeline.sections.tracing import TracingSettings
 from vad.endpointer import EndpointerSettings
 
 ENVIRONMENT_PREFIX = "YUETONE_"
@@ -250,6 +251,7 @@ class Settings(BaseSettings):
     record: RecordSettings = RecordSettings()
     quality: QualitySettings = QualitySettings()
     cluster: ClusterSettings = ClusterSettings()
+    tracing: TracingSettings = TracingSettings()
     log: LogSettings = LogSettings()
 
     @field_validator("profiles")

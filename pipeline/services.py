@@ -17,6 +17,7 @@ from pipeline.inference.ticker import BatchTicker
 from pipeline.metrics import Metrics
 from pipeline.reloading import Reloaded
 from pipeline.stages.suggestions import Suggestions
+from pipeline.tracing import Tracer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,7 @@ class CallServices:
         suggestions: suggest replies.
         rules: rules and words by profile.
         phrases: phrases of agents and customers by profile.
+        tracer: notes where time goes.
     """
 
     scheduler: Recogniser
@@ -52,3 +54,4 @@ class CallServices:
     suggestions: Suggestions
     rules: Reloaded[dict[str, ProfileRules]]
     phrases: Reloaded[dict[str, RolePhrases]]
+    tracer: Tracer

@@ -24,8 +24,8 @@ ROOT = Path(__file__).resolve().parents[1]
 INDEX = "https://pypi.org/simple"
 SETS = {
     "run": (".[plot]",),
-    "server": (".[documents,postgresql]",),
-    "all": (".[dev,documents,finetune,plot,postgresql,pyannote]",),
+    "server": (".[documents,postgresql,tracing]",),
+    "all": (".[dev,documents,finetune,plot,postgresql,pyannote,tracing]",),
     "sbom": ("cyclonedx-bom>=7,<8",),
 }
 BUILD = ("hatchling>=1.27", "editables>=0.5")

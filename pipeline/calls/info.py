@@ -192,6 +192,7 @@ class CallSpec:
         past: it is a recording of a call of then (``info.started_at``): nobody waits for what is found in it.
         part: of a call in a cluster; None on a server that stands alone.
         carrier: stream of a gateway of a cluster that brings it; None for any other.
+        traceparent: trace that the client is in (W3C Trace Context); None for none.
     """
 
     info: CallInfo
@@ -210,6 +211,7 @@ class CallSpec:
     past: bool = False
     part: CallPart | None = None
     carrier: Carrier | None = None
+    traceparent: str | None = None
 
     @property
     def call_id(self) -> str:

@@ -13,6 +13,7 @@ import grpc
 
 from pipeline.access.authenticator import Credentials
 from pipeline.calls.info import Carrier
+from pipeline.tracing import TRACEPARENT
 
 OURS = "yuetone-"
 """How metadata begins that only a gateway may write; it passes no client's own such metadata on."""
@@ -36,11 +37,13 @@ class Connection:
         peer: its address as gRPC writes it, such as ``ipv4:10.0.0.7:41234``.
         credentials: what it shows.
         carrier: stream of a gateway of a cluster; None for any other.
+        traceparent: trace that the client is in; None where it says nothing of that, or nonsense.
     """
 
     peer: str
     credentials: Credentials
     carrier: Carrier | None = None
+    traceparent: str | None = None
 
     @property
     def host(self) -> str:
@@ -69,7 +72,13 @@ def connection_of(context: _Context, gateway_secret: str | None) -> Connection:
         uris, name = certificate_of(context)
         peer = context.peer()
     shown = Credentials(authorization=authorization, uris=uris, common_name=name)
-    return Connection(peer=peer, credentials=shown, carrier=carrier)
+    trace = _text(named.get("traceparent")) or ""
+    return Connection(
+        peer=peer,
+        credentials=shown,
+        carrier=carrier,
+        traceparent=trace if TRACEPARENT.fullmatch(trace) else None,
+    )
 
 
 def certificate_of(context: _Context) -> tuple[tuple[str, ...], str | None]:

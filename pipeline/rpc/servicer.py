@@ -102,7 +102,8 @@ def _of_caller(spec: CallSpec) -> CallSpec:
     """
     given = granted()
     info = replace(spec.info, tenant=given.tenant(spec.info.tenant), sender=given.principal.id)
-    return replace(spec, info=info, carrier=caller().connection.carrier)
+    connection = caller().connection
+    return replace(spec, info=info, carrier=connection.carrier, traceparent=connection.traceparent)
 
 
 def _is_ping(request: pb.StreamCallRequest | None) -> bool:

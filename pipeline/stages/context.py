@@ -16,6 +16,7 @@ from pipeline.calls.info import SAMPLE_RATE, CallSpec
 from pipeline.calls.log import CallLog
 from pipeline.config import LimitSettings, ProfileSettings
 from pipeline.metrics import Metrics
+from pipeline.tracing import NO_TRACE, CallTrace
 
 MAX_HOTWORDS = 100
 WARNINGS_PER_CODE = 3
@@ -155,6 +156,7 @@ class CallContext:
         output: where to say what was found.
         progress: how far the call is.
         controls: what is in force at each sample; written by ingest.
+        trace: where the time of the call goes.
         roles: who is on each channel; changed by ingest at the client's wish, by the speakers' stage on
             evidence.
     """
@@ -167,10 +169,17 @@ class CallContext:
     progress: CallProgress
     controls: CallControls
     roles: ChannelRoles
+    trace: CallTrace = NO_TRACE
 
     @classmethod
     def begin(
-        cls, spec: CallSpec, profile: ProfileSettings, limits: LimitSettings, metrics: Metrics, log: CallLog
+        cls,
+        spec: CallSpec,
+        profile: ProfileSettings,
+        limits: LimitSettings,
+        metrics: Metrics,
+        log: CallLog,
+        trace: CallTrace = NO_TRACE,
     ) -> CallContext:
         """Return the context of a call that begins."""
         progress = CallProgress(len(spec.roles))
@@ -191,6 +200,7 @@ class CallContext:
             progress=progress,
             controls=controls,
             roles=ChannelRoles(now.roles if now else spec.roles),
+            trace=trace,
         )
 
 

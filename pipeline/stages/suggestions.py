@@ -272,6 +272,7 @@ class SuggestionStage:
             latency = self._context.progress.channels[channel].arrivals.since(turn.end)
             if turn.final and latency is not None:
                 self._context.metrics.suggestion_latency.observe(latency)
+                self._context.trace.note("suggestion", latency, channel=channel, articles=len(changed))
 
     async def _add(self, channel: int, partial: TranscriptEvent, hit: ArticleHit) -> None:
         """Show what a partial asks for, beside what is shown already."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -228,14 +229,19 @@ class Transcribe:
     async def _recognise(self, request: AsrRequest) -> Transcript:
         """Return the final; when the model fails twice, an empty one that is marked as failed."""
         for _attempt in range(2):
+            began = time.monotonic()
             try:
-                return await self._tools.scheduler.final(request)
+                result = await self._tools.scheduler.final(request)
             except asyncio.CancelledError:
                 raise
             except Exception as error:  # noqa: BLE001 (an engine may raise anything)
                 _log.warning(
                     "recognition failed", call=self._context.spec.call_id, error=type(error).__name__
                 )
+            else:
+                heard_s = len(request.pcm) / SAMPLE_RATE
+                self._context.trace.note("recognise", time.monotonic() - began, speech_s=heard_s)
+                return result
         return FAILED
 
     def _publish(self, ended: SpeechEnded, result: Transcript, published: Published) -> None:
@@ -258,6 +264,7 @@ class Transcribe:
         latency = self._progress.arrivals.since(ended.speech_end)
         if latency is not None:
             context.metrics.final_latency.observe(latency)
+            context.trace.note("final", latency, channel=self._channel, words=len(final.words))
 
     # ---------------------------------------------------------------- personal data
 
