@@ -34,6 +34,7 @@ from pipeline.calls.info import SAMPLE_RATE, CallSpec
 from pipeline.calls.log import CallLog
 from pipeline.cluster.node import ClusterNode
 from pipeline.cluster.pointers import PointerFollower
+from pipeline.cluster.shared_rules import RulesFollower, publish
 from pipeline.config import ProfileSettings, Settings
 from pipeline.engines import (
     build_emotion,
@@ -282,10 +283,17 @@ class App:
         if self.cluster is None:
             return {}
         follower = PointerFollower(self.cluster.store, self.settings.asr.models_dir, reloading.set)
+        rules = RulesFollower(self.cluster.store, self.settings.profiles, self.services.rules.reload)
         return {
             "cluster": self.cluster.run(calls, lambda: self.capacity.calls),
             "model pointers": follower.run(),
+            "rules of all nodes": rules.run(),
         }
+
+    async def share_rules(self, profile: str, text: str) -> None:
+        """Let the other nodes take rules up that were saved here; raises SQLAlchemyError."""
+        if self.cluster is not None:
+            await asyncio.to_thread(publish, self.cluster.store, profile, text)
 
     async def _note(self, action: str) -> None:
         """Write into the audit log what the server itself does; where that fails, it goes on."""

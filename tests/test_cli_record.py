@@ -205,6 +205,30 @@ async def test_an_archive_is_imported_once_and_goes_on_after_an_interruption(tmp
     await serving(tmp_path, work)
 
 
+@pytest.mark.parametrize("way", [("--processes", "2"), ("--ray", "local")])
+async def test_an_archive_is_imported_by_several_workers(way: tuple[str, str], tmp_path: Path) -> None:
+    if way[0] == "--ray":
+        pytest.importorskip("ray")
+    archive = tmp_path / "archive"
+    archive.mkdir()
+    data, rate = sf.read(CALL, frames=8_000 * 14)
+    for number in range(3):
+        sf.write(archive / f"{number}.wav", data[number * rate :], rate)
+    (archive / "c.wav").write_bytes(b"no recording")
+
+    def work(address: str) -> None:
+        told = refused("import", archive, "--server", address, *way)
+        assert "3 imported" in told
+        assert "1 failed" in told
+        assert "c.wav" in told
+        (archive / "c.wav").unlink()
+        assert "0 imported (0.00 h), 3 there already" in run("import", archive, "--server", address, *way)
+        kept = json.loads(run("list", "--server", address, "--json"))["calls"]
+        assert sum(call["call_id"].startswith("import-") for call in kept) == 3
+
+    await serving(tmp_path, work)
+
+
 def test_what_is_damaged_is_told(tmp_path: Path) -> None:
     config = config_in(tmp_path)
     records, opener = store(tmp_path), keys(tmp_path)

@@ -7,7 +7,7 @@ Each node writes what its calls say as the product's writer does: at once where 
 under way, what comes meanwhile with the next. The database is a queue for its cores; then each transaction
 waits for the disk. When a host dies, its calls come to gateways, which give each to the less loaded of two
 random nodes; a node admits, hears again what was not safe, and goes on. Costs are read from
-results/scale.json (``python -m benchmarks scale``), and the model is first held against the runs that are
+results/scale.json and results/capacity.json, and the model is first held against the runs that are
 in it. Everything beyond those runs is simulated, not measured. Writes benchmarks/results/simulate.json.
 """
 
@@ -33,6 +33,10 @@ WARM_S = 2.0
 """Left out at the beginning of each run, s."""
 NOTICED_S = {"killed": 0.1, "power off": 1.7}
 """Until a gateway knows that a node is gone, s: its socket is closed, or pings are not answered."""
+PLANNED = 17
+"""Calls of a node of one core, of the 23 that it takes: of four hosts, one may die."""
+CHANNELS = 2
+"""Of a call; results of ``capacity`` count streams of one."""
 BEHIND_S = 3.0
 """Audio of a call that is not safe when its node dies, s: one utterance a side, on the average."""
 
@@ -54,16 +58,16 @@ class Costs:
     call_core_s: float
 
 
-def costs_of(scale: dict[str, Any]) -> Costs:
-    """Return the costs that a result of ``scale`` states."""
+def costs_of(scale: dict[str, Any], capacity: dict[str, Any]) -> Costs:
+    """Return the costs that results of ``scale`` and ``capacity`` state."""
     least, most = scale["commits"][0], scale["commits"][-1]
+    full = capacity["runs"][0]
     core = most["database_cores"] / most["commits_a_s"]
-    one = [run["cpu_ms_a_call_second"] for run in scale["runs"] if run["shape"] == "1 node"]
     return Costs(
         commit_core_s=core,
         row_core_s=core / 5,  # an insert of one row in a transaction that is there anyway
         disk_s=max(0.0, least["commit"]["p50_ms"] / 1_000 - core),
-        call_core_s=sum(one) / len(one) / 1_000,
+        call_core_s=full["cores_used"] / (full["streams"] / CHANNELS),
     )
 
 
@@ -139,14 +143,14 @@ def failing(
 ) -> dict[str, Any]:
     """Let a share of all nodes die at once; return how long their calls are without new text."""
     rng = random.Random(seed)
-    nodes = max(2, math.ceil(calls / CALLS))
+    nodes = max(2, math.ceil(calls / PLANNED))
     dead = max(1, round(nodes * dead_share))
-    load = [CALLS * costs.call_core_s] * (nodes - dead)
-    live = [CALLS] * (nodes - dead)
+    load = [PLANNED * costs.call_core_s] * (nodes - dead)
+    live = [PLANNED] * (nodes - dead)
     database = Database(costs, cores, rng)
     gaps, refused = [], 0
     free = [0.0] * (nodes - dead)
-    arrivals = sorted(NOTICED_S[fault] * rng.uniform(0.5, 1.0) for _ in range(dead * CALLS))
+    arrivals = sorted(NOTICED_S[fault] * rng.uniform(0.5, 1.0) for _ in range(dead * PLANNED))
     room = int(0.7 / costs.call_core_s)  # calls that a core carries with the rest of its time to spare
     for at in arrivals:
         taken = database.commit(at, 3)  # read and raised epoch, what was told of it read back
@@ -188,7 +192,8 @@ def held_against(scale: dict[str, Any], costs: Costs) -> list[dict[str, Any]]:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Simulate."""
     scale = json.loads((options.results / "scale.json").read_text("utf-8"))
-    costs = costs_of(scale)
+    capacity = json.loads((options.results / "capacity.json").read_text("utf-8"))
+    costs = costs_of(scale, capacity)
     checked = held_against(scale, costs)
     for line in checked:
         print(json.dumps(line), flush=True)
@@ -198,7 +203,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             talks.append({"cell": cell, **talking(cell, costs, options.seconds, options.cores)})
             print(json.dumps(talks[-1]), flush=True)
             for fault in NOTICED_S:
-                for share in (1 / max(2, math.ceil(cell / CALLS)), 0.25):
+                for share in (1 / max(2, math.ceil(cell / PLANNED)), 0.25):
                     faults.append(failing(cell, costs, options.cores, share, fault))
                     print(json.dumps(faults[-1]), flush=True)
     return {

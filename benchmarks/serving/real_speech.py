@@ -11,10 +11,11 @@ Writes benchmarks/results/real.json.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from asr.options import WhisperOptions
 from asr.whisper import WhisperEngine
 from benchmarks.facts import RESULTS, environment, write_result
 from cantonese.scoring import character_error_rate, scoring_form
+from client.spreading import spread
 from pipeline.analysis.speakers import utterances
 from scripts.finetune.recogniser.line import codec_round_trip, to_narrow, to_wide
 from vad.endpointer import EndpointerSettings
@@ -139,11 +141,36 @@ def measure(engine: WhisperEngine, bare: WhisperEngine, clip: Clip) -> Figures:
     )
 
 
-def measure_all(directory: ModelDirectory, clips: Sequence[Clip], options: WhisperOptions) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Measuring:
+    """Makes what measures a clip, once in each process.
+
+    Attributes:
+        directory: of the model.
+        options: of the recogniser.
+    """
+
+    directory: ModelDirectory
+    options: WhisperOptions
+
+    def __call__(self) -> Callable[[Clip], Figures]:
+        """Load the model, as it is served and without guards."""
+        engine = WhisperEngine(self.directory, self.options)
+        bare = WhisperEngine(self.directory, replace(self.options, guards=NO_GUARDS))
+        return functools.partial(measure, engine, bare)
+
+
+def measure_all(
+    directory: ModelDirectory,
+    clips: Sequence[Clip],
+    options: WhisperOptions,
+    *,
+    processes: int = 1,
+    ray: str | None = None,
+) -> dict[str, Any]:
     """Return the figures of a model over all clips: one row each, and the mean error rate over characters."""
-    engine = WhisperEngine(directory, options)
-    bare = WhisperEngine(directory, replace(options, guards=NO_GUARDS))
-    rows = {clip.name: measure(engine, bare, clip) for clip in clips}
+    found = dict(spread(Measuring(directory, options), clips, processes=processes, ray=ray))
+    rows = {clip.name: found[number] for number, clip in enumerate(clips)}
     characters = sum(len(clip.text) for clip in clips)
     mean = {
         name: round(sum(getattr(rows[clip.name], name) * len(clip.text) for clip in clips) / characters, 4)
@@ -162,6 +189,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--models-dir", type=Path, default=Path(MODELS_DIR))
     parser.add_argument("--context", nargs="+", type=float, help="shortest inputs in s; else as declared")
     parser.add_argument("--language", help="Whisper code; the model's own otherwise")
+    parser.add_argument("--processes", type=int, default=1, help="that hear clips; processor time is of each")
+    parser.add_argument("--ray", help="Ray cluster that hears them: host:port, auto, or local to start one")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for real.json")
     return parser.parse_args()
 
@@ -178,7 +207,8 @@ def main() -> None:
         for context in options.context or [directory.min_context_s]:
             name = f"{directory.name}, at least {context:g} s"
             chosen = replace(directory, min_context_s=context)
-            found[name] = measure_all(chosen, clips, WhisperOptions(compute_type="int8"))
+            heard = WhisperOptions(compute_type="int8")
+            found[name] = measure_all(chosen, clips, heard, processes=options.processes, ray=options.ray)
             print(json.dumps({name: found[name]}, ensure_ascii=False), flush=True)
     write_result("real", {"benchmark": "real", **environment(), "models": found}, options.out)
 

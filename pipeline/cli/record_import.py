@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -16,39 +13,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import client
-from client.decoding import RawFormat
+from client.spreading import spread
 from pipeline.cli.calls import SERVER, ServerOption, run_connected
 from pipeline.cli.identity import with_identity
+from pipeline.cli.importing import Importer, ImportOptions, ImportWorker, Outcome, Tally, shown_by
 from pipeline.cli.raw import RawOption, raw_of
 from pipeline.cli.record import NO_RECORD, app
 from pipeline.errors import SettingsError
-from yuetone.v1 import call_service_pb2 as pb_call
-from yuetone.v1 import overview_service_pb2
-from yuetone.v1 import record_service_pb2 as pb
 
 SUFFIXES = frozenset(
     (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".amr", ".raw", ".au", ".aiff", ".gsm")
 )
 """Files of a folder that are taken for recordings."""
-ID_BYTES = 10
-MOST_ATTEMPTS, WAIT_S = 200, 3.0
-"""Attempts to find room on a server that is busy, and the least time between two, s."""
-_LATER = frozenset({"AT_CAPACITY", "SHUTTING_DOWN", "DUPLICATE_CALL", "SLOW_CONSUMER"})
-"""Refusals that pass: a live call of the same name is one that was left by an import before."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportOptions:
-    """What all recordings have in common; see :class:`client.CallOptions`."""
-
-    roles: tuple[str, ...]
-    retention: str | None
-    profile: str | None
-    tenant: str | None
-    queue: str | None
-    team: str | None
-    agent: str | None
-    notice_given: bool
 
 
 @app.command("import")
@@ -70,6 +46,14 @@ def import_recordings(
         datetime | None, typer.Option(help="When the calls began, local time; else each file's own time.")
     ] = None,
     at_once: Annotated[int, typer.Option(min=1, max=64, help="Recordings at once.")] = 2,
+    processes: Annotated[
+        int,
+        typer.Option(min=1, max=256, help="Processes that read and send, one recording at a time each."),
+    ] = 1,
+    ray: Annotated[
+        str | None,
+        typer.Option(help="Ray cluster that reads and sends: host:port, auto, or local to start one here."),
+    ] = None,
     raw: RawOption = None,
     *,
     identity: client.Identity,
@@ -83,6 +67,8 @@ def import_recordings(
         yuetone record import archive/ --retention service --notice-given
 
         yuetone record import call.wav --recorded-at '2025-03-01 10:15:00' --queue billing
+
+        yuetone record import /mnt/archive --server calls.example:50051 --ray auto
     """
     files = recordings_of(paths)
     options = ImportOptions(
@@ -94,12 +80,25 @@ def import_recordings(
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=shown, transient=True, disable=not shown.is_terminal) as progress:
         task = progress.add_task("recordings", total=len(files))
+        if processes > 1 or ray is not None:
+            make = ImportWorker(server, shown_by(identity), options, recorded_at, coded)
+            tally = Tally()
+            for number, outcome in spread(make, files, processes=processes, ray=ray):
+                tally.add(files[number], outcome)
+                progress.advance(task)
+            typer.echo(tally.summary)
+            raise typer.Exit(1 if tally.failed else 0)
 
         async def work(channel: grpc.aio.Channel) -> None:
-            importer = Importer(channel, options, recorded_at, coded)
-            await importer.run(files, at_once, lambda: progress.advance(task))
-            typer.echo(importer.summary)
-            if importer.failed:
+            tally = Tally()
+
+            def done(path: Path, outcome: Outcome) -> None:
+                tally.add(path, outcome)
+                progress.advance(task)
+
+            await Importer(channel, options, recorded_at, coded).run(files, at_once, done)
+            typer.echo(tally.summary)
+            if tally.failed:
                 raise typer.Exit(1)
 
         run_connected(server, identity, work, NO_RECORD)
@@ -121,130 +120,3 @@ def recordings_of(paths: Iterable[Path]) -> list[Path]:
     if not files:
         raise SettingsError("there are no recordings in these folders")
     return files
-
-
-class Importer:
-    """Sends recordings to a server.
-
-    Args:
-        channel: to it.
-        options: of all recordings.
-        recorded_at: of all of them; None takes the time of each file.
-        raw: how files without a header are coded.
-    """
-
-    def __init__(
-        self,
-        channel: grpc.aio.Channel,
-        options: ImportOptions,
-        recorded_at: datetime | None,
-        raw: RawFormat | None = None,
-    ) -> None:
-        self._channel, self._options = channel, options
-        self._recorded_at, self._raw = recorded_at, raw
-        self._began = asyncio.get_running_loop().time()
-        self._seen: set[str] = set()
-        self.heard_s, self.done, self.passed, self.failed = 0.0, 0, 0, 0
-
-    @property
-    def summary(self) -> str:
-        """What was done, in one line."""
-        took = asyncio.get_running_loop().time() - self._began
-        speed = f", {self.heard_s / took:.1f} times as fast as they were spoken" if self.heard_s else ""
-        failed = f", {self.failed} failed" if self.failed else ""
-        return (
-            f"{self.done} imported ({self.heard_s / 3600:.2f} h{speed}), {self.passed} there already{failed}"
-        )
-
-    async def run(self, files: Sequence[Path], at_once: int, advanced: Callable[[], None]) -> None:
-        """Import files, some at once; one that fails stops no other."""
-        waiting = iter(files)
-
-        async def worker() -> None:
-            for path in waiting:
-                await self._one(path)
-                advanced()
-
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(at_once):
-                tasks.create_task(worker())
-
-    async def _one(self, path: Path) -> None:
-        try:
-            await self._import(path)
-        except (client.ClientError, OSError) as error:
-            self._fail(path, str(error))
-        except grpc.aio.AioRpcError as error:
-            if error.code() in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED):
-                raise
-            self._fail(path, error.details() or error.code().name)
-
-    def _fail(self, path: Path, reason: str) -> None:
-        self.failed += 1
-        typer.secho(f"yuetone: {path}: {reason}", err=True, fg=typer.colors.RED)
-
-    async def _import(self, path: Path) -> None:
-        name = await asyncio.to_thread(_name_of, path)
-        again = name in self._seen
-        self._seen.add(name)
-        if again or await self._is_there(name):
-            self.passed += 1
-            return
-        recording = await asyncio.to_thread(client.read_audio, path, self._raw)
-        at = self._recorded_at.timestamp() if self._recorded_at else path.stat().st_mtime
-        chosen = self._options
-        options = client.CallOptions(
-            call_id=name,
-            roles=chosen.roles if recording.format.channels > 1 else ("unknown",),
-            profile=chosen.profile,
-            tenant=chosen.tenant,
-            queue=chosen.queue,
-            team=chosen.team,
-            agent_id=chosen.agent,
-            retention=chosen.retention,
-            notice_given=chosen.notice_given,
-            recorded_at_ms=int(at * 1000),
-        )
-        for _attempt in range(MOST_ATTEMPTS):
-            refused = await self._sent(options, recording)
-            if refused is None:
-                self.heard_s += recording.seconds
-                self.done += 1
-                return
-            if refused.code not in _LATER:
-                self._fail(path, refused.message)
-                return
-            await asyncio.sleep(max(refused.retry_after_ms / 1000, WAIT_S))
-        self._fail(path, "the server has no room")
-
-    async def _sent(self, options: client.CallOptions, recording: client.CallAudio) -> pb_call.Error | None:
-        """Send a recording; return why the server would not have it, None where it has it whole."""
-        call = client.CallStream(self._channel, options, recording.format)
-        refused: pb_call.Error | None = None
-        whole = False
-        try:
-            async for message in client.stream_recording(call, recording, speed=0):
-                if message.HasField("error"):
-                    refused = message.error
-                whole = whole or (message.HasField("ended") and message.ended.reason == "client")
-        except grpc.aio.AioRpcError as error:
-            code, _, said = (error.details() or error.code().name).partition(": ")
-            refused = refused or pb_call.Error(code=code, message=said or code)
-        return None if whole else refused or pb_call.Error(code="INTERNAL", message="the call was cut off")
-
-    async def _is_there(self, name: str) -> bool:
-        """Tell whether a recording is in the record to its end: as one call, or as one that went on."""
-        scope = overview_service_pb2.CallScope(tenant=self._options.tenant)
-        closed = pb.RecordedCall.STATE_CLOSED
-        for part in (name, f"{name}.2", f"{name}.3"):
-            request = pb.ListRecordedCallsRequest(call_id=part, scope=scope, limit=10)
-            answer = await client.record_stub(self._channel).ListCalls(request)
-            if any(call.state == closed and call.reason == "client" for call in answer.calls):
-                return True
-        return False
-
-
-def _name_of(path: Path) -> str:
-    """Return the call id of a recording, by what is in it: the same file has the same wherever it lies."""
-    with path.open("rb") as file:
-        return f"import-{hashlib.file_digest(file, 'sha256').hexdigest()[: 2 * ID_BYTES]}"

@@ -74,3 +74,12 @@ pointers = sa.Table(
 )
 """The model of each kind that all nodes serve: its folder's name, the SHA-256 of what is in it, and where
 nodes copy it from."""
+
+rules = sa.Table(
+    "cluster_rules",
+    metadata,
+    sa.Column("profile", sa.Text, primary_key=True),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("saved_at", sa.Float, nullable=False),
+)
+"""Alert rules as they were saved on a page last, by profile; files that are newer stay."""

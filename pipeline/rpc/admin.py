@@ -182,6 +182,7 @@ class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
                     await asyncio.to_thread(restore, file)
                     _log.error("rules could not be taken up", reason=str(error))
                     raise InvalidRequest("another file of rules is broken; see the server's log") from error
+            await self._app.share_rules(request.profile, request.text)
             _log.info("alert rules saved", profile=request.profile, by=granted().principal.id)
             return await self._rules_of(request.profile)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from benchmarks.cluster.commits import CALLS, EVENTS
-from benchmarks.cluster.simulate import Costs, Database, costs_of, failing, talking
+from benchmarks.cluster.simulate import PLANNED, Costs, Database, costs_of, failing, talking
 
 COSTS = Costs(commit_core_s=0.0002, row_core_s=0.00004, disk_s=0.0015, call_core_s=0.02)
 
@@ -33,7 +33,7 @@ def test_a_database_that_is_full_lets_events_wait() -> None:
 
 def test_every_call_of_a_dead_host_goes_on_or_is_counted_as_refused() -> None:
     fault = failing(1_500, COSTS, 8, 0.25, "killed")
-    assert fault["moved"] + fault["refused"] == fault["died"] * CALLS
+    assert fault["moved"] + fault["refused"] == fault["died"] * PLANNED
     assert fault["refused"] > 0 or fault["gap"]["p95_ms"] < 60_000
     gentle = failing(1_500, replace(COSTS, call_core_s=0.01), 8, 0.1, "killed")
     assert gentle["refused"] == 0
@@ -56,7 +56,7 @@ def test_costs_are_those_of_the_result() -> None:
         {"calls": 180, "database_cores": 0.02, "commits_a_s": 150.0, "commit": {"p50_ms": 1.7}},
         {"calls": 540, "database_cores": 0.08, "commits_a_s": 400.0, "commit": {"p50_ms": 2.0}},
     ]
-    costs = costs_of({"commits": commits, "runs": [{"shape": "1 node", "cpu_ms_a_call_second": 40.0}]})
+    costs = costs_of({"commits": commits}, {"runs": [{"cores_used": 0.8, "streams": 40}]})
     assert round(costs.commit_core_s, 6) == 0.0002
     assert round(costs.disk_s, 6) == 0.0015
     assert costs.call_core_s == 0.04
