@@ -55,6 +55,9 @@ class ServerSettings(Section):
         0, ge=0, le=256,
         description="processes that have the calls, one a core or a GPU; 0 lets the one server process do it",
     )  # fmt: skip
+    pin: bool = Field(
+        True, description="each of several nodes stays on a core; False in containers that share a machine"
+    )
     port: int = Field(50051, ge=0, le=65535, description="TCP port; 0 picks a free one")
     tls_certificate: Path | None = Field(None, description="PEM certificate chain; turns TLS on")
     tls_key: Path | None = Field(None, description="PEM private key of the certificate")

@@ -24,6 +24,10 @@ ROOT = Path(__file__).resolve().parents[1]
 INDEX = "https://pypi.org/simple"
 SETS = {
     "run": (".[plot]",),
+    "cuda": (
+        "nvidia-cublas-cu12>=12.4,<13",
+        "nvidia-cudnn-cu12>=9,<10",
+    ),  # CTranslate2 opens them at run time
     "server": (".[documents,postgresql,tracing]",),
     "all": (".[dev,documents,finetune,plot,postgresql,pyannote,tracing]",),
     "sbom": ("cyclonedx-bom>=7,<8",),

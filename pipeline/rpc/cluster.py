@@ -18,6 +18,7 @@ from typing import Any
 import structlog
 
 from pipeline import leftovers
+from pipeline.access.exposure import is_near
 from pipeline.config import Settings
 from pipeline.errors import SettingsError
 from pipeline.rpc.children import Child, start_all
@@ -68,6 +69,7 @@ async def serve_cluster(
     Raises:
         SettingsError: something cannot start.
     """
+    _check(settings)
     leftovers.sweep(KIND)
     stopping, loop = stop or asyncio.Event(), asyncio.get_running_loop()
     if stop is None:
@@ -100,6 +102,25 @@ async def serve_cluster(
             await asyncio.gather(*(child.end() for child in nodes))
             await asyncio.gather(*(child.end() for child in gateways))
             _log.info("stopped")
+
+
+def _check(settings: Settings) -> None:
+    """Refuse at once what no node would start with, and what would split a cluster without a word.
+
+    Raises:
+        SettingsError: such a setting.
+    """
+    if settings.record.enabled:
+        raise SettingsError(
+            "record.enabled: a record is kept by one process: leave out server.nodes and cluster.url"
+        )
+    cluster = settings.cluster
+    address = cluster.address or "unix:"
+    if address.startswith("unix:") or is_near(address.rpartition(":")[0]):
+        return
+    for name, value in (("url", cluster.url), ("secret", cluster.secret)):
+        if value is None:
+            raise SettingsError(f"cluster.{name}: machines that call each other share it")
 
 
 async def _until(stopping: asyncio.Event, children: list[Child]) -> None:
@@ -161,7 +182,7 @@ def _nodes(
         told = NodeSettings(
             config=config,
             flags={**flags, "cluster": own, "server": {**flags.get("server", {}), "gateways": 0, **ports}},
-            core=cores[number] if 1 < count <= len(cores) else None,
+            core=cores[number] if server.pin and 1 < count <= len(cores) else None,
         )
         yield number, ("pipeline.cli.node", _written(folder / f"node-{number}.json", told))
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.config import load_settings
 from pipeline.errors import SettingsError
-from pipeline.rpc.cluster import _address
+from pipeline.rpc.cluster import _address, _check
 from pipeline.rpc.node import inside_of
 
 
@@ -49,6 +50,23 @@ def test_nodes_of_one_machine_take_the_ports_that_follow() -> None:
     assert _address(None, 0) is None
     with pytest.raises(SettingsError, match="write host:port"):
         _address("10.0.0.1:65535", 1)
+
+
+def test_machines_that_share_nothing_are_no_cluster() -> None:
+    far: dict[str, Any] = {"address": "10.0.0.1:50070", "url": "postgresql://db/a", "secret": "x" * 16}
+    _check(load_settings(None, {"cluster": far}))
+    _check(load_settings(None, {"cluster": {"address": "127.0.0.1:50070"}}))
+    _check(load_settings(None, {"cluster": {"address": "unix:/run/a"}}))
+    for name in ("url", "secret"):
+        without = {key: value for key, value in far.items() if key != name}
+        with pytest.raises(SettingsError, match=rf"cluster\.{name}: machines that call each other share it"):
+            _check(load_settings(None, {"cluster": without}))
+
+
+def test_nodes_keep_no_record_and_say_so_at_once() -> None:
+    record = {"enabled": True, "key_file": "/nowhere", "classes": {"service": {"keep_days": 30}}}
+    with pytest.raises(SettingsError, match="a record is kept by one process"):
+        _check(load_settings(None, {"record": record}))
 
 
 def test_with_tls_others_may_reach_it(tmp_path: Path) -> None:

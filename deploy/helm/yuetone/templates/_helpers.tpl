@@ -28,6 +28,18 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- else -}}{{ fail "secrets: name a Secret that is there (secrets.existing), or give secrets.values" }}{{- end -}}
 {{- end }}
 
+{{- /* Secrets that nodes cannot do without */ -}}
+{{- define "yuetone.needed" -}}
+{{- $needed := list "YUETONE_CLUSTER__URL" "YUETONE_CLUSTER__SECRET" "YUETONE_ALERTS__STORE" "YUETONE_SUGGEST__STORE" "YUETONE_ACCESS__STORE" -}}
+{{- if .Values.pool.enabled }}{{ $needed = append $needed "YUETONE_ASR__REMOTE_SECRET" }}{{ end -}}
+{{- if not .Values.secrets.existing -}}
+{{- range $name := $needed -}}
+{{- if not (hasKey $.Values.secrets.values $name) }}{{ fail (printf "secrets.values.%s: nodes that do not share it do not share their calls" $name) }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $needed -}}
+{{- end }}
+
 {{- define "yuetone.tls" -}}
 {{- if .Values.tls.secret -}}{{ .Values.tls.secret }}
 {{- else if .Values.tls.issuer -}}{{ include "yuetone.name" . }}-tls
