@@ -19,6 +19,9 @@ from tempfile import TemporaryDirectory
 
 import pipeline.cli
 
+for _name in pipeline.cli.COMMANDS:  # a command is loaded when it is called: here all, once for all forks
+    pipeline.cli.LoadedCommands().get_command(None, _name)
+
 ROOT = Path(__file__).resolve().parents[1]
 PRELOADED = (
     "tests.processes",

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import jiwer
 import pytest
+from typer.testing import CliRunner
 
 from cantonese.scoring import scoring_form
+from pipeline.cli import COMMANDS, app
 from tests.audio import AGENT, CALL, CUSTOMER, demo_turns
 from tests.processes import run_program
 
@@ -126,3 +128,19 @@ def test_shown_settings_can_be_read_back(tmp_path: Path) -> None:
     file.write_text(run("config", "show").stdout)
     again = run("config", "show", "--config", str(file))
     assert again.stdout == file.read_text()
+
+
+def test_a_command_is_loaded_when_it_is_called() -> None:
+    """All together take a second and eighty megabytes, which a console or a probe has no use for."""
+    heavy = "sqlalchemy", "pipeline.app", "jinja2"
+    look = f"import sys, pipeline.cli; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", look], check=True, capture_output=True, text=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_says_what_it_does(name: str) -> None:
+    done = CliRunner().invoke(app, [name, "--help"])
+    assert done.exit_code == 0
+    assert f"Usage: yuetone {name}" in done.output
+    assert done.output in CliRunner().invoke(app, [name, "-h"]).output

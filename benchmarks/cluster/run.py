@@ -30,6 +30,8 @@ from benchmarks.serving.outages import Outcome, Said
 from client import quantile
 
 NODES = 3
+SAME_S = 0.1
+"""Texts whose speech ends so close together are of one moment, s."""
 FAULT_S = 8.0
 """From the first call's beginning to the fault, s."""
 SETTINGS = """
@@ -195,6 +197,7 @@ SHORT = ("kill", "freeze", "partition", "gateway", "database", "drain", "power-o
 def judged(told: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
     """Return what a fault cost, against a run without one."""
     outcome, worst, before, behind = Outcome(), [], [], []
+    gaps = [gap(call["late"], same["late"]) for call, same in zip(told["calls"], whole["calls"], strict=True)]
     for call, same in zip(told["calls"], whole["calls"], strict=True):
         outcome.take(_said(call), _said(same), call["parts"])
         outcome.doubled += call["doubled"]
@@ -215,6 +218,9 @@ def judged(told: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
         **outcome.figures(),
         "broken": others,
         "survived": f"{survived}/{len(told['calls'])}",
+        "live_text_gap_p50_s": round(statistics.median(gaps), 2),
+        "live_text_gap_p95_s": round(quantile(gaps, 0.95) or 0.0, 2),
+        "live_text_gap_max_s": round(max(gaps), 2),
         "text_late_before_p95_s": round(quantile(before, 0.95) or 0.0, 2),
         "text_late_after_p50_s": round(statistics.median(behind), 2),
         "text_late_after_max_s": round(max(behind), 2),
@@ -223,6 +229,33 @@ def judged(told: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
         "watchers_missed_finals": missed,
         "watchers_longest_gap_s": round(max(worst, default=0.0), 2),
     }
+
+
+def gap(told: list[list[float]], whole: list[list[float]]) -> float:
+    """Return by how much later than without a fault a call had text of any moment, at most, s.
+
+    Text that is told anew after a fault, of speech that had text before, does not count: nobody waited for it.
+
+    Args:
+        told: when each text came, and how far it was behind the end of its speech, s of the call.
+        whole: the same of a run in which nothing broke.
+    """
+    later, frontier = 0.0, 0
+    moments = sorted((when, when - late) for when, late in told)
+    reached: list[tuple[float, float]] = []  # when there was text up to which moment of the call
+    for when, moment in moments:
+        if not reached or moment > reached[-1][1]:
+            reached.append((when, moment))
+    newest = -1.0
+    for at, moment in sorted((when, when - late) for when, late in whole):
+        if moment <= newest:
+            continue
+        newest = moment
+        while frontier < len(reached) and reached[frontier][1] < moment - SAME_S:
+            frontier += 1
+        if frontier < len(reached):
+            later = max(later, reached[frontier][0] - at)
+    return later
 
 
 def _said(call: dict[str, Any]) -> list[Said]:

@@ -1,68 +1,85 @@
-"""The command line: ``yuetone``."""
+"""The command line: ``yuetone``. Each command is loaded when it is called: all together take a second."""
 
 from __future__ import annotations
 
+import importlib
 import io
 import sys
 from importlib.metadata import version as installed_version
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from client.errors import ClientError
-from pipeline.cli import (
-    access,
-    alerts,
-    audit,
-    call,
-    calls,
-    config,
-    console,
-    diarize,
-    emotion,
-    kb,
-    kb_search,
-    kb_write,
-    models,
-    recogniser,
-    record,
-    record_hold,
-    record_import,
-    record_keys,
-    record_original,
-    record_subject,
-    redact,
-    serve,
-)
 from pipeline.errors import SettingsError
 
-COMMANDS_OF_KB = (kb_search, kb_write)
-"""Add themselves to ``kb.app``."""
-COMMANDS_OF_RECORD = (record_hold, record_import, record_keys, record_original, record_subject)
-"""Add themselves to ``record.app``."""
+COMMANDS = {
+    "serve": "serve:serve_command",
+    "call": "call:call_command",
+    "demo": "call:demo_command",
+    "diarize": "diarize:diarize_command",
+    "emotion": "emotion:emotion_command",
+    "recogniser": "recogniser:recogniser_command",
+    "redact": "redact:redact_command",
+    "access": "access:app",
+    "alerts": "alerts:app",
+    "audit": "audit:app",
+    "calls": "calls:app",
+    "console": "console:app",
+    "kb": "kb:app",
+    "models": "models:app",
+    "record": "record:app",
+    "config": "config:app",
+}
+"""Where each command is: module and name in it, a function or a group."""
+BESIDE = {
+    "kb": ("kb_search", "kb_write"),
+    "record": ("record_hold", "record_import", "record_keys", "record_original", "record_subject"),
+}
+"""Modules that add themselves to a group."""
+
+
+class LoadedCommands(TyperGroup):
+    """Finds commands by :data:`COMMANDS`."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all commands, in the order of the help."""
+        return [*COMMANDS, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command, loaded; None where there is none of that name."""
+        return _loaded(cmd_name) if cmd_name in COMMANDS else super().get_command(ctx, cmd_name)
+
+
+def _loaded(name: str) -> Any:
+    module, _, attribute = COMMANDS[name].partition(":")
+    found = getattr(importlib.import_module(f"pipeline.cli.{module}"), attribute)
+    for beside in BESIDE.get(name, ()):
+        importlib.import_module(f"pipeline.cli.{beside}")
+    if isinstance(found, typer.Typer):
+        group = typer.main.get_command(found)
+        group.name = name
+        return group
+    alone = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False)
+    alone.command(name)(found)
+    return typer.main.get_command(alone)
+
+
 app = typer.Typer(
     name="yuetone",
+    cls=LoadedCommands,
     help="Streaming Cantonese speech pipeline for call centres: call audio in, live transcripts out.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("serve")(serve.serve_command)
-app.command("call")(call.call_command)
-app.command("demo")(call.demo_command)
-app.command("diarize")(diarize.diarize_command)
-app.command("emotion")(emotion.emotion_command)
-app.command("recogniser")(recogniser.recogniser_command)
-app.command("redact")(redact.redact_command)
-app.add_typer(access.app, name="access")
-app.add_typer(alerts.app, name="alerts")
-app.add_typer(audit.app, name="audit")
-app.add_typer(calls.app, name="calls")
-app.add_typer(console.app, name="console")
-app.add_typer(kb.app, name="kb")
-app.add_typer(models.app, name="models")
-app.add_typer(record.app, name="record")
-app.add_typer(config.app, name="config")
+
+
+@app.callback()
+def _all() -> None:
+    pass  # makes a group of it, with one command of its own
 
 
 @app.command()

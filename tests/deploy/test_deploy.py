@@ -81,8 +81,8 @@ def test_commands_are_there() -> None:
     group: Any = typer.main.get_command(app)
     assert len(commands()) >= 8
     for words in commands():
-        assert words[0] in group.commands, words
-        inner = group.commands[words[0]]
+        inner = group.get_command(None, words[0])
+        assert inner is not None, words
         if getattr(inner, "commands", None) and len(words) > 1 and words[1].isalpha():
             assert words[1] in inner.commands, words
 
