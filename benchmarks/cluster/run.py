@@ -234,7 +234,7 @@ def judged(told: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
 def gap(told: list[list[float]], whole: list[list[float]]) -> float:
     """Return by how much later than without a fault a call had text of any moment, at most, s.
 
-    Text that is told anew after a fault, of speech that had text before, does not count: nobody waited for it.
+    Text that is told anew after a fault, of speech that had text before, does not count.
 
     Args:
         told: when each text came, and how far it was behind the end of its speech, s of the call.

@@ -179,9 +179,12 @@ class NodeRouter:
         return self._node(best)
 
     def any(self, without: Iterable[str] = ()) -> Node | None:
-        """Return a node for what every node can do."""
-        left = [node for node in self.every() if node.name not in set(without)]
-        return random.choice(left) if left else None
+        """Return a node for what every node can do, health too; one that leaves only where no other is."""
+        passed = set(without)
+        left = [known for known in self._nodes.values() if known.row.name not in passed]
+        alive = [known for known in left if self._seems_alive(known)]
+        staying = [known for known in alive if not known.row.draining]
+        return self._node(random.choice(staying or alive)) if alive else None
 
     def failed(self, name: str) -> None:
         """Note that a line to a node broke."""
