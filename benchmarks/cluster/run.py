@@ -197,7 +197,7 @@ SHORT = ("kill", "freeze", "partition", "gateway", "database", "drain", "power-o
 def judged(told: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
     """Return what a fault cost, against a run without one."""
     outcome, worst, before, behind = Outcome(), [], [], []
-    gaps = [gap(call["late"], same["late"]) for call, same in zip(told["calls"], whole["calls"], strict=True)]
+    later = [gap(call["late"], same["late"]) for call, same in zip(told["calls"], whole["calls"], strict=True)]
     for call, same in zip(told["calls"], whole["calls"], strict=True):
         outcome.take(_said(call), _said(same), call["parts"])
         outcome.doubled += call["doubled"]
@@ -218,9 +218,9 @@ def judged(told: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
         **outcome.figures(),
         "broken": others,
         "survived": f"{survived}/{len(told['calls'])}",
-        "live_text_gap_p50_s": round(statistics.median(gaps), 2),
-        "live_text_gap_p95_s": round(quantile(gaps, 0.95) or 0.0, 2),
-        "live_text_gap_max_s": round(max(gaps), 2),
+        "live_text_gap_p50_s": round(statistics.median(later), 2),
+        "live_text_gap_p95_s": round(quantile(later, 0.95) or 0.0, 2),
+        "live_text_gap_max_s": round(max(later), 2),
         "text_late_before_p95_s": round(quantile(before, 0.95) or 0.0, 2),
         "text_late_after_p50_s": round(statistics.median(behind), 2),
         "text_late_after_max_s": round(max(behind), 2),
