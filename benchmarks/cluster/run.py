@@ -197,8 +197,9 @@ SHORT = ("kill", "freeze", "partition", "gateway", "database", "drain", "power-o
 def judged(told: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
     """Return what a fault cost, against a run without one."""
     outcome, worst, before, behind = Outcome(), [], [], []
-    later = [gap(call["late"], same["late"]) for call, same in zip(told["calls"], whole["calls"], strict=True)]
-    for call, same in zip(told["calls"], whole["calls"], strict=True):
+    pairs = list(zip(told["calls"], whole["calls"], strict=True))
+    later = [gap(call["late"], same["late"]) for call, same in pairs]
+    for call, same in pairs:
         outcome.take(_said(call), _said(same), call["parts"])
         outcome.doubled += call["doubled"]
         at = told["fault_at"] - call["began"]
