@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import grpc
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
@@ -19,12 +20,14 @@ from console.live.topic import Topic
 from console.pages import wav
 from console.pages.rendering import for_people, me_of, page
 from console.pages.screens import seen
-from yuetone.v1 import overview_service_pb2
+from yuetone.v1 import assist_pb2, overview_service_pb2, supervisor_service_pb2
 from yuetone.v1 import record_service_pb2 as pb
 
 HERE = ZoneInfo("Asia/Hong_Kong")
 """Times are shown, and days begin, as in Hong Kong."""
 A_PAGE, MOST_HITS = 50, 50
+BEHIND_MS = 60_000
+"""Behind the end of a call, ms: what is raised until then is about it."""
 FILTERS = ("q", "role", "since", "until", "queue", "agent", "topic", "alerts")
 RESOLUTIONS = {
     pb.RESOLUTION_UNSPECIFIED: "unspecified",
@@ -150,6 +153,41 @@ def _marked(text: str, query: str) -> list[tuple[str, bool]]:
     return [part for part in [*parts, (text[at:], False)] if part[0]]
 
 
+async def _alerts(request: Request, session: Session, call: pb.RecordedCall) -> list[dict[str, Any]]:
+    """Return who took each alert of a call, and what they wrote; nothing where that cannot be had."""
+    began = call.started_at_unix_ms
+    asked = supervisor_service_pb2.ListCallAlertsRequest(
+        call_id=call.call_id, since_unix_ms=began - 1_000, until_unix_ms=began + call.audio_ms + BEHIND_MS
+    )
+    if call.HasField("tenant"):
+        asked.tenant = call.tenant
+    stub = client.supervisor_stub(request.app.state.backend.channel(session.person))
+    try:
+        found = await stub.ListCallAlerts(asked, timeout=DEADLINE_S)
+    except grpc.aio.AioRpcError as error:
+        if error.code() in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNIMPLEMENTED):
+            return []  # a server without alerts, or somebody who may not see them
+        raise
+    return [
+        {
+            "at_ms": one.alert.end_ms,
+            "rule": one.alert.rule,
+            "severity": assist_pb2.Alert.Severity.Name(one.alert.severity).removeprefix("SEVERITY_").lower(),
+            "state": _state(one),
+            "by": one.alert.taken_by,
+            "note": one.note,
+        }
+        for one in found.alerts
+    ]
+
+
+def _state(one: supervisor_service_pb2.WatchAlertsResponse) -> str:
+    """Return what became of an alert, as texts name it; empty where nobody has done anything yet."""
+    if one.alert.state == assist_pb2.Alert.STATE_ACKNOWLEDGED:
+        return "false_alarm" if one.false_alarm else "taken"
+    return "expired" if one.alert.state == assist_pb2.Alert.STATE_EXPIRED else ""
+
+
 async def record(request: Request, session: Session) -> Response:
     """Show one call."""
     me = seen(await me_of(request, session))
@@ -162,6 +200,7 @@ async def record(request: Request, session: Session) -> Response:
             call = part.call
         else:
             rows.take(part.event)
+    alerts = await _alerts(request, session, call) if me["wall"] or me["desk"] else []
     summary = await stub.GetSummary(pb.GetSummaryRequest(record_id=name), timeout=DEADLINE_S)
     patch = topic.since(None)
     head = _row(call) | {
@@ -174,7 +213,7 @@ async def record(request: Request, session: Session) -> Response:
     return page(
         request, "record.html", me=me, person=session.person.name, call=head,
         rows=f"[{','.join(patch.rows if patch else ())}]", formats=FORMATS,
-        sums=[("about", summary.about), ("steps", summary.next_steps)], clock=length,
+        alerts=alerts, sums=[("about", summary.about), ("steps", summary.next_steps)], clock=length,
         wrap=summary.wrap_up if summary.HasField("wrap_up") else None,
         resolution=RESOLUTIONS.get(summary.wrap_up.resolution, "unspecified"),
     )  # fmt: skip

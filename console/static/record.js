@@ -41,7 +41,9 @@ function lineOf(alert) {
 byId("talk").replaceChildren(...(lines.length ? lines.map(([, node]) => node) : [h("p", { class: "quiet", text: t("calls.none") })]));
 /** Show the moment that the address names, and let the sound begin there. */
 function moment() {
-  const target = document.getElementById(location.hash.slice(1));
+  const at = Number(location.hash.slice(2));
+  const begun = lines.filter(([row]) => row.start <= at).pop()?.[1];
+  const target = document.getElementById(location.hash.slice(1)) ?? begun;
   if (!target) return;
   target.classList.add("heard");
   target.scrollIntoView({ block: "center" });

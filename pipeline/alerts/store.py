@@ -135,6 +135,28 @@ class AlertStore:
         with self._engine.connect() as connection:
             return [_record(row) for row in connection.execute(query)]
 
+    def of_call(self, call_id: str, since: float, until: float, limit: int) -> list[AlertRecord]:
+        """Return the newest state of each alert of a call that was raised in a time, in their order.
+
+        Args:
+            call_id: of the call; companies may use the same one.
+            since: s since 1970 UTC.
+            until: the same; behind it.
+            limit: of alerts.
+        """
+        its = (
+            sa.select(sa.func.min(alerts.c.seq).label("first"), sa.func.max(alerts.c.seq).label("last"))
+            .where(alerts.c.call_id == call_id)
+            .group_by(alerts.c.alert_id)
+            .having(sa.func.min(alerts.c.at) >= since, sa.func.min(alerts.c.at) < until)
+            .order_by(sa.func.min(alerts.c.seq))
+            .limit(limit)
+            .subquery()
+        )
+        query = sa.select(*_COLUMNS).join(its, alerts.c.seq == its.c.last).order_by(its.c.first)
+        with self._engine.connect() as connection:
+            return [_record(row) for row in connection.execute(query)]
+
     def taken(self, tenant: str | None, since: float, until: float) -> list[tuple[str, float]]:
         """Return call id and s from raised to taken, of each alert that was raised in a time and taken."""
         its = alerts.c.tenant == tenant if tenant is not None else alerts.c.tenant.is_(None)

@@ -37,6 +37,9 @@ METHODS: Mapping[str, MethodRule] = {
     "/yuetone.v1.SupervisorService/ListOpenAlerts": MethodRule(
         permission=Permission.ALERT_WATCH, content=True
     ),
+    "/yuetone.v1.SupervisorService/ListCallAlerts": MethodRule(
+        permission=Permission.ALERT_WATCH, content=True
+    ),
     "/yuetone.v1.SupervisorService/AckAlert": MethodRule(
         permission=Permission.ALERT_ACKNOWLEDGE, content=True, changes=True
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -87,6 +88,26 @@ class SupervisorServicer(supervisor_service_pb2_grpc.SupervisorServiceServicer):
         ]
         return pb.ListOpenAlertsResponse(
             groups=_grouped(seen)[:MOST_GROUPS], cursor=self._alerts.cursor(last)
+        )
+
+    async def ListCallAlerts(  # noqa: N802 (gRPC method name)
+        self, request: pb.ListCallAlertsRequest, context: _Context
+    ) -> pb.ListCallAlertsResponse:
+        """List the alerts of a call; see supervisor_service.proto."""
+        try:
+            given = granted()
+            tenant = given.tenant(request.tenant if request.HasField("tenant") else None)
+            since = request.since_unix_ms / 1000 if request.HasField("since_unix_ms") else 0.0
+            until = request.until_unix_ms / 1000 if request.HasField("until_unix_ms") else math.inf
+            records = await self._alerts.of_call(request.call_id, since, until, MOST_GROUPS)
+        except CallError as error:
+            await context.abort(status_of(error), details_of(error))
+        return pb.ListCallAlertsResponse(
+            alerts=[
+                assist.watched(record, self._alerts.cursor(record.seq), with_note=not given.own_only)
+                for record in records
+                if tenant in (None, record.call.tenant) and may_see_alerts(given, record.call, self._profiles)
+            ]
         )
 
     def _heartbeat(self, after: int) -> pb.WatchAlertsResponse:

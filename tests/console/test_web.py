@@ -15,18 +15,40 @@ import pytest
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
+from client import supervisor_stub
 from console.auth.users import LocalUsers
 from tests.access.provider import Provider
 from tests.console.helpers import SAID, consoling, origin, post, recorded
 from tests.fakes.engines import SayingEngine
 from tests.integration.access import bearer, guarded
-from tests.integration.helpers import Running, chunks, demo_bytes, end, running, settings, start, talk
+from tests.integration.helpers import Running, chunks, demo_bytes, end, kept, running, settings, start, talk
+from tests.integration.test_alerts import ANGRY
 from tests.record.helpers import profile, section
+from yuetone.v1 import supervisor_service_pb2 as sup
 
 pytestmark = pytest.mark.integration
 
 PASSWORD = "correct horse battery"  # noqa: S105
 PAGES = ("/desk", "/wall", "/calls", "/")
+
+
+async def test_a_call_shows_who_took_its_alerts_and_what_they_wrote(tmp_path: Path) -> None:
+    chosen = settings(record=section(tmp_path), profiles=profile(), alerts={"store": str(tmp_path / "a.db")})
+    async with running(chosen, SayingEngine(ANGRY)) as run, consoling(run.server.port) as base:
+        await talk(run, [start("angry"), *chunks(demo_bytes(24)), end()])
+        await kept(run)
+        stub = supervisor_stub(run.channel)
+        raised = (await stub.ListCallAlerts(sup.ListCallAlertsRequest(call_id="angry"))).alerts
+        assert raised
+        note = "<b>called back</b>"
+        await stub.AckAlert(sup.AckAlertRequest(alert_id=raised[0].alert.alert_id, note=note))
+        async with httpx2.AsyncClient(headers={"accept-language": "en"}) as web:
+            listed = await web.get(f"{base}/calls")
+            record = listed.text.partition('href="/calls/')[2].partition('"')[0]
+            page = (await web.get(f"{base}/calls/{record}")).text
+        assert "&lt;b&gt;called back&lt;/b&gt;" in page
+        assert "Taken (development" in page
+        assert f'href="#t{raised[0].alert.end_ms}"' in page
 
 
 async def test_pages_show_text_as_text_and_allow_nothing_else(tmp_path: Path) -> None:

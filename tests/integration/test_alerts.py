@@ -141,6 +141,16 @@ async def test_taking_an_alert_reaches_the_live_call_and_everyone_else(run: Runn
             assert not seen.HasField("note")
     assert (seen.alert.alert_id, seen.false_alarm, seen.note) == (alert_id, True, "called back")
     stream.cancel()
+    listed = await stub.ListCallAlerts(sup.ListCallAlertsRequest(call_id=seen.call_id))
+    (stands,) = [one for one in listed.alerts if one.alert.alert_id == alert_id]
+    assert (stands.alert.state, stands.note) == (assist_pb2.Alert.STATE_ACKNOWLEDGED, "called back")
+    now = int(time.time() * 1000)
+    for asked in (
+        sup.ListCallAlertsRequest(call_id="another"),
+        sup.ListCallAlertsRequest(call_id=seen.call_id, until_unix_ms=now - 3_600_000),
+        sup.ListCallAlertsRequest(call_id=seen.call_id, since_unix_ms=now + 60_000),
+    ):
+        assert not (await stub.ListCallAlerts(asked)).alerts
 
 
 @pytest.mark.parametrize(

@@ -225,6 +225,63 @@ class ListOpenAlertsResponse(google.protobuf.message.Message):
 global___ListOpenAlertsResponse = ListOpenAlertsResponse
 
 @typing.final
+class ListCallAlertsRequest(google.protobuf.message.Message):
+    """Of which call."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: builtins.int
+    TENANT_FIELD_NUMBER: builtins.int
+    SINCE_UNIX_MS_FIELD_NUMBER: builtins.int
+    UNTIL_UNIX_MS_FIELD_NUMBER: builtins.int
+    call_id: builtins.str
+    """of the call"""
+    tenant: builtins.str
+    """the caller's when absent"""
+    since_unix_ms: builtins.int
+    """raised then or later: ids of calls may be used again"""
+    until_unix_ms: builtins.int
+    """raised before"""
+    def __init__(
+        self,
+        *,
+        call_id: builtins.str = ...,
+        tenant: builtins.str | None = ...,
+        since_unix_ms: builtins.int | None = ...,
+        until_unix_ms: builtins.int | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_since_unix_ms", b"_since_unix_ms", "_tenant", b"_tenant", "_until_unix_ms", b"_until_unix_ms", "since_unix_ms", b"since_unix_ms", "tenant", b"tenant", "until_unix_ms", b"until_unix_ms"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_since_unix_ms", b"_since_unix_ms", "_tenant", b"_tenant", "_until_unix_ms", b"_until_unix_ms", "call_id", b"call_id", "since_unix_ms", b"since_unix_ms", "tenant", b"tenant", "until_unix_ms", b"until_unix_ms"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_since_unix_ms", b"_since_unix_ms"]) -> typing.Literal["since_unix_ms"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_tenant", b"_tenant"]) -> typing.Literal["tenant"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_until_unix_ms", b"_until_unix_ms"]) -> typing.Literal["until_unix_ms"] | None: ...
+
+global___ListCallAlertsRequest = ListCallAlertsRequest
+
+@typing.final
+class ListCallAlertsResponse(google.protobuf.message.Message):
+    """All of them."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ALERTS_FIELD_NUMBER: builtins.int
+    @property
+    def alerts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___WatchAlertsResponse]:
+        """in their order; at most 500"""
+
+    def __init__(
+        self,
+        *,
+        alerts: collections.abc.Iterable[global___WatchAlertsResponse] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["alerts", b"alerts"]) -> None: ...
+
+global___ListCallAlertsResponse = ListCallAlertsResponse
+
+@typing.final
 class AckAlertRequest(google.protobuf.message.Message):
     """Which alert is taken."""
 

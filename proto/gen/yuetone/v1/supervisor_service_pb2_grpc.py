@@ -45,6 +45,11 @@ class SupervisorServiceStub(object):
                 request_serializer=yuetone_dot_v1_dot_supervisor__service__pb2.ListOpenAlertsRequest.SerializeToString,
                 response_deserializer=yuetone_dot_v1_dot_supervisor__service__pb2.ListOpenAlertsResponse.FromString,
                 _registered_method=True)
+        self.ListCallAlerts = channel.unary_unary(
+                '/yuetone.v1.SupervisorService/ListCallAlerts',
+                request_serializer=yuetone_dot_v1_dot_supervisor__service__pb2.ListCallAlertsRequest.SerializeToString,
+                response_deserializer=yuetone_dot_v1_dot_supervisor__service__pb2.ListCallAlertsResponse.FromString,
+                _registered_method=True)
         self.AckAlert = channel.unary_unary(
                 '/yuetone.v1.SupervisorService/AckAlert',
                 request_serializer=yuetone_dot_v1_dot_supervisor__service__pb2.AckAlertRequest.SerializeToString,
@@ -71,6 +76,13 @@ class SupervisorServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListCallAlerts(self, request, context):
+        """The alerts of one call as they stand, whether somebody has taken them or not.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AckAlert(self, request, context):
         """Take an alert: nobody else needs to.
         """
@@ -90,6 +102,11 @@ def add_SupervisorServiceServicer_to_server(servicer, server):
                     servicer.ListOpenAlerts,
                     request_deserializer=yuetone_dot_v1_dot_supervisor__service__pb2.ListOpenAlertsRequest.FromString,
                     response_serializer=yuetone_dot_v1_dot_supervisor__service__pb2.ListOpenAlertsResponse.SerializeToString,
+            ),
+            'ListCallAlerts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCallAlerts,
+                    request_deserializer=yuetone_dot_v1_dot_supervisor__service__pb2.ListCallAlertsRequest.FromString,
+                    response_serializer=yuetone_dot_v1_dot_supervisor__service__pb2.ListCallAlertsResponse.SerializeToString,
             ),
             'AckAlert': grpc.unary_unary_rpc_method_handler(
                     servicer.AckAlert,
@@ -152,6 +169,33 @@ class SupervisorService(object):
             '/yuetone.v1.SupervisorService/ListOpenAlerts',
             yuetone_dot_v1_dot_supervisor__service__pb2.ListOpenAlertsRequest.SerializeToString,
             yuetone_dot_v1_dot_supervisor__service__pb2.ListOpenAlertsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCallAlerts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/yuetone.v1.SupervisorService/ListCallAlerts',
+            yuetone_dot_v1_dot_supervisor__service__pb2.ListCallAlertsRequest.SerializeToString,
+            yuetone_dot_v1_dot_supervisor__service__pb2.ListCallAlertsResponse.FromString,
             options,
             channel_credentials,
             insecure,

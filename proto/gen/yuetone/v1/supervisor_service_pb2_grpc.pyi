@@ -35,6 +35,12 @@ class SupervisorServiceStub:
     ]
     """Alerts that nobody has taken yet, grouped by call: what a screen shows when it opens."""
 
+    ListCallAlerts: grpc.UnaryUnaryMultiCallable[
+        yuetone.v1.supervisor_service_pb2.ListCallAlertsRequest,
+        yuetone.v1.supervisor_service_pb2.ListCallAlertsResponse,
+    ]
+    """The alerts of one call as they stand, whether somebody has taken them or not."""
+
     AckAlert: grpc.UnaryUnaryMultiCallable[
         yuetone.v1.supervisor_service_pb2.AckAlertRequest,
         yuetone.v1.supervisor_service_pb2.AckAlertResponse,
@@ -57,6 +63,12 @@ class SupervisorServiceAsyncStub:
         yuetone.v1.supervisor_service_pb2.ListOpenAlertsResponse,
     ]
     """Alerts that nobody has taken yet, grouped by call: what a screen shows when it opens."""
+
+    ListCallAlerts: grpc.aio.UnaryUnaryMultiCallable[
+        yuetone.v1.supervisor_service_pb2.ListCallAlertsRequest,
+        yuetone.v1.supervisor_service_pb2.ListCallAlertsResponse,
+    ]
+    """The alerts of one call as they stand, whether somebody has taken them or not."""
 
     AckAlert: grpc.aio.UnaryUnaryMultiCallable[
         yuetone.v1.supervisor_service_pb2.AckAlertRequest,
@@ -84,6 +96,14 @@ class SupervisorServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[yuetone.v1.supervisor_service_pb2.ListOpenAlertsResponse, collections.abc.Awaitable[yuetone.v1.supervisor_service_pb2.ListOpenAlertsResponse]]:
         """Alerts that nobody has taken yet, grouped by call: what a screen shows when it opens."""
+
+    @abc.abstractmethod
+    def ListCallAlerts(
+        self,
+        request: yuetone.v1.supervisor_service_pb2.ListCallAlertsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[yuetone.v1.supervisor_service_pb2.ListCallAlertsResponse, collections.abc.Awaitable[yuetone.v1.supervisor_service_pb2.ListCallAlertsResponse]]:
+        """The alerts of one call as they stand, whether somebody has taken them or not."""
 
     @abc.abstractmethod
     def AckAlert(
