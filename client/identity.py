@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shlex
 import subprocess
@@ -19,7 +20,7 @@ KEPT_S = 60.0
 """Time for which a token that a command printed is used before the command runs again, s."""
 
 TokenSource = Callable[[], str]
-"""Returns a token that is good now; is asked for each request."""
+"""Returns a token that is good now; is asked for each request. Those of this module go to other processes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,7 @@ NOBODY = Identity()
 
 def token_of(text: str) -> TokenSource:
     """Return a source that always gives the same token."""
-    return lambda: text
+    return functools.partial(str, text)
 
 
 def token_in(file: Path) -> TokenSource:
@@ -63,17 +64,17 @@ def token_in(file: Path) -> TokenSource:
     Raises (when asked):
         ClientError: the file cannot be read, or is empty.
     """
+    return functools.partial(_read, file)
 
-    def read() -> str:
-        try:
-            text = file.read_text("ascii").strip()
-        except (OSError, UnicodeDecodeError):
-            raise ClientError(f"no token can be read from {file}") from None
-        if not text:
-            raise ClientError(f"{file} is empty; it must hold a token")
-        return text
 
-    return read
+def _read(file: Path) -> str:
+    try:
+        text = file.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        raise ClientError(f"no token can be read from {file}") from None
+    if not text:
+        raise ClientError(f"{file} is empty; it must hold a token")
+    return text
 
 
 class TokenCommand:

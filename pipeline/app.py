@@ -48,7 +48,6 @@ from pipeline.errors import AuditUnavailable, InvalidRequest, SettingsError
 from pipeline.inference.capacity import Capacity
 from pipeline.inference.detector import VadBatcher
 from pipeline.inference.recogniser import Recogniser
-from pipeline.inference.scheduler import AsrScheduler
 from pipeline.inference.second_look import NoSecondLook, SecondLook, SecondLookWorker
 from pipeline.inference.shares import Shares
 from pipeline.inference.ticker import BatchTicker
@@ -121,12 +120,7 @@ class App:
         self.settings = settings
         self.metrics = Metrics()
         ticker = BatchTicker()
-        scheduler = (
-            recogniser(self.metrics) if recogniser else local_recogniser(settings, self.metrics, factory)
-        )
-        self._recogniser: Reloadable = (
-            RecogniserReload(settings, scheduler) if isinstance(scheduler, AsrScheduler) else scheduler
-        )
+        scheduler, self._recogniser = self._recognisers(factory, recogniser)
         self.capacity = Capacity(settings.limits, scheduler, ticker, shares=self.shares)
         self.services = self._services(scheduler, ticker)
         self.authenticator = Authenticator(
@@ -136,12 +130,22 @@ class App:
         self.record = self._record()
         self.cluster = self._cluster()
 
+    def _recognisers(
+        self,
+        factory: Callable[[], AsrEngine] | None,
+        remote: Callable[[Metrics], RemoteModel] | None,
+    ) -> tuple[Recogniser, Reloadable]:
+        """Return what recognises, and the same as something that can be read again."""
+        if remote is not None:
+            found = remote(self.metrics)
+            return found, found
+        here = local_recogniser(self.settings, self.metrics, factory)
+        return here, RecogniserReload(self.settings, here)
+
     def _cluster(self) -> ClusterNode | None:
         settings = self.settings
         if settings.cluster.url is None:
             return None
-        if self.record is not None:
-            raise SettingsError("record.enabled: nodes of a cluster cannot keep a record together yet")
         return ClusterNode(
             settings.cluster, settings.limits.resume_window_s, self.metrics.cluster_commit.observe
         )

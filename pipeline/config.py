@@ -31,7 +31,7 @@ from pipeline.sections.access import AccessSettings
 from pipeline.sections.asr import AsrSettings, PartialSettings
 from pipeline.sections.audit import AuditSettings
 from pipeline.sections.base import Section
-from pipeline.sections.cluster import ClusterSettings
+from pipeline.sections.cluster import ClusterSettings, host_and_port
 from pipeline.sections.diarization import DiarizationSettings, ProfileDiarizationSettings
 from pipeline.sections.quality import QualitySettings
 from pipeline.sections.record import Kept, ProfileRecordSettings, RecordSettings
@@ -267,6 +267,23 @@ class Settings(BaseSettings):
         for name, tenant in self.tenants.items():
             if unknown := [profile for profile in tenant.profiles if profile not in self.profiles]:
                 raise ValueError(f"tenants.{name}.profiles: there is no profile {unknown[0]!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _one_process_records(self) -> Settings:
+        if self.record.enabled and (self.server.nodes or self.cluster.url is not None):
+            raise ValueError(
+                "record.enabled: a record is kept by one process: leave out server.nodes and cluster.url"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _ports_for_nodes(self) -> Settings:
+        address = self.cluster.address
+        if address is not None and not address.startswith("unix:"):
+            last = host_and_port(address)[1] + max(0, self.server.nodes - 1)
+            if last > 65_535:
+                raise ValueError(f"cluster.address: the last node would have port {last}; begin lower")
         return self
 
     @model_validator(mode="after")

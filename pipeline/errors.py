@@ -22,6 +22,8 @@
         ├── UnknownReview        no review has that id, within reach
         ├── UnknownOriginalRequest   no request to read what was hidden waits under that id
         ├── ExportUnavailable    the server lacks what writes such a file
+        ├── StoreUnavailable     a file or a database cannot be used now
+        ├── RecognitionFailed    a recogniser of the pool failed on this audio
         ├── RecordUnavailable    the record cannot be read now
         ├── AtCapacity           too many calls
         ├── ShuttingDown         the server is going away
@@ -194,6 +196,12 @@ class ExportUnavailable(CallError):
     """The server lacks what writes a file of this form."""
 
     code = "EXPORT_UNAVAILABLE"
+
+
+class RecognitionFailed(CallError):
+    """The model failed on this audio; another server of the pool has the same one."""
+
+    code = "MODEL_FAILED"
 
 
 class StoreUnavailable(CallError):

@@ -16,6 +16,7 @@ import client
 from console.auth.sessions import Session
 from console.backend import DEADLINE_S
 from console.live.call import CallRows
+from console.live.calls import SEVERITIES
 from console.live.topic import Topic
 from console.pages import wav
 from console.pages.rendering import for_people, me_of, page
@@ -172,7 +173,7 @@ async def _alerts(request: Request, session: Session, call: pb.RecordedCall) -> 
         {
             "at_ms": one.alert.end_ms,
             "rule": one.alert.rule,
-            "severity": assist_pb2.Alert.Severity.Name(one.alert.severity).removeprefix("SEVERITY_").lower(),
+            "severity": SEVERITIES[one.alert.severity],
             "state": _state(one),
             "by": one.alert.taken_by,
             "note": one.note,

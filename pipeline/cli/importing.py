@@ -201,40 +201,19 @@ def _name_of(path: Path) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """Who we are, as it goes to other processes: a token that was read once, and the paths of files."""
-
-    token: str | None
-    certificate: Path | None
-    key: Path | None
-    authorities: Path | None
-    secure: bool
-
-
-def shown_by(identity: client.Identity) -> Shown:
-    """Return who we are for other processes; a token is read once, so it should last for the whole import.
-
-    Raises:
-        ClientError: there is no token to be had.
-    """
-    token = None if identity.token is None else identity.token()
-    return Shown(token, identity.certificate, identity.key, identity.authorities, identity.secure)
-
-
-@dataclass(frozen=True, slots=True)
 class ImportWorker:
     """Makes what imports one recording after the other, in a process of its own.
 
     Attributes:
         server: host:port.
-        shown: who we are.
+        identity: who we are.
         options: of all recordings.
         recorded_at: of all of them; None takes the time of each file.
         raw: how files without a header are coded.
     """
 
     server: str
-    shown: Shown
+    identity: client.Identity
     options: ImportOptions
     recorded_at: datetime | None
     raw: RawFormat | None
@@ -247,16 +226,8 @@ class ImportWorker:
         return asyncio.run(self._import(path))
 
     async def _import(self, path: Path) -> Outcome:
-        shown = self.shown
-        identity = client.Identity(
-            token=None if shown.token is None else client.token_of(shown.token),
-            certificate=shown.certificate,
-            key=shown.key,
-            authorities=shown.authorities,
-            secure=shown.secure,
-        )
         try:
-            async with client.connected(self.server, identity) as channel:
+            async with client.connected(self.server, self.identity) as channel:
                 return await Importer(channel, self.options, self.recorded_at, self.raw).one(path)
         except grpc.aio.AioRpcError as error:
             return Outcome(reason=error.details() or error.code().name)

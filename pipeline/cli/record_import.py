@@ -16,7 +16,7 @@ import client
 from client.spreading import spread
 from pipeline.cli.calls import SERVER, ServerOption, run_connected
 from pipeline.cli.identity import with_identity
-from pipeline.cli.importing import Importer, ImportOptions, ImportWorker, Outcome, Tally, shown_by
+from pipeline.cli.importing import Importer, ImportOptions, ImportWorker, Outcome, Tally
 from pipeline.cli.raw import RawOption, raw_of
 from pipeline.cli.record import NO_RECORD, app
 from pipeline.errors import SettingsError
@@ -79,27 +79,25 @@ def import_recordings(
     shown = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=shown, transient=True, disable=not shown.is_terminal) as progress:
-        task = progress.add_task("recordings", total=len(files))
-        if processes > 1 or ray is not None:
-            make = ImportWorker(server, shown_by(identity), options, recorded_at, coded)
-            tally = Tally()
-            for number, outcome in spread(make, files, processes=processes, ray=ray):
-                tally.add(files[number], outcome)
-                progress.advance(task)
+        task, tally = progress.add_task("recordings", total=len(files)), Tally()
+
+        def done(path: Path, outcome: Outcome) -> None:
+            tally.add(path, outcome)
+            progress.advance(task)
+
+        def end() -> None:
             typer.echo(tally.summary)
             raise typer.Exit(1 if tally.failed else 0)
 
+        if processes > 1 or ray is not None:
+            make = ImportWorker(server, identity, options, recorded_at, coded)
+            for number, outcome in spread(make, files, processes=processes, ray=ray):
+                done(files[number], outcome)
+            end()
+
         async def work(channel: grpc.aio.Channel) -> None:
-            tally = Tally()
-
-            def done(path: Path, outcome: Outcome) -> None:
-                tally.add(path, outcome)
-                progress.advance(task)
-
             await Importer(channel, options, recorded_at, coded).run(files, at_once, done)
-            typer.echo(tally.summary)
-            if tally.failed:
-                raise typer.Exit(1)
+            end()
 
         run_connected(server, identity, work, NO_RECORD)
 

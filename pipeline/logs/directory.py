@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from pipeline.access.secrets import same_secret
 from pipeline.calls.commands import Command, CommandMessage
 from pipeline.calls.directory import CallStream, LiveCall, WatchedCall
 from pipeline.calls.events import CallEvent
@@ -155,7 +156,7 @@ class MemoryCallDirectory:
         entry = self._entries.get(_name_of(spec.info))
         if entry is None or entry.call.info.sender != spec.info.sender:
             raise UnknownCall("no such call to resume; the resume window has passed or it has ended")
-        if spec.resume is None or not _same(entry.session_id, spec.resume.session_id):
+        if spec.resume is None or not same_secret(entry.session_id, spec.resume.session_id):
             raise InvalidRequest("StartCall.resume.session_id is not the one from Started")
         began = entry.call.spec
         if (spec.codec, spec.sample_rate, len(spec.roles)) != (
@@ -339,8 +340,3 @@ class MemoryCallDirectory:
 
 def _name_of(info: CallInfo) -> _Name:
     return info.tenant, info.call_id
-
-
-def _same(secret: str, given: str) -> bool:
-    """Compare a secret with what a client gave, in a time that tells nothing; it may have given anything."""
-    return secrets.compare_digest(secret.encode(), given.encode("utf-8", "replace"))

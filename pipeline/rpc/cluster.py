@@ -25,6 +25,7 @@ from pipeline.rpc.children import Child, start_all
 from pipeline.rpc.gateway import GatewaySettings
 from pipeline.rpc.gateways import reserved_port
 from pipeline.rpc.node import NodeSettings
+from pipeline.sections.cluster import host_and_port
 
 KIND = "cluster"
 """What the folder with its sockets is for, in its name."""
@@ -105,18 +106,15 @@ async def serve_cluster(
 
 
 def _check(settings: Settings) -> None:
-    """Refuse at once what no node would start with, and what would split a cluster without a word.
+    """Refuse what would split a cluster without a word.
 
     Raises:
         SettingsError: such a setting.
     """
-    if settings.record.enabled:
-        raise SettingsError(
-            "record.enabled: a record is kept by one process: leave out server.nodes and cluster.url"
-        )
     cluster = settings.cluster
-    address = cluster.address or "unix:"
-    if address.startswith("unix:") or is_near(address.rpartition(":")[0]):
+    if cluster.address is None or cluster.address.startswith("unix:"):
+        return
+    if is_near(host_and_port(cluster.address)[0]):
         return
     for name, value in (("url", cluster.url), ("secret", cluster.secret)):
         if value is None:
@@ -188,17 +186,11 @@ def _nodes(
 
 
 def _address(first: str | None, number: int) -> str | None:
-    """Return where a node of this machine is reached; the others take the ports behind the first one's.
-
-    Raises:
-        SettingsError: there is no such port.
-    """
+    """Return where a node of this machine is reached; the others take the ports behind the first one's."""
     if first is None or first.startswith("unix:"):
         return first if number == 0 else None
-    host, colon, port = first.rpartition(":")
-    if not colon or not port.isdecimal() or int(port) + number > 65_535:
-        raise SettingsError("cluster.address: write host:port or unix:path")
-    return f"{host}:{int(port) + number}"
+    host, port = host_and_port(first)
+    return f"{host}:{port + number}"
 
 
 def _gateways(

@@ -18,6 +18,7 @@ from pipeline.errors import SettingsError
 from pipeline.rpc.children import end_of_input
 from pipeline.rpc.server import Behind, Server, serve
 from pipeline.sections.base import Section
+from pipeline.sections.cluster import host_and_port
 
 
 class NodeSettings(Section):
@@ -44,11 +45,9 @@ def inside_of(settings: Settings) -> Settings:
     if address.startswith("unix:"):
         where: dict[str, Any] = {"host": address}
     else:
-        host, colon, port = address.rpartition(":")
-        if not colon or not port.isdecimal():
-            raise SettingsError("cluster.address: write host:port or unix:path")
+        host, port = host_and_port(address)
         listen = settings.cluster.listen_host or host
-        where = {"host": listen, "port": int(port), "machine_port": None, "tls_client_ca": None}
+        where = {"host": listen, "port": port, "machine_port": None, "tls_client_ca": None}
         _protected(settings, listen)
     return settings.model_copy(update={"server": outside.model_copy(update=where)})
 

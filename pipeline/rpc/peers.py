@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any
 import grpc
 
 from pipeline.access.authenticator import Credentials
+from pipeline.access.secrets import same_secret
 from pipeline.calls.info import Carrier
 from pipeline.tracing import TRACEPARENT
 
@@ -62,7 +62,7 @@ def connection_of(context: _Context, gateway_secret: str | None) -> Connection:
     named = dict(metadata)
     authorization = _text(named.get("authorization"))
     carrier = None
-    if gateway_secret is not None and _same(gateway_secret, _text(named.get(GATEWAY))):
+    if gateway_secret is not None and same_secret(gateway_secret, _text(named.get(GATEWAY))):
         uris = tuple(_text(value) or "" for key, value in metadata if key == CERTIFICATE_URI)
         name = _text(named.get(CERTIFICATE_NAME))
         peer = _text(named.get(PEER)) or context.peer()
@@ -100,10 +100,6 @@ def _text(value: object) -> str | None:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return value if isinstance(value, str) else None
-
-
-def _same(secret: str, shown: str | None) -> bool:
-    return shown is not None and secrets.compare_digest(secret.encode(), shown.encode("utf-8", "replace"))
 
 
 class StreamCounter:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import itertools
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -19,12 +18,20 @@ from threadpoolctl import threadpool_limits
 from asr import AsrEngine, AsrRequest, Transcript
 from models import ModelError
 from pipeline.access.exposure import is_near
+from pipeline.access.secrets import same_secret
 from pipeline.config import Settings
 from pipeline.engines import local_recogniser
-from pipeline.errors import InvalidRequest, SettingsError
+from pipeline.errors import (
+    AtCapacity,
+    CallError,
+    RecognitionFailed,
+    SettingsError,
+    Unauthenticated,
+)
 from pipeline.inference.scheduler import AsrScheduler
 from pipeline.metrics import Metrics
 from pipeline.reloads import RecogniserReload
+from pipeline.rpc.answering import answered
 from pipeline.rpc.grpc_server import KEEPALIVE, bind, metrics_endpoint
 from pipeline.rpc.recognition import LARGEST_BYTES, SECRET, SERVICE, from_request, to_response
 from pipeline.rpc.server import Stopping, listen_to_signals
@@ -56,21 +63,18 @@ class RecogniserServicer(pb_grpc.RecogniserServiceServicer):
 
     async def Recognise(self, message: pb.RecogniseRequest, context: _Context) -> pb.RecogniseResponse:  # noqa: N802
         """Recognise an utterance; see the proto file."""
-        await self._check(context)
-        if self._under_way >= self._most:
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "AT_CAPACITY: ask another server")
-        self._under_way += 1
-        try:
-            return await self._answer(from_request(message))
-        except InvalidRequest as error:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"INVALID_REQUEST: {error}")
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:  # noqa: BLE001 (an engine may raise anything)
-            _log.warning("recognition failed", error=type(error).__name__)
-            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "MODEL_FAILED: on this audio")
-        finally:
-            self._under_way -= 1
+
+        async def work() -> pb.RecogniseResponse:
+            self._check(context)
+            if self._under_way >= self._most:
+                raise AtCapacity("ask another server")
+            self._under_way += 1
+            try:
+                return await self._answer(from_request(message))
+            finally:
+                self._under_way -= 1
+
+        return await answered(context, work, _engine)
 
     async def _answer(self, request: AsrRequest) -> pb.RecogniseResponse:
         if not request.final:
@@ -93,11 +97,15 @@ class RecogniserServicer(pb_grpc.RecogniserServiceServicer):
         self, message: pb.GetRecogniserRequest, context: _Context
     ) -> pb.GetRecogniserResponse:
         """Tell which model is served, and how busy it is."""
-        await self._check(context)
-        if not self._scheduler.ready:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "NOT_READY: the model is being loaded")
-        model = self._scheduler.model
-        return pb.GetRecogniserResponse(model=model.name, languages=model.languages, load=self._load())
+
+        async def work() -> pb.GetRecogniserResponse:
+            self._check(context)
+            if not self._scheduler.ready:
+                raise AtCapacity("the model is being loaded")
+            model = self._scheduler.model
+            return pb.GetRecogniserResponse(model=model.name, languages=model.languages, load=self._load())
+
+        return await answered(context, work, _engine)
 
     def _load(self) -> pb.RecogniserLoad:
         return pb.RecogniserLoad(
@@ -106,13 +114,27 @@ class RecogniserServicer(pb_grpc.RecogniserServiceServicer):
             waiting=self._scheduler.waiting,
         )
 
-    async def _check(self, context: _Context) -> None:
-        """Refuse whoever does not show the secret."""
-        if self._secret is None:
-            return
-        shown = dict(context.invocation_metadata() or ()).get(SECRET, "")
-        if not hmac.compare_digest(str(shown).encode(), self._secret.encode()):
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED: asr.remote_secret differs")
+    def _check(self, context: _Context) -> None:
+        """Refuse whoever does not show the secret.
+
+        Raises:
+            Unauthenticated: it is another one, or none.
+        """
+        shown = dict(context.invocation_metadata() or ()).get(SECRET)
+        if self._secret is not None and not same_secret(self._secret, str(shown)):
+            raise Unauthenticated("asr.remote_secret differs")
+
+
+@contextmanager
+def _engine() -> Iterator[None]:
+    """Turn what an engine raises into an error of the request."""
+    try:
+        yield
+    except CallError:
+        raise
+    except Exception as error:  # an engine may raise anything
+        _log.warning("recognition failed", error=type(error).__name__)
+        raise RecognitionFailed("on this audio") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,17 +183,13 @@ async def serve_pool(
                 tasks.create_task(_reload_when(reloading, settings, scheduler), name="reloader"),
             ]
             async with _listening(settings, scheduler, metrics, secret) as (server, health, port):
-                loading = tasks.create_task(_announced(scheduler, health, port), name="announcement")
-                await asyncio.wait(
-                    [loading, asyncio.ensure_future(stopping.asked.wait())],
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-                if loading.done() and ready:
-                    ready(Pool(port=port, metrics=metrics, stop=stopping.ask))
+                pool = Pool(port=port, metrics=metrics, stop=stopping.ask)
+                announcing = _announced(scheduler, health, pool, ready)
+                works.append(tasks.create_task(announcing, name="announcement"))
                 await stopping.asked.wait()
                 await health.enter_graceful_shutdown()
                 await server.stop(grace=DRAIN_S)
-            for work in (*works, loading):
+            for work in works:
                 work.cancel()
     except BaseExceptionGroup as group:
         raise plain(group) from group
@@ -227,13 +245,20 @@ async def _listening(
         await server.stop(grace=0.5)
 
 
-async def _announced(scheduler: AsrScheduler, health: health_service.aio.HealthServicer, port: int) -> None:
+async def _announced(
+    scheduler: AsrScheduler,
+    health: health_service.aio.HealthServicer,
+    pool: Pool,
+    ready: Callable[[Pool], None] | None,
+) -> None:
     """Say that requests are welcome once the model is loaded."""
     while not scheduler.ready:  # noqa: ASYNC110 (asked at the start alone)
         await asyncio.sleep(0.05)
     for service in ("", SERVICE):
         await health.set(service, health_pb2.HealthCheckResponse.SERVING)
-    _log.info("recognising", port=port, model=scheduler.model.name)
+    _log.info("recognising", port=pool.port, model=scheduler.model.name)
+    if ready:
+        ready(pool)
 
 
 async def _reload_when(asked: asyncio.Event, settings: Settings, scheduler: AsrScheduler) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import time
 from collections import deque
@@ -186,7 +185,8 @@ class RemoteRecogniser:
         """
         message, asked = to_request(request), time.monotonic()
         async with self._room:
-            for pause in itertools.chain(_pauses(), itertools.repeat(LATEST_S)):
+            pause = SOON_S
+            while True:
                 left = self._patience_s - (time.monotonic() - asked)
                 began = time.monotonic()
                 try:
@@ -201,13 +201,13 @@ class RemoteRecogniser:
                     if error.code() not in _AGAIN or left <= pause:
                         raise ModelError(f"asr.remote: {_words(error)}") from None
                     await asyncio.sleep(pause)
+                    pause = min(LATEST_S, 2 * pause)
                     continue
                 ended = time.monotonic()
                 self._admission.note(ended, began - asked + answer.waited_ms / 1_000)
                 self._metrics.inference.labels("final").observe(ended - began)
                 self._note(answer.load)
                 return from_response(answer)
-        raise RuntimeError("unreachable")
 
     # ---------------------------------------------------------------- partials
 
@@ -258,10 +258,6 @@ class RemoteRecogniser:
         self._metrics.inference.labels("partial").observe(time.monotonic() - began)
         self._note(answer.load)
         return from_response(answer)
-
-
-def _pauses() -> list[float]:
-    return [SOON_S * 2**turn for turn in range(4)]
 
 
 def _words(error: grpc.aio.AioRpcError) -> str:

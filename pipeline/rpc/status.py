@@ -25,6 +25,7 @@ _STATUS: dict[type[errors.CallError], grpc.StatusCode] = {
     errors.UnknownReview: grpc.StatusCode.NOT_FOUND,
     errors.UnknownOriginalRequest: grpc.StatusCode.NOT_FOUND,
     errors.ExportUnavailable: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.RecognitionFailed: grpc.StatusCode.FAILED_PRECONDITION,
     errors.StoreUnavailable: grpc.StatusCode.UNAVAILABLE,
     errors.RecordUnavailable: grpc.StatusCode.UNAVAILABLE,
     errors.AtCapacity: grpc.StatusCode.RESOURCE_EXHAUSTED,

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
 
 from pipeline.sections.base import Section
+
+_ADDRESS = re.compile(r"(?P<host>[^/\s]*):(?P<port>[0-9]{1,5})")
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """Return both parts of an address that was checked, which is no path of a socket."""
+    host, _, port = address.rpartition(":")
+    return host, int(port)
 
 
 class ClusterSettings(Section):
@@ -57,6 +66,13 @@ class ClusterSettings(Section):
         le=14_400.0,
         description="s that calls may go on here when the node leaves",
     )
+
+    @field_validator("address")
+    @classmethod
+    def _reachable(cls, address: str | None) -> str | None:
+        if address is not None and not address.startswith("unix:") and not _ADDRESS.fullmatch(address):
+            raise ValueError("cluster.address: write host:port or unix:path")
+        return address
 
     @field_validator("url", mode="before")
     @classmethod

@@ -48,8 +48,10 @@ def test_nodes_of_one_machine_take_the_ports_that_follow() -> None:
     assert _address("unix:/run/a", 0) == "unix:/run/a"
     assert _address("unix:/run/a", 1) is None
     assert _address(None, 0) is None
-    with pytest.raises(SettingsError, match="write host:port"):
-        _address("10.0.0.1:65535", 1)
+    far = {"cluster": {"address": "10.0.0.1:65535"}}
+    assert load_settings(None, {**far, "server": {"nodes": 1}}).cluster.address == "10.0.0.1:65535"
+    with pytest.raises(SettingsError, match=r"cluster\.address: the last node would have port 65536"):
+        load_settings(None, {**far, "server": {"nodes": 2}})
 
 
 def test_machines_that_share_nothing_are_no_cluster() -> None:
@@ -65,8 +67,10 @@ def test_machines_that_share_nothing_are_no_cluster() -> None:
 
 def test_nodes_keep_no_record_and_say_so_at_once() -> None:
     record = {"enabled": True, "key_file": "/nowhere", "classes": {"service": {"keep_days": 30}}}
-    with pytest.raises(SettingsError, match="a record is kept by one process"):
-        _check(load_settings(None, {"record": record}))
+    for more in ({"server": {"nodes": 2}}, {"cluster": {"url": "postgresql://db/a"}}):
+        with pytest.raises(SettingsError, match="a record is kept by one process"):
+            load_settings(None, {"record": record, **more})
+    assert load_settings(None, {"record": record}).record.enabled
 
 
 def test_with_tls_others_may_reach_it(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ class RecogniserServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetRecogniser(self, request, context):
-        """Tells which model is served, and how busy it is. UNAVAILABLE while it is being loaded.
+        """Tells which model is served, and how busy it is. RESOURCE_EXHAUSTED while it is being loaded.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -33,7 +33,7 @@ class RecogniserServiceStub:
         yuetone.v1.recogniser_service_pb2.GetRecogniserRequest,
         yuetone.v1.recogniser_service_pb2.GetRecogniserResponse,
     ]
-    """Tells which model is served, and how busy it is. UNAVAILABLE while it is being loaded."""
+    """Tells which model is served, and how busy it is. RESOURCE_EXHAUSTED while it is being loaded."""
 
 class RecogniserServiceAsyncStub:
     """Recognises single utterances for the nodes of an installation, where one GPU serves many of them.
@@ -50,7 +50,7 @@ class RecogniserServiceAsyncStub:
         yuetone.v1.recogniser_service_pb2.GetRecogniserRequest,
         yuetone.v1.recogniser_service_pb2.GetRecogniserResponse,
     ]
-    """Tells which model is served, and how busy it is. UNAVAILABLE while it is being loaded."""
+    """Tells which model is served, and how busy it is. RESOURCE_EXHAUSTED while it is being loaded."""
 
 class RecogniserServiceServicer(metaclass=abc.ABCMeta):
     """Recognises single utterances for the nodes of an installation, where one GPU serves many of them.
@@ -71,6 +71,6 @@ class RecogniserServiceServicer(metaclass=abc.ABCMeta):
         request: yuetone.v1.recogniser_service_pb2.GetRecogniserRequest,
         context: _ServicerContext,
     ) -> typing.Union[yuetone.v1.recogniser_service_pb2.GetRecogniserResponse, collections.abc.Awaitable[yuetone.v1.recogniser_service_pb2.GetRecogniserResponse]]:
-        """Tells which model is served, and how busy it is. UNAVAILABLE while it is being loaded."""
+        """Tells which model is served, and how busy it is. RESOURCE_EXHAUSTED while it is being loaded."""
 
 def add_RecogniserServiceServicer_to_server(servicer: RecogniserServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
