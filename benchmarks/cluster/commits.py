@@ -22,7 +22,7 @@ from pipeline.cluster.store import ClusterStore
 from pipeline.config import Settings
 
 CALLS = 30
-"""Of a node."""
+"""Calls of a node."""
 EVENTS, BYTES = 0.89, 190
 """Events a second of a call that must not be lost, and bytes of one (the bundled call, everything on)."""
 POSITIONS = 1.0

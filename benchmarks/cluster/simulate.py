@@ -17,10 +17,11 @@ import argparse
 import heapq
 import json
 import math
-import random
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from benchmarks.cluster.commits import CALLS, EVENTS, POSITIONS
 from benchmarks.facts import RESULTS, environment, spread, write_result
@@ -36,7 +37,7 @@ NOTICED_S = {"killed": 0.1, "power off": 1.7}
 PLANNED = 17
 """Calls of a node of one core, of the 23 that it takes: of four hosts, one may die."""
 CHANNELS = 2
-"""Of a call; results of ``capacity`` count streams of one."""
+"""Channels of a call; results of ``capacity`` count streams of one channel."""
 BEHIND_S = 3.0
 """Audio of a call that is not safe when its node dies, s: one utterance a side, on the average."""
 
@@ -80,7 +81,7 @@ class Database:
         rng: of the disk.
     """
 
-    def __init__(self, costs: Costs, cores: int, rng: random.Random) -> None:
+    def __init__(self, costs: Costs, cores: int, rng: np.random.Generator) -> None:
         self._costs, self._rng = costs, rng
         self._free = [0.0] * cores
         self.busy = 0.0
@@ -96,17 +97,17 @@ class Database:
         return begins + work + self._costs.disk_s * self._shaken()
 
     def _shaken(self) -> float:
-        return self._rng.lognormvariate(0.0, 0.35)
+        return float(self._rng.lognormal(0.0, 0.35))
 
 
 def talking(calls: int, costs: Costs, seconds: float, cores: int, seed: int = 1) -> dict[str, Any]:
     """Let calls talk; return how long events wait until they are safe, and how busy the database is."""
-    rng = random.Random(seed)
+    rng = np.random.default_rng(seed)
     nodes = max(1, math.ceil(calls / CALLS))
     own = calls / nodes
     database = Database(costs, cores, rng)
     waits: list[float] = []
-    turns: list[tuple[float, int]] = [(rng.expovariate(own * EVENTS), node) for node in range(nodes)]
+    turns: list[tuple[float, int]] = [(rng.exponential(1 / (own * EVENTS)), node) for node in range(nodes)]
     heapq.heapify(turns)
     began, done = [-1.0] * nodes, [0.0] * nodes
     while turns:
@@ -115,13 +116,13 @@ def talking(calls: int, costs: Costs, seconds: float, cores: int, seed: int = 1)
             break
         start = max(at, done[node], began[node] + BEAT_S)
         # what says something until then goes along: it waits less
-        rows = 1 + _poisson(rng, own * EVENTS * (start - at))
+        rows = 1 + int(rng.poisson(own * EVENTS * (start - at)))
         positions = min(own, own * POSITIONS * min(POSITIONS_S, start - began[node]))
         safe = database.commit(start, rows + round(positions / 4))  # updates are cheaper than inserts
         began[node], done[node] = start, safe
         if at > WARM_S:
             waits += [safe - at] + [safe - rng.uniform(at, start) for _ in range(rows - 1)]
-        heapq.heappush(turns, (start + rng.expovariate(own * EVENTS), node))
+        heapq.heappush(turns, (start + rng.exponential(1 / (own * EVENTS)), node))
     return {
         "calls": calls, "nodes": nodes, "events_a_s": round(len(waits) / (seconds - WARM_S), 1),
         "commits_a_s": round(database.commits / seconds, 1),
@@ -129,20 +130,11 @@ def talking(calls: int, costs: Costs, seconds: float, cores: int, seed: int = 1)
     }  # fmt: skip
 
 
-def _poisson(rng: random.Random, mean: float) -> int:
-    """Return a number drawn from a Poisson distribution (Knuth 1969)."""
-    limit, product, count = math.exp(-min(mean, 500.0)), rng.random(), 0
-    while product > limit:
-        product *= rng.random()
-        count += 1
-    return count
-
-
 def failing(
     calls: int, costs: Costs, cores: int, dead_share: float, fault: str, seed: int = 1
 ) -> dict[str, Any]:
     """Let a share of all nodes die at once; return how long their calls are without new text."""
-    rng = random.Random(seed)
+    rng = np.random.default_rng(seed)
     nodes = max(2, math.ceil(calls / PLANNED))
     dead = max(1, round(nodes * dead_share))
     load = [PLANNED * costs.call_core_s] * (nodes - dead)
@@ -154,7 +146,7 @@ def failing(
     room = int(0.7 / costs.call_core_s)  # calls that a core carries with the rest of its time to spare
     for at in arrivals:
         taken = database.commit(at, 3)  # read and raised epoch, what was told of it read back
-        one, two = rng.randrange(len(live)), rng.randrange(len(live))
+        one, two = map(int, rng.integers(len(live), size=2))
         node = min(one, two, key=lambda which: live[which])
         if live[node] >= room:
             node = min(range(len(live)), key=lambda which: live[which])

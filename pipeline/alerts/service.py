@@ -302,10 +302,12 @@ class AlertService:
         """Return when alerts were taken; see :meth:`AlertStore.taken`."""
         return await self.in_thread(self._store.taken, tenant, since, until)
 
-    async def of_call(self, call_id: str, since: float, until: float, limit: int) -> list[AlertRecord]:
+    async def of_call(
+        self, tenant: str | None, call_id: str, since: float, until: float, limit: int
+    ) -> list[AlertRecord]:
         """Return the alerts of a call; see :meth:`AlertStore.of_call`."""
         await self.flush()
-        return await self.in_thread(self._store.of_call, call_id, since, until, limit)
+        return await self.in_thread(self._store.of_call, tenant, call_id, since, until, limit)
 
     async def open(self, tenant: str | None) -> tuple[list[AlertRecord], int]:
         """Return the alerts that nobody has taken, the oldest first, and the position behind them.

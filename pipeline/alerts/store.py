@@ -135,18 +135,21 @@ class AlertStore:
         with self._engine.connect() as connection:
             return [_record(row) for row in connection.execute(query)]
 
-    def of_call(self, call_id: str, since: float, until: float, limit: int) -> list[AlertRecord]:
+    def of_call(
+        self, tenant: str | None, call_id: str, since: float, until: float, limit: int
+    ) -> list[AlertRecord]:
         """Return the newest state of each alert of a call that was raised in a time, in their order.
 
         Args:
-            call_id: of the call; companies may use the same one.
+            tenant: only this company's; None for those of all, which may have calls of one id.
+            call_id: of the call.
             since: s since 1970 UTC.
             until: the same; behind it.
             limit: of alerts.
         """
         its = (
             sa.select(sa.func.min(alerts.c.seq).label("first"), sa.func.max(alerts.c.seq).label("last"))
-            .where(alerts.c.call_id == call_id)
+            .where(alerts.c.call_id == call_id, *([] if tenant is None else [alerts.c.tenant == tenant]))
             .group_by(alerts.c.alert_id)
             .having(sa.func.min(alerts.c.at) >= since, sa.func.min(alerts.c.at) < until)
             .order_by(sa.func.min(alerts.c.seq))

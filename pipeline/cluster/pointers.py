@@ -14,9 +14,9 @@ import structlog
 from models import ModelError
 from models.promotion import KINDS, read_promotions
 from models.sharing import SharedModel, install, is_served
+from pipeline.cluster.following import followed
 from pipeline.cluster.store import ClusterStore
 from pipeline.cluster.tables import pointers
-from suggest.store.database import writing
 
 LOOK_S = 2.0
 """Time between two looks at the pointers, s."""
@@ -28,11 +28,14 @@ _log = structlog.get_logger(__name__)
 
 def point(store: ClusterStore, model: SharedModel) -> None:
     """Let all nodes serve a model; blocks."""
-    values = {"name": model.name, "digest": model.digest, "source": model.source, "set_at": time.time()}
-    with writing(store.engine) as connection:
-        mine = pointers.c.kind == model.kind
-        if not connection.execute(sa.update(pointers).where(mine).values(values)).rowcount:
-            connection.execute(sa.insert(pointers).values(kind=model.kind, **values))
+    store.put(
+        pointers,
+        kind=model.kind,
+        name=model.name,
+        digest=model.digest,
+        source=model.source,
+        set_at=time.time(),
+    )
 
 
 def pointed(store: ClusterStore) -> list[SharedModel]:
@@ -60,16 +63,9 @@ class PointerFollower:
     async def run(self) -> None:
         """Follow the pointers until cancelled."""
         self._loaded = {kind: await asyncio.to_thread(self._promoted, kind) for kind in KINDS}
-        while True:
-            try:
-                found = await asyncio.to_thread(pointed, self._store)
-            except Exception as error:  # noqa: BLE001 (the database is away: its writer says so)
-                _log.debug("pointers could not be looked up", error=type(error).__name__)
-                found = []
-            for model in found:
-                if self._is_new(model):
-                    await self._take(model)
-            await asyncio.sleep(LOOK_S)
+        async for found in followed(functools.partial(pointed, self._store), LOOK_S, "models"):
+            for model in filter(self._is_new, found):
+                await self._take(model)
 
     def _promoted(self, kind: str) -> str | None:
         """Return the name of the promoted model of a kind; None without one, or where that cannot be read."""

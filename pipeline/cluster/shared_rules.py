@@ -12,11 +12,11 @@ import sqlalchemy as sa
 import structlog
 
 from pipeline.alerts.rule_files import text_of, version_of, write
+from pipeline.cluster.following import followed
 from pipeline.cluster.store import ClusterStore
 from pipeline.cluster.tables import rules
 from pipeline.config import ProfileSettings
 from pipeline.errors import SettingsError, YuetoneError
-from suggest.store.database import writing
 
 LOOK_S = 2.0
 """Time between two looks, s."""
@@ -26,11 +26,7 @@ _log = structlog.get_logger(__name__)
 
 def publish(store: ClusterStore, profile: str, text: str) -> None:
     """Let all nodes take rules up; blocks."""
-    values = {"text": text, "saved_at": time.time()}
-    with writing(store.engine) as connection:
-        mine = rules.c.profile == profile
-        if not connection.execute(sa.update(rules).where(mine).values(values)).rowcount:
-            connection.execute(sa.insert(rules).values(profile=profile, **values))
+    store.put(rules, profile=profile, text=text, saved_at=time.time())
 
 
 def published(store: ClusterStore) -> dict[str, tuple[str, float]]:
@@ -61,16 +57,12 @@ class RulesFollower:
         self._read: dict[str, str] = {}  # version of each profile's file that this process has read
 
     async def run(self) -> None:
-        """Follow until cancelled."""
+        """Follow until cancelled; at once done where no profile names a file."""
+        if not self._files:
+            return
         for name, file in self._files.items():
             self._read[name] = await asyncio.to_thread(_version, file)
-        while self._files:
-            await asyncio.sleep(LOOK_S)
-            try:
-                found = await asyncio.to_thread(published, self._store)
-            except Exception as error:  # noqa: BLE001 (the database is away: its writer says so)
-                _log.debug("rules could not be looked up", error=type(error).__name__)
-                continue
+        async for found in followed(functools.partial(published, self._store), LOOK_S, "rules"):
             for name, (text, saved_at) in found.items():
                 if name in self._files and self._read.get(name) != version_of(text):
                     await self._take(name, text, saved_at)
@@ -78,14 +70,17 @@ class RulesFollower:
     async def _take(self, name: str, text: str, saved_at: float) -> None:
         """Write rules into a file, unless it is newer, and have it read."""
         file = self._files[name]
+        self._read[name] = version_of(text)
         try:
-            await asyncio.to_thread(functools.partial(_renew, file, text, saved_at))
+            taken = await asyncio.to_thread(functools.partial(_renew, file, text, saved_at))
             await self._reload()
         except YuetoneError as error:
             _log.error("rules of all nodes cannot be used here", profile=name, reason=str(error))
-        else:
+            return
+        if taken:
             _log.info("rules of all nodes are in force", profile=name)
-        self._read[name] = version_of(text)
+        else:
+            _log.warning("rules were saved on a page, but the file here is newer and stays", profile=name)
 
 
 def _version(file: Path) -> str:
@@ -95,9 +90,16 @@ def _version(file: Path) -> str:
         return ""
 
 
-def _renew(file: Path, text: str, saved_at: float) -> None:
-    """Write a file, unless somebody has changed it since; raises SettingsError, InvalidRequest."""
+def _renew(file: Path, text: str, saved_at: float) -> bool:
+    """Write a file, unless somebody has changed it since; tell whether it holds the text then.
+
+    Raises:
+        SettingsError, InvalidRequest: it cannot be read or written.
+    """
+    if _version(file) == version_of(text):
+        return True
     there = file.expanduser()
-    newer = there.is_file() and there.stat().st_mtime > saved_at
-    if not newer and _version(file) != version_of(text):
-        write(file, text, _version(file))
+    if there.is_file() and there.stat().st_mtime > saved_at:
+        return False
+    write(file, text, _version(file))
+    return True

@@ -82,15 +82,25 @@ class ClusterStore:
             return sa.cast(sa.func.extract("epoch", sa.func.clock_timestamp()), sa.Float)
         return (sa.func.julianday("now") - 2440587.5) * 86_400.0
 
+    def put(self, table: sa.Table, **values: object) -> None:
+        """Write a row in the place of the one that has its key, if there is one.
+
+        Args:
+            table: of the cluster.
+            values: of all columns; those of the key are of one column.
+        """
+        (key,) = table.primary_key.columns
+        row = self._insert(table).values(**values)
+        changed = {name: row.excluded[name] for name in values if name != key.name}
+        with self._writing() as connection:
+            connection.execute(row.on_conflict_do_update(index_elements=[key], set_=changed))
+
     # ---------------------------------------------------------------- nodes
 
     def beat(self, where: str, live: int, room: int | None, *, draining: bool) -> None:
         """Say that this node is alive."""
         values = {"address": where, "live": live, "room": room, "draining": draining, "beat_at": self._now}
-        with self._writing() as connection:
-            mine = nodes.c.name == self.node
-            if not connection.execute(sa.update(nodes).where(mine).values(values)).rowcount:
-                connection.execute(sa.insert(nodes).values(name=self.node, **values))
+        self.put(nodes, name=self.node, **values)
 
     def leave(self) -> None:
         """Say that this node is no more."""

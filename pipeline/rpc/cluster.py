@@ -176,10 +176,12 @@ def _nodes(
             "node": cluster.node if alone else f"{cluster.node}-{number}",
             "address": _address(cluster.address, number) or here,
         }
-        ports = {} if server.metrics_port is None else {"metrics_port": server.metrics_port + number}
+        served = {"nodes": 0, "gateways": 0}
+        if server.metrics_port is not None:
+            served["metrics_port"] = server.metrics_port + number
         told = NodeSettings(
             config=config,
-            flags={**flags, "cluster": own, "server": {**flags.get("server", {}), "gateways": 0, **ports}},
+            flags={**flags, "cluster": own, "server": {**flags.get("server", {}), **served}},
             core=cores[number] if server.pin and 1 < count <= len(cores) else None,
         )
         yield number, ("pipeline.cli.node", _written(folder / f"node-{number}.json", told))

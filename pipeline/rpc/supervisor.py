@@ -99,14 +99,14 @@ class SupervisorServicer(supervisor_service_pb2_grpc.SupervisorServiceServicer):
             tenant = given.tenant(request.tenant if request.HasField("tenant") else None)
             since = request.since_unix_ms / 1000 if request.HasField("since_unix_ms") else 0.0
             until = request.until_unix_ms / 1000 if request.HasField("until_unix_ms") else math.inf
-            records = await self._alerts.of_call(request.call_id, since, until, MOST_GROUPS)
+            records = await self._alerts.of_call(tenant, request.call_id, since, until, MOST_GROUPS)
         except CallError as error:
             await context.abort(status_of(error), details_of(error))
         return pb.ListCallAlertsResponse(
             alerts=[
                 assist.watched(record, self._alerts.cursor(record.seq), with_note=not given.own_only)
                 for record in records
-                if tenant in (None, record.call.tenant) and may_see_alerts(given, record.call, self._profiles)
+                if may_see_alerts(given, record.call, self._profiles)
             ]
         )
 

@@ -21,7 +21,7 @@ from pipeline.metrics import Metrics
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 OTHERS = {"YUETONE_VERSION", "YUETONE_DATABASE_PASSWORD", "YUETONE_GRAFANA_PASSWORD", "YUETONE_TLS_NAME"}
-"""Of the compose file itself."""
+"""Variables that the compose file reads itself."""
 NOT_OURS = re.compile(r"up|process_\w+")
 
 

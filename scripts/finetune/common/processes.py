@@ -14,6 +14,8 @@ import torch
 from accelerate import PartialState
 from torch import Tensor, nn
 
+from scripts.finetune.common.shares import share_of
+
 T = TypeVar("T")
 
 
@@ -29,19 +31,9 @@ class Team:
         state = PartialState(cpu=not torch.cuda.is_available())
         self.index, self.size = int(state.process_index), int(state.num_processes)
 
-    @property
-    def is_main(self) -> bool:
-        """Whether this process writes results."""
-        return self.index == 0
-
     def share(self, items: Sequence[T]) -> list[T]:
-        """Return this process's part, as long as every other one's: the first items fill the last round."""
-        whole = list(items)
-        missing = -len(whole) % self.size
-        while whole and missing > 0:
-            whole += whole[:missing]
-            missing = -len(whole) % self.size
-        return whole[self.index :: self.size]
+        """Return this process's part; see :func:`.shares.share_of`."""
+        return share_of(items, self.index, self.size)
 
     def begin_alike(self, network: nn.Module) -> None:
         """Give all processes the main one's weights."""

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from scripts.finetune.common.errors import FinetuneError
 from scripts.finetune.common.manifest import Manifest, move_manifest, read_manifest
+from scripts.finetune.common.shares import share_of
 from scripts.finetune.common.splitting import FROZEN, read_frozen, refuse_frozen
 from scripts.finetune.recogniser.examples import Job, plan_epoch
 
@@ -140,9 +141,7 @@ def plan_steps(sets: TrainingSets, options: TrainOptions, process: int = 0, proc
         )
         plan = [tuple(members[index] for index in batch) for batch in plan]
         plan = plan[: math.ceil(len(plan) * min(1.0, options.epochs - epoch))]
-        whole = -(-len(plan) // processes) * processes  # equally many for each: the first ones come again
-        plan = (plan * processes)[:whole]
-        jobs += [(epoch, indices) for indices in plan[process::processes]]
+        jobs += [(epoch, indices) for indices in share_of(plan, process, processes)]
     return jobs
 
 

@@ -22,7 +22,7 @@ from asr.directory import DECLARATION, ModelDirectory
 from asr.whisper import WhisperEngine
 from cantonese.scoring import character_error_rate
 from models.files import replace_file
-from scripts.finetune.common.folders import building, write_json
+from scripts.finetune.common.folders import building, is_main_process, write_json
 from scripts.finetune.common.manifest import Manifest, read_manifest
 from scripts.finetune.common.processes import Team
 from scripts.finetune.recogniser.head import (
@@ -110,7 +110,7 @@ def train_head(
             optimizer.step()
             schedule.step()
         rates.append(measure(engine, finished(head, data), dev)["cer"])
-        if team.is_main:
+        if is_main_process():
             print(
                 f"epoch {epoch + 1}/{options.epochs}: loss {loss.item():.3f}, dev CER {rates[-1]:.2%}",
                 flush=True,
@@ -138,7 +138,7 @@ def add_head(
     settings = {name: str(value) for name, value in asdict(options).items()}
     team = Team()
     whole = {**settings, "model": str(directory.path), "data": train.sha256}
-    with building(out, whole, writes=team.is_main) as folder:
+    with building(out, whole, writes=is_main_process()) as folder:
         for file in directory.path.iterdir():
             if file.is_file():
                 shutil.copy2(file, folder / file.name)

@@ -198,7 +198,7 @@ class Trainer:
     def _watch(self) -> None:
         """Measure the dev set; keep the best weights; stop when nothing gets better."""
         progress = self._progress
-        cer = self._team.told(self._dev_error() if self._team.is_main else 0.0)
+        cer = self._team.told(self._dev_error() if self._accelerator.is_main_process else 0.0)
         if cer < progress.best_cer:
             progress.best_cer, progress.best_step, progress.bad = cer, progress.step, 0
             if self._accelerator.is_main_process:
