@@ -21,12 +21,9 @@ from models import ModelError
 from pipeline.access.authenticator import Authenticator
 from pipeline.access.exposure import Exposure, exposure_of
 from pipeline.alerts.profile_rules import read_rules
-from pipeline.alerts.service import AlertService, NoAlerts
-from pipeline.alerts.store import AlertStore
-from pipeline.alerts.webhook import WebhookSender, route_of
+from pipeline.alerts.service import AlertService
+from pipeline.alerts.webhook import WebhookSender
 from pipeline.audit.entry import AuditEntry
-from pipeline.audit.log import AuditLog
-from pipeline.audit.service import AuditService, NoAudit
 from pipeline.call import Call
 from pipeline.calls.directory import CallDirectory
 from pipeline.calls.events import CallEvent
@@ -48,10 +45,8 @@ from pipeline.errors import AuditUnavailable, InvalidRequest, SettingsError
 from pipeline.inference.capacity import Capacity
 from pipeline.inference.detector import VadBatcher
 from pipeline.inference.recogniser import Recogniser
-from pipeline.inference.second_look import NoSecondLook, SecondLook, SecondLookWorker
 from pipeline.inference.shares import Shares
 from pipeline.inference.ticker import BatchTicker
-from pipeline.knowledge.off import NoKnowledge
 from pipeline.knowledge.service import KnowledgeService
 from pipeline.logs.directory import MemoryCallDirectory
 from pipeline.logs.memory import MemoryCallLog
@@ -61,8 +56,7 @@ from pipeline.record.service import RecordService
 from pipeline.reloading import Reloadable, Reloaded
 from pipeline.reloads import AccessReload, RecogniserReload
 from pipeline.services import CallServices
-from pipeline.stages.suggestions import KnowledgeSuggestions, Suggestions, SuggestionsOff
-from pipeline.storage.database import MEMORY
+from pipeline.side_services import build_alerts, build_auditor, build_second_look, build_suggestions
 from pipeline.tracing import tracer_of
 
 WARN_S = 600.0
@@ -126,7 +120,7 @@ class App:
         self.authenticator = Authenticator(
             settings.access, development=self.exposure.development, client=httpx2.AsyncClient()
         )
-        self.auditor = _auditor(settings, self.metrics, identified=not self.exposure.development)
+        self.auditor = build_auditor(settings, self.metrics, identified=not self.exposure.development)
         self.record = self._record()
         self.cluster = self._cluster()
 
@@ -154,7 +148,7 @@ class App:
         settings, metrics = self.settings, self.metrics
         phrases = Reloaded("phrases", functools.partial(build_phrases, settings))
         rules = Reloaded("rules", functools.partial(read_rules, settings.profiles))
-        self.alerts = _alerts(settings, metrics)
+        self.alerts = build_alerts(settings, metrics)
         self.knowledge = build_knowledge(settings, metrics)
         return CallServices(
             scheduler=scheduler,
@@ -173,9 +167,9 @@ class App:
                 lambda voices: voices.name,
             ),
             voice_thread=ThreadPoolExecutor(1, thread_name_prefix="voices"),
-            second_look=_second_look(settings),
+            second_look=build_second_look(settings),
             alerts=self.alerts,
-            suggestions=_suggestions(self.knowledge),
+            suggestions=build_suggestions(self.knowledge),
             rules=rules,
             phrases=phrases,
             tracer=tracer_of(settings.tracing, settings.cluster.node),
@@ -383,42 +377,3 @@ class App:
             _log.error(f"reload failed, the old {part.name} stays", reason=type(error).__name__)
         else:
             _log.info(f"{part.name} reloaded", **({"now": now} if now else {}))
-
-
-def _auditor(settings: Settings, metrics: Metrics, *, identified: bool) -> AuditService | NoAudit:
-    """Return what writes down who did what.
-
-    Raises:
-        SettingsError: the log cannot be opened.
-    """
-    audit = settings.audit
-    if audit.enabled == "off" or (audit.enabled == "auto" and not identified):
-        return NoAudit()
-    return AuditService(AuditLog(audit.folder.expanduser(), audit.origin), metrics, audit)
-
-
-def _second_look(settings: Settings) -> SecondLook:
-    wanted = settings.diarization.second_look
-    return SecondLookWorker(wanted) if wanted.enabled else NoSecondLook()
-
-
-def _suggestions(knowledge: KnowledgeService | NoKnowledge) -> Suggestions:
-    return KnowledgeSuggestions(knowledge) if isinstance(knowledge, KnowledgeService) else SuggestionsOff()
-
-
-def _alerts(settings: Settings, metrics: Metrics) -> AlertService | NoAlerts:
-    """Return what keeps alerts.
-
-    Raises:
-        SettingsError: the store cannot be opened.
-    """
-    alerts = settings.alerts
-    if not alerts.enabled:
-        return NoAlerts()
-    store = AlertStore(alerts.store or MEMORY, alerts.max_pending)
-    given_up = store.drop_unknown([webhook.name for webhook in alerts.webhooks])
-    if given_up:
-        _log.warning("deliveries of webhooks that are gone were given up", count=given_up)
-    routes = tuple(route_of(webhook) for webhook in alerts.webhooks)
-    shared = settings.cluster.url is not None
-    return AlertService(store, routes, metrics, keep_s=alerts.keep_days * 86_400, shared=shared)

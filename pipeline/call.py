@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable
 
 import structlog
 
 from asr.language import whisper_code
 from diarization import Role
 from pipeline.alerts.service import UnpublishedAlerts
-from pipeline.audio.codecs import BYTES_PER_SAMPLE
 from pipeline.calls.commands import CommandMessage
 from pipeline.calls.events import Ended, ErrorEvent, LookState, SecondLookEvent, Started
 from pipeline.calls.info import SAMPLE_RATE, CallInfo, CallSpec, InForce
 from pipeline.calls.log import CallLog
-from pipeline.calls.messages import AudioChunk, CallMessage, EndCall, Reconnect
+from pipeline.calls.messages import CallMessage, EndCall, Reconnect
 from pipeline.config import LimitSettings, ProfileSettings
-from pipeline.errors import CallError, InternalFailure, SecondLookFailed, UnknownCall
+from pipeline.errors import CallError, InternalFailure, SecondLookFailed, UnknownCall, leaves
 from pipeline.record.recorder import CallRecorder
 from pipeline.redaction.guard import CallGuard
 from pipeline.services import CallServices
@@ -28,7 +26,7 @@ from pipeline.stages.emotion import EmotionStage, EmotionTools
 from pipeline.stages.hearing import ChannelEars, Hearing, HearingTools
 from pipeline.stages.inboxes import Inbox, Inboxes, TurnInbox
 from pipeline.stages.ingest import Ingest
-from pipeline.stages.mailbox import Mailbox
+from pipeline.stages.mailbox import Mailbox, size_of_messages
 from pipeline.stages.recording import RecordingStage
 from pipeline.stages.speaker_lookup import SpeakerLookup
 from pipeline.stages.speakers import SpeakerStage, SpeakerTools
@@ -40,8 +38,6 @@ from vad.endpointer import Endpointer
 
 MAILBOX_S = 4.0
 """Audio that waits for the first stage. When full, the reader waits, and gRPC holds the client back."""
-LEAST_MESSAGE_S = 0.01
-"""What a message counts for that holds less audio, or none: so that messages are bounded too."""
 VOICE_S = 60
 """Audio that may wait to be told apart by voices: a client faster than real time shall lose no labels."""
 KEPT_S = 120
@@ -107,7 +103,9 @@ class Call:
                 spool=self._spool,
             ),
         )
-        self._mailbox: Mailbox[CallMessage] = Mailbox(int(MAILBOX_S * spec.sample_rate), _size(spec))
+        self._mailbox: Mailbox[CallMessage] = Mailbox(
+            int(MAILBOX_S * spec.sample_rate), size_of_messages(spec)
+        )
         self._commands: list[CommandMessage] = []  # not answered yet; bounded by the requests under way
 
     @property
@@ -217,10 +215,10 @@ class Call:
         try:
             reason = await self._graph()
         except* CallError as group:
-            self.error = self.error or _first(group)
+            self.error = self.error or next(leaves(group))
         except* Exception as group:  # noqa: BLE001 (the edge of the call: one call's failure stays its own)
             self._services.metrics.failures.labels("call").inc()
-            _log.error("call failed", call=self.spec.call_id, error=type(_first_any(group)).__name__)
+            _log.error("call failed", call=self.spec.call_id, error=type(next(leaves(group))).__name__)
             self.error = InternalFailure("the call failed inside the server; the log has the reason")
         finally:
             self._conclude("shutdown" if (own := asyncio.current_task()) and own.cancelling() else reason)
@@ -397,24 +395,3 @@ class Call:
         if self._spool is not None:
             self._spool.delete()
         self.log.close()
-
-
-def _size(spec: CallSpec) -> Callable[[CallMessage], int]:
-    """Return what gives the size of a message in samples, as sent, at least :data:`LEAST_MESSAGE_S`."""
-    least = int(LEAST_MESSAGE_S * spec.sample_rate)
-    frame = BYTES_PER_SAMPLE[spec.codec] * len(spec.roles)
-
-    def size(message: CallMessage) -> int:
-        return max(least, len(message.data) // frame) if isinstance(message, AudioChunk) else least
-
-    return size
-
-
-def _first(group: BaseExceptionGroup[CallError]) -> CallError:
-    found = group.exceptions[0]
-    return _first(found) if isinstance(found, BaseExceptionGroup) else found
-
-
-def _first_any(group: BaseExceptionGroup[Exception]) -> Exception:
-    found = group.exceptions[0]
-    return _first_any(found) if isinstance(found, BaseExceptionGroup) else found

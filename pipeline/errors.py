@@ -39,8 +39,8 @@ carry speech, names or numbers from a call.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from typing import ClassVar
+from collections.abc import Callable, Iterator
+from typing import ClassVar, TypeVar
 
 SOONEST_MS, SPREAD_MS = 2_000, 10_000
 """When those who are refused may come again: at a random moment of this stretch."""
@@ -269,3 +269,15 @@ class InternalFailure(CallError):
 
     code = "INTERNAL"
     retryable = True
+
+
+E = TypeVar("E", bound=BaseException)
+
+
+def leaves(group: BaseExceptionGroup[E]) -> Iterator[E]:
+    """Yield the errors of a group, and of the groups in it, in their order."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from leaves(error)
+        else:
+            yield error

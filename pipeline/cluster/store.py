@@ -11,7 +11,6 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from diarization import Role
 from pipeline.calls.info import CallInfo, Carrier, InForce
 from pipeline.cluster.rows import CallWrite, Claim, LostCall, NewCall, NodeRow, TakenCall
 from pipeline.cluster.tables import calls, events, nodes
+from pipeline.cluster.writes import write_at_once, write_each
 from pipeline.errors import CallTaken, DuplicateCall, SettingsError
 from suggest.store.database import Schema, address, open_database, writing
 
@@ -245,51 +245,13 @@ class ClusterStore:
         Returns:
             uids of calls that another node has by now: nothing of theirs was written.
         """
-        mine = self._written_at_once(writes) if self._postgresql else self._written(writes)
+        if self._postgresql:
+            with self._alone.connect() as connection:
+                mine = write_at_once(connection, writes)
+        else:
+            with self._writing() as connection:
+                mine = write_each(connection, writes, self._now)
         return {write.uid for write in writes} - mine
-
-    def _written_at_once(self, writes: Sequence[CallWrite]) -> set[str]:
-        """Write everything by one statement, its own transaction; return the calls that are this node's."""
-        states = [json.dumps(asdict(write.in_force)) for write in writes]
-        told = [(write.uid, seq, body) for write in writes for seq, body in write.told]
-        given = {
-            "uids": [write.uid for write in writes],
-            "epochs": [write.epoch for write in writes],
-            "ackeds": [write.acked for write in writes],
-            "seqs": [write.seq for write in writes],
-            "states": states,
-            "ends": [write.ended for write in writes],
-            "told_uids": [uid for uid, _seq, _body in told],
-            "told_seqs": [seq for _uid, seq, _body in told],
-            "bodies": [body for _uid, _seq, body in told],
-        }
-        with self._alone.connect() as connection:
-            return set(connection.execute(_WRITE, given).scalars())
-
-    def _written(self, writes: Sequence[CallWrite]) -> set[str]:
-        """Write everything; return the uids of the calls that are still this node's."""
-        with self._writing() as connection:
-            mine = {write.uid for write in writes if self._touch(connection, write)}
-            kept = [write for write in writes if write.uid in mine]
-            rows = [
-                {"uid": write.uid, "seq": seq, "body": body} for write in kept for seq, body in write.told
-            ]
-            if rows:
-                connection.execute(self._insert(events).on_conflict_do_nothing(), rows)
-        return mine
-
-    def _touch(self, connection: sa.Connection, write: CallWrite) -> bool:
-        """Note how far a call is; tell whether it is still this node's."""
-        values: dict[str, Any] = {
-            "acked": write.acked,
-            "seq": write.seq,
-            "in_force": json.dumps(asdict(write.in_force)),
-            "touched_at": self._now,
-        }
-        if write.ended:
-            values["ended_at"] = self._now
-        mine = sa.update(calls).where(calls.c.uid == write.uid, calls.c.epoch == write.epoch)
-        return connection.execute(mine.values(values)).rowcount > 0
 
     def told(self, uid: str, after: int) -> list[bytes]:
         """Return the events of a call behind a number, in order."""
@@ -344,32 +306,6 @@ class ClusterStore:
             connection.execute(sa.delete(calls).where(calls.c.ended_at < self._now - TOLD_AFTER_S))
             connection.execute(sa.delete(nodes).where(nodes.c.beat_at < self._now - 3600.0))
         return found
-
-
-_WRITE = sa.text(
-    """
-    WITH mine AS (
-        UPDATE cluster_calls AS c
-        SET acked = v.acked, seq = v.seq, in_force = v.state,
-            touched_at = EXTRACT(EPOCH FROM clock_timestamp()),
-            ended_at = CASE WHEN v.ended THEN EXTRACT(EPOCH FROM clock_timestamp()) ELSE c.ended_at END
-        FROM unnest(CAST(:uids AS text[]), CAST(:epochs AS int[]), CAST(:ackeds AS bigint[]),
-                    CAST(:seqs AS bigint[]), CAST(:states AS text[]), CAST(:ends AS boolean[]))
-             AS v(uid, epoch, acked, seq, state, ended)
-        WHERE c.uid = v.uid AND c.epoch = v.epoch
-        RETURNING c.uid
-    ), told AS (
-        INSERT INTO cluster_events (uid, seq, body)
-        SELECT e.uid, e.seq, e.body
-        FROM unnest(CAST(:told_uids AS text[]), CAST(:told_seqs AS bigint[]), CAST(:bodies AS bytea[]))
-             AS e(uid, seq, body)
-        WHERE e.uid IN (SELECT uid FROM mine)
-        ON CONFLICT DO NOTHING
-    )
-    SELECT uid FROM mine
-    """
-)
-"""One statement for all calls of a node: half of what a transaction costs is its round trips."""
 
 
 def _impatient(url: sa.URL) -> sa.URL:

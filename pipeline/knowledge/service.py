@@ -6,19 +6,25 @@ import asyncio
 import functools
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import structlog
 
-from cantonese.personal import mask_personal_data
 from pipeline.calls.info import CallInfo
 from pipeline.calls.reach import CallReach
-from pipeline.errors import InvalidRequest, SettingsError, UnknownSuggestion
+from pipeline.errors import InvalidRequest, SettingsError
 from pipeline.knowledge.importing import ImportReport, read_import, write_import
 from pipeline.knowledge.report import KnowledgeReport, report_of
+from pipeline.knowledge.shown import (
+    ShownSuggestion,
+    ShownSuggestions,
+    checked,
+    feedback_of,
+    unanswered,
+)
 from pipeline.metrics import Metrics
 from suggest.base import ArticleHit, KnowledgeError, SearchResult, SuggestError
 from suggest.dialogue.active import ActiveSuggestion
@@ -26,48 +32,20 @@ from suggest.knowledge import KnowledgeBase
 from suggest.llm.writer import Writer
 from suggest.reading.base import Options
 from suggest.retrieval.searcher import Search
-from suggest.store.record import ACTIONS, SAID, Feedback, Question
+from suggest.store.record import SAID, Feedback, Question
 
 UNSAVED = 2_000
 """Rows that wait for the store. When full, further ones are left out and counted."""
-REMEMBERED = 20_000
-"""Suggestions, also of calls that have ended, that feedback can name; the oldest goes."""
 BUSY = 2
 """Searches under way from which partials are left out."""
 REST = 1.0
 """Rest for each second in which an import is taken up: measured with 5,000 articles, the searches of others
 took 516 ms at the 95th percentile without it, 30 ms with it (benchmarks.retrieval.imports)."""
 SAVE_S, LEARN_S, FORGET_S = 1.0, 60.0, 3600.0
-LONGEST_EDIT = 4_000
-_Name = tuple[str | None, str, str]
-"""Company, call and suggestion."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShownSuggestion:
-    """A suggestion that somebody was told of.
-
-    Attributes:
-        call: in which.
-        article: company and id.
-        language: of the reply.
-        utterance_id: of the question.
-        text: of the question, masked.
-        confidence: of the hit.
-        done: what was done with it.
-    """
-
-    call: CallInfo
-    article: tuple[str, str]
-    language: str
-    utterance_id: str
-    text: str
-    confidence: float
-    done: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +92,7 @@ class KnowledgeService:
             else ThreadPoolExecutor(1, thread_name_prefix="feedback")
         )
         self._unsaved: list[Feedback | Question] = []  # bounded by UNSAVED
-        self._remembered: dict[_Name, ShownSuggestion] = {}  # bounded by REMEMBERED
+        self._shown = ShownSuggestions()
         self._broken: set[str] = set()
         self._searching = 0
         self._importing = asyncio.Lock()
@@ -156,19 +134,7 @@ class KnowledgeService:
 
     def remember(self, call: CallInfo, shown: ActiveSuggestion, question: str) -> None:
         """Remember a suggestion, so that feedback can name it; without a question, the one before stays."""
-        name = (call.tenant, call.call_id, shown.id)
-        before = self._remembered.get(name)
-        self._remembered[name] = ShownSuggestion(
-            call=call,
-            article=shown.draft.article,
-            language=shown.draft.language,
-            utterance_id=shown.utterance_id,
-            text=question or (before.text if before else ""),
-            confidence=shown.draft.confidence,
-            done=before.done if before else set(),
-        )
-        while len(self._remembered) > REMEMBERED:
-            self._remembered.pop(next(iter(self._remembered)))
+        self._shown.remember(call, shown, question)
 
     def unanswered(
         self,
@@ -187,20 +153,7 @@ class KnowledgeService:
             language: of replies at that time.
             nearest: the best hit, if there was one.
         """
-        best = nearest[0] if nearest else None
-        self._keep(
-            Question(
-                at=datetime.now(UTC),
-                tenant=call.tenant or "",
-                call_id=call.call_id,
-                utterance_id=utterance_id,
-                text=mask_personal_data(text),
-                language=language,
-                confidence=best.confidence if best else 0.0,
-                nearest=best.article.id if best else "",
-                outcome="unanswered",
-            )
-        )
+        self._keep(unanswered(call, utterance_id, text, language, nearest, datetime.now(UTC)))
 
     # ---------------------------------------------------------------- for agents
 
@@ -210,19 +163,11 @@ class KnowledgeService:
         Raises:
             UnknownSuggestion: there is none of that id in that call, or it is too long ago.
         """
-        if reach.tenant is not None:
-            found = self._remembered.get((reach.tenant, call_id, suggestion_id))
-        else:
-            found = next(
-                (s for name, s in self._remembered.items() if name[1:] == (call_id, suggestion_id)), None
-            )
-        if found is None or not reach.takes(found.call):
-            raise UnknownSuggestion("no suggestion of that id was shown in that call")
-        return found
+        return self._shown.within(call_id, suggestion_id, reach)
 
     def said(self, call: CallInfo, suggestion_id: str) -> None:
         """Take down that an agent was heard saying a suggestion; it says nothing of how good it was."""
-        told = self._remembered.get((call.tenant, call.call_id, suggestion_id))
+        told = self._shown.of(call, suggestion_id)
         if told is not None:
             self.feedback(suggestion_id, told, SAID, "", None)
 
@@ -241,45 +186,14 @@ class KnowledgeService:
         Raises:
             InvalidRequest: the text is too long.
         """
-        if action not in ACTIONS or len(text) > LONGEST_EDIT or (after_ms is not None and after_ms < 0):
-            raise InvalidRequest(
-                f"action must be known, after_ms not negative, edited_text at most {LONGEST_EDIT} characters"
-            )
+        checked(action, text, after_ms)
         if action in told.done:
             return  # a desktop that asks twice must not count twice
         told.done.add(action)
-        now = datetime.now(UTC)
         company = self._metrics.company(told.call.tenant)
         self._metrics.suggestion_feedback.labels(action, company).inc()
-        owner, article_id = told.article
-        self._keep(
-            Feedback(
-                at=now,
-                tenant=told.call.tenant or "",
-                article_id=article_id,
-                article_tenant=owner,
-                call_id=told.call.call_id,
-                suggestion_id=suggestion_id,
-                action=action,
-                language=told.language,
-                after_ms=after_ms,
-                text="".join(char for char in mask_personal_data(text) if char == "\n" or char.isprintable()),
-            )
-        )
-        if action in ("wrong", "dismissed") and told.text:
-            self._keep(
-                Question(
-                    at=now,
-                    tenant=told.call.tenant or "",
-                    call_id=told.call.call_id,
-                    utterance_id=told.utterance_id,
-                    text=told.text,
-                    language=told.language,
-                    confidence=told.confidence,
-                    nearest=article_id,
-                    outcome=action,
-                )
-            )
+        for row in feedback_of(suggestion_id, told, action, text, after_ms, datetime.now(UTC)):
+            self._keep(row)
 
     def _keep(self, row: Feedback | Question) -> None:
         if not self._settings.record:

@@ -7,7 +7,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from pipeline.audio.codecs import BYTES_PER_SAMPLE
+from pipeline.calls.info import CallSpec
+from pipeline.calls.messages import AudioChunk, CallMessage
+
 T = TypeVar("T")
+LEAST_MESSAGE_S = 0.01
+"""What a message counts for that holds less audio, or none, s: so that messages are bounded too."""
 
 
 class Mailbox(Generic[T]):
@@ -74,3 +80,14 @@ class Mailbox(Generic[T]):
         self._held = 0
         self._room.set()
         return items if items or self._last is None else [self._last]
+
+
+def size_of_messages(spec: CallSpec) -> Callable[[CallMessage], int]:
+    """Return what gives the size of a message in samples, as sent, at least :data:`LEAST_MESSAGE_S`."""
+    least = int(LEAST_MESSAGE_S * spec.sample_rate)
+    frame = BYTES_PER_SAMPLE[spec.codec] * len(spec.roles)
+
+    def size(message: CallMessage) -> int:
+        return max(least, len(message.data) // frame) if isinstance(message, AudioChunk) else least
+
+    return size
