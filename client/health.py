@@ -22,8 +22,8 @@ def health(server: str, *, roots: bytes | None, tls: bool, tls_name: str | None,
         server: host:port, or unix:path.
         roots: PEM authorities that signed its certificate; None takes the system's.
         tls: whether it speaks TLS.
-        tls_name: in its certificate, where it is asked under another name.
-        within_s: to wait for an answer.
+        tls_name: name in its certificate, where it is asked under another one.
+        within_s: how long to wait for an answer, s.
     """
     if tls:
         options = [("grpc.ssl_target_name_override", tls_name)] if tls_name else []

@@ -24,8 +24,8 @@ class SharedModel:
     """A model that every machine shall serve.
 
     Attributes:
-        kind: of model, as in :mod:`models.promotion`.
-        name: of its folder where it was promoted.
+        kind: kind of model, as in :mod:`models.promotion`.
+        name: name of its folder where it was promoted.
         digest: see :func:`digest_of`.
         source: folder that other machines copy it from.
     """

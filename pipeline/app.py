@@ -77,7 +77,7 @@ class App:
         factory: makes the recogniser; None takes the one that the settings name.
         exposure: how the server may be reached; None judges the settings.
         reread: reads the settings again; None where they come from nowhere.
-        recogniser: of another machine, which can be asked again what it is; None loads one here.
+        recogniser: a recogniser of another machine, which can be asked again what it is; None loads one here.
 
     Attributes:
         settings: of the server.

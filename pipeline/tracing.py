@@ -30,8 +30,8 @@ class CallTrace(Protocol):
         """Note something that ended now.
 
         Args:
-            name: what it was.
-            took_s: how long, s.
+            name: name of the span.
+            took_s: how long it took, s.
             facts: ids and numbers about it.
         """
         ...
@@ -165,7 +165,7 @@ def tracer_of(settings: TracingSettings, node: str) -> Tracer:
     """Return what traces calls.
 
     Args:
-        settings: of the tracing.
+        settings: settings of the tracing.
         node: whose calls they are.
 
     Raises:

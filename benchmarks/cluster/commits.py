@@ -103,9 +103,9 @@ async def run(options: argparse.Namespace) -> None:
 def main() -> None:
     """Write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("url", help="of the database")
-    parser.add_argument("--nodes", type=int, default=18)
-    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("url", help="URL of the database")
+    parser.add_argument("--nodes", type=int, default=18, help="how many nodes write")
+    parser.add_argument("--seconds", type=float, default=20, help="how long the calls talk, s")
     asyncio.run(run(parser.parse_args()))
 
 

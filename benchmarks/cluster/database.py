@@ -14,9 +14,9 @@ class Database:
     """The server; made by :meth:`make`.
 
     Args:
-        host: where it runs.
-        folder: of its files.
-        cores: of the processor, for taskset; None for all.
+        host: the host on which it runs.
+        folder: the folder for its files.
+        cores: processor cores, as taskset names them; None for all.
     """
 
     def __init__(self, host: Host, folder: Path, cores: str | None = None) -> None:

@@ -125,7 +125,7 @@ class Faults:
     """What can break, by name; the first host suffers.
 
     Args:
-        centre: of the calls.
+        centre: hosts that have the calls.
     """
 
     def __init__(self, centre: Centre) -> None:
@@ -314,8 +314,8 @@ def main() -> None:
     )  # fmt: skip
     parser.add_argument("--rounds", type=int, default=1, help="how often each breaks")
     parser.add_argument("--calls", type=int, default=30, help="live calls")
-    parser.add_argument("--watchers", type=int, default=10, help="of the first calls")
-    parser.add_argument("--seconds", type=float, default=18, help="of the bundled call")
+    parser.add_argument("--watchers", type=int, default=10, help="how many of the first calls are watched")
+    parser.add_argument("--seconds", type=float, default=18, help="how much of the bundled call is played, s")
     parser.add_argument("--model", default="tiny", help="recogniser of the nodes")
     parser.add_argument("--verbose", action="store_true", help="show what nodes wrote to their logs")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the JSON result")

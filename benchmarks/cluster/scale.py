@@ -156,15 +156,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--shapes", nargs="+", choices=list(SHAPES), default=list(SHAPES), help="of server")
+    parser.add_argument(
+        "--shapes", nargs="+", choices=list(SHAPES), default=list(SHAPES), help="shapes to measure"
+    )
     parser.add_argument("--calls", type=int, default=6, help="live calls, for each node")
-    parser.add_argument("--seconds", type=float, default=30, help="of the bundled call")
-    parser.add_argument("--rounds", type=int, default=3, help="over all shapes")
+    parser.add_argument("--seconds", type=float, default=30, help="how much of the bundled call is played, s")
+    parser.add_argument("--rounds", type=int, default=3, help="how often every shape is measured")
     parser.add_argument("--model", default="tiny", help="recogniser")
     parser.add_argument(
-        "--nodes", type=int, nargs="*", default=[6, 18, 54], help="that write, of 30 calls each"
+        "--nodes", type=int, nargs="*", default=[6, 18, 54], help="how many nodes write, with 30 calls each"
     )
-    parser.add_argument("--commit-seconds", type=float, default=20, help="for which they write")
+    parser.add_argument("--commit-seconds", type=float, default=20, help="how long they write, s")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the JSON result")
     options = parser.parse_args()
     print(write_result("scale", asyncio.run(run(options)), options.out))

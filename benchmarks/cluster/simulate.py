@@ -48,8 +48,8 @@ class Costs:
 
     Attributes:
         commit_core_s: s of a database core for one transaction of one row.
-        row_core_s: for each further row.
-        disk_s: from a transaction's end of work to its being on disk, and the way to and fro.
+        row_core_s: s of a database core for each further row.
+        disk_s: s until a finished transaction is on the disk, and its network round trip.
         call_core_s: s of a node's core for a second of a call.
     """
 
@@ -76,9 +76,9 @@ class Database:
     """Cores that transactions wait for.
 
     Args:
-        costs: of a transaction.
-        cores: how many.
-        rng: of the disk.
+        costs: what a transaction costs.
+        cores: number of its cores.
+        rng: random generator of its delays.
     """
 
     def __init__(self, costs: Costs, cores: int, rng: np.random.Generator) -> None:
@@ -213,8 +213,8 @@ def main() -> None:
     )
     parser.add_argument("--calls", type=int, nargs="+", default=[300, 1_600, 5_000, 10_000, 30_000, 100_000])
     parser.add_argument("--cell", type=int, default=5_000, help="calls that share a database, at most")
-    parser.add_argument("--cores", type=int, default=8, help="of the database")
-    parser.add_argument("--seconds", type=float, default=12, help="that calls talk")
+    parser.add_argument("--cores", type=int, default=8, help="cores of the database")
+    parser.add_argument("--seconds", type=float, default=12, help="how long the calls talk, s")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder with scale.json")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the JSON result")
     options = parser.parse_args()

@@ -146,8 +146,8 @@ class Measuring:
     """Makes what measures a clip, once in each process.
 
     Attributes:
-        directory: of the model.
-        options: of the recogniser.
+        directory: directory of the model.
+        options: options of the recogniser.
     """
 
     directory: ModelDirectory
@@ -189,7 +189,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--models-dir", type=Path, default=Path(MODELS_DIR))
     parser.add_argument("--context", nargs="+", type=float, help="shortest inputs in s; else as declared")
     parser.add_argument("--language", help="Whisper code; the model's own otherwise")
-    parser.add_argument("--processes", type=int, default=1, help="that hear clips; processor time is of each")
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=1,
+        help="how many processes recognise; processor time is counted in each",
+    )
     parser.add_argument("--ray", help="Ray cluster that hears them: host:port, auto, or local to start one")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for real.json")
     return parser.parse_args()

@@ -142,10 +142,10 @@ class AlertStore:
 
         Args:
             tenant: only this company's; None for those of all, which may have calls of one id.
-            call_id: of the call.
+            call_id: the call.
             since: s since 1970 UTC.
             until: the same; behind it.
-            limit: of alerts.
+            limit: number of alerts, at most.
         """
         its = (
             sa.select(sa.func.min(alerts.c.seq).label("first"), sa.func.max(alerts.c.seq).label("last"))

@@ -45,7 +45,7 @@ class Outcome:
     """What became of a recording.
 
     Attributes:
-        heard_s: of new sound, s.
+        heard_s: new sound, s.
         there: it was in the record already.
         reason: why it is not, for people; None where it is.
     """
@@ -59,7 +59,7 @@ class Tally:
     """What became of all recordings.
 
     Attributes:
-        failed: how many are not in the record.
+        failed: number of recordings that are not in the record.
     """
 
     def __init__(self) -> None:
@@ -90,9 +90,9 @@ class Importer:
     """Sends recordings to a server.
 
     Args:
-        channel: to it.
-        options: of all recordings.
-        recorded_at: of all of them; None takes the time of each file.
+        channel: channel to the server.
+        options: options of all recordings.
+        recorded_at: when all of them were made; None takes the time of each file.
         raw: how files without a header are coded.
     """
 
@@ -207,8 +207,8 @@ class ImportWorker:
     Attributes:
         server: host:port.
         identity: who we are.
-        options: of all recordings.
-        recorded_at: of all of them; None takes the time of each file.
+        options: options of all recordings.
+        recorded_at: when all of them were made; None takes the time of each file.
         raw: how files without a header are coded.
     """
 

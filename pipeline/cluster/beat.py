@@ -82,7 +82,7 @@ class Beat:
 
     Args:
         store: of the cluster.
-        interval_s: from the beginning of a transaction to that of the next, at least.
+        interval_s: least time between the beginnings of two transactions, s.
         committed: is told how long each transaction took, s.
 
     Attributes:

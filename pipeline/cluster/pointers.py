@@ -49,7 +49,7 @@ class PointerFollower:
     """Installs what the pointers name, and lets the node read its models again; for one event loop.
 
     Args:
-        store: of the cluster.
+        store: store of the cluster.
         models: folder of installed models of this machine.
         reload: reads models again.
     """

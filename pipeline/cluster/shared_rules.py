@@ -39,7 +39,7 @@ class RulesFollower:
     """Writes what other nodes have saved into this machine's files, and lets the node read them.
 
     Args:
-        store: of the cluster.
+        store: store of the cluster.
         profiles: whose files.
         reload: reads all rules again.
     """

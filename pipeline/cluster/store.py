@@ -86,8 +86,8 @@ class ClusterStore:
         """Write a row in the place of the one that has its key, if there is one.
 
         Args:
-            table: of the cluster.
-            values: of all columns; those of the key are of one column.
+            table: a table of the cluster.
+            values: a value for each column; the key is one column.
         """
         (key,) = table.primary_key.columns
         row = self._insert(table).values(**values)

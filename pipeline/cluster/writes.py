@@ -43,7 +43,7 @@ def write_at_once(connection: sa.Connection, writes: Sequence[CallWrite]) -> set
     """Write to PostgreSQL by one statement; return the uids of the calls that are still this node's.
 
     Args:
-        connection: in which each statement is a transaction of its own.
+        connection: a connection on which each statement is a transaction of its own.
         writes: one for each call.
     """
     told = [(write.uid, seq, body) for write in writes for seq, body in write.told]
@@ -67,7 +67,7 @@ def write_each(
     """Write to SQLite, call by call; return the uids of the calls that are still this node's.
 
     Args:
-        connection: in a transaction.
+        connection: a connection with an open transaction.
         writes: one for each call.
         now: the database's time.
     """

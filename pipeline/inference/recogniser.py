@@ -15,7 +15,7 @@ class ServedModel:
     """What calls are told about the recogniser.
 
     Attributes:
-        name: of the model.
+        name: name of the model.
         languages: Whisper codes that it is meant for; empty if it does not say.
     """
 
@@ -60,7 +60,7 @@ class Recogniser(Protocol):
 
         Args:
             calls: live now.
-            lag_s: by which the event loop is behind.
+            lag_s: how far the event loop is behind, s.
         """
         ...
 

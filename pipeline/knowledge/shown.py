@@ -26,13 +26,13 @@ class ShownSuggestion:
     """A suggestion that somebody was told of.
 
     Attributes:
-        call: in which.
+        call: the call in which it was shown.
         article: company and id.
-        language: of the reply.
-        utterance_id: of the question.
-        text: of the question, masked.
-        confidence: of the hit.
-        done: what was done with it.
+        language: language of the reply.
+        utterance_id: the utterance with the question.
+        text: the question, masked.
+        confidence: confidence of the hit.
+        done: what the agent did with it.
     """
 
     call: CallInfo

@@ -25,8 +25,8 @@ async def answered(
     """Return what ``work`` does; a CallError in it ends the request with its status.
 
     Args:
-        context: of the request.
-        work: of it.
+        context: gRPC context of the request.
+        work: what answers the request.
         guard: turns what stores raise into a CallError, such as :func:`guarded`.
     """
     try:

@@ -52,7 +52,7 @@ class RecogniserServicer(pb_grpc.RecogniserServiceServicer):
 
     Args:
         scheduler: recognises.
-        secret: that nodes show; None where nobody but this machine reaches the server.
+        secret: secret that nodes show; None where nobody but this machine reaches the server.
         most: requests under way at most; whoever comes then is sent to another server.
     """
 
@@ -142,8 +142,8 @@ class Pool:
     """A server of the pool that listens.
 
     Attributes:
-        port: of gRPC.
-        metrics: what it counts.
+        port: port of gRPC.
+        metrics: metrics that it keeps.
         stop: asks it to end.
     """
 

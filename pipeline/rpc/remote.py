@@ -74,7 +74,7 @@ class RemoteRecogniser:
 
     Args:
         settings: name the pool.
-        metrics: where to count.
+        metrics: metrics that count its requests.
 
     Raises:
         SettingsError: the pool would be asked in clear over a network, or its certificate cannot be read.

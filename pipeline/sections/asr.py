@@ -45,7 +45,7 @@ class AsrSettings(Section):
         None, description="PEM file of who signs the pool's certificates; None speaks to it in clear"
     )
     remote_secret: SecretStr | None = Field(
-        None, min_length=16, description="that the pool knows its nodes by; the same on both sides"
+        None, min_length=16, description="secret by which the pool knows its nodes; the same on both sides"
     )
     remote_patience_s: float = Field(
         30.0, gt=0, le=600, description="s for which a final is sent again while no server answers"

@@ -43,7 +43,7 @@ class ClusterSettings(Section):
         "only others look up, as in containers; that host by default",
     )
     secret: SecretStr | None = Field(
-        None, min_length=16, description="that gateways and nodes know each other by"
+        None, min_length=16, description="secret by which gateways and nodes know each other"
     )
     tls_ca: Path | None = Field(
         None, description="PEM file of who signs the nodes' certificates; gateways then speak TLS with them"

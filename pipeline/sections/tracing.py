@@ -20,7 +20,7 @@ class TracingSettings(Section):
     )
     service: str = Field("yuetone", max_length=100, description="service.name of the traces")
     headers: dict[str, SecretStr] = Field(
-        default_factory=dict, description="that the collector wants, such as Authorization"
+        default_factory=dict, description="headers that the collector wants, such as Authorization"
     )
 
     @field_validator("endpoint")

@@ -156,7 +156,7 @@ class CallContext:
         output: where to say what was found.
         progress: how far the call is.
         controls: what is in force at each sample; written by ingest.
-        trace: where the time of the call goes.
+        trace: spans of the call.
         roles: who is on each channel; changed by ingest at the client's wish, by the speakers' stage on
             evidence.
     """

@@ -32,7 +32,7 @@ class Collector(HTTPServer):
     """A collector of OpenTelemetry.
 
     Attributes:
-        bodies: of all requests.
+        bodies: bodies of all requests.
     """
 
     def __init__(self) -> None:

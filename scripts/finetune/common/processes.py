@@ -23,8 +23,8 @@ class Team:
     """The processes of a run; one alone where nobody has started several.
 
     Attributes:
-        index: of this process, from 0.
-        size: how many there are.
+        index: number of this process, from 0.
+        size: number of processes.
     """
 
     def __init__(self) -> None:

@@ -12,9 +12,9 @@ def share_of(items: Sequence[T], index: int, size: int) -> list[T]:
     """Return one process's part, as long as every other one's: the first items fill the last round.
 
     Args:
-        items: of all processes.
-        index: of this process, from 0.
-        size: how many processes there are.
+        items: items of all processes.
+        index: number of this process, from 0.
+        size: number of processes.
     """
     rounds = -(-len(items) // size)
     return (list(items) * size)[: rounds * size][index::size]

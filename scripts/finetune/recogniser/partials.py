@@ -73,10 +73,10 @@ def train_head(
 
     Args:
         engine: gives the encoder's states.
-        train: to learn from.
-        dev: to measure on.
+        train: samples to learn from.
+        dev: samples to measure on.
         options: how.
-        team: of processes that train together; None asks who has started this one.
+        team: processes that train together; None asks who has started this one.
 
     Raises:
         FinetuneError: the manifests or the first weights do not fit.
