@@ -126,7 +126,7 @@ class Call:
     @property
     def acked(self) -> int:
         """Samples of audio that are safe: everything said in them is in finals that were told."""
-        return self._context.progress.acked
+        return self._context.output.acked
 
     @property
     def on_hold(self) -> bool:

@@ -56,6 +56,11 @@ class CallLog(Protocol):
         ...
 
     @property
+    def all_told(self) -> bool:
+        """Whether readers can have every event that was appended; false while some wait for a disk."""
+        ...
+
+    @property
     def closed(self) -> bool:
         """Whether nothing more will come."""
         ...

@@ -45,6 +45,7 @@ _KEPT = (
 class _Pending:
     event: CallEvent
     seq: int
+    acked: int
     ready: bool
 
 
@@ -119,6 +120,11 @@ class ClusterCallLog:
         return self._inner.last_seq
 
     @property
+    def all_told(self) -> bool:
+        """Whether readers can have every event that was appended."""
+        return not self._pending
+
+    @property
     def closed(self) -> bool:
         """Whether nothing more will come."""
         return self._inner.closed
@@ -132,7 +138,7 @@ class ClusterCallLog:
             self._wanted = max(self._wanted, acked + self._part.origin)
         seq = self._inner.last_seq + len(self._pending) + 1
         kept = outlives(event) and self._put(event, seq)
-        pending = _Pending(event, seq, ready=not kept)
+        pending = _Pending(event, seq, self._wanted, ready=not kept)
         self._pending.append(pending)
         if kept:
             asyncio.get_running_loop().call_later(self._told_after_s, self._let_go, pending)
@@ -162,7 +168,7 @@ class ClusterCallLog:
     def _release(self) -> None:
         while self._pending and self._pending[0].ready and not self._gone:
             first = self._pending.popleft()
-            self._inner.append(first.event, self.acked)
+            self._inner.append(first.event, min(first.acked, self.acked))
         if self._closing and not self._pending:
             self._inner.close()
 

@@ -19,6 +19,7 @@ class PastCallLog:
 
     stored_seq = 0
     stored_audio = 0
+    all_told = True
     closed = True
 
     def __init__(self, told: tuple[Envelope, ...]) -> None:

@@ -54,10 +54,12 @@ class MemoryCallLog:
     Attributes:
         stored_seq: nothing of it is on a disk.
         stored_audio: the same.
+        all_told: nothing waits for a disk.
     """
 
     stored_seq = 0
     stored_audio = 0
+    all_told = True
 
     def __init__(
         self,
@@ -164,11 +166,12 @@ class MemoryCallLog:
 
     async def _change(self, within_s: float | None) -> bool:
         """Wait for the next change; tell whether it came in time."""
+        changed = self._changed
         try:
             async with asyncio.timeout(within_s):
-                await self._changed.wait()
+                await changed.wait()
         except TimeoutError:
-            return False
+            return changed.is_set()  # it came while the time ran out
         return True
 
     def _next(self, reader: _Reader) -> LogEntry | None:

@@ -54,6 +54,11 @@ class RecordedCallLog:
         return self._inner.last_seq
 
     @property
+    def all_told(self) -> bool:
+        """Whether readers can have every event that was appended."""
+        return not self._pending
+
+    @property
     def closed(self) -> bool:
         """Whether nothing more will come."""
         return self._inner.closed

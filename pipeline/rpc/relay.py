@@ -299,12 +299,12 @@ class CallRelay:
         """Hand a message on to the client."""
         self._note(message)
         await self._context.write(answer)
+        self._acked_ms = max(self._acked_ms, message.acked_audio_ms)  # a sign of life must not come first
 
     def _note(self, message: pb.StreamCallResponse) -> None:
         self._last_seq = max(self._last_seq, message.server_seq)
         if message.HasField("started"):
             self._session_id = message.started.session_id
-        self._acked_ms = max(self._acked_ms, message.acked_audio_ms)
         self._journal.acknowledge(message.acked_audio_ms)
         if not self._journal.full:
             self._room.set()

@@ -131,7 +131,15 @@ class CallOutput:
     def __init__(self, log: CallLog, progress: CallProgress) -> None:
         self._log = log
         self._progress = progress
+        self._told_acked = 0
         self._warned: Counter[str] = Counter()
+
+    @property
+    def acked(self) -> int:
+        """Samples that are safe for a client that has every event told so far."""
+        if self._log.all_told:
+            self._told_acked = self._progress.acked
+        return self._told_acked
 
     def emit(self, event: CallEvent) -> None:
         """Publish an event to everyone who follows the call."""

@@ -50,8 +50,9 @@ def receiving(port: int = 0) -> Iterator[Receiver]:
             request = Request(self.path, {k.lower(): v for k, v in self.headers.items()}, body)
             state.requests.append(request)
             state.go_on.wait(30)
+            status = state.status  # once: a test may change it while this answer is on its way
             try:
-                self.send_response(state.status)
+                self.send_response(status)
                 for name, value in state.extra.items():
                     self.send_header(name, value)
                 self.send_header("content-length", str(len(state.answer)))
@@ -59,7 +60,7 @@ def receiving(port: int = 0) -> Iterator[Receiver]:
                 self.wfile.write(state.answer)
             except OSError:
                 return  # the sender gave up waiting
-            if 200 <= state.status < 300:
+            if 200 <= status < 300:
                 state.taken.append(request)
 
         def log_message(self, *_args: object) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -55,6 +56,18 @@ async def test_a_reader_that_is_behind_skips_replaced_partials_only() -> None:
     for event in events:
         log.append(event, 0)
     assert [number for number, _missed in await read(log)] == [2, 4, 5]
+
+
+async def test_a_sign_of_life_never_overtakes_an_event_that_comes_while_the_time_runs_out() -> None:
+    log = MemoryCallLog("c")
+    reader = log.follow(0, heartbeat_s=0.02)
+    first = asyncio.ensure_future(anext(reader))
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().call_later(0.021, log.append, key(), 0)
+    time.sleep(0.05)  # noqa: ASYNC251 (both timers are due in one turn of the loop)
+    entry = await first
+    assert entry is not None
+    assert entry.envelope.server_seq == 1
 
 
 async def test_what_was_pushed_out_is_counted() -> None:

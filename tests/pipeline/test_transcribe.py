@@ -274,4 +274,10 @@ async def test_audio_is_safe_once_all_that_was_said_in_it_is_in_finals() -> None
         while not run.log.last_seq or safe.acked == 3 * 16_000:
             await asyncio.sleep(0.01)
         assert safe.acked == 11 * 16_000, "two seconds are kept for speech that is noticed late"
+        told = [entry.envelope for entry in await run.log.read(0)]
+        finals = [
+            one.server_seq for one in told if isinstance(one.event, TranscriptEvent) and one.event.final
+        ]
+        before = [one.acked for one in told if one.server_seq < finals[0]]
+        assert max(before) <= 3 * 16_000, "a line may break right before the final"
     assert safe.acked == 13 * 16_000, "at the end of the call all is safe"

@@ -211,9 +211,10 @@ class Transcribe:
         result = await self._result(ended, request)
         voices = await self._tools.lookup.ask(self._channel, ended.start) if result.text else None
         published = self._machine.finished(ended, result, voices)
-        self._progress.safe = max(self._progress.safe, self._machine.safe)
         if published is not None:
             self._publish(ended, result, published)
+        # Behind the final: an event before it that said so would let a client drop what it has no words of.
+        self._progress.safe = max(self._progress.safe, self._machine.safe)
         self._progress.due = None
 
     async def _result(self, ended: SpeechEnded, request: AsrRequest) -> Transcript:
