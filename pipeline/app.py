@@ -29,6 +29,7 @@ from pipeline.calls.directory import CallDirectory
 from pipeline.calls.events import CallEvent
 from pipeline.calls.info import SAMPLE_RATE, CallSpec
 from pipeline.calls.log import CallLog
+from pipeline.cluster.log import ClusterCallLog
 from pipeline.cluster.node import ClusterNode
 from pipeline.cluster.pointers import PointerFollower
 from pipeline.cluster.shared_rules import RulesFollower, publish
@@ -52,6 +53,7 @@ from pipeline.logs.directory import MemoryCallDirectory
 from pipeline.logs.memory import MemoryCallLog
 from pipeline.logs.recorded import RecordedCallLog
 from pipeline.metrics import Metrics
+from pipeline.record.recorder import CallRecorder
 from pipeline.record.service import RecordService
 from pipeline.reloading import Reloadable, Reloaded
 from pipeline.reloads import AccessReload, RecogniserReload
@@ -121,8 +123,8 @@ class App:
             settings.access, development=self.exposure.development, client=httpx2.AsyncClient()
         )
         self.auditor = build_auditor(settings, self.metrics, identified=not self.exposure.development)
-        self.record = self._record()
         self.cluster = self._cluster()
+        self.record = self._record()
 
     def _recognisers(
         self,
@@ -183,7 +185,8 @@ class App:
             for part in (self.alerts, self.knowledge)
             if isinstance(part, AlertService | KnowledgeService)
         ]
-        return RecordService(self.settings.record, self.metrics, self.auditor, derived)
+        peers = None if self.cluster is None else self.cluster.peers
+        return RecordService(self.settings.record, self.metrics, self.auditor, derived, peers)
 
     # ---------------------------------------------------------------- calls
 
@@ -197,17 +200,24 @@ class App:
         Raises:
             InvalidRequest: unknown profile, or unknown class of the record.
         """
+        recorder = self._recorder(spec)
+
+        def kept(log: MemoryCallLog) -> CallLog:
+            return log if recorder is None else RecordedCallLog(spec.call_id, log, recorder)
+
+        shared = self.cluster.log_of(spec, appended, kept) if self.cluster is not None else None
+        log = shared or kept(MemoryCallLog(spec.call_id, appended=appended))
+        if (
+            self.record is not None
+            and recorder is not None
+            and isinstance(log, ClusterCallLog | RecordedCallLog)
+        ):
+            self.record.follow(recorder, log.warn)
+        return log
+
+    def _recorder(self, spec: CallSpec) -> CallRecorder | None:
         profile = self._profile(spec)
-        shared = self.cluster.log_of(spec, appended) if self.cluster is not None else None
-        if shared is not None:
-            return shared
-        log = MemoryCallLog(spec.call_id, appended=appended)
-        recorder = self.record.recorder(spec, profile.record) if self.record is not None else None
-        if self.record is None or recorder is None:
-            return log
-        recorded = RecordedCallLog(spec.call_id, log, recorder)
-        self.record.follow(recorder, recorded.warn)
-        return recorded
+        return None if self.record is None else self.record.recorder(spec, profile.record)
 
     def start(self, spec: CallSpec, log: CallLog) -> Call:
         """Return a call that begins now, with a log of :meth:`log_of`.
@@ -215,7 +225,8 @@ class App:
         Raises:
             InvalidRequest: unknown profile.
         """
-        recorder = log.recorder if isinstance(log, RecordedCallLog) else None
+        here = log.inner if isinstance(log, ClusterCallLog) else log
+        recorder = here.recorder if isinstance(here, RecordedCallLog) else None
         call = Call(spec, log, self._profile(spec), self.settings.limits, self.services, recorder)
         if self.cluster is not None:
             self.cluster.bind(call)

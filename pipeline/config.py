@@ -232,6 +232,11 @@ class LogSettings(Section):
     format: Literal["auto", "json", "console"] = Field("auto", description="auto is console on a terminal")
 
 
+def _is_path(store: str) -> bool:
+    """Tell whether a store is a SQLite file, which other machines do not have."""
+    return "://" not in store or store.startswith("sqlite")
+
+
 class Settings(BaseSettings):
     """The whole tree."""
 
@@ -270,11 +275,21 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _one_process_records(self) -> Settings:
-        if self.record.enabled and (self.server.nodes or self.cluster.url is not None):
-            raise ValueError(
-                "record.enabled: a record is kept by one process: leave out server.nodes and cluster.url"
-            )
+    def _nodes_share_a_record(self) -> Settings:
+        """Nodes of several machines share no disk: what one keeps, another must be able to go on with."""
+        if not self.record.enabled or self.cluster.url is None:
+            return self
+        if not _is_path(self.cluster.url.get_secret_value()):
+            if self.record.store is None:
+                raise ValueError(
+                    "record.store: nodes that share a database (cluster.url) need one for the record too, "
+                    "such as postgresql://host/record"
+                )
+            if _is_path(self.record.keys):
+                raise ValueError(
+                    "record.keys: nodes that share a database (cluster.url) need one for the record's keys "
+                    "too, such as postgresql://otherhost/keys"
+                )
         return self
 
     @model_validator(mode="after")

@@ -26,12 +26,11 @@ from pipeline.calls.events import (
     WarningEvent,
 )
 from pipeline.calls.info import SAMPLE_RATE, CallPart, InForce
-from pipeline.calls.log import REDACTED, LogEntry, View
+from pipeline.calls.log import REDACTED, CallLog, LogEntry, View
 from pipeline.calls.shifting import shifted
 from pipeline.cluster.beat import Beat
 from pipeline.cluster.store import ClusterStore
 from pipeline.errors import CallMoved
-from pipeline.logs.memory import MemoryCallLog
 from pipeline.redaction.views import seen
 
 POSITION_S = 1
@@ -60,7 +59,7 @@ class ClusterCallLog:
     Args:
         call_id: of the call.
         part: of it.
-        inner: the log of those who read now; it counts from ``part.last_seq``.
+        inner: the log of those who read now, and of the record; it counts from ``part.last_seq``.
         beat: writes.
         store: has what parts before have told.
         told_after_s: how long an event waits for a database that does not answer.
@@ -72,14 +71,11 @@ class ClusterCallLog:
         lost: called once where another node has the call.
     """
 
-    stored_seq = 0
-    stored_audio = 0
-
     def __init__(
         self,
         call_id: str,
         part: CallPart,
-        inner: MemoryCallLog,
+        inner: CallLog,
         beat: Beat,
         store: ClusterStore,
         told_after_s: float,
@@ -118,6 +114,21 @@ class ClusterCallLog:
     def last_seq(self) -> int:
         """Number of the newest event that was told."""
         return self._inner.last_seq
+
+    @property
+    def inner(self) -> CallLog:
+        """The log on this node, of what was told."""
+        return self._inner
+
+    @property
+    def stored_seq(self) -> int:
+        """Every event that is kept, up to this number, is in the record."""
+        return self._inner.stored_seq
+
+    @property
+    def stored_audio(self) -> int:
+        """Samples of the call up to which its sound is in the record."""
+        return self._inner.stored_audio
 
     @property
     def all_told(self) -> bool:

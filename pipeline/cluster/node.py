@@ -13,9 +13,11 @@ import structlog
 from pipeline.calls.codec import encode
 from pipeline.calls.events import CallEvent, Ended, Envelope
 from pipeline.calls.info import CallSpec
+from pipeline.calls.log import CallLog
 from pipeline.cluster.beat import Beat
 from pipeline.cluster.directory import ClusterCallDirectory
 from pipeline.cluster.log import ClusterCallLog
+from pipeline.cluster.peers import ClusterPeers
 from pipeline.cluster.rows import LostCall, NodeRow
 from pipeline.cluster.store import ClusterStore
 from pipeline.errors import SettingsError
@@ -82,19 +84,30 @@ class ClusterNode:
         self._directory = ClusterCallDirectory(inner, self.store, self.beat, self.logs)
         return self._directory
 
-    def log_of(self, spec: CallSpec, appended: Callable[[CallEvent], None]) -> ClusterCallLog | None:
+    @property
+    def peers(self) -> ClusterPeers:
+        """The nodes as the record of calls sees them."""
+        return ClusterPeers(self.store, self._settings.silent_s, lambda: self._leads)
+
+    def log_of(
+        self,
+        spec: CallSpec,
+        appended: Callable[[CallEvent], None],
+        kept: Callable[[MemoryCallLog], CallLog],
+    ) -> ClusterCallLog | None:
         """Return the log of a call that begins or goes on here; None for one that is not in the cluster.
 
         Args:
             spec: of the call.
             appended: is told every event.
+            kept: returns the same log with the record behind it, or without.
         """
         part = spec.part
         if part is None:
             return None
         inner = MemoryCallLog(spec.call_id, appended=appended, after=part.last_seq)
         log = ClusterCallLog(
-            spec.call_id, part, inner, self.beat, self.store, self._settings.told_after_ms / 1_000
+            spec.call_id, part, kept(inner), self.beat, self.store, self._settings.told_after_ms / 1_000
         )
         self.logs[part.uid] = log
         return log

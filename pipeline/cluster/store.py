@@ -206,6 +206,13 @@ class ClusterStore:
         with self.engine.connect() as connection:
             return {row.uid: row.epoch for row in connection.execute(query)}
 
+    def unfinished(self, uids: Sequence[str], ended_s: float) -> set[str]:
+        """Return those calls, by uid, that have not ended, or did so less than ``ended_s`` ago."""
+        going = sa.or_(calls.c.ended_at.is_(None), calls.c.ended_at > self._now - ended_s)
+        query = sa.select(calls.c.uid).where(calls.c.uid.in_(uids), going)
+        with self.engine.connect() as connection:
+            return set(connection.scalars(query))
+
     def owners(self, call_id: str) -> list[str]:
         """Return the nodes of live calls with an id: of each company that uses it, one."""
         query = sa.select(calls.c.node).where(calls.c.call_id == call_id, calls.c.ended_at.is_(None))

@@ -64,7 +64,7 @@ def restore(backup: Path, folder: Path) -> Iterator[tuple[str, int]]:
         tombstones = _tombstones(target)
         try:
             target.mkdir(parents=True, exist_ok=True, mode=0o700)
-            for old in (*target.glob(f"{FILE}*"), target / INDEX):
+            for old in (*target.glob(f"{FILE}*"), target / INDEX, *target.glob(f"{INDEX}-*")):
                 shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
             shutil.copyfile(copy, target / FILE)
             (target / FILE).chmod(0o600)

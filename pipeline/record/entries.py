@@ -35,6 +35,8 @@ class BeginRecord:
         customer: who called, as the company names them; the writer makes a keyed hash of it.
         arrival: how it came to its agent.
         original_s: how long what is hidden of it is kept behind its end, s; 0 keeps nothing of that.
+        epoch: part of the call that begins; 0 for a call that no other node can go on with.
+        node: name of the node that has it; empty for a server that stands alone.
     """
 
     record_id: str
@@ -49,6 +51,27 @@ class BeginRecord:
     customer: str | None = None
     arrival: Arrival = NOT_TOLD
     original_s: float = 0.0
+    epoch: int = 0
+    node: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContinueRecord:
+    """Another node goes on with a call; entries of the parts before come too late from here on.
+
+    Attributes:
+        record_id: of the call.
+        begin: how it would begin, where the node before has not written that.
+        said_until: by channel, samples at 16 kHz of the call up to which speech is in finals.
+        origin: sample at 16 kHz of the call where this part begins.
+        last_seq: number of the last event that any part before may have told.
+    """
+
+    record_id: str
+    begin: BeginRecord
+    said_until: tuple[int, ...]
+    origin: int
+    last_seq: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +83,14 @@ class EventEntry:
         envelope: the event.
         size: bytes that its text takes, about.
         original: the same with what was hidden, but for secrets; None where nothing was, or it is not kept.
+        epoch: part of the call that brings it.
     """
 
     record_id: str
     envelope: Envelope
     size: int
     original: Envelope | None = None
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +104,7 @@ class SoundEntry:
         start: first sample, at the record's rate.
         data: G.711 µ-law, one byte a sample.
         settled: samples at 16 kHz of the call up to which this channel is in pieces, with this one.
+        epoch: part of the call that brings it.
     """
 
     record_id: str
@@ -87,6 +113,7 @@ class SoundEntry:
     start: int
     data: bytes
     settled: int
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +125,7 @@ class CutSoundEntry:
     number: int
     start: int
     data: bytes
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +138,7 @@ class EndRecord:
         reason: as in Ended; None where its end was not seen.
         lost: events and pieces of sound that could not be kept.
         transferred_to: who it was handed to; None where nobody was.
+        epoch: part of the call that brings it.
     """
 
     record_id: str
@@ -117,16 +146,18 @@ class EndRecord:
     reason: str | None
     lost: int
     transferred_to: str | None = None
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseRecord:
-    """Nothing more comes of a call, not even from a second look: its key is forgotten."""
+    """Nothing more comes of a call here, not even from a second look: its key is forgotten."""
 
     record_id: str
+    epoch: int = 0
 
 
-RecordEntry = BeginRecord | EventEntry | SoundEntry | CutSoundEntry | EndRecord | CloseRecord
+RecordEntry = BeginRecord | ContinueRecord | EventEntry | SoundEntry | CutSoundEntry | EndRecord | CloseRecord
 
 
 class Resolution(StrEnum):

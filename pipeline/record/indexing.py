@@ -22,6 +22,11 @@ AT_ONCE = 20_000
 """Events that are looked at in one step."""
 
 
+def index_folder(store: RecordStore) -> Path:
+    """Return where a company's index lies; nodes of one machine have one each."""
+    return store.folder / (FOLDER if store.node is None else f"{FOLDER}-{store.node}")
+
+
 class Indexer:
     """The indexer.
 
@@ -33,7 +38,7 @@ class Indexer:
 
     def __init__(self, store: RecordStore, keys: KeyStore, tenant: str | None) -> None:
         self._store, self._keys = store, keys
-        self.index = UtteranceIndex(Path(store.folder) / FOLDER, keys.index_key(tenant))
+        self.index = UtteranceIndex(index_folder(store), keys.index_key(tenant))
         self._upto = 0 if self.index.fresh else self._read()
 
     def step(self) -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
+import shutil
 import sys
 import threading
 import time
@@ -13,9 +15,10 @@ from typing import ParamSpec, Protocol, TypeVar
 
 import structlog
 
+from pipeline.errors import RecordUnavailable
 from pipeline.record.entries import RecordRow
 from pipeline.record.erasing import Eraser, ErasureReceipt
-from pipeline.record.indexing import Indexer
+from pipeline.record.indexing import Indexer, index_folder
 from pipeline.record.key_store import KeyStore
 from pipeline.record.packing import Packer
 from pipeline.record.stores import RecordStores
@@ -26,6 +29,8 @@ SWEEP_S = 60.0
 """Time between two looks for calls whose time has come, s."""
 AROUND_S = 86_400.0
 """Behind the end of a call, s: what is kept elsewhere until then under its id is of this call."""
+LEADS_S = 0.5
+"""Time between two looks whether this process keeps the record, s."""
 PACK_S = 60.0
 """Time between two looks for calls to pack, s."""
 
@@ -50,6 +55,7 @@ class RecordKeeper:
         keys: of all calls.
         derived: what is erased with a call.
         pack_after_s: behind its end, s, when the sound of a call is packed; None never packs it.
+        leads: tells whether this process keeps the record, of all that share it.
     """
 
     def __init__(
@@ -58,8 +64,10 @@ class RecordKeeper:
         keys: KeyStore,
         derived: Sequence[DerivedData],
         pack_after_s: float | None = None,
+        leads: Callable[[], bool] | None = None,
     ) -> None:
         self._stores, self._keys, self._derived = stores, keys, derived
+        self._leads, self._leading = leads, leads is None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="record-keeper")
         self._pack_after_s = pack_after_s
         self._stopping = threading.Event()
@@ -93,7 +101,11 @@ class RecordKeeper:
             tenant: whose.
             record_ids: which; those that are held, or that the law keeps, stay.
             by: who wants it.
+
+        Raises:
+            RecordUnavailable: another node keeps the record.
         """
+        self.check_leading()
         eraser = self.eraser(tenant)
         asked = await self.in_thread(eraser.request, record_ids, by)
         if not asked.waiting:
@@ -134,8 +146,11 @@ class RecordKeeper:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        await self._guarded("restored calls", self._mark_restored)
+        if self._leads is None:
+            await self._guarded("restored calls", self._mark_restored)
         async with asyncio.TaskGroup() as tasks:
+            if self._leads is not None:
+                tasks.create_task(self._follow_leads(self._leads), name="record leader")
             tasks.create_task(self._every(INDEX_S, "search index", self.index), name="record index")
             tasks.create_task(self._every(SWEEP_S, "retention", self._sweep_all), name="record retention")
             if self._pack_after_s is not None:
@@ -171,9 +186,42 @@ class RecordKeeper:
             if count:
                 _log.warning("erased calls are erased again: a backup has brought them back", count=count)
 
+    async def _follow_leads(self, leads: Callable[[], bool]) -> None:
+        """Take up the work when this process is to do it, and let go of it when another one is.
+
+        The index lies on this machine alone, and learns of no erasure while another one keeps the record: it
+        does not outlive a change.
+        """
+        await self._guarded("old search index", self._drop_indexes)
+        while True:
+            if leads() != self._leading:
+                self._leading = False
+                await self._guarded("old search index", self._drop_indexes)
+                if leads():
+                    await self._guarded("restored calls", self._mark_restored)
+                    self._leading = True
+                    _log.info("this node keeps the record now")
+            await asyncio.sleep(LEADS_S)
+
+    async def _drop_indexes(self) -> None:
+        await self.in_thread(self._indexers.clear)
+        for tenant in self._stores.tenants():
+            folder = index_folder(self._stores.of(tenant))
+            await self.in_thread(functools.partial(shutil.rmtree, folder, ignore_errors=True))
+
+    def check_leading(self) -> None:
+        """Check that this process keeps the record.
+
+        Raises:
+            RecordUnavailable: another node does, or has not begun yet.
+        """
+        if not self._leading:
+            raise RecordUnavailable("another node keeps the record; ask a gateway, or again in a moment")
+
     async def _every(self, seconds: float, name: str, work: Callable[[], object]) -> None:
         while True:
-            await self._guarded(name, work)
+            if self._leading:
+                await self._guarded(name, work)
             await asyncio.sleep(seconds)
 
     async def _guarded(self, name: str, work: Callable[[], object]) -> None:

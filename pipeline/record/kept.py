@@ -29,6 +29,12 @@ def is_utterance(event: CallEvent) -> bool:
     return isinstance(event, TranscriptEvent) and event.final and bool(event.text or event.personal)
 
 
+def final_of(event: CallEvent) -> str | None:
+    """Return the utterance whose final an event holds; None where it holds none."""
+    final = event.final if isinstance(event, RedactionEvent) else event
+    return final.utterance_id if isinstance(final, TranscriptEvent) else None
+
+
 def is_alert(event: CallEvent) -> bool:
     """Tell whether an event raises an alert."""
     return isinstance(event, AlertEvent) and event.state is AlertState.RAISED

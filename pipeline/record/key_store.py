@@ -102,6 +102,19 @@ class KeyStore:
         self._insert(rows)
         return ciphers
 
+    def obtain(self, names: Sequence[tuple[str, str | None]]) -> dict[str, CallCipher]:
+        """Return what seals under keys that another node may have made; make those that are missing.
+
+        Args:
+            names: record id and company of each call.
+        """
+        found = self.ciphers([name for name, _tenant in names])
+        missing = [(name, tenant) for name, tenant in names if name not in found]
+        try:
+            return found | self.create(missing)
+        except sa.exc.IntegrityError:  # another node has just made one
+            return self.ciphers([name for name, _tenant in names])
+
     def cipher(self, record_id: str) -> CallCipher | None:
         """Return what opens a call; None where its key was destroyed."""
         key = self._key(record_id)
@@ -119,7 +132,10 @@ class KeyStore:
         key = self._key(name)
         if key is None:
             key = secrets.token_bytes(KEY_BYTES)
-            self._insert([self._row(name, tenant or "", self._masters.newest, key)])
+            try:
+                self._insert([self._row(name, tenant or "", self._masters.newest, key)])
+            except sa.exc.IntegrityError:  # another node has just made it
+                key = self._key(name) or key
         return key
 
     def _insert(self, rows: list[dict[str, object]]) -> None:

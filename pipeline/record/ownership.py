@@ -1,4 +1,4 @@
-"""Who writes a record: one server, and nobody else while it runs."""
+"""Who writes a record: one server, or the nodes of one cluster, and nobody else while they run."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ class RecordLock:
     Args:
         folder: of the record; made for its owner alone.
         store: URL of the PostgreSQL database that holds the calls; None where they are in the folder.
+        shared: whether others may hold it that share it too.
 
     Raises:
         SettingsError: somebody else holds it, or the folder cannot be written to.
     """
 
-    def __init__(self, folder: Path, store: str | None = None) -> None:
+    def __init__(self, folder: Path, store: str | None = None, *, shared: bool = False) -> None:
+        self._shared = shared
         self._connection: sa.Connection | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -36,7 +38,7 @@ class RecordLock:
         except OSError as error:
             raise SettingsError(f"record.folder: {folder} cannot be written ({error.strerror})") from error
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except OSError as error:
             os.close(self._file)
             raise SettingsError(
@@ -49,7 +51,8 @@ class RecordLock:
         engine = sa.create_engine(address(store), poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
         try:
             connection = engine.connect()
-            held = connection.scalar(sa.select(sa.func.pg_try_advisory_lock(_NUMBER)))
+            take = sa.func.pg_try_advisory_lock_shared if self._shared else sa.func.pg_try_advisory_lock
+            held = connection.scalar(sa.select(take(_NUMBER)))
         except (sa.exc.SQLAlchemyError, ModuleNotFoundError):
             return  # whoever opens the store says what is wrong with it
         if not held:

@@ -14,6 +14,7 @@ from pipeline.calls.log import REDACTED
 from pipeline.record.entries import (
     BeginRecord,
     CloseRecord,
+    ContinueRecord,
     CutSoundEntry,
     EndRecord,
     EventEntry,
@@ -25,6 +26,10 @@ from pipeline.redaction.views import original, seen
 from pipeline.sections.record import Durability, RetentionSettings
 
 ID_BYTES = 10
+DAY_S = 86_400.0
+PIECES_A_PART = 1 << 20
+"""Numbers of pieces of sound that a part of a call has for itself: 24 days of two seconds each. No two parts
+seal under one number, also where one of them does not know that its call has gone."""
 NARROW, WIDE = 8_000, SAMPLE_RATE
 """Samples a second of the kept sound: of telephones, and of everything better."""
 _WORD_BYTES = 90
@@ -63,6 +68,7 @@ class CallRecorder:
         keeping: how it is kept.
         writer: of the server.
         waited: is told how long an event waited for the disk, s, where the call waited for it.
+        node: name of this node, where several write the record.
 
     Attributes:
         record_id: of the record.
@@ -76,9 +82,12 @@ class CallRecorder:
         keeping: Keeping,
         writer: RecordWriter,
         waited: Callable[[float], None] = lambda _seconds: None,
+        node: str = "",
     ) -> None:
-        self.record_id = base64.b32encode(secrets.token_bytes(ID_BYTES)).decode("ascii").lower()
+        part = spec.part
+        self.record_id = part.uid if part is not None else _drawn_id()
         self.keeping = keeping
+        self._epoch, self._origin = (0, 0) if part is None else (part.epoch, part.origin)
         self.stored_seq = 0
         self.lost = 0
         self.rate = NARROW if spec.sample_rate <= NARROW else WIDE
@@ -87,27 +96,45 @@ class CallRecorder:
         self._writer, self._waited = writer, waited
         self._whole, self._closed = True, False
         self._settled = [0] * len(spec.roles) if keeping.with_sound else []
-        self._pieces = [0] * len(spec.roles)
-        self._cuts = [0] * len(spec.roles)
-        day = 86_400.0
-        writer.put(
-            self._tenant,
-            BeginRecord(
-                record_id=self.record_id,
-                info=spec.info,
-                roles=spec.roles,
-                rate=self.rate,
-                retention=keeping.retention,
-                keep_s=keeping.rules.keep_days * day,
-                least_s=keeping.rules.least_days * day,
-                notice_given=keeping.notice_given,
-                with_sound=keeping.with_sound,
-                customer=spec.customer,
-                arrival=spec.arrival,
-                original_s=keeping.rules.original_days * day,
-            ),
-            _nothing,
+        first = max(0, self._epoch - 1) * PIECES_A_PART
+        self._pieces = [first] * len(spec.roles)
+        self._cuts = [first] * len(spec.roles)
+        writer.put(self._tenant, self._beginning(spec, node), _nothing)
+
+    def _beginning(self, spec: CallSpec, node: str) -> BeginRecord | ContinueRecord:
+        """Return the first entry: of a call, or of a part of one that another node has begun."""
+        keeping, rules = self.keeping, self.keeping.rules
+        begin = BeginRecord(
+            record_id=self.record_id,
+            info=spec.info,
+            roles=spec.roles,
+            rate=self.rate,
+            retention=keeping.retention,
+            keep_s=rules.keep_days * DAY_S,
+            least_s=rules.least_days * DAY_S,
+            notice_given=keeping.notice_given,
+            with_sound=keeping.with_sound,
+            customer=spec.customer,
+            arrival=spec.arrival,
+            original_s=rules.original_days * DAY_S,
+            epoch=self._epoch,
+            node=node,
         )
+        part = spec.part
+        if part is None or part.epoch == 1:
+            return begin
+        said = tuple(part.origin + until for until in part.said_until)
+        return ContinueRecord(
+            record_id=self.record_id,
+            begin=begin,
+            said_until=said,
+            origin=part.origin,
+            last_seq=part.last_seq,
+        )
+
+    @property
+    def _origin_at_rate(self) -> int:
+        return self._origin * self.rate // SAMPLE_RATE
 
     @property
     def stored_audio(self) -> int:
@@ -126,8 +153,8 @@ class CallRecorder:
 
     @property
     def strict(self) -> bool:
-        """Whether a final is told only once it is on disk."""
-        return self.keeping.durability is Durability.STRICT
+        """Whether a final is told only once it is on disk; in a cluster it is on the disk of that already."""
+        return self.keeping.durability is Durability.STRICT and not self._epoch
 
     def keep(self, envelope: Envelope, done: Callable[[], None] = lambda: None) -> bool:
         """Keep an event, if it is of those that are kept; return whether it will be.
@@ -141,7 +168,9 @@ class CallRecorder:
         kept = _kept_form(envelope)
         hidden = original(envelope) if self.keeping.with_original else None
         size = _size(kept.event) * (1 if hidden is None else 2)
-        entry = EventEntry(record_id=self.record_id, envelope=kept, size=size, original=hidden)
+        entry = EventEntry(
+            record_id=self.record_id, envelope=kept, size=size, original=hidden, epoch=self._epoch
+        )
 
         awaited, since = self.strict and is_awaited(envelope.event), time.monotonic()
 
@@ -171,11 +200,19 @@ class CallRecorder:
             channel: whose.
             start: first sample, at :attr:`rate`.
             data: G.711 µ-law.
-            settled: samples at 16 kHz of the call up to which the channel is in pieces, with this one.
+            settled: samples at 16 kHz up to which the channel is in pieces, with this one.
+
+        Positions count from where the part of the call begins that is here.
         """
-        number = self._pieces[channel]
+        number, settled = self._pieces[channel], settled + self._origin
         entry = SoundEntry(
-            record_id=self.record_id, channel=channel, number=number, start=start, data=data, settled=settled
+            record_id=self.record_id,
+            channel=channel,
+            number=number,
+            start=start + self._origin_at_rate,
+            data=data,
+            settled=settled,
+            epoch=self._epoch,
         )
 
         def stored() -> None:
@@ -192,7 +229,12 @@ class CallRecorder:
         if not data:
             return
         entry = CutSoundEntry(
-            record_id=self.record_id, channel=channel, number=self._cuts[channel], start=start, data=data
+            record_id=self.record_id,
+            channel=channel,
+            number=self._cuts[channel],
+            start=start + self._origin_at_rate,
+            data=data,
+            epoch=self._epoch,
         )
         self._cuts[channel] += 1
         if not self._writer.put(self._tenant, entry, _nothing, self._lose):
@@ -202,7 +244,7 @@ class CallRecorder:
         """Let nothing more come; safe to call twice."""
         if not self._closed:
             self._closed = True
-            self._writer.put(self._tenant, CloseRecord(record_id=self.record_id), _nothing)
+            self._writer.put(self._tenant, CloseRecord(record_id=self.record_id, epoch=self._epoch), _nothing)
 
     def _end(self, event: Ended) -> None:
         at = time.time() if self._began is None else self._began + event.audio / SAMPLE_RATE
@@ -212,6 +254,7 @@ class CallRecorder:
             reason=event.reason,
             lost=self.lost,
             transferred_to=event.transferred_to,
+            epoch=self._epoch,
         )
         self._writer.put(self._tenant, entry, _nothing, urgent=True)
 
@@ -219,6 +262,10 @@ class CallRecorder:
         """Something is missing from here on: what is promised goes no further."""
         self._whole = False
         self.lost += 1
+
+
+def _drawn_id() -> str:
+    return base64.b32encode(secrets.token_bytes(ID_BYTES)).decode("ascii").lower()
 
 
 def _nothing() -> None:

@@ -73,6 +73,8 @@ def call_row(entry: BeginRecord) -> dict[str, Any]:
         "direction": entry.arrival.direction.value,
         "waited_ms": entry.arrival.waited_ms,
         "transferred_from": entry.arrival.transferred_from,
+        "epoch": entry.epoch,
+        "node": entry.node,
         "stored_seq": 0,
         "stored_audio": 0,
         "utterances": 0,

@@ -20,16 +20,21 @@ from pipeline.record.archive import EVERY_ROW, Archive, FoundUtterance, RowFilte
 from pipeline.record.keeper import DerivedData, RecordKeeper
 from pipeline.record.key_store import KeyStore
 from pipeline.record.master_keys import read_master_keys
+from pipeline.record.orphans import OrphanCloser
 from pipeline.record.ownership import RecordLock
+from pipeline.record.peers import Peers
 from pipeline.record.recorder import CallRecorder, Keeping
 from pipeline.record.search import SearchWanted
 from pipeline.record.stores import RecordStores
-from pipeline.record.writer import RecordWriter
+from pipeline.record.writer import GATHERED_S, RecordWriter
 from pipeline.sections.record import Kept, ProfileRecordSettings, RecordSettings
 
 DAY_S = 86_400.0
 WRITTEN_S = 2.0
 """How long whoever looks for a call that has just ended waits for the disk, s."""
+ORPHANS_S = 5.0
+"""Time between two looks for records that no node writes any more, s: well within the time for which a
+cluster keeps what was told of a call that has ended."""
 WATCH_S = 5.0
 """Time between two looks whether everything is kept."""
 STALLED_S = 30.0
@@ -53,6 +58,7 @@ class RecordService:
         metrics: where to count.
         auditor: is told when the record is not kept, and when it is again.
         derived: what else is erased with a call.
+        peers: the nodes that write the same record; None where this server alone does.
 
     Raises:
         SettingsError: keys or folders cannot be used.
@@ -64,25 +70,34 @@ class RecordService:
         metrics: Metrics,
         auditor: Auditor,
         derived: Sequence[DerivedData] = (),
+        peers: Peers | None = None,
     ) -> None:
-        self._settings = settings
+        self._settings, self._peers = settings, peers
         self._metrics, self._auditor = metrics, auditor
         self._failing = False
         folder = settings.folder.expanduser()
-        self._lock = RecordLock(folder, settings.store)
-        self.stores = RecordStores(folder, settings.store)
+        self._lock = RecordLock(folder, settings.store, shared=peers is not None)
+        self.stores = RecordStores(folder, settings.store, node=None if peers is None else peers.node)
         try:
             reread = functools.partial(read_master_keys, settings)
             self.keys = KeyStore(settings.keys, reread(), reread)
             self._check_keys()
+            self._orphans = None if peers is None else OrphanCloser(self.stores, self.keys, peers)
             self._close_interrupted()
         except SettingsError:
             self.stores.close()
             self._lock.release()
             raise
-        self.writer = RecordWriter(self.stores, self.keys, settings.waiting_mb * 1_000_000)
+        waiting = settings.waiting_mb * 1_000_000
+        self.writer = RecordWriter(self.stores, self.keys, waiting, *([] if peers is None else [peers.told]))
         pack = settings.opus_after_hours
-        self.keeper = RecordKeeper(self.stores, self.keys, derived, None if pack is None else pack * 3_600)
+        self.keeper = RecordKeeper(
+            self.stores,
+            self.keys,
+            derived,
+            None if pack is None else pack * 3_600,
+            None if peers is None else lambda: peers.leads,
+        )
         self._live: dict[str, _Live] = {}
 
     def _check_keys(self) -> None:
@@ -91,9 +106,9 @@ class RecordService:
         Raises:
             SettingsError: not one call can be opened: the keys are others, or their disk is not there.
         """
-        known = self.keys.known() | self.keys.destroyed()
-        for tenant in self.stores.tenants():
-            names = self.stores.of(tenant).names()
+        there = {tenant: self.stores.of(tenant).names() for tenant in self.stores.tenants()}
+        known = self.keys.known() | self.keys.destroyed()  # behind the calls: nodes begin some meanwhile
+        for names in there.values():
             missing = len(names - known)
             if missing and missing == len(names):
                 raise SettingsError(
@@ -104,7 +119,10 @@ class RecordService:
 
     def _close_interrupted(self) -> None:
         """Say of the calls that the process before left alive that nobody saw their end."""
-        count = sum(len(self.stores.of(tenant).interrupt()) for tenant in self.stores.tenants())
+        if self._orphans is not None:
+            count = self._orphans.close_own()
+        else:
+            count = sum(len(self.stores.of(tenant).interrupt()) for tenant in self.stores.tenants())
         if count:
             _log.warning(
                 "calls were interrupted when the server stopped; their record is closed", count=count
@@ -122,7 +140,13 @@ class RecordService:
         return (
             None
             if keeping is None
-            else CallRecorder(spec, keeping, self.writer, self._metrics.record_wait.observe)
+            else CallRecorder(
+                spec,
+                keeping,
+                self.writer,
+                self._metrics.record_wait.observe,
+                "" if self._peers is None else self._peers.node,
+            )
         )
 
     def follow(self, recorder: CallRecorder, warn: Callable[[str, str], None]) -> None:
@@ -162,12 +186,19 @@ class RecordService:
     async def search(
         self, tenant: str | None, wanted: SearchWanted, limit: int, like: RowFilter = EVERY_ROW
     ) -> list[FoundUtterance]:
-        """Return utterances in which something was said; see :meth:`Archive.search`."""
+        """Return utterances in which something was said; see :meth:`Archive.search`.
+
+        Raises:
+            RecordUnavailable: another node has the index.
+        """
+        self.keeper.check_leading()
         indexer = await self.keeper.in_thread(self.keeper.indexer, tenant)
         return await asyncio.to_thread(self.archive(tenant).search, indexer.index, wanted, limit, like)
 
     async def written(self) -> None:
-        """Wait until all that came before is on disk, two seconds at most."""
+        """Wait until all that came before is on disk, on whichever node; two seconds at most."""
+        if self._peers is not None:
+            await asyncio.sleep(2 * GATHERED_S)
         began = time.monotonic()
         while self.writer.waited_s > (passed := time.monotonic() - began) and passed < WRITTEN_S:  # noqa: ASYNC110
             await asyncio.sleep(0.02)  # the writer's thread knows no event loop
@@ -179,6 +210,22 @@ class RecordService:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch(), name="record watch")
             tasks.create_task(self.keeper.run(), name="record keeper")
+            if self._peers is not None and self._orphans is not None:
+                tasks.create_task(self._close_orphans(self._peers, self._orphans), name="record orphans")
+
+    async def _close_orphans(self, peers: Peers, orphans: OrphanCloser) -> None:
+        """Close the records that no node writes any more, over and over."""
+        while True:
+            await asyncio.sleep(ORPHANS_S)
+            if not peers.leads:
+                continue
+            try:
+                count = await self.keeper.in_thread(orphans.close)
+            except Exception as error:  # noqa: BLE001 (a database that is away for a while comes back)
+                _log.error("records without a node could not be looked for", error=type(error).__name__)
+                continue
+            if count:
+                _log.warning("calls ended with their node; their record is closed", count=count)
 
     async def _watch(self) -> None:
         """Tell calls whose record is not as it should be."""

@@ -12,19 +12,24 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from pipeline.calls.events import RedactionEvent, TranscriptEvent
+from pipeline.calls.events import Envelope
+from pipeline.calls.info import SAMPLE_RATE
 from pipeline.errors import SettingsError
+from pipeline.record import fencing
+from pipeline.record.batch import Batch, batch_of
 from pipeline.record.ciphers import CallCipher
 from pipeline.record.entries import (
     BeginRecord,
-    CutSoundEntry,
+    CloseRecord,
+    ContinueRecord,
     EndRecord,
     EventEntry,
     RecordEntry,
     RecordRow,
     RecordState,
-    SoundEntry,
 )
+from pipeline.record.joints import SoundJoints
+from pipeline.record.kept import final_of, is_kept
 from pipeline.record.key_store import original_key
 from pipeline.record.rows import (
     EVENT,
@@ -86,6 +91,16 @@ _ADD_UP = (
 )
 
 
+def _hidden_rows(batch: Batch, ciphers: Mapping[str, CallCipher]) -> list[dict[str, Any]]:
+    """Return rows of what was hidden, sealed under keys of their own."""
+    told = [
+        original_event_row(entry, entry.original, ciphers[original_key(entry.record_id)])
+        for entry in batch.told
+        if entry.original is not None
+    ]
+    return told + [cut_sound_row(entry, ciphers[original_key(entry.record_id)]) for entry in batch.cut]
+
+
 class RecordStore:
     """The store.
 
@@ -93,13 +108,21 @@ class RecordStore:
         folder: of the company: for its search index.
         engine: of its database.
         clock: s since 1970 UTC.
+        node: name of this node, where several write the record.
     """
 
-    def __init__(self, folder: Path, engine: sa.Engine, clock: Callable[[], float] = time.time) -> None:
-        self.folder = folder
+    def __init__(
+        self,
+        folder: Path,
+        engine: sa.Engine,
+        clock: Callable[[], float] = time.time,
+        node: str | None = None,
+    ) -> None:
+        self.folder, self.node = folder, node
         self._clock = clock
         self.engine = engine
         self._inode: int | None = None
+        self._joints = SoundJoints()
         self._settled: dict[str, dict[int, int]] = {}  # of live calls, by channel
         self._finals: dict[str, dict[str, int]] = {}  # of live calls: where each final stands now
 
@@ -120,43 +143,79 @@ class RecordStore:
             sqlalchemy.exc.SQLAlchemyError: they could not be written; none of them was.
         """
         self._check_file()
-        begun = [call_row(entry) for entry in entries if isinstance(entry, BeginRecord)]
-        told = [
-            (entry, event_row(entry, ciphers[entry.record_id]))
-            for entry in entries
-            if isinstance(entry, EventEntry)
-        ]
-        heard = [entry for entry in entries if isinstance(entry, SoundEntry)]
-        ended = [entry for entry in entries if isinstance(entry, EndRecord)]
         places: dict[tuple[str, str], int] = {}
-        hidden = [
-            original_event_row(entry, entry.original, ciphers[original_key(entry.record_id)])
-            for entry, _row in told
-            if entry.original is not None
-        ] + [
-            cut_sound_row(entry, ciphers[original_key(entry.record_id)])
-            for entry in entries
-            if isinstance(entry, CutSoundEntry)
-        ]
         with writing(self.engine) as connection:
-            if begun:
-                connection.execute(sa.insert(calls), begun)
+            batch = self._timely(connection, entries)
+            heard = self._joints.joined(batch.heard)
+            told = [event_row(entry, ciphers[entry.record_id]) for entry in batch.told]
+            hidden = _hidden_rows(batch, ciphers)
             if hidden:
                 connection.execute(sa.insert(originals), hidden)
             if told:
-                connection.execute(sa.insert(events), [row for _entry, row in told])
-                places = self._replace(connection, [entry for entry, _row in told])
+                connection.execute(sa.insert(events), told)
+                places = self._replace(connection, batch.told)
             if heard:
                 rows = [sound_row(entry, ciphers[entry.record_id]) for entry in heard]
                 connection.execute(sa.insert(segments), rows)
-            self._add_up(connection, totals_of([entry for entry, _row in told], heard))
-            for entry in ended:
+            self._add_up(connection, totals_of(batch.told, heard))
+            for entry in batch.ended:
                 self._end(connection, entry)
         for (record_id, utterance_id), seq in places.items():
             self._finals.setdefault(record_id, {})[utterance_id] = seq
         for piece in heard:
             self._settled.setdefault(piece.record_id, {})[piece.channel] = piece.settled
-        for entry in ended:
+        self._joints.written(heard)
+        for done in entries:
+            if isinstance(done, EndRecord | CloseRecord):
+                self._forget(done)
+
+    def _timely(self, connection: sa.Connection, entries: Sequence[RecordEntry]) -> Batch:
+        """Write the rows of calls that begin; return the entries that no other node has made void."""
+        begun = [entry for entry in entries if isinstance(entry, BeginRecord)]
+        batch = batch_of(entries)
+        if self.node is None:
+            if begun:
+                connection.execute(sa.insert(calls), [call_row(entry) for entry in begun])
+            return batch
+        for entry in begun:
+            fencing.begin_row(connection, entry)
+        newest = fencing.epochs(connection, entries)
+        return batch.without(lambda entry: fencing.is_late(entry, newest))
+
+    def take_over(self, entry: ContinueRecord) -> None:
+        """Let this node go on with a call."""
+        with writing(self.engine) as connection:
+            ends = fencing.take_over(connection, entry)
+        step = SAMPLE_RATE // entry.begin.rate
+        self._joints.begin(entry.record_id, entry.begin.epoch, ends)
+        self._settled[entry.record_id] = {channel: end * step for channel, end in enumerate(ends)}
+
+    def missing(self, record_id: str, epoch: int, told: Sequence[Envelope]) -> list[EventEntry]:
+        """Return what was told of a call and did not come to be kept.
+
+        Args:
+            record_id: of the call.
+            epoch: part of the call that brings it now.
+            told: all that must not be lost, redacted, in order.
+        """
+        newest = sa.select(sa.func.max(events.c.seq)).where(events.c.record_id == record_id)
+        with self.engine.connect() as connection:
+            upto = int(connection.scalar(newest) or 0)
+        places = {
+            name: known.server_seq
+            for known in told
+            if known.server_seq <= upto and (name := final_of(known.event)) is not None
+        }
+        self._finals.setdefault(record_id, {}).update(places)
+        return [
+            EventEntry(record_id=record_id, envelope=envelope, size=0, epoch=epoch)
+            for envelope in told
+            if envelope.server_seq > upto and is_kept(envelope.event)
+        ]
+
+    def _forget(self, entry: EndRecord | CloseRecord) -> None:
+        """Forget where a call stands that is over here; not if it has come back meanwhile."""
+        if self._joints.end(entry.record_id, entry.epoch):
             self._settled.pop(entry.record_id, None)
             self._finals.pop(entry.record_id, None)
 
@@ -185,12 +244,11 @@ class RecordStore:
         """
         places: dict[tuple[str, str], int] = {}
         for entry in entries:
-            event, seq = entry.envelope.event, entry.envelope.server_seq
-            final = event.final if isinstance(event, RedactionEvent) else event
-            if not isinstance(final, TranscriptEvent):
+            utterance_id, seq = final_of(entry.envelope.event), entry.envelope.server_seq
+            if utterance_id is None:
                 continue
-            name = entry.record_id, final.utterance_id
-            before = places.get(name) or self._finals.get(entry.record_id, {}).get(final.utterance_id)
+            name = entry.record_id, utterance_id
+            before = places.get(name) or self._finals.get(entry.record_id, {}).get(utterance_id)
             if before is not None and before < seq:
                 its = (events.c.record_id == entry.record_id, events.c.seq == before)
                 gone = connection.execute(sa.delete(events).where(*its)).rowcount
@@ -237,7 +295,7 @@ class RecordStore:
                 state=closed.value,
                 reason=entry.reason,
                 ended_at=entry.at,
-                lost=entry.lost,
+                lost=calls.c.lost + entry.lost,
                 transferred_to=entry.transferred_to,
                 expires_at=entry.at + calls.c.expires_at,
                 least_until=entry.at + calls.c.least_until,
@@ -302,8 +360,15 @@ class RecordStore:
         yield from self._events(events.c.record_id == record_id, order=(events.c.seq, events.c.n))
 
     def events_behind(self, n: int, limit: int) -> list[SealedEvent]:
-        """Return at most ``limit`` events of all calls that were written behind number ``n``."""
-        return list(self._events(events.c.n > n, order=(events.c.n,), limit=limit))
+        """Return at most ``limit`` events of all calls that were written behind number ``n``.
+
+        Where several nodes write, those alone before which none will come any more.
+        """
+        wanted = events.c.n > n
+        if self.node is not None:
+            with writing(self.engine) as connection:
+                wanted = sa.and_(wanted, events.c.n <= fencing.whole_upto(connection))
+        return list(self._events(wanted, order=(events.c.n,), limit=limit))
 
     def _events(
         self, wanted: sa.ColumnElement[bool], order: Iterable[Any], limit: int | None = None

@@ -19,6 +19,8 @@ NO_COMPANY = "_"
 """Folder of a server that serves one company."""
 LONGEST_SCHEMA = 63
 """Bytes of a name in PostgreSQL."""
+LOOK_S = 5.0
+"""Time between two looks for companies whose calls another node has begun to keep, s."""
 _PREFIX = "record"
 _PLAIN = "abcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -66,10 +68,18 @@ class RecordStores:
         root: folder of the record: its SQLite files and its search indexes.
         store: URL of a PostgreSQL database that holds calls in place of the files; None for the files.
         clock: s since 1970 UTC.
+        node: name of this node, where several write the record.
     """
 
-    def __init__(self, root: Path, store: str | None = None, clock: Callable[[], float] = time.time) -> None:
-        self._root, self._clock = root, clock
+    def __init__(
+        self,
+        root: Path,
+        store: str | None = None,
+        clock: Callable[[], float] = time.time,
+        node: str | None = None,
+    ) -> None:
+        self._root, self._clock, self._node = root, clock, node
+        self._looked_at = 0.0
         self._url = None if store is None else address(store)
         self._open: dict[str | None, RecordStore] = {}
         self._known: dict[str | None, None] | None = None  # None: nobody has looked yet
@@ -85,7 +95,9 @@ class RecordStores:
             found = self._open.get(tenant)
             if found is None:
                 folder = folder_of(self._root, tenant)
-                found = self._open[tenant] = RecordStore(folder, self._engine(tenant, folder), self._clock)
+                found = self._open[tenant] = RecordStore(
+                    folder, self._engine(tenant, folder), self._clock, self._node
+                )
                 if self._known is not None:
                     self._known[tenant] = None
             return found
@@ -99,14 +111,16 @@ class RecordStores:
         return open_database(within, SCHEMA)
 
     def tenants(self) -> list[str | None]:
-        """Return the companies that have a record; looked for once, for one server writes a record.
+        """Return the companies that have a record; looked for once, where no other node writes it.
 
         Raises:
             SettingsError: the database cannot be reached.
         """
         with self._lock:
-            if self._known is None:
+            old = self._node is not None and time.monotonic() - self._looked_at > LOOK_S
+            if self._known is None or old:
                 self._known = dict.fromkeys([*self._there(), *self._open])
+                self._looked_at = time.monotonic()
             return list(self._known)
 
     def _there(self) -> list[str | None]:

@@ -50,11 +50,14 @@ calls = sa.Table(
     sa.Column("segments", sa.Integer, nullable=False),
     sa.Column("events", sa.Integer, nullable=False),
     sa.Column("packed", sa.Boolean, nullable=False, server_default=sa.sql.expression.false()),
+    sa.Column("epoch", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("node", sa.Text, nullable=False, server_default=""),
     sa.Index("calls_to_pack", "packed", "ended_at"),
 )
 """Times in s since 1970 UTC; ``stored_audio`` in samples at 16 kHz; ``rate`` of the kept sound. ``lost``
 counts what could not be stored; ``segments`` and ``events`` tell that none is missing; ``packed``: no
-sound of it is left to pack."""
+sound of it is left to pack; ``node`` writes it, with the part ``epoch`` of the call: what an earlier part
+brings is too late. 0 for a call that no other node can go on with."""
 
 events = sa.Table(
     "events",

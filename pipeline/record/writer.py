@@ -12,24 +12,27 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
 import sqlalchemy as sa
 import structlog
 
+from pipeline.calls.events import Envelope
 from pipeline.errors import SettingsError
 from pipeline.record.ciphers import CallCipher
 from pipeline.record.entries import (
     BeginRecord,
     CloseRecord,
+    ContinueRecord,
     CutSoundEntry,
     EventEntry,
     RecordEntry,
     SoundEntry,
 )
 from pipeline.record.key_store import KeyStore, customer_hash, original_key
+from pipeline.record.store import RecordStore
 from pipeline.record.stores import RecordStores
 
 MOST_AT_ONCE = 2_000
@@ -97,15 +100,23 @@ class RecordWriter:
         stores: of all companies.
         keys: of all calls.
         most_bytes: that may wait.
+        told: returns what other nodes have told of a call; blocks.
     """
 
-    def __init__(self, stores: RecordStores, keys: KeyStore, most_bytes: int) -> None:
-        self._stores, self._keys = stores, keys
+    def __init__(
+        self,
+        stores: RecordStores,
+        keys: KeyStore,
+        most_bytes: int,
+        told: Callable[[str], Sequence[Envelope]] = lambda _record_id: (),
+    ) -> None:
+        self._stores, self._keys, self._told = stores, keys, told
         self._most_bytes = most_bytes
         self._queues: dict[str | None, _Queue] = {}
         self._turns = 0
         self._bytes = 0
         self._ciphers: dict[str, CallCipher] = {}  # of live calls
+        self._parts: dict[str, int] = {}  # epochs of live calls that have come from other nodes
         self._changed = threading.Condition()
         self._stopping = False
         self.state = WriterState()
@@ -232,8 +243,7 @@ class RecordWriter:
             kept = self._written_singly(queue, entries)
         for entry, _is_kept in zip(entries, kept, strict=False):
             if isinstance(entry, CloseRecord):
-                self._ciphers.pop(entry.record_id, None)
-                self._ciphers.pop(original_key(entry.record_id), None)
+                self._forget(entry)
         self.state.lost += kept.count(False)
         if len(kept) == len(entries):
             queue.attempts, queue.retry_at = 0, 0.0
@@ -263,19 +273,50 @@ class RecordWriter:
 
     def _write(self, tenant: str | None, entries: list[RecordEntry]) -> None:
         self._make_keys(tenant, entries)
-        named = [self._hashed(tenant, entry) for entry in entries]
-        self._stores.of(tenant).write(named, self._ciphers)
+        store = self._stores.of(tenant)
+        named = [item for entry in entries for item in self._spelled_out(tenant, store, entry)]
+        store.write(named, self._ciphers)
 
-    def _hashed(self, tenant: str | None, entry: RecordEntry) -> RecordEntry:
-        """Return an entry in which nobody's own name or number stands."""
-        if not isinstance(entry, BeginRecord) or entry.customer is None:
+    def _spelled_out(
+        self, tenant: str | None, store: RecordStore, entry: RecordEntry
+    ) -> Sequence[RecordEntry]:
+        """Return an entry as it is written: without anybody's name or number, behind what came before it."""
+        if isinstance(entry, BeginRecord):
+            return [self._hashed(tenant, entry)]
+        if isinstance(entry, ContinueRecord):
+            taken = replace(entry, begin=self._hashed(tenant, entry.begin))
+            store.take_over(taken)
+            told = [item for item in self._told(entry.record_id) if item.server_seq <= entry.last_seq]
+            return store.missing(entry.record_id, entry.begin.epoch, told)
+        return [entry]
+
+    def _hashed(self, tenant: str | None, entry: BeginRecord) -> BeginRecord:
+        if entry.customer is None:
             return entry
         return replace(entry, customer=customer_hash(self._keys.index_key(tenant), entry.customer))
 
     def _make_keys(self, tenant: str | None, entries: Iterable[RecordEntry]) -> None:
-        """Make the keys of calls that begin; they are on disk before anything is sealed with them."""
-        begun = (name for entry in entries if isinstance(entry, BeginRecord) for name in _keys_of(entry))
+        """Make the keys of calls that begin; they are on disk before anything is sealed with them.
+
+        A call that was here, went away and came back has its keys already.
+        """
+        begun: list[str] = []
+        brought: list[str] = []  # another node may have made them
+        for entry in entries:
+            if isinstance(entry, BeginRecord):
+                (brought if entry.epoch else begun).extend(_keys_of(entry))
+            elif isinstance(entry, ContinueRecord):
+                brought += _keys_of(entry.begin)
+                self._parts[entry.record_id] = entry.begin.epoch
         self._ciphers |= self._keys.create([(name, tenant) for name in begun if name not in self._ciphers])
+        self._ciphers |= self._keys.obtain([(name, tenant) for name in brought if name not in self._ciphers])
+
+    def _forget(self, entry: CloseRecord) -> None:
+        """Forget the keys of a call, unless it has come back from another node meanwhile."""
+        if entry.epoch >= self._parts.get(entry.record_id, 0):
+            for known in (entry.record_id, original_key(entry.record_id)):
+                self._ciphers.pop(known, None)
+            self._parts.pop(entry.record_id, None)
 
     def _failed(self, queue: _Queue, error: Exception) -> None:
         queue.attempts += 1

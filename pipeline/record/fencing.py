@@ -1,0 +1,91 @@
+"""What nodes do that share a record.
+
+What an earlier part of a call brings too late is left out (fencing by epoch: M. Kleppmann, "How to do
+distributed locking", 2016), and the sound of a part joins where the one before stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from pipeline.calls.info import SAMPLE_RATE
+from pipeline.record.batch import PartEntry
+from pipeline.record.entries import BeginRecord, CloseRecord, ContinueRecord, RecordEntry
+from pipeline.record.rows import call_row
+from pipeline.record.tables import calls, events, segments
+
+UNHEARD_S = 0.25
+"""Sound that may be missing where a part joins before the record counts it as lost, s."""
+_WRITERS = sa.text("SELECT pg_advisory_xact_lock_shared(1851880037, hashtext(current_schema()))")
+_NO_WRITER = sa.text("SELECT pg_advisory_xact_lock(1851880037, hashtext(current_schema()))")
+"""Held by who writes events of a company, and by who asks how far they are whole; the number was drawn."""
+
+
+def begin_row(connection: sa.Connection, entry: BeginRecord) -> None:
+    """Write the row of a call, unless another node has done so."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    row = insert(calls).values(**call_row(entry))
+    connection.execute(row.on_conflict_do_nothing(index_elements=[calls.c.record_id]))
+
+
+def take_over(connection: sa.Connection, entry: ContinueRecord) -> tuple[int, ...]:
+    """Let a node go on with a call: what the parts before bring from now on is left out.
+
+    Returns:
+        by channel, sample behind the last one that is on disk, at the record's rate.
+    """
+    begin, record_id = entry.begin, entry.record_id
+    begin_row(connection, replace(begin, epoch=0))
+    its = (calls.c.record_id == record_id, calls.c.epoch < begin.epoch)
+    fresh = sa.update(calls).where(*its).values(epoch=begin.epoch, node=begin.node)
+    is_first = connection.execute(fresh).rowcount > 0
+    query = (
+        sa.select(segments.c.channel, sa.func.max(segments.c.start + segments.c.length))
+        .where(segments.c.record_id == record_id)
+        .group_by(segments.c.channel)
+    )
+    found = {int(row[0]): int(row[1]) for row in connection.execute(query)}
+    ends = tuple(found.get(channel, 0) for channel in range(len(begin.roles)))
+    holes = _holes(entry, ends) if begin.with_sound else 0
+    if is_first and holes:
+        lost = sa.update(calls).where(calls.c.record_id == record_id).values(lost=calls.c.lost + holes)
+        connection.execute(lost)
+    return ends
+
+
+def _holes(entry: ContinueRecord, ends: Sequence[int]) -> int:
+    """Return in how many channels sound is missing between two parts."""
+    said = [*entry.said_until, *[entry.origin] * len(ends)]
+    known = [max(until, entry.origin) for until in said]
+    step = SAMPLE_RATE // entry.begin.rate
+    return sum(until - end * step > UNHEARD_S * SAMPLE_RATE for until, end in zip(known, ends, strict=False))
+
+
+def epochs(connection: sa.Connection, entries: Iterable[RecordEntry]) -> dict[str, int]:
+    """Return the newest part of each call in a batch; nobody changes it before the transaction ends."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_WRITERS)
+    names = {entry.record_id for entry in entries if not isinstance(entry, CloseRecord)}
+    query = (
+        sa.select(calls.c.record_id, calls.c.epoch)
+        .where(calls.c.record_id.in_(names))
+        .order_by(calls.c.record_id)  # all lock in one order
+        .with_for_update()
+    )
+    return {row.record_id: row.epoch for row in connection.execute(query)}
+
+
+def is_late(entry: PartEntry, newest: Mapping[str, int]) -> bool:
+    """Tell whether another node has gone on with the call of an entry."""
+    return entry.epoch < newest.get(entry.record_id, entry.epoch)
+
+
+def whole_upto(connection: sa.Connection) -> int:
+    """Return the event number up to which none will come any more: several nodes draw numbers and commit."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_NO_WRITER)
+    return int(connection.scalar(sa.select(sa.func.max(events.c.n))) or 0)

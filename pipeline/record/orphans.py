@@ -1,0 +1,112 @@
+"""Records of calls that ended with their node: another one says what is known of their end. Blocks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from pipeline.calls.events import Ended
+from pipeline.record.ciphers import CallCipher
+from pipeline.record.entries import EndRecord, RecordEntry, RecordState
+from pipeline.record.key_store import KeyStore
+from pipeline.record.peers import Peers
+from pipeline.record.store import RecordStore
+from pipeline.record.stores import RecordStores
+from pipeline.record.tables import calls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Live:
+    """A record that nobody has closed.
+
+    Attributes:
+        record_id: of it.
+        node: that writes it.
+        epoch: part of its call; 0 for one that no other node can go on with.
+        heard_until: time of the last sound that is on disk, s since 1970 UTC.
+    """
+
+    record_id: str
+    node: str
+    epoch: int
+    heard_until: float
+
+
+class OrphanCloser:
+    """The closer.
+
+    Args:
+        stores: of all companies.
+        keys: of all calls.
+        peers: the nodes.
+        clock: s since 1970 UTC.
+    """
+
+    def __init__(
+        self,
+        stores: RecordStores,
+        keys: KeyStore,
+        peers: Peers,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._stores, self._keys, self._peers, self._clock = stores, keys, peers, clock
+
+    def close_own(self) -> int:
+        """Close the records that the process before this one left, of calls that no node can take over."""
+        return self._close(lambda record: not record.epoch and record.node == self._peers.node)
+
+    def close(self) -> int:
+        """Close the records that no node writes any more; return how many."""
+        alive = self._peers.alive()
+        return self._close(lambda record: not record.epoch and record.node not in alive)
+
+    def _close(self, alone: Callable[[_Live], bool]) -> int:
+        count = 0
+        for tenant in self._stores.tenants():
+            store = self._stores.of(tenant)
+            records = self._live(store)
+            known = self._peers.unfinished([record.record_id for record in records if record.epoch])
+            orphans = [
+                record
+                for record in records
+                if alone(record) or (record.epoch and record.record_id not in known)
+            ]
+            for record in orphans:
+                self._close_one(store, record)
+            count += len(orphans)
+        return count
+
+    def _live(self, store: RecordStore) -> list[_Live]:
+        query = sa.select(
+            calls.c.record_id, calls.c.node, calls.c.epoch, calls.c.started_at, calls.c.stored_audio
+        ).where(calls.c.state == RecordState.LIVE.value)
+        with store.engine.connect() as connection:
+            return [
+                _Live(
+                    record_id=row.record_id,
+                    node=row.node,
+                    epoch=row.epoch,
+                    heard_until=row.started_at + row.stored_audio / 16_000,
+                )
+                for row in connection.execute(query)
+            ]
+
+    def _close_one(self, store: RecordStore, record: _Live) -> None:
+        """Keep what was told of a call and was not kept yet, and say how it ended, if anybody saw it."""
+        cipher = self._keys.cipher(record.record_id)
+        known = self._peers.told(record.record_id) if record.epoch and cipher is not None else ()
+        told = store.missing(record.record_id, record.epoch, known)
+        ends = [entry.envelope.event for entry in told if isinstance(entry.envelope.event, Ended)]
+        end = EndRecord(
+            record_id=record.record_id,
+            at=min(self._clock(), record.heard_until),
+            reason=ends[-1].reason if ends else None,
+            lost=0,
+            epoch=record.epoch,
+        )
+        entries: list[RecordEntry] = [*told, end]
+        ciphers: dict[str, CallCipher] = {} if cipher is None else {record.record_id: cipher}
+        store.write(entries, ciphers)
