@@ -153,6 +153,11 @@ class Call:
         return open_ or any(channel.due is not None for channel in progress.channels)
 
     @property
+    def kept(self) -> bool:
+        """Whether all sound that went to the record is on disk."""
+        return self._recorder is None or not self._recorder.waits
+
+    @property
     def reviewed(self) -> bool:
         """Whether a second look follows the call."""
         return self._spool is not None

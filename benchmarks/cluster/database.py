@@ -25,6 +25,11 @@ class Database:
         self._bin = Path()
 
     @property
+    def own_url(self) -> str:
+        """URL for who shares its disk and not its network."""
+        return f"postgresql://postgres@/postgres?host={self._data}"
+
+    @property
     def url(self) -> str:
         """URL of its database."""
         return f"postgresql://postgres@{self.host.address}/postgres"

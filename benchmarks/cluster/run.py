@@ -2,6 +2,7 @@
 
     python -m benchmarks cluster                                 # every fault, five minutes; root
     python -m benchmarks cluster --faults kill freeze --calls 12 --rounds 4
+    python -m benchmarks cluster --record --calls 12             # calls are kept: is every final, once?
 
 Three hosts with a node and a gateway each, one with PostgreSQL, one with the clients (round robin over the
 gateways). The bundled call is played in real time by many; in its middle something breaks. What clients and
@@ -25,6 +26,8 @@ from typing import Any
 
 from benchmarks.cluster.database import Database
 from benchmarks.cluster.hosts import Host, hosts
+from benchmarks.cluster.kept import MASTER, kept
+from benchmarks.cluster.kept import SETTINGS as KEPT
 from benchmarks.facts import RESULTS, environment, write_result
 from benchmarks.serving.outages import Outcome, Said
 from client import quantile
@@ -67,10 +70,10 @@ secret = "a secret of this benchmark alone"
 class Centre:
     """The hosts, and what runs on them."""
 
-    def __init__(self, found: list[Host], folder: Path, model: str) -> None:
+    def __init__(self, found: list[Host], folder: Path, options: argparse.Namespace) -> None:
         self.database = Database(found[0], folder)
         self.nodes, self.clients = found[1 : NODES + 1], found[NODES + 1]
-        self.folder, self._model = folder, model
+        self.folder, self._model, self._records = folder, options.model, options.record
 
     # ---------------------------------------------------------------- nodes
 
@@ -86,6 +89,10 @@ class Centre:
         text = SETTINGS.format(database=self.database.url, number=host.number, address=host.address).replace(
             '"tiny"', f'"{self._model}"'
         )
+        if self._records:
+            text += KEPT.format(
+                folder=self.folder, number=host.number, database=self.database.url, key=MASTER
+            )
         file.write_text(text, "utf-8")
         yuetone = Path(sys.executable).with_name("yuetone")
         command = [str(yuetone), "serve", "--config", str(file), "--insecure"]
@@ -268,10 +275,13 @@ def _missed(watcher: dict[str, Any], call: dict[str, Any]) -> set[tuple[Any, ...
 
 
 @asynccontextmanager
-async def centre_of(found: list[Host], folder: Path, model: str) -> AsyncIterator[Centre]:
+async def centre_of(found: list[Host], folder: Path, options: argparse.Namespace) -> AsyncIterator[Centre]:
     """Run everything; the hosts go, and with them what runs there."""
-    centre = Centre(found, folder, model)
+    centre = Centre(found, folder, options)
     await centre.database.make()
+    if options.record:
+        for name in ("record", "keys"):
+            await centre.database.run(f"create database postgres_{name}")
     await centre.start_nodes()
     yield centre
 
@@ -282,10 +292,12 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
     whole: dict[str, Any] | None = None
     for name in ["none", *options.faults * options.rounds]:
         with hosts(NODES + 2) as found, _folder() as folder:
-            async with centre_of(found, folder, options.model) as centre:
+            async with centre_of(found, folder, options) as centre:
                 told = await centre.play(options, getattr(Faults(centre), name.replace("-", "_")))
                 whole = whole or told
                 results.append({"fault": name, **judged(told, whole)})
+                if options.record:
+                    results[-1] |= await kept(told["calls"], centre.database.own_url, folder)
                 print(json.dumps(results[-1]), flush=True)
                 for log in sorted(folder.glob("*.log")) if options.verbose else ():
                     print(log.name, log.read_text("utf-8")[-2_000:])
@@ -317,6 +329,9 @@ def main() -> None:
     parser.add_argument("--watchers", type=int, default=10, help="how many of the first calls are watched")
     parser.add_argument("--seconds", type=float, default=18, help="how much of the bundled call is played, s")
     parser.add_argument("--model", default="tiny", help="recogniser of the nodes")
+    parser.add_argument(
+        "--record", action="store_true", help="let nodes keep the calls, and look what they kept"
+    )
     parser.add_argument("--verbose", action="store_true", help="show what nodes wrote to their logs")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the JSON result")
     options = parser.parse_args()

@@ -70,7 +70,12 @@ class FinishCall:
     reason: str
 
 
-Command = CloseAlert | RefuseArticle | SetReplyLanguage | SetSensitive | SwapRoles | FinishCall
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepNow:
+    """Hand the sound that may be kept to the record now, however little it is; answered with None."""
+
+
+Command = CloseAlert | RefuseArticle | SetReplyLanguage | SetSensitive | SwapRoles | FinishCall | KeepNow
 
 
 class Reply(Protocol):

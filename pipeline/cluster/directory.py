@@ -14,7 +14,7 @@ import structlog
 
 from pipeline.audio.codecs import BYTES_PER_SAMPLE
 from pipeline.calls.codec import decode
-from pipeline.calls.commands import Command
+from pipeline.calls.commands import Command, CommandMessage, KeepNow
 from pipeline.calls.directory import CallStream, LiveCall, WatchedCall
 from pipeline.calls.events import TranscriptEvent
 from pipeline.calls.info import SAMPLE_RATE, CallInfo, CallPart, CallSpec
@@ -37,6 +37,8 @@ ASKED_S = 5.0
 """How long a call that begins waits for the database, s; then it begins all the same."""
 FLUSH_S = 2.0
 """How long a call that is handed over waits for the database, s; what it does not take is heard again."""
+KEPT_S = 1.0
+"""How long it waits for the disk of the record, s; what is not there by then is silent in it."""
 
 T = TypeVar("T")
 _log = structlog.get_logger(__name__)
@@ -336,6 +338,7 @@ class ClusterCallDirectory:
         while call.speaking and loop.time() < deadline and not call.log.closed:  # noqa: ASYNC110 (stages set none)
             await asyncio.sleep(0.05)
         await self._beat.flush(FLUSH_S)
+        await _sound_kept(call)
         log = self._logs.pop(call.spec.part.uid, None) if call.spec.part is not None else None
         if log is not None:
             log.leave()
@@ -347,6 +350,19 @@ class ClusterCallDirectory:
     async def close(self) -> None:
         """End the threads, behind what they do now."""
         await asyncio.to_thread(self._thread.shutdown, wait=True, cancel_futures=True)
+
+
+async def _sound_kept(call: RunningCall) -> None:
+    """Let what may be kept of a call's sound go to the record, and wait a while until it is there."""
+    reply: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+    call.command(CommandMessage(command=KeepNow(), reply=reply))
+    try:
+        async with asyncio.timeout(KEPT_S):
+            await reply
+            while not call.kept:  # noqa: ASYNC110 (the record's thread sets none)
+                await asyncio.sleep(0.02)
+    except (TimeoutError, CallError) as error:
+        _log.debug("sound is missing where a call goes over", error=type(error).__name__)
 
 
 def _form(spec: CallSpec) -> str:

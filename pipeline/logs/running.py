@@ -37,6 +37,11 @@ class RunningCall(LiveCall, Protocol):
         """Whether somebody is in the middle of a sentence, or its final is not told yet."""
         ...
 
+    @property
+    def kept(self) -> bool:
+        """Whether all sound that went to the record is on disk."""
+        ...
+
     def in_force(self, at: int) -> InForce:
         """Return what the controls have come to at a sample."""
         ...

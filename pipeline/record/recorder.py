@@ -95,6 +95,7 @@ class CallRecorder:
         self._began = spec.info.started_at if spec.past else None
         self._writer, self._waited = writer, waited
         self._whole, self._closed = True, False
+        self._waiting = 0  # pieces of sound
         self._settled = [0] * len(spec.roles) if keeping.with_sound else []
         first = max(0, self._epoch - 1) * PIECES_A_PART
         self._pieces = [first] * len(spec.roles)
@@ -140,6 +141,11 @@ class CallRecorder:
     def stored_audio(self) -> int:
         """Samples at 16 kHz of the call up to which the sound of all channels is on disk."""
         return min(self._settled, default=0)
+
+    @property
+    def waits(self) -> bool:
+        """Whether sound of it is not on disk yet."""
+        return self._waiting > 0
 
     @property
     def closed(self) -> bool:
@@ -216,11 +222,17 @@ class CallRecorder:
         )
 
         def stored() -> None:
+            self._waiting -= 1
             if self._whole:
                 self._settled[channel] = settled
 
-        if self._writer.put(self._tenant, entry, stored, self._lose):
+        def lost() -> None:
+            self._waiting -= 1
+            self._lose()
+
+        if self._writer.put(self._tenant, entry, stored, lost):
             self._pieces[channel] += 1
+            self._waiting += 1
         else:
             self._lose()
 

@@ -54,12 +54,21 @@ class GuardedSound:
         self._look_at = max(held.start + self._released, held.end + LOOKED)
         return released
 
+    def settle(self, safe: int) -> list[Pcm]:
+        """Return all that may be recorded now, however little it is.
+
+        Args:
+            safe: sample before which everything said is in finals that were told.
+        """
+        settled = self._guard.settled(self._channel, safe)
+        return self._held.release(settled, self._guard.unheard(self._channel), never=self._never())
+
     def _release(self) -> list[Pcm]:
         held = self._held
         settled = self._guard.settled(self._channel, self._safe())
         if settled - held.start < self._released and held.end - held.start < MOST_HELD:
             return []
-        return held.release(settled, self._guard.unheard(self._channel), never=self._never())
+        return self.settle(self._safe())
 
     def _never(self) -> list[Stretch] | None:
         return self._guard.never_heard(self._channel) if self._with_cut else None

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter, deque
 from dataclasses import dataclass
 
-from pipeline.calls.commands import CloseAlert, CommandMessage
+from pipeline.calls.commands import CloseAlert, CommandMessage, KeepNow
 from pipeline.calls.info import SAMPLE_RATE
 from pipeline.errors import UnknownCall
 from pipeline.stages.items import AudioBlock, ChannelItem, Close, FinalReady, LookupOutcome, PartialReady
@@ -142,5 +142,10 @@ class Inboxes:
         """Hand a command to the stage that it is for."""
         if isinstance(message.command, CloseAlert):
             self.emotion.offer(0, message)
+        elif isinstance(message.command, KeepNow):
+            if self.recording is None:
+                message.answer()
+            else:
+                self.recording.offer(0, message)
         else:
             self.suggestions.offer(0, message)

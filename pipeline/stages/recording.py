@@ -6,6 +6,7 @@ import numpy as np
 import structlog
 
 from pipeline.audio.codecs import mulaw_encoded
+from pipeline.calls.commands import CommandMessage
 from pipeline.calls.info import SAMPLE_RATE
 from pipeline.record.recorder import CallRecorder
 from pipeline.redaction.guard import CallGuard
@@ -14,9 +15,12 @@ from pipeline.redaction.recording import GuardedSound
 from pipeline.stages.context import CallContext, ChannelProgress
 from pipeline.stages.inboxes import Inbox
 from pipeline.stages.items import AudioBlock, Close
+from pipeline.stages.transcribe.machine import KEEP_SAMPLES
 
 PIECE = 2 * SAMPLE_RATE
 """Samples that are kept at once, at least."""
+BEHIND = KEEP_SAMPLES
+"""Samples that are held although their words are final: what is said next may tell more of them."""
 FAILED = "RECORDING_FAILED"
 
 _log = structlog.get_logger(__name__)
@@ -61,12 +65,19 @@ class RecordingStage:
                 elif isinstance(item, Close):
                     self._keep(index, channel.sound.finish())
                     left -= 1
+                elif isinstance(item, CommandMessage):
+                    self._keep_now()
+                    item.answer()
         except Exception as error:  # noqa: BLE001 (keeping sound never breaks the call)
             self._context.metrics.failures.labels("recording").inc()
             _log.error("recording failed", call=self._context.spec.call_id, error=type(error).__name__)
             self._context.output.warn(FAILED, "the call goes on; its sound is kept no further")
         finally:
             self._context.metrics.dropped.labels("recording").inc(inbox.dropped)
+
+    def _keep_now(self) -> None:
+        for index, progress in enumerate(self._context.progress.channels):
+            self._keep(index, self._channels[index].sound.settle(progress.safe))
 
     def _keep(self, index: int, blocks: list[Pcm]) -> None:
         """Hand sound on; of a telephone's every other sample: the one between was made by the resampler."""
@@ -86,4 +97,7 @@ class RecordingStage:
 
 
 def _guarded(index: int, progress: ChannelProgress, guard: CallGuard, *, with_cut: bool) -> GuardedSound:
-    return GuardedSound(index, guard, lambda: progress.safe, PIECE, with_cut=with_cut)
+    def safe() -> int:
+        return min(progress.safe, progress.transcribed - BEHIND)
+
+    return GuardedSound(index, guard, safe, PIECE, with_cut=with_cut)

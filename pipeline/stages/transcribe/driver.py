@@ -213,8 +213,8 @@ class Transcribe:
         published = self._machine.finished(ended, result, voices)
         if published is not None:
             self._publish(ended, result, published)
-        # Behind the final: an event before it that said so would let a client drop what it has no words of.
-        self._progress.safe = max(self._progress.safe, self._machine.safe)
+            # Behind the final: said in an event before it, a client would drop what it has no words of.
+            self._progress.safe = max(self._progress.safe, self._machine.safe, ended.end)
         self._progress.due = None
 
     async def _result(self, ended: SpeechEnded, request: AsrRequest) -> Transcript:
