@@ -6,7 +6,7 @@ All methods block; any thread may read, one writes (:mod:`pipeline.record.writer
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,12 @@ from pipeline.record.entries import (
     EndRecord,
     EventEntry,
     RecordEntry,
-    RecordRow,
     RecordState,
 )
 from pipeline.record.joints import SoundJoints
 from pipeline.record.kept import final_of, is_kept
 from pipeline.record.key_store import original_key
+from pipeline.record.reads import RecordReads
 from pipeline.record.rows import (
     EVENT,
     Totals,
@@ -38,11 +38,9 @@ from pipeline.record.rows import (
     cut_sound_row,
     event_row,
     original_event_row,
-    record_of,
     sound_row,
     totals_of,
 )
-from pipeline.record.sealed import SealedEvent, SealedOriginal, SealedSound
 from pipeline.record.tables import (
     calls,
     events,
@@ -101,7 +99,7 @@ def _hidden_rows(batch: Batch, ciphers: Mapping[str, CallCipher]) -> list[dict[s
     return told + [cut_sound_row(entry, ciphers[original_key(entry.record_id)]) for entry in batch.cut]
 
 
-class RecordStore:
+class RecordStore(RecordReads):
     """The store.
 
     Args:
@@ -118,9 +116,9 @@ class RecordStore:
         clock: Callable[[], float] = time.time,
         node: str | None = None,
     ) -> None:
-        self.folder, self.node = folder, node
+        super().__init__(engine, node)
+        self.folder = folder
         self._clock = clock
-        self.engine = engine
         self._inode: int | None = None
         self._joints = SoundJoints()
         self._settled: dict[str, dict[int, int]] = {}  # of live calls, by channel
@@ -318,114 +316,6 @@ class RecordStore:
                 at = min(self._clock(), row.started_at + row.stored_audio / 16_000)
                 self._end(connection, EndRecord(record_id=row.record_id, at=at, reason=None, lost=0))
         return [str(row.record_id) for row in live]
-
-    # ---------------------------------------------------------------- out
-
-    def originals(self, record_id: str, kind: str) -> Iterator[SealedOriginal]:
-        """Yield what was hidden of a call, events or sound, in its order."""
-        query = (
-            sa.select(originals)
-            .where(originals.c.record_id == record_id, originals.c.kind == kind)
-            .order_by(originals.c.channel, originals.c.number)
-        )
-        with self.engine.connect() as connection:
-            for row in connection.execute(query):
-                yield SealedOriginal(channel=row.channel, number=row.number, start=row.start, body=row.body)
-
-    def row(self, record_id: str) -> RecordRow | None:
-        """Return a call; None where there is none."""
-        return next(iter(self.rows(calls.c.record_id == record_id)), None)
-
-    def rows(self, *wanted: sa.ColumnElement[bool], limit: int | None = None) -> list[RecordRow]:
-        """Return the calls that meet all of some conditions, the newest first."""
-        held = sa.exists().where(holds.c.record_id == calls.c.record_id, holds.c.released_at.is_(None))
-        kept = (
-            wrap_ups.c.resolution,
-            wrap_ups.c.topics,
-            wrap_ups.c.closed,
-            wrap_ups.c.saved_at,
-            wrap_ups.c.follow_up_at,
-        )
-        query = (
-            sa.select(calls, held.label("held"), *kept)
-            .join(wrap_ups, wrap_ups.c.record_id == calls.c.record_id, isouter=True)
-            .where(*wanted)
-        )
-        query = query.order_by(calls.c.started_at.desc(), calls.c.n.desc()).limit(limit)
-        with self.engine.connect() as connection:
-            return [record_of(row) for row in connection.execute(query)]
-
-    def events(self, record_id: str) -> Iterator[SealedEvent]:
-        """Yield the events of a call in their order."""
-        yield from self._events(events.c.record_id == record_id, order=(events.c.seq, events.c.n))
-
-    def events_behind(self, n: int, limit: int) -> list[SealedEvent]:
-        """Return at most ``limit`` events of all calls that were written behind number ``n``.
-
-        Where several nodes write, those alone before which none will come any more.
-        """
-        wanted = events.c.n > n
-        if self.node is not None:
-            with writing(self.engine) as connection:
-                wanted = sa.and_(wanted, events.c.n <= fencing.whole_upto(connection))
-        return list(self._events(wanted, order=(events.c.n,), limit=limit))
-
-    def _events(
-        self, wanted: sa.ColumnElement[bool], order: Iterable[Any], limit: int | None = None
-    ) -> Iterator[SealedEvent]:
-        query = sa.select(events).where(wanted).order_by(*order).limit(limit)
-        with self.engine.connect() as connection:
-            for row in connection.execute(query):
-                yield SealedEvent(n=row.n, record_id=row.record_id, seq=row.seq, kind=row.kind, body=row.body)
-
-    def events_at(self, places: Sequence[tuple[str, int]]) -> dict[tuple[str, int], SealedEvent]:
-        """Return events by record id and number; those that are not there, or no more, are left out."""
-        if not places:
-            return {}
-        wanted = sa.or_(  # SQLite does not use its index for a list of pairs
-            *(sa.and_(events.c.record_id == record_id, events.c.seq == seq) for record_id, seq in places)
-        )
-        return {(event.record_id, event.seq): event for event in self._events(wanted, order=(events.c.n,))}
-
-    def sound(self, record_id: str, channel: int, *wanted: sa.ColumnElement[bool]) -> Iterator[SealedSound]:
-        """Yield the pieces of a channel's sound that meet all of some conditions, in their order."""
-        query = (
-            sa.select(segments)
-            .where(segments.c.record_id == record_id, segments.c.channel == channel, *wanted)
-            .order_by(segments.c.number)
-        )
-        with self.engine.connect() as connection:
-            for row in connection.execute(query):
-                yield SealedSound(
-                    channel=row.channel,
-                    number=row.number,
-                    version=row.version,
-                    start=row.start,
-                    length=row.length,
-                    codec=row.codec,
-                    body=row.body,
-                )
-
-    def frames(self, record_id: str) -> int:
-        """Return how many samples the longest channel of a call has."""
-        ends = sa.select(sa.func.max(segments.c.start + segments.c.length)).where(
-            segments.c.record_id == record_id
-        )
-        with self.engine.connect() as connection:
-            return int(connection.scalar(ends) or 0)
-
-    def names(self) -> set[str]:
-        """Return the record ids of all calls."""
-        with self.engine.connect() as connection:
-            return set(connection.scalars(sa.select(calls.c.record_id)))
-
-    def counts(self, record_id: str) -> tuple[int, int]:
-        """Return how many events and pieces of sound a call must have."""
-        with self.engine.connect() as connection:
-            row = connection.execute(
-                sa.select(calls.c.events, calls.c.segments).where(calls.c.record_id == record_id)
-            ).one()
-        return int(row.events), int(row.segments)
 
     def empty_log(self) -> None:
         """Let nothing of what was deleted stay in the write-ahead log, or in dead rows."""

@@ -28,8 +28,8 @@ ABOUT_A_CALL: dict[str, Any] = {
     "/yuetone.v1.SuggestionService/SetReplyLanguage": suggestion_service_pb2.SetReplyLanguageRequest,
 }
 """Requests that the node which has the call must answer."""
-OF_THE_RECORD = ("/yuetone.v1.RecordService/", "/yuetone.v1.InsightService/", "/yuetone.v1.QualityService/")
-"""Services of the node that keeps the record: it has the search index, and erases."""
+AT_LEADER = frozenset({"/yuetone.v1.RecordService/SearchCalls", "/yuetone.v1.RecordService/EraseCalls"})
+"""What the node does that keeps the record: it has the search index."""
 MERGED: dict[str, Callable[[NodeRouter, bytes, Identity], Awaitable[bytes]]] = {
     merging.LIST_CALLS: merging.list_calls,
     merging.GET_CAPABILITIES: merging.capabilities,
@@ -85,7 +85,7 @@ class ClusterForwarder(grpc.GenericRpcHandler):
             await relay.run()
         elif method in ABOUT_A_CALL:
             await context.write(await self._at_owner(method, await _whole(context), identity))
-        elif method.startswith(OF_THE_RECORD):
+        elif method in AT_LEADER:
             await self._through(method, context, identity, self._router.leader() or self._any())
         else:
             await self._through(method, context, identity, self._any())

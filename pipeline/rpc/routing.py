@@ -163,8 +163,8 @@ class NodeRouter:
         return self._node(known) if known is not None and self._seems_alive(known) else None
 
     def leader(self) -> Node | None:
-        """Return the node that does what one of all must do: first by name, as nodes say of themselves."""
-        return self._node(self._nodes[min(self._nodes)]) if self._nodes else None
+        """Return the node that does what one of all must do, the first by name; None while it seems gone."""
+        return self.named(min(self._nodes)) if self._nodes else None
 
     def for_new(self, without: Iterable[str] = ()) -> Node | None:
         """Return a node for a new call: the freer one of two at random (M. Mitzenmacher, 2001).

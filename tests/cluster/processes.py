@@ -12,11 +12,12 @@ from typing import Any
 
 import grpc
 
-from client import call_stub
+from client import call_stub, record_stub
 from pipeline.config import load_settings
 from pipeline.rpc.cluster import Started, serve_cluster
 from tests.integration.helpers import audio, demo_bytes, end, start
 from yuetone.v1 import call_service_pb2 as pb
+from yuetone.v1 import record_service_pb2
 
 MESSAGE = 640
 """Bytes of a message: 40 ms of two channels."""
@@ -123,6 +124,38 @@ async def _send(stream: Any, data: bytes, pace: float) -> None:
         await stream.write(audio(number, data[at : at + MESSAGE]))
     await stream.write(end())
     await stream.done_writing()
+
+
+async def record(port: int, name: str) -> tuple[str, dict[str, tuple[int, int]]]:
+    """Return what became of a recorded call: its state, and of each final its channel and start, ms."""
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel, asyncio.timeout(30):
+        records = record_stub(channel)
+        while True:
+            listed = await records.ListCalls(record_service_pb2.ListRecordedCallsRequest(call_id=name))
+            (row,) = listed.calls
+            if row.state != row.STATE_LIVE:
+                break
+            await asyncio.sleep(0.1)
+        asked = record_service_pb2.GetRecordedCallRequest(record_id=row.record_id)
+        told = [part.event.transcript async for part in records.GetCall(asked)]
+    finals = {one.utterance_id: (one.channel, one.start_ms) for one in told if one.is_final and one.text}
+    return row.State.Name(row.state).removeprefix("STATE_").lower(), finals
+
+
+async def search(port: int, text: str) -> int:
+    """Return how many utterances are found, once there are any: an index may just be made anew."""
+    asked = record_service_pb2.SearchRecordedCallsRequest(query=text)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel, asyncio.timeout(30):
+        while True:
+            try:
+                found = await record_stub(channel).SearchCalls(asked)
+            except grpc.aio.AioRpcError as error:
+                if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                    raise
+            else:
+                if found.hits:
+                    return len(found.hits)
+            await asyncio.sleep(0.2)
 
 
 async def watch(port: int, name: str) -> Heard:

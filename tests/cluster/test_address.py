@@ -65,12 +65,18 @@ def test_machines_that_share_nothing_are_no_cluster() -> None:
             _check(load_settings(None, {"cluster": without}))
 
 
-def test_nodes_keep_no_record_and_say_so_at_once() -> None:
+def test_nodes_of_several_machines_keep_a_record_where_all_reach_it() -> None:
     record = {"enabled": True, "key_file": "/nowhere", "classes": {"service": {"keep_days": 30}}}
-    for more in ({"server": {"nodes": 2}}, {"cluster": {"url": "postgresql://db/a"}}):
-        with pytest.raises(SettingsError, match="a record is kept by one process"):
-            load_settings(None, {"record": record, **more})
-    assert load_settings(None, {"record": record}).record.enabled
+    for more in ({}, {"server": {"nodes": 2}}, {"cluster": {"url": "/run/cluster.db"}}):
+        assert load_settings(None, {"record": record, **more}).record.enabled
+    far: dict[str, Any] = {"cluster": {"url": "postgresql://db/a"}}
+    with pytest.raises(SettingsError, match=r"record\.store: nodes that share a database"):
+        load_settings(None, {"record": record, **far})
+    record["store"] = "postgresql://db/record"
+    with pytest.raises(SettingsError, match=r"record\.keys: nodes that share a database"):
+        load_settings(None, {"record": record, **far})
+    record["keys"] = "postgresql://other/keys"
+    assert load_settings(None, {"record": record, **far}).record.enabled
 
 
 def test_with_tls_others_may_reach_it(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.rpc.cluster import Started
-from tests.cluster.processes import Heard, call, cluster, watch
+from tests.cluster.processes import Heard, call, cluster, record, search, watch
+from tests.record.helpers import profile, section
 
 pytestmark = [pytest.mark.integration, pytest.mark.model]
 SECONDS, CALLS = 11.5, 4
@@ -37,7 +38,8 @@ async def leave(started: Started) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="signals and processors of Linux")
 @pytest.mark.parametrize("fault", [kill, freeze, leave], ids=lambda fault: fault.__name__)
 async def test_no_word_is_lost_with_a_node(tmp_path: Path, fault: object) -> None:
-    async with cluster(tmp_path, 2) as started, asyncio.TaskGroup() as tasks:
+    kept = {"record": section(tmp_path), "profiles": profile()}
+    async with cluster(tmp_path, 2, **kept) as started, asyncio.TaskGroup() as tasks:
         whole = tasks.create_task(call(started.port, "whole", SECONDS, pace=4.0))
         await whole
         names = [f"call-{number}" for number in range(CALLS)]
@@ -47,6 +49,8 @@ async def test_no_word_is_lost_with_a_node(tmp_path: Path, fault: object) -> Non
         await fault(started)  # type: ignore[operator]
         told = await asyncio.gather(*calls)
         seen = await asyncio.gather(*watchers)
+        recorded = [await record(started.port, name) for name in names]
+        found = await search(started.port, next(iter(told[0].finals.values()))[3][:2])
     expected = whole.result()
     moved = [heard for heard in told if any(name.partition("-")[2] > "10000" for name in heard.finals)]
     for heard in told:
@@ -56,6 +60,10 @@ async def test_no_word_is_lost_with_a_node(tmp_path: Path, fault: object) -> Non
         assert (watcher.doubled, watcher.ended) == (0, "client")
         assert watcher.seqs == sorted(set(watcher.seqs))
     assert moved, "the fault hit no call"
+    for heard, (state, finals) in zip(told, recorded, strict=True):
+        assert state == "closed"
+        assert finals == {name: (where, start_ms) for name, (where, start_ms, _, _) in heard.finals.items()}
+    assert found, "gateways ask the node that has the index"
 
 
 def _is_whole(heard: Heard, expected: Heard) -> None:
