@@ -76,6 +76,10 @@ class ServerSettings(Section):
     metrics_port: int | None = Field(9464, ge=0, le=65535, description="its port; none turns it off")
     shutdown_grace_s: float = Field(30.0, ge=0, description="s that live calls may go on after SIGTERM")
 
+    def metrics_port_of(self, number: int) -> int | None:
+        """Return the port for the metrics of a process of this machine, counted from 0; None without."""
+        return self.metrics_port + number if self.metrics_port else self.metrics_port
+
     @field_validator("metrics_port", mode="before")
     @classmethod
     def _no_port(cls, port: object) -> object:

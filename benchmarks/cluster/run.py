@@ -335,7 +335,11 @@ def main() -> None:
     parser.add_argument("--verbose", action="store_true", help="show what nodes wrote to their logs")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the JSON result")
     options = parser.parse_args()
-    print(write_result("cluster", asyncio.run(run(options)), options.out))
+    print(
+        write_result(
+            "cluster_record" if options.record else "cluster", asyncio.run(run(options)), options.out
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -176,12 +176,14 @@ def _nodes(
             "node": cluster.node if alone else f"{cluster.node}-{number}",
             "address": _address(cluster.address, number) or here,
         }
-        served = {"nodes": 0, "gateways": 0}
-        if server.metrics_port is not None:
-            served["metrics_port"] = server.metrics_port + number
+        served = {"nodes": 0, "gateways": 0, "metrics_port": server.metrics_port_of(number)}
         told = NodeSettings(
             config=config,
-            flags={**flags, "cluster": own, "server": {**flags.get("server", {}), **served}},
+            flags={
+                **flags,
+                "cluster": {**flags.get("cluster", {}), **own},
+                "server": {**flags.get("server", {}), **served},
+            },
             core=cores[number] if server.pin and 1 < count <= len(cores) else None,
         )
         yield number, ("pipeline.cli.node", _written(folder / f"node-{number}.json", told))
@@ -199,16 +201,16 @@ def _gateways(
     settings: Settings, shared: _Shared, folder: Path, port: int
 ) -> Iterator[tuple[int, tuple[str, str, str]]]:
     """Yield number and command of each gateway: one can carry what two nodes have."""
-    cluster = settings.cluster
-    told = GatewaySettings(
-        server=settings.server.model_copy(update={"port": port}),
-        limits=settings.limits,
-        secret=shared.secret,
-        cluster=(shared.url, cluster.tls_ca, cluster.silent_s),
-    )
-    file = _written(folder / "gateway.json", told)
-    for number in range(settings.server.gateways or math.ceil(settings.server.nodes / 2)):
-        yield number, ("pipeline.rpc.gateway", file, "-")
+    cluster, server = settings.cluster, settings.server
+    for number in range(server.gateways or math.ceil(server.nodes / 2)):
+        own = {"port": port, "metrics_port": server.metrics_port_of(server.nodes + number)}
+        told = GatewaySettings(
+            server=server.model_copy(update=own),
+            limits=settings.limits,
+            secret=shared.secret,
+            cluster=(shared.url, cluster.tls_ca, cluster.silent_s),
+        )
+        yield number, ("pipeline.rpc.gateway", _written(folder / f"gateway-{number}.json", told), "-")
 
 
 def _written(file: Path, told: NodeSettings | GatewaySettings) -> str:

@@ -13,6 +13,7 @@ from pipeline.config import LimitSettings
 from pipeline.inference.ticker import BatchTicker
 from pipeline.rpc import merging
 from pipeline.rpc.forwarding import GATHER_S, STREAM_CALL, carry, forward
+from pipeline.rpc.gateway_metrics import GatewayMetrics
 from pipeline.rpc.identity import identity_of
 from pipeline.rpc.peers import OLD_TLS, is_old_tls
 from pipeline.rpc.relay import CallRelay
@@ -46,10 +47,13 @@ class ClusterForwarder(grpc.GenericRpcHandler):
         router: knows the nodes.
         limits: of the server.
         secret: by which nodes know gateways.
+        metrics: of the gateway.
     """
 
-    def __init__(self, router: NodeRouter, limits: LimitSettings, secret: str) -> None:
-        self._router, self._limits, self._secret = router, limits, secret
+    def __init__(
+        self, router: NodeRouter, limits: LimitSettings, secret: str, metrics: GatewayMetrics
+    ) -> None:
+        self._router, self._limits, self._secret, self._metrics = router, limits, secret, metrics
         self._pulse = BatchTicker(GATHER_S)
 
     def service(self, handler_call_details: Any) -> Any:
@@ -63,7 +67,11 @@ class ClusterForwarder(grpc.GenericRpcHandler):
         identity = identity_of(context, self._secret)
         try:
             if method == STREAM_CALL:
-                await CallRelay(context, self._router, identity, self._limits, self._pulse).run()
+                with self._metrics.call():
+                    relay = CallRelay(
+                        context, self._router, identity, self._limits, self._pulse, self._metrics
+                    )
+                    await relay.run()
                 return
             await self._request(method, context, identity)
         except grpc.aio.AioRpcError as error:

@@ -11,6 +11,7 @@ in Python 140 µs whether it holds 20 or 100 ms of audio.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import signal
 import sys
@@ -27,7 +28,8 @@ from pipeline.rpc import requests
 from pipeline.rpc.children import end_of_input
 from pipeline.rpc.cluster_gateway import ClusterForwarder
 from pipeline.rpc.forwarding import GATHER_S, STREAM_CALL, carry, forward
-from pipeline.rpc.grpc_server import bind, most_streams, wire_options
+from pipeline.rpc.gateway_metrics import GatewayMetrics
+from pipeline.rpc.grpc_server import bind, metrics_endpoint, most_streams, wire_options
 from pipeline.rpc.identity import identity_of
 from pipeline.rpc.joiner import Joiner, audio_of
 from pipeline.rpc.peers import (
@@ -69,10 +71,11 @@ class Forwarder(grpc.GenericRpcHandler):
         core: channel to it.
         max_bytes: of one message of audio.
         secret: by which the server behind knows its gateways.
+        metrics: of the gateway.
     """
 
-    def __init__(self, core: grpc.aio.Channel, max_bytes: int, secret: str) -> None:
-        self._core = core
+    def __init__(self, core: grpc.aio.Channel, max_bytes: int, secret: str, metrics: GatewayMetrics) -> None:
+        self._core, self._metrics = core, metrics
         self._secret = secret
         self._max_bytes = max_bytes
         self._pulse = BatchTicker(GATHER_S)
@@ -87,12 +90,16 @@ class Forwarder(grpc.GenericRpcHandler):
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, OLD_TLS)
         metadata = identity_of(context, self._secret)
         call: Any = self._core.stream_stream(method)(metadata=metadata, timeout=context.time_remaining())
-        carrying = self._carry_call if method == STREAM_CALL else carry
+        is_call = method == STREAM_CALL
+        carrying = self._carry_call if is_call else carry
         try:
-            await forward(call, context, carrying(call, context))
+            with self._metrics.call() if is_call else contextlib.nullcontext():
+                await forward(call, context, carrying(call, context))
         except grpc.aio.AioRpcError as error:
             if is_gone(error.code(), error.details()) and not is_ours(error.details()):
                 error = refusal(grpc.StatusCode.UNAVAILABLE, UNREACHABLE)  # its text would name our socket
+            if is_call:
+                self._metrics.refused.labels(error.code().name).inc()
             await context.abort(error.code(), error.details() or "")
 
     async def _carry_call(self, call: Any, context: _Context) -> None:
@@ -155,7 +162,9 @@ async def run(settings: GatewaySettings, core: str) -> None:
         await _run_in_cluster(settings, *settings.cluster)
         return
     async with grpc.aio.insecure_channel(core, options=_FROM_CORE) as channel:
-        await _listen(settings, Forwarder(channel, settings.limits.max_chunk_bytes, settings.secret))
+        metrics = GatewayMetrics()
+        handler = Forwarder(channel, settings.limits.max_chunk_bytes, settings.secret, metrics)
+        await _listen(settings, handler, metrics)
 
 
 async def _run_in_cluster(settings: GatewaySettings, url: str, tls_ca: Path | None, silent_s: float) -> None:
@@ -164,7 +173,9 @@ async def _run_in_cluster(settings: GatewaySettings, url: str, tls_ca: Path | No
     await router.look()
     looks = asyncio.create_task(router.run(), name="nodes")
     try:
-        await _listen(settings, ClusterForwarder(router, settings.limits, settings.secret))
+        metrics = GatewayMetrics()
+        metrics.follow_nodes(lambda: router.alive)
+        await _listen(settings, ClusterForwarder(router, settings.limits, settings.secret, metrics), metrics)
     finally:
         looks.cancel()
         await asyncio.gather(looks, return_exceptions=True)
@@ -172,8 +183,14 @@ async def _run_in_cluster(settings: GatewaySettings, url: str, tls_ca: Path | No
         store.close()
 
 
-async def _listen(settings: GatewaySettings, handler: grpc.GenericRpcHandler) -> None:
-    """Listen until standard input ends."""
+async def _listen(
+    settings: GatewaySettings, handler: grpc.GenericRpcHandler, metrics: GatewayMetrics
+) -> None:
+    """Listen until standard input ends.
+
+    Raises:
+        SettingsError: it cannot.
+    """
     limits = settings.limits
     server = grpc.aio.server(
         options=[*wire_options(limits), ("grpc.so_reuseport", 1)],
@@ -181,10 +198,11 @@ async def _listen(settings: GatewaySettings, handler: grpc.GenericRpcHandler) ->
     )
     server.add_generic_rpc_handlers((handler,))
     bind(server, settings.server)
-    await server.start()
-    print("listening", flush=True)  # noqa: T201 (the process that started it waits for this line)
-    await end_of_input()
-    await server.stop(grace=1.0)
+    with metrics_endpoint(settings.server, metrics.registry):
+        await server.start()
+        print("listening", flush=True)  # noqa: T201 (the process that started it waits for this line)
+        await end_of_input()
+        await server.stop(grace=1.0)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import secrets
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,16 +91,10 @@ async def serve_behind(
         reserved_port(outside.host, outside.port) as port,
     ):
         core = f"unix:{folder}/core.sock"
-        told = Path(folder) / "server.json"
-        front = GatewaySettings(
-            server=outside.model_copy(update={"port": port}),
-            limits=settings.limits,
-            secret=secrets.token_urlsafe(32),
-        )
-        told.touch(mode=0o600)
-        told.write_text(front.model_dump_json(), "utf-8")
+        secret = secrets.token_urlsafe(32)
+        told = [_written(Path(folder), settings, secret, number, port) for number in range(outside.gateways)]
         inside = outside.model_copy(update={"host": core})
-        behind = Behind(secret=front.secret, outside=outside)
+        behind = Behind(secret=secret, outside=outside)
         try:
             await _run(
                 settings, (inside, behind), (told, core, port), ready, factory, signals=signals, reread=reread
@@ -109,10 +103,22 @@ async def serve_behind(
             raise plain(group) from group
 
 
+def _written(folder: Path, settings: Settings, secret: str, number: int, port: int) -> Path:
+    """Write what a gateway is told, for this user alone; return where."""
+    own = {"port": port, "metrics_port": settings.server.metrics_port_of(1 + number)}
+    told = GatewaySettings(
+        server=settings.server.model_copy(update=own), limits=settings.limits, secret=secret
+    )
+    file = folder / f"gateway-{number}.json"
+    file.touch(mode=0o600)
+    file.write_text(told.model_dump_json(), "utf-8")
+    return file
+
+
 async def _run(
     settings: Settings,
     core_server: tuple[ServerSettings, Behind],
-    where: tuple[Path, str, int],
+    where: tuple[Sequence[Path], str, int],
     ready: Callable[[Server], None] | None,
     factory: Callable[[], AsrEngine] | None,
     *,
@@ -141,8 +147,10 @@ async def _run(
             return
         server = up.result()
         server.port = port
-        command = ("pipeline.rpc.gateway", str(told), core)
-        gateways = [Child("gateway", number, command) for number in range(settings.server.gateways)]
+        gateways = [
+            Child("gateway", number, ("pipeline.rpc.gateway", str(file), core))
+            for number, file in enumerate(told)
+        ]
         keepers: list[asyncio.Task[None]] = []
         try:
             await start_all(gateways)

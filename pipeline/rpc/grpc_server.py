@@ -11,7 +11,7 @@ import grpc
 from grpc_health.v1 import health as health_service
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from prometheus_client import start_http_server
+from prometheus_client import CollectorRegistry, start_http_server
 
 from pipeline.access.exposure import is_near
 from pipeline.alerts.service import AlertService
@@ -20,7 +20,6 @@ from pipeline.calls.directory import CallDirectory
 from pipeline.config import LimitSettings, ServerSettings
 from pipeline.errors import SettingsError
 from pipeline.knowledge.service import KnowledgeService
-from pipeline.metrics import Metrics
 from pipeline.rpc import requests
 from pipeline.rpc.admin import AdminServicer
 from pipeline.rpc.gate import Gate
@@ -131,7 +130,7 @@ async def listening(
             names = (*services, HEALTH_SERVICE, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, server)
         port = bind(server, settings.server)
-        with metrics_endpoint(settings.server, app.metrics) as metrics_port:
+        with metrics_endpoint(settings.server, app.metrics.registry) as metrics_port:
             await server.start()
             for service in ("", *services):
                 await health.set(service, health_pb2.HealthCheckResponse.SERVING)
@@ -219,7 +218,7 @@ def _listen(server: grpc.aio.Server, address: str, credentials: grpc.ServerCrede
 
 
 @contextlib.contextmanager
-def metrics_endpoint(settings: ServerSettings, metrics: Metrics) -> Iterator[int | None]:
+def metrics_endpoint(settings: ServerSettings, registry: CollectorRegistry) -> Iterator[int | None]:
     """Serve Prometheus; yield the port, None where that is turned off.
 
     Raises:
@@ -233,7 +232,7 @@ def metrics_endpoint(settings: ServerSettings, metrics: Metrics) -> Iterator[int
         endpoint, thread = start_http_server(
             settings.metrics_port,
             addr=settings.metrics_host,
-            registry=metrics.registry,
+            registry=registry,
             certfile=None if near else settings.tls_certificate,  # type: ignore[arg-type] # a path will do
             keyfile=None if near else settings.tls_key,  # type: ignore[arg-type]
         )

@@ -238,7 +238,7 @@ async def _listening(
         await health.set(service, health_pb2.HealthCheckResponse.NOT_SERVING)
     try:
         port = bind(server, settings.server)
-        with metrics_endpoint(settings.server, metrics):
+        with metrics_endpoint(settings.server, metrics.registry):
             await server.start()
             yield server, health, port
     finally:

@@ -22,6 +22,7 @@ from pipeline.config import LimitSettings
 from pipeline.inference.ticker import BatchTicker
 from pipeline.rpc import requests, responses
 from pipeline.rpc.call_tracks import CallTracks
+from pipeline.rpc.gateway_metrics import GatewayMetrics
 from pipeline.rpc.joiner import Joiner, audio_of, message_of
 from pipeline.rpc.node_line import ANSWER_S, Broken, Finished, NodeLine, Refused
 from pipeline.rpc.peers import CARRIER, CARRIER_AGAIN
@@ -51,6 +52,7 @@ class CallRelay:
         identity: of the client, for nodes.
         limits: of the server.
         pulse: when audio that was put together is sent on.
+        metrics: of the gateway.
     """
 
     def __init__(
@@ -60,7 +62,9 @@ class CallRelay:
         identity: Identity,
         limits: LimitSettings,
         pulse: BatchTicker,
+        metrics: GatewayMetrics,
     ) -> None:
+        self._metrics = metrics
         self._context, self._router, self._limits = context, router, limits
         self._identity = [*identity, (CARRIER, secrets.token_hex(8))]
         self._pulse = pulse
@@ -97,6 +101,7 @@ class CallRelay:
         try:
             await self._carry(first, spec)
         except Refused as refused:
+            self._metrics.refused.labels(refused.code.name).inc()
             if refused.answer is not None:
                 await self._context.write(refused.answer)
             await self._context.abort(refused.code, refused.details)
@@ -169,7 +174,8 @@ class CallRelay:
                 if not self._session_id:
                     raise Refused(grpc.StatusCode.UNAVAILABLE, "the node has gone; try again") from None
                 _log.info("a node is gone, its call goes on", call=self._call_id)
-                line = await self._taken_over(line.node.name)
+                with self._metrics.without_node():
+                    line = await self._taken_over(line.node.name)
 
     async def _begun(self, first: bytes, spec: CallSpec | None) -> NodeLine:
         """Give a call to a node that takes it.

@@ -153,6 +153,11 @@ class NodeRouter:
 
     # ---------------------------------------------------------------- choosing
 
+    @property
+    def alive(self) -> int:
+        """How many nodes seem to be alive; may be asked from another thread."""
+        return sum(map(self._seems_alive, list(self._nodes.values())))
+
     def every(self) -> list[Node]:
         """Return all nodes that seem to be alive."""
         return [self._node(known) for known in self._nodes.values() if self._seems_alive(known)]

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import socket
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import grpc
+import httpx2
+from prometheus_client.parser import text_string_to_metric_families
 
 from client import call_stub, record_stub
 from pipeline.config import load_settings
@@ -25,10 +29,18 @@ BYTES_A_SECOND = 16_000
 
 
 @asynccontextmanager
-async def cluster(folder: Path, nodes: int, **sections: dict[str, Any]) -> AsyncIterator[Started]:
+async def cluster(
+    folder: Path, nodes: int, metrics_port: int | None = None, **sections: dict[str, Any]
+) -> AsyncIterator[Started]:
     """Run nodes and a gateway as processes of their own; sections are of their settings."""
     flags: dict[str, Any] = {
-        "server": {"port": 0, "metrics_port": None, "nodes": nodes, "gateways": 1, "shutdown_grace_s": 1.0},
+        "server": {
+            "port": 0,
+            "metrics_port": metrics_port,
+            "nodes": nodes,
+            "gateways": 1,
+            "shutdown_grace_s": 1.0,
+        },
         "asr": {"model": "tiny"},
         "alerts": {"store": str(folder / "alerts.db")},
         "suggest": {"store": str(folder / "kb.db")},
@@ -124,6 +136,27 @@ async def _send(stream: Any, data: bytes, pace: float) -> None:
         await stream.write(audio(number, data[at : at + MESSAGE]))
     await stream.write(end())
     await stream.done_writing()
+
+
+async def metrics(port: int) -> dict[str, float]:
+    """Return what a process counts, by name."""
+    async with httpx2.AsyncClient() as client:
+        text = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    return {sample.name: sample.value for sample in samples}
+
+
+def free_ports(count: int) -> int:
+    """Return the first of some ports in a row that nobody listens on."""
+    while True:
+        first = random.randint(20_000, 30_000)
+        with ExitStack() as stack:
+            try:
+                for port in range(first, first + count):
+                    stack.enter_context(closing(socket.create_server(("127.0.0.1", port))))
+            except OSError:
+                continue
+        return first
 
 
 async def record(port: int, name: str) -> tuple[str, dict[str, tuple[int, int]]]:

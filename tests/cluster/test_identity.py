@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,11 +27,11 @@ async def test_nodes_know_the_same_people_and_write_one_audit_log(tmp_path: Path
     )  # fmt: skip
     token = store.create(wanted)
     store.close()
-    sections = {
+    sections: dict[str, dict[str, Any]] = {
         "access": {"identity": "required", "store": str(tmp_path / "access.db")},
         "audit": {"folder": str(tmp_path / "audit")},
     }
-    async with cluster(tmp_path, 2, **sections) as started:
+    async with cluster(tmp_path, 2, None, **sections) as started:
         nobody = await call(started.port, "nobody", 1.0, pace=4.0)
         names = [f"call-{number}" for number in range(6)]
         told = await asyncio.gather(*(call(started.port, name, 2.0, token=token) for name in names))

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.rpc.cluster import Started
-from tests.cluster.processes import Heard, call, cluster, record, search, watch
+from tests.cluster.processes import Heard, call, cluster, free_ports, metrics, record, search, watch
 from tests.record.helpers import profile, section
 
 pytestmark = [pytest.mark.integration, pytest.mark.model]
@@ -39,7 +39,8 @@ async def leave(started: Started) -> None:
 @pytest.mark.parametrize("fault", [kill, freeze, leave], ids=lambda fault: fault.__name__)
 async def test_no_word_is_lost_with_a_node(tmp_path: Path, fault: object) -> None:
     kept = {"record": section(tmp_path), "profiles": profile()}
-    async with cluster(tmp_path, 2, **kept) as started, asyncio.TaskGroup() as tasks:
+    ports = free_ports(3)  # of two nodes and a gateway
+    async with cluster(tmp_path, 2, ports, **kept) as started, asyncio.TaskGroup() as tasks:
         whole = tasks.create_task(call(started.port, "whole", SECONDS, pace=4.0))
         await whole
         names = [f"call-{number}" for number in range(CALLS)]
@@ -50,9 +51,10 @@ async def test_no_word_is_lost_with_a_node(tmp_path: Path, fault: object) -> Non
         told = await asyncio.gather(*calls)
         seen = await asyncio.gather(*watchers)
         recorded = [await record(started.port, name) for name in names]
+        counted = await metrics(ports + 2)
         found = await search(started.port, next(iter(told[0].finals.values()))[3][:2])
     expected = whole.result()
-    moved = [heard for heard in told if any(name.partition("-")[2] > "10000" for name in heard.finals)]
+    moved = [heard for heard in told if any(int(name.partition("-")[2]) > 10_000 for name in heard.finals)]
     for heard in told:
         _is_whole(heard, expected)
     for client, watcher in zip(told, seen, strict=True):
@@ -63,6 +65,9 @@ async def test_no_word_is_lost_with_a_node(tmp_path: Path, fault: object) -> Non
     for heard, (state, finals) in zip(told, recorded, strict=True):
         assert state == "closed"
         assert finals == {name: (where, start_ms) for name, (where, start_ms, _, _) in heard.finals.items()}
+    assert counted["yuetone_gateway_moved_seconds_count"] == len(moved)
+    assert counted["yuetone_gateway_calls_lost_total"] == counted["yuetone_gateway_calls"] == 0.0
+    assert counted["yuetone_gateway_nodes"] >= 1.0
     assert found, "gateways ask the node that has the index"
 
 

@@ -17,6 +17,7 @@ from console.settings import read_settings
 from pipeline.cli import app
 from pipeline.config import Settings, load_settings
 from pipeline.metrics import Metrics
+from pipeline.rpc.gateway_metrics import GatewayMetrics
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -44,7 +45,9 @@ def test_variables_are_settings() -> None:
 def exported() -> set[str]:
     metrics = Metrics()
     metrics.follow_live(list)
-    names = {family.name for family in metrics.registry.collect()}
+    gateways = GatewayMetrics()
+    families = (*metrics.registry.collect(), *gateways.registry.collect())
+    names = {family.name for family in families}
     return names | {f"{name}_{end}" for name in names for end in ("total", "bucket", "sum", "count")}
 
 

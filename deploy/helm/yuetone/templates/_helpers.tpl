@@ -54,6 +54,13 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- concat $names .Values.tls.names | toJson -}}
 {{- end }}
 
+{{- /* Processes of a pod that Prometheus reads: nodes, and behind their ports gateways */ -}}
+{{- define "yuetone.measured" -}}
+{{- $gateways := int .Values.nodes.gateways -}}
+{{- if not $gateways }}{{ $gateways = div (add (int .Values.nodes.perPod) 1) 2 }}{{ end -}}
+{{- add (int .Values.nodes.perPod) $gateways -}}
+{{- end }}
+
 {{- define "yuetone.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: 10001
