@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -25,6 +26,14 @@ AT_ONCE = 20_000
 def index_folder(store: RecordStore) -> Path:
     """Return where a company's index lies; nodes of one machine have one each."""
     return store.folder / (FOLDER if store.node is None else f"{FOLDER}-{store.node}")
+
+
+def drop_indexes(store: RecordStore, *, of_others: bool) -> None:
+    """Delete a company's index, or those that other nodes of this machine have left."""
+    own = index_folder(store)
+    for folder in [*store.folder.glob(f"{FOLDER}-*"), store.folder / FOLDER]:
+        if (folder == own) is not of_others:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class Indexer:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import os
-import shutil
 import sys
 import threading
 import time
@@ -18,7 +16,7 @@ import structlog
 from pipeline.errors import RecordUnavailable
 from pipeline.record.entries import RecordRow
 from pipeline.record.erasing import Eraser, ErasureReceipt
-from pipeline.record.indexing import Indexer, index_folder
+from pipeline.record.indexing import Indexer, drop_indexes
 from pipeline.record.key_store import KeyStore
 from pipeline.record.packing import Packer
 from pipeline.record.stores import RecordStores
@@ -148,6 +146,7 @@ class RecordKeeper:
         """Work until cancelled."""
         if self._leads is None:
             await self._guarded("restored calls", self._mark_restored)
+            await self._guarded("indexes of other nodes", lambda: self._drop_indexes(of_others=True))
         async with asyncio.TaskGroup() as tasks:
             if self._leads is not None:
                 tasks.create_task(self._follow_leads(self._leads), name="record leader")
@@ -198,16 +197,17 @@ class RecordKeeper:
                 self._leading = False
                 await self._guarded("old search index", self._drop_indexes)
                 if leads():
+                    await self._guarded("indexes of other nodes", lambda: self._drop_indexes(of_others=True))
                     await self._guarded("restored calls", self._mark_restored)
                     self._leading = True
                     _log.info("this node keeps the record now")
             await asyncio.sleep(LEADS_S)
 
-    async def _drop_indexes(self) -> None:
-        await self.in_thread(self._indexers.clear)
+    async def _drop_indexes(self, *, of_others: bool = False) -> None:
+        if not of_others:
+            await self.in_thread(self._indexers.clear)
         for tenant in self._stores.tenants():
-            folder = index_folder(self._stores.of(tenant))
-            await self.in_thread(functools.partial(shutil.rmtree, folder, ignore_errors=True))
+            await self.in_thread(drop_indexes, self._stores.of(tenant), of_others=of_others)
 
     def check_leading(self) -> None:
         """Check that this process keeps the record.

@@ -137,6 +137,8 @@ async def test_a_call_that_goes_on_at_another_node_is_kept_once_and_whole(
 async def test_the_node_that_keeps_the_record_finds_and_erases_and_no_other(
     places: dict[str, str | None], tmp_path: Path
 ) -> None:
+    for name in ("index", "index-gone"):  # of a server that stood alone, of a node that was renamed
+        (tmp_path / "record" / "_" / name).mkdir(parents=True)
     nodes = two_nodes(str(places["cluster"]), SayingEngine, "我想問下電子發票", **kept(places, tmp_path))
     async with nodes as (one, two):
         messages = await move(one, two)
