@@ -23,6 +23,7 @@ from pipeline.cluster.rows import CallWrite, Claim, LostCall, NewCall, NodeRow, 
 from pipeline.cluster.tables import calls, events, nodes
 from pipeline.cluster.writes import write_at_once, write_each
 from pipeline.errors import CallTaken, DuplicateCall, SettingsError
+from pipeline.storage.patience import impatient
 from suggest.store.database import Schema, address, open_database, writing
 
 CLUSTER = Schema(
@@ -32,11 +33,6 @@ CLUSTER = Schema(
     error=SettingsError,
     forgets=True,
 )
-IMPATIENT = {
-    "connect_timeout": "3", "tcp_user_timeout": "3000", "keepalives_idle": "2", "keepalives_interval": "1",
-    "keepalives_count": "2", "options": "-c statement_timeout=5000",
-}  # fmt: skip
-"""Parameters of libpq: without them, a connection over a line that was cut waits for a quarter of an hour."""
 SEQ_STEP = 1_000
 _INFO = ("queue", "team", "agent_id", "profile")
 NOBODY = ""
@@ -61,7 +57,7 @@ class ClusterStore:
     def __init__(self, url: str, node: str) -> None:
         self.node = node
         try:
-            self.engine = open_database(_impatient(address(url)), CLUSTER)
+            self.engine = open_database(impatient(address(url), statement_timeout="5000"), CLUSTER)
         except Exception as error:  # a driver may raise anything; all of it is about the setting
             raise SettingsError(f"cluster.url: {error}") from error
         self._alone = self.engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -313,14 +309,6 @@ class ClusterStore:
             connection.execute(sa.delete(calls).where(calls.c.ended_at < self._now - TOLD_AFTER_S))
             connection.execute(sa.delete(nodes).where(nodes.c.beat_at < self._now - 3600.0))
         return found
-
-
-def _impatient(url: sa.URL) -> sa.URL:
-    """Return an address whose connections notice within seconds that nobody answers; what is given stays."""
-    if url.get_backend_name() != "postgresql":
-        return url
-    missing = {name: value for name, value in IMPATIENT.items() if name not in url.query}
-    return url.update_query_dict(missing)
 
 
 def _id_of(carrier: Carrier | None) -> str | None:

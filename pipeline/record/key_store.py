@@ -19,6 +19,7 @@ from pipeline.errors import SettingsError
 from pipeline.record.ciphers import KEY_BYTES, CallCipher
 from pipeline.record.master_keys import MasterKeys
 from pipeline.record.tables import call_keys, destroyed_keys
+from pipeline.storage.patience import impatient
 from suggest.store.database import Schema, address, open_database, overwrite_deleted, writing
 
 SCHEMA = Schema(
@@ -58,7 +59,7 @@ class KeyStore:
     ) -> None:
         self._masters, self._reread = masters, reread
         self._wrapping: dict[tuple[str, str], AESGCM] = {}
-        self._engine = open_database(address(str(store)), SCHEMA)
+        self._engine = open_database(impatient(address(str(store))), SCHEMA)
         try:
             self._check()
         except SettingsError:

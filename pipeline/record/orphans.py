@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from pipeline.calls.events import Ended
+from pipeline.calls.info import SAMPLE_RATE
 from pipeline.record.ciphers import CallCipher
 from pipeline.record.entries import EndRecord, RecordEntry, RecordState
 from pipeline.record.key_store import KeyStore
@@ -26,13 +27,15 @@ class _Live:
         record_id: of it.
         node: that writes it.
         epoch: part of its call; 0 for one that no other node can go on with.
-        heard_until: time of the last sound that is on disk, s since 1970 UTC.
+        started_at: s since 1970 UTC.
+        audio: samples at 16 kHz whose sound is on disk.
     """
 
     record_id: str
     node: str
     epoch: int
-    heard_until: float
+    started_at: float
+    audio: int
 
 
 class OrphanCloser:
@@ -89,7 +92,8 @@ class OrphanCloser:
                     record_id=row.record_id,
                     node=row.node,
                     epoch=row.epoch,
-                    heard_until=row.started_at + row.stored_audio / 16_000,
+                    started_at=row.started_at,
+                    audio=row.stored_audio,
                 )
                 for row in connection.execute(query)
             ]
@@ -100,9 +104,10 @@ class OrphanCloser:
         known = self._peers.told(record.record_id) if record.epoch and cipher is not None else ()
         told = store.missing(record.record_id, record.epoch, known)
         ends = [entry.envelope.event for entry in told if isinstance(entry.envelope.event, Ended)]
+        audio = max([record.audio, *(event.audio for event in ends)])
         end = EndRecord(
             record_id=record.record_id,
-            at=min(self._clock(), record.heard_until),
+            at=min(self._clock(), record.started_at + audio / SAMPLE_RATE),
             reason=ends[-1].reason if ends else None,
             lost=0,
             epoch=record.epoch,

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from pipeline.errors import SettingsError
 from pipeline.record.store import FILE, SCHEMA, RecordStore
+from pipeline.storage.patience import impatient
 from suggest.store.database import address, open_database
 
 NO_COMPANY = "_"
@@ -21,6 +22,8 @@ LONGEST_SCHEMA = 63
 """Bytes of a name in PostgreSQL."""
 LOOK_S = 5.0
 """Time between two looks for companies whose calls another node has begun to keep, s."""
+SHARED = {"idle_in_transaction_session_timeout": "3000", "lock_timeout": "5000"}
+"""A node that is frozen in the middle of a transaction must not hold up the others, ms."""
 _PREFIX = "record"
 _PLAIN = "abcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -80,7 +83,7 @@ class RecordStores:
     ) -> None:
         self._root, self._clock, self._node = root, clock, node
         self._looked_at = 0.0
-        self._url = None if store is None else address(store)
+        self._url = None if store is None else impatient(address(store))
         self._open: dict[str | None, RecordStore] = {}
         self._known: dict[str | None, None] | None = None  # None: nobody has looked yet
         self._lock = threading.Lock()
@@ -108,7 +111,7 @@ class RecordStores:
         schema = schema_of(tenant)
         within = self._url.update_query_dict({"options": f"-csearch_path={schema}"})
         _make_schema(self._url, schema)
-        return open_database(within, SCHEMA)
+        return open_database(impatient(within, **(SHARED if self._node is not None else {})), SCHEMA)
 
     def tenants(self) -> list[str | None]:
         """Return the companies that have a record; looked for once, where no other node writes it.

@@ -7,6 +7,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from pipeline.errors import SettingsError
+from pipeline.storage.patience import impatient
 from suggest.store.database import Schema, address, open_database
 
 MEMORY = ":memory:"
@@ -34,6 +35,6 @@ def open_storage(store: str | Path, setting: str) -> sa.Engine:
         SettingsError: it cannot be opened; the message names the setting and the fix.
     """
     try:
-        return open_database(address(str(store)), SERVICE)
+        return open_database(impatient(address(str(store))), SERVICE)
     except Exception as error:  # a driver may raise anything; all of it is about the setting
         raise SettingsError(f"{setting}: {error}") from error

@@ -137,6 +137,9 @@ async def test_a_call_that_goes_on_at_another_node_is_kept_once_and_whole(
 async def test_the_node_that_keeps_the_record_finds_and_erases_and_no_other(
     places: dict[str, str | None], tmp_path: Path
 ) -> None:
+    before = RecordStores(tmp_path / "record", places["store"])
+    before.of(None)
+    before.close()
     for name in ("index", "index-gone"):  # of a server that stood alone, of a node that was renamed
         (tmp_path / "record" / "_" / name).mkdir(parents=True)
     nodes = two_nodes(str(places["cluster"]), SayingEngine, "我想問下電子發票", **kept(places, tmp_path))
@@ -372,6 +375,23 @@ def _indexed_while_another_node_writes(store: RecordStore, ciphers: dict[str, Ca
         assert reader.is_alive(), "the index waits for what is on its way"
     reader.join(5)
     return sorted(found)
+
+
+def test_a_node_that_freezes_in_a_transaction_does_not_hold_up_the_others(
+    postgresql: str, tmp_path: Path, closing: ExitStack
+) -> None:
+    url = database_in(postgresql)
+    opener = KeyStore(tmp_path / "keys.db", masters())
+    ciphers = opener.create([("r1", None)])
+    frozen, other = (RecordStores(tmp_path, url, node=name).of(None) for name in ("one", "two"))
+    for part_ in (opener, frozen, other):
+        closing.callback(part_.close)
+    other.write([begin("r1", epoch=1)], ciphers)
+    with pytest.raises(sa.exc.DBAPIError), writing(frozen.engine) as connection:
+        fencing.epochs(connection, [begin("r1")])
+        other.write([part(event("r1", 1, final(1, "一")), 1)], ciphers)
+        assert [sealed.seq for sealed in other.events_behind(0, 10)] == [1]
+        connection.execute(sa.select(sa.func.count()).select_from(events))  # it thaws
 
 
 def test_an_end_that_comes_too_late_closes_nothing(nodes: Nodes) -> None:
