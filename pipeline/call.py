@@ -86,6 +86,8 @@ class Call:
         self._voices = services.voices.value
         self._lookup = SpeakerLookup()
         self._guard = CallGuard(profile.redaction, len(spec.roles), self._context.controls.sensitive)
+        if spec.part is not None:
+            self._guard.remember(spec.part.said)
         self._echo = self._echo_watch()
         self._ingest = Ingest(self._context, self._echo)
         mixed = spec.roles == (Role.UNKNOWN,)  # one channel, of which nobody said who it is

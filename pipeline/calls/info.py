@@ -146,6 +146,27 @@ IDS_A_PART = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SaidBefore:
+    """What was said in a part before, as everybody may read it.
+
+    Attributes:
+        utterance_id: of it.
+        channel: on which.
+        role: of who said it.
+        text: redacted.
+        start: first sample, counted from where the new part begins: below 0.
+        end: behind the last one, the same.
+    """
+
+    utterance_id: str
+    channel: int
+    role: Role
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallPart:
     """One stretch of a call on one node of a cluster: a node that takes a call over begins a new one.
 
@@ -156,6 +177,7 @@ class CallPart:
         last_seq: number of the last event that any part before may have told.
         said_until: by channel, samples of this part up to which speech is in finals of the parts before.
         in_force: at the origin; None for the first part.
+        said: the last of what was said before, in order.
     """
 
     uid: str
@@ -164,6 +186,7 @@ class CallPart:
     last_seq: int = 0
     said_until: tuple[int, ...] = ()
     in_force: InForce | None = None
+    said: tuple[SaidBefore, ...] = ()
 
     @property
     def first_id(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,8 +16,8 @@ from pipeline.audio.codecs import BYTES_PER_SAMPLE
 from pipeline.calls.codec import decode
 from pipeline.calls.commands import Command, CommandMessage, KeepNow
 from pipeline.calls.directory import CallStream, LiveCall, WatchedCall
-from pipeline.calls.events import TranscriptEvent
-from pipeline.calls.info import SAMPLE_RATE, CallInfo, CallPart, CallSpec
+from pipeline.calls.events import CallEvent, RedactionEvent, TranscriptEvent
+from pipeline.calls.info import SAMPLE_RATE, CallInfo, CallPart, CallSpec, SaidBefore
 from pipeline.calls.log import CallLog
 from pipeline.calls.messages import AudioChunk, CallMessage
 from pipeline.calls.overview import CallFilter, CallRow
@@ -37,6 +37,8 @@ ASKED_S = 5.0
 """How long a call that begins waits for the database, s; then it begins all the same."""
 FLUSH_S = 2.0
 """How long a call that is handed over waits for the database, s; what it does not take is heard again."""
+REMEMBERED = 90 * SAMPLE_RATE
+"""Samples before a part of which the guard is told what was said: twice as long as a question waits."""
 KEPT_S = 1.0
 """How long it waits for the disk of the record, s; what is not there by then is silent in it."""
 
@@ -249,8 +251,9 @@ class ClusterCallDirectory:
     async def _part(self, taken: TakenCall, channels: int) -> CallPart:
         """Return the part that begins where everything before is safe."""
         bodies = await self._asked(lambda: self._store.told(taken.uid, 0))
+        told = [decode(body).event for body in bodies]
         ends = [taken.acked] * channels
-        for event in (decode(body).event for body in bodies):
+        for event in told:
             if isinstance(event, TranscriptEvent) and event.channel < channels:
                 ends[event.channel] = max(ends[event.channel], event.end)
         return CallPart(
@@ -260,6 +263,7 @@ class ClusterCallDirectory:
             last_seq=next_part(taken.seq),
             said_until=tuple(end - taken.acked for end in ends),
             in_force=taken.in_force,
+            said=_said(told, taken.acked, channels),
         )
 
     def _proxy(self, call: LiveCall) -> LiveCall:
@@ -350,6 +354,27 @@ class ClusterCallDirectory:
     async def close(self) -> None:
         """End the threads, behind what they do now."""
         await asyncio.to_thread(self._thread.shutdown, wait=True, cancel_futures=True)
+
+
+def _said(told: Iterable[CallEvent], origin: int, channels: int) -> tuple[SaidBefore, ...]:
+    """Return the last of what was said before a part that begins at ``origin``, as it reads now."""
+    finals: dict[str, TranscriptEvent] = {}
+    for event in told:
+        final = event.final if isinstance(event, RedactionEvent) else event
+        if isinstance(final, TranscriptEvent) and final.channel < channels:
+            finals[final.utterance_id] = final
+    return tuple(
+        SaidBefore(
+            utterance_id=final.utterance_id,
+            channel=final.channel,
+            role=final.role,
+            text=final.raw_text,
+            start=final.start - origin,
+            end=final.end - origin,
+        )
+        for final in finals.values()
+        if final.end > origin - REMEMBERED
+    )
 
 
 async def _sound_kept(call: RunningCall) -> None:

@@ -13,7 +13,7 @@ from cantonese.personal import NUMBERS, SECRETS, Category, Changed, DialogueReda
 from diarization import Role
 from pipeline.calls.controls import History
 from pipeline.calls.events import RedactionEvent, TranscriptEvent
-from pipeline.calls.info import SAMPLE_RATE
+from pipeline.calls.info import SAMPLE_RATE, SaidBefore
 from pipeline.redaction.masking import redacted_text
 from pipeline.redaction.views import ORIGINAL
 from pipeline.sections.redaction import RedactionSettings
@@ -72,11 +72,23 @@ class CallGuard:
         self._redactor = DialogueRedactor(public_numbers=settings.public_numbers)
         self._finals: dict[str, _Final] = {}  # bounded by MOST_KEPT
 
+    def remember(self, said: Iterable[SaidBefore]) -> None:
+        """Take what was said before the call came to this node: a question that waits for its number.
+
+        Numbers and names that were hidden there are not known here.
+        """
+        if not self._settings.enabled:
+            return
+        for one in said:
+            self._hear(one.channel, one.role)
+            start, end = one.start / SAMPLE_RATE, one.end / SAMPLE_RATE
+            self._redactor.turn(one.utterance_id, one.channel, one.text, start, end)
+
     def partial(self, event: TranscriptEvent) -> TranscriptEvent:
         """Return a partial with what is hidden of it."""
         if not self._settings.enabled:
             return event
-        self._hear(event)
+        self._hear(event.channel, event.role)
         spans = self._redactor.preview(event.channel, event.verbatim, event.start / SAMPLE_RATE)
         return self._guarded(event, spans)
 
@@ -84,7 +96,7 @@ class CallGuard:
         """Return a final with what is hidden of it, and earlier ones of which more or less is hidden now."""
         if not self._settings.enabled:
             return event, []
-        self._hear(event)
+        self._hear(event.channel, event.role)
         start, end = event.start / SAMPLE_RATE, event.end / SAMPLE_RATE
         awaited = self._redactor.awaited(event.channel, start)
         found = self._redactor.turn(event.utterance_id, event.channel, event.verbatim, start, end)
@@ -171,8 +183,8 @@ class CallGuard:
 
     # ---------------------------------------------------------------- masks
 
-    def _hear(self, event: TranscriptEvent) -> None:
-        self._channels[event.channel].role = event.role
+    def _hear(self, channel: int, role: Role) -> None:
+        self._channels[channel].role = role
         self._redactor.agents = frozenset(
             index for index, channel in enumerate(self._channels) if channel.role is Role.AGENT
         )

@@ -10,9 +10,9 @@ from typing import Any
 import grpc
 import pytest
 
-from tests.cluster.helpers import two_nodes
+from tests.cluster.helpers import node_settings, two_nodes
 from tests.fakes.engines import SayingEngine
-from tests.integration.helpers import Running, audio, demo_bytes, end, rest, start, take
+from tests.integration.helpers import Running, audio, demo_bytes, end, rest, running, start, take
 from yuetone.v1 import call_service_pb2 as pb
 
 pytestmark = pytest.mark.integration
@@ -113,3 +113,27 @@ async def test_both_hear_the_same_as_one_alone(database: str) -> None:
             theirs = sorted(end_ms for where, end_ms in expected if where == channel)
             assert len(mine) == len(theirs), (mine, theirs)
             assert all(abs(a - b) < 400 for a, b in zip(mine, theirs, strict=True)), (mine, theirs)
+
+
+async def test_an_answer_is_hidden_whose_question_another_node_has_heard(database: str) -> None:
+    data = demo_bytes(30)
+    async with (
+        running(node_settings(database, "one"), SayingEngine("請問張卡後面嘅安全碼係幾多")) as one,
+        running(node_settings(database, "two"), SayingEngine("三二一")) as two,
+    ):
+        call = one.stub.StreamCall()
+        await call.write(start())
+        session = (await take(call)).started.session_id
+        await send(call, data[: 16 * 15_000])
+        first = await until(call, lambda message: message.acked_audio_ms > 9_000)
+        again = await resumed(two, session, first[-1].server_seq)
+        greeting = await until(again, lambda message: message.HasField("started"))
+        at = greeting[-1].started.received_audio_ms
+        await send(again, data[: 16 * 24_000], first=5_000, at=at * 16)
+        await again.write(end())
+        told = greeting + await rest(again)
+    assert "安全碼" in finals(first)[0].raw_text
+    answer = finals(told)[0]
+    shown = [one.redaction.raw_text for one in told if one.redaction.utterance_id == answer.utterance_id]
+    for text in (answer.raw_text, *shown):
+        assert not any(digit in text for digit in "三二一"), text

@@ -17,7 +17,7 @@ from diarization import Role
 from pipeline.calls.controls import History
 from pipeline.calls.events import CallEvent, Envelope, RedactionEvent, TranscriptEvent
 from pipeline.calls.forms import language_spans, raw_and_reading
-from pipeline.calls.info import SAMPLE_RATE
+from pipeline.calls.info import SAMPLE_RATE, SaidBefore
 from pipeline.logs.memory import MemoryCallLog
 from pipeline.redaction.guard import REVEAL_S, CallGuard, hidden_whole
 from pipeline.redaction.views import seen, seen_transcript
@@ -269,3 +269,21 @@ def test_a_certain_answer_without_a_number_is_heard() -> None:
     event, _ = under_test.final(replace(said("等我搵一搵先", start=4.0, number=2), confidence=0.9))
     assert seen_transcript(event).masks == ()
     assert under_test.unheard(0) == []
+
+
+def test_a_question_of_before_the_call_came_here_still_waits_for_its_answer() -> None:
+    question = SaidBefore(
+        utterance_id="1-7", channel=1, role=Role.AGENT, text="請問張卡後面嘅安全碼係幾多",
+        start=-96_000, end=-48_000,
+    )  # fmt: skip
+    answer = said("三二一")
+    fresh = guard()
+    fresh.final(answer)
+    (shown,) = fresh.finish()
+    assert "三二一" in readable(shown.final)
+    resumed = guard()
+    resumed.remember([question])
+    assert "三" not in readable(resumed.partial(said("三二", final=False)))
+    hidden, _changed = resumed.final(answer)
+    assert not any(digit in readable(hidden) for digit in "三二一321")
+    assert resumed.finish() == [], "it is never shown again"
