@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import sqlalchemy as sa
 import structlog
 
 from pipeline.audit.entry import AuditEntry
@@ -119,10 +120,15 @@ class RecordService:
 
     def _close_interrupted(self) -> None:
         """Say of the calls that the process before left alive that nobody saw their end."""
-        if self._orphans is not None:
-            count = self._orphans.close_own()
-        else:
-            count = sum(len(self.stores.of(tenant).interrupt()) for tenant in self.stores.tenants())
+        try:
+            if self._orphans is not None:
+                count = self._orphans.close_own()
+            else:
+                count = sum(len(self.stores.of(tenant).interrupt()) for tenant in self.stores.tenants())
+        except sa.exc.SQLAlchemyError as error:
+            raise SettingsError(
+                f"record.store: the calls of before cannot be closed ({type(error).__name__})"
+            ) from error
         if count:
             _log.warning(
                 "calls were interrupted when the server stopped; their record is closed", count=count
