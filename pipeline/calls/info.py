@@ -146,6 +146,24 @@ IDS_A_PART = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What a StartCall says of the record of its call.
+
+    Attributes:
+        unrecorded: nothing of it may be kept.
+        retention: class; None for the profile's.
+        notice_given: the people on the line were told.
+    """
+
+    unrecorded: bool = False
+    retention: str | None = None
+    notice_given: bool = False
+
+
+NOTHING_SAID = Kept()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SaidBefore:
     """What was said in a part before, as everybody may read it.
 
@@ -175,6 +193,7 @@ class CallPart:
         epoch: counts parts from 1. Whoever has the highest one has the call.
         origin: sample of the call where this part begins.
         last_seq: number of the last event that any part before may have told.
+        committed: number of the last event that is safe with all nodes.
         said_until: by channel, samples of this part up to which speech is in finals of the parts before.
         in_force: at the origin; None for the first part.
         said: the last of what was said before, in order.
@@ -184,6 +203,7 @@ class CallPart:
     epoch: int = 1
     origin: int = 0
     last_seq: int = 0
+    committed: int = 0
     said_until: tuple[int, ...] = ()
     in_force: InForce | None = None
     said: tuple[SaidBefore, ...] = ()
@@ -240,6 +260,11 @@ class CallSpec:
     def call_id(self) -> str:
         """Id of the call."""
         return self.info.call_id
+
+    @property
+    def kept(self) -> Kept:
+        """What it says of the record."""
+        return Kept(unrecorded=self.unrecorded, retention=self.retention, notice_given=self.notice_given)
 
     @property
     def first_id(self) -> int:

@@ -37,6 +37,8 @@ ASKED_S = 5.0
 """How long a call that begins waits for the database, s; then it begins all the same."""
 FLUSH_S = 2.0
 """How long a call that is handed over waits for the database, s; what it does not take is heard again."""
+AS_BEGUN = ("queue", "team", "agent_id", "profile", "started_at")
+"""What a call keeps of its first StartCall, whatever a resumed one says."""
 REMEMBERED = 90 * SAMPLE_RATE
 """Samples before a part of which the guard is told what was said: twice as long as a question waits."""
 KEPT_S = 1.0
@@ -160,7 +162,12 @@ class ClusterCallDirectory:
             DuplicateCall: another node has it.
         """
         call = NewCall(
-            uid=part.uid, info=spec.info, session_id=session_id, form=_form(spec), carrier=spec.carrier
+            uid=part.uid,
+            info=spec.info,
+            session_id=session_id,
+            form=_form(spec),
+            carrier=spec.carrier,
+            kept=spec.kept,
         )
         try:
             async with asyncio.timeout(ASKED_S):
@@ -206,9 +213,8 @@ class ClusterCallDirectory:
         session_id = spec.resume.session_id
         with self._inner.admitted(spec):
             taken, part = await self._taken_over(spec, session_id)
-            info = replace(spec.info, started_at=taken.started_at)
             _log.info("call taken over", call=spec.call_id, epoch=taken.epoch)
-            return await self._started(replace(spec, info=info, part=part), stream, session_id, resumed=True)
+            return await self._started(_as_begun(spec, taken, part), stream, session_id, resumed=True)
 
     async def _taken_over(self, spec: CallSpec, session_id: str) -> tuple[TakenCall, CallPart]:
         """Make a call this node's.
@@ -260,7 +266,8 @@ class ClusterCallDirectory:
             uid=taken.uid,
             epoch=taken.epoch,
             origin=taken.acked,
-            last_seq=next_part(taken.seq),
+            last_seq=next_part(taken.seq, taken.epoch),
+            committed=taken.seq,
             said_until=tuple(end - taken.acked for end in ends),
             in_force=taken.in_force,
             said=_said(told, taken.acked, channels),
@@ -388,6 +395,16 @@ async def _sound_kept(call: RunningCall) -> None:
                 await asyncio.sleep(0.02)
     except (TimeoutError, CallError) as error:
         _log.debug("sound is missing where a call goes over", error=type(error).__name__)
+
+
+def _as_begun(spec: CallSpec, taken: TakenCall, part: CallPart) -> CallSpec:
+    """Return how a call goes on here: a resumed stream need not say again what its first one said."""
+    info = replace(spec.info, **{name: getattr(taken.info, name) for name in AS_BEGUN})
+    kept = taken.kept
+    return replace(
+        spec, info=info, part=part, unrecorded=kept.unrecorded, retention=kept.retention,
+        notice_given=kept.notice_given,
+    )  # fmt: skip
 
 
 def _form(spec: CallSpec) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -71,13 +72,21 @@ class ClusterNode:
         self.logs: dict[str, ClusterCallLog] = {}
         self._directory: ClusterCallDirectory | None = None
         self._draining = self._leads = False
+        self._terms = 0  # how often this node has begun to lead
+        self._heard_at = -1e9  # when the database last took a beat, s, monotonic
         self._changed = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="node")
 
     @property
     def leads(self) -> bool:
         """Whether this node does what one of all must do: the first one by name of those that are alive."""
-        return self._leads
+        return self.term is not None
+
+    @property
+    def term(self) -> int | None:
+        """Since which gain, counted, this node leads; None while it does not, or may be silent to others."""
+        silent = time.monotonic() - self._heard_at >= self._settings.silent_s
+        return self._terms if self._leads and not silent else None
 
     def directory(self, inner: MemoryCallDirectory) -> ClusterCallDirectory:
         """Return the directory of this node's calls."""
@@ -87,7 +96,7 @@ class ClusterNode:
     @property
     def peers(self) -> ClusterPeers:
         """The nodes as the record of calls sees them."""
-        return ClusterPeers(self.store, self._settings.silent_s, lambda: self._leads)
+        return ClusterPeers(self.store, self._settings.silent_s, lambda: self.term)
 
     def log_of(
         self,
@@ -153,9 +162,13 @@ class ClusterNode:
                 pass
 
     def _beat(self, live: int, room: int | None) -> None:
+        led = self.term is not None  # before others can hear of us again
+        began = time.monotonic()
         self.store.beat(self._address, live, room, draining=self._draining)
         alive = [node.name for node in self.store.nodes() if node.silent_s < self._settings.silent_s]
         self._leads = bool(alive) and min(alive) == self.store.node
+        self._terms += self._leads and not led
+        self._heard_at = began
 
     async def _sweep(self) -> None:
         while True:

@@ -18,11 +18,11 @@ class ClusterPeers:
     Args:
         store: of the cluster.
         silent_s: a node that said nothing for so long is gone.
-        leads: tells whether this node does what one of all must do.
+        term: tells since which gain this node does what one of all must do; None while it does not.
     """
 
-    def __init__(self, store: ClusterStore, silent_s: float, leads: Callable[[], bool]) -> None:
-        self._store, self._silent_s, self._leads = store, silent_s, leads
+    def __init__(self, store: ClusterStore, silent_s: float, term: Callable[[], int | None]) -> None:
+        self._store, self._silent_s, self._term = store, silent_s, term
 
     @property
     def node(self) -> str:
@@ -30,9 +30,9 @@ class ClusterPeers:
         return self._store.node
 
     @property
-    def leads(self) -> bool:
-        """Whether this node does what one of all must do."""
-        return self._leads()
+    def term(self) -> int | None:
+        """Since which gain, counted, this node does what one of all must do; None while it does not."""
+        return self._term()
 
     def told(self, record_id: str) -> Sequence[Envelope]:
         """Return what was told of a call and must not be lost, redacted, in order."""

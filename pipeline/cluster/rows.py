@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.calls.info import CallInfo, Carrier, InForce
+from pipeline.calls.info import NOTHING_SAID, CallInfo, Carrier, InForce, Kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +38,7 @@ class NewCall:
         session_id: the secret that lets a new stream take it over.
         form: what a resumed call must keep of its audio.
         carrier: stream of a gateway that brings it.
+        kept: what is said of its record.
     """
 
     uid: str
@@ -45,6 +46,7 @@ class NewCall:
     session_id: str
     form: str
     carrier: Carrier | None = None
+    kept: Kept = NOTHING_SAID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +76,8 @@ class TakenCall:
         acked: samples of the call that are safe.
         seq: number of the last event that may have been told.
         in_force: controls at the last safe sample; None where nothing was written yet.
-        started_at: of the call, s since 1970 UTC.
+        info: whose call it is, as its first StartCall said.
+        kept: what that said of its record.
     """
 
     uid: str
@@ -82,7 +85,8 @@ class TakenCall:
     acked: int
     seq: int
     in_force: InForce | None
-    started_at: float
+    info: CallInfo
+    kept: Kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

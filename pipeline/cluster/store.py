@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from diarization import Role
-from pipeline.calls.info import CallInfo, Carrier, InForce
+from pipeline.calls.info import CallInfo, Carrier, InForce, Kept
 from pipeline.cluster.rows import CallWrite, Claim, LostCall, NewCall, NodeRow, TakenCall
 from pipeline.cluster.tables import calls, events, nodes
 from pipeline.cluster.writes import write_at_once, write_each
@@ -33,7 +34,11 @@ CLUSTER = Schema(
     error=SettingsError,
     forgets=True,
 )
-SEQ_STEP = 1_000
+SEQ_STEP = 1_000_000
+"""Numbers of events that a part of a call has for itself. Numbers seal what is recorded: no two parts share
+one, also where one of them goes on counting and cannot say so."""
+MOST_PARTS = 2_000
+"""Parts of a call; numbers of events then still have 32 bits."""
 _INFO = ("queue", "team", "agent_id", "profile")
 NOBODY = ""
 """Node of a call that no node has."""
@@ -134,6 +139,7 @@ class ClusterStore:
             "session": _hash(call.session_id), "sender": info.sender, "form": call.form,
             "info": json.dumps(told, ensure_ascii=False), "started_at": info.started_at, "node": self.node,
             "epoch": 1, "carrier": _id_of(call.carrier), "acked": 0, "seq": 0, "touched_at": self._now,
+            "kept": json.dumps(asdict(call.kept)),
         }  # fmt: skip
         try:
             with self._writing() as connection:
@@ -153,20 +159,14 @@ class ClusterStore:
         its = [
             calls.c.tenant == (info.tenant or ""), calls.c.call_id == info.call_id,
             calls.c.sender == info.sender, calls.c.session == _hash(claim.session_id),
-            calls.c.form == claim.form, calls.c.ended_at.is_(None), *_still_carried(carrier),
+            calls.c.form == claim.form, calls.c.ended_at.is_(None), calls.c.epoch < MOST_PARTS,
+            *_still_carried(carrier),
         ]  # fmt: skip
         change = (
             sa.update(calls)
             .where(*its)
             .values(node=self.node, epoch=calls.c.epoch + 1, carrier=_id_of(carrier), touched_at=self._now)
-            .returning(
-                calls.c.uid,
-                calls.c.epoch,
-                calls.c.acked,
-                calls.c.seq,
-                calls.c.in_force,
-                calls.c.started_at,
-            )
+            .returning(calls)
         )
         with self._writing() as connection:
             row = connection.execute(change).one_or_none()
@@ -178,7 +178,8 @@ class ClusterStore:
             acked=row.acked,
             seq=row.seq,
             in_force=_in_force(row.in_force),
-            started_at=row.started_at,
+            info=_info(row),
+            kept=Kept(**json.loads(row.kept)) if row.kept else Kept(),
         )
 
     def attach(self, uid: str, epoch: int, carrier: Carrier | None) -> bool:
@@ -294,12 +295,14 @@ class ClusterStore:
                 calls.c.touched_at < self._now - (silent_s + window_s),
             )
             .values(ended_at=self._now, epoch=calls.c.epoch + 1)
-            .returning(calls.c.uid, calls.c.call_id, calls.c.acked, calls.c.seq)
+            .returning(calls.c.uid, calls.c.call_id, calls.c.acked, calls.c.seq, calls.c.epoch)
         )
         old = sa.select(calls.c.uid).where(calls.c.ended_at < self._now - TOLD_AFTER_S)
         with self._writing() as connection:
             found = [
-                LostCall(uid=row.uid, call_id=row.call_id, acked=row.acked, seq=next_part(row.seq) + 1)
+                LostCall(
+                    uid=row.uid, call_id=row.call_id, acked=row.acked, seq=next_part(row.seq, row.epoch) + 1
+                )
                 for row in connection.execute(lost)
             ]
             words = [{"uid": call.uid, "seq": call.seq, "body": last_word(call)} for call in found]
@@ -345,12 +348,14 @@ def _info(row: Any) -> CallInfo:
     )  # fmt: skip
 
 
-def next_part(seq: int) -> int:
-    """Return the number behind which the next part counts, given the last one that may have been told.
+def next_part(seq: int, epoch: int) -> int:
+    """Return the number behind which a part counts.
 
-    Some of the part before were told and not kept: the next thousand begins.
+    Args:
+        seq: last one that the parts before have written; further ones may have been told.
+        epoch: of the part.
     """
-    return (seq // SEQ_STEP + 1) * SEQ_STEP
+    return max((epoch - 1) * SEQ_STEP, (seq // SEQ_STEP + 1) * SEQ_STEP)
 
 
 def form_of(codec: str, rate: int, channels: int) -> str:

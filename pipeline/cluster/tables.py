@@ -35,6 +35,7 @@ calls = sa.Table(
     sa.Column("acked", sa.BigInteger, nullable=False),
     sa.Column("seq", sa.BigInteger, nullable=False),
     sa.Column("in_force", sa.Text),
+    sa.Column("kept", sa.Text),
     sa.Column("touched_at", sa.Float, nullable=False),
     sa.Column("ended_at", sa.Float, index=True),
     sa.Index("ix_cluster_calls_call_id", "call_id"),
@@ -42,7 +43,8 @@ calls = sa.Table(
 )
 """Calls, and who has them. ``session``: SHA-256 of the secret; ``carrier``: stream of a gateway that brings
 the call, None for any other; ``form``: codec, rate and channels, which a
-resumed call must keep; ``info``: hotline, team, agent and profile. Half of each page is left free: a row
+resumed call must keep; ``info``: hotline, team, agent and profile; ``kept``: what its first
+StartCall said of its record. Half of each page is left free: a row
 changes once a second, where it lies."""
 
 sa.Index(

@@ -65,6 +65,7 @@ class ContinueRecord:
         said_until: by channel, samples at 16 kHz of the call up to which speech is in finals.
         origin: sample at 16 kHz of the call where this part begins.
         last_seq: number of the last event that any part before may have told.
+        committed: number of the last one that other nodes know.
     """
 
     record_id: str
@@ -72,6 +73,7 @@ class ContinueRecord:
     said_until: tuple[int, ...]
     origin: int
     last_seq: int
+    committed: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,10 +153,17 @@ class EndRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseRecord:
-    """Nothing more comes of a call here, not even from a second look: its key is forgotten."""
+    """Nothing more comes of a call here, not even from a second look: its key is forgotten.
+
+    Attributes:
+        record_id: of the call.
+        epoch: part of the call that brings it.
+        lost: events and pieces of sound that a part which did not end the call could not keep.
+    """
 
     record_id: str
     epoch: int = 0
+    lost: int = 0
 
 
 RecordEntry = BeginRecord | ContinueRecord | EventEntry | SoundEntry | CutSoundEntry | EndRecord | CloseRecord

@@ -12,12 +12,15 @@ from dataclasses import replace
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from pipeline.calls.events import TranscriptEvent
 from pipeline.calls.info import SAMPLE_RATE
-from pipeline.record.batch import PartEntry
+from pipeline.record.batch import Batch, PartEntry
 from pipeline.record.entries import BeginRecord, CloseRecord, ContinueRecord, RecordEntry
-from pipeline.record.rows import call_row
-from pipeline.record.tables import calls, events, segments
+from pipeline.record.rows import EVENT, call_row
+from pipeline.record.tables import calls, erasures, events, originals, segments
 
+FOREVER = 1 << 62
+"""Newer than any part of a call."""
 UNHEARD_S = 0.25
 """Sound that may be missing where a part joins before the record counts it as lost, s."""
 _WRITERS = sa.text("SELECT pg_advisory_xact_lock_shared(1851880037, hashtext(current_schema()))")
@@ -26,7 +29,10 @@ _NO_WRITER = sa.text("SELECT pg_advisory_xact_lock(1851880037, hashtext(current_
 
 
 def begin_row(connection: sa.Connection, entry: BeginRecord) -> None:
-    """Write the row of a call, unless another node has done so."""
+    """Write the row of a call, unless another node has done so, or it is erased already."""
+    gone = sa.select(erasures.c.n).where(erasures.c.record_id == entry.record_id).limit(1)
+    if connection.execute(gone).first() is not None:
+        return
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     row = insert(calls).values(**call_row(entry))
     connection.execute(row.on_conflict_do_nothing(index_elements=[calls.c.record_id]))
@@ -43,6 +49,8 @@ def take_over(connection: sa.Connection, entry: ContinueRecord) -> tuple[int, ..
     its = (calls.c.record_id == record_id, calls.c.epoch < begin.epoch)
     fresh = sa.update(calls).where(*its).values(epoch=begin.epoch, node=begin.node)
     is_first = connection.execute(fresh).rowcount > 0
+    if is_first:
+        forget_untold(connection, record_id, entry.committed)
     query = (
         sa.select(segments.c.channel, sa.func.max(segments.c.start + segments.c.length))
         .where(segments.c.record_id == record_id)
@@ -80,8 +88,48 @@ def epochs(connection: sa.Connection, entries: Iterable[RecordEntry]) -> dict[st
 
 
 def is_late(entry: PartEntry, newest: Mapping[str, int]) -> bool:
-    """Tell whether another node has gone on with the call of an entry."""
-    return entry.epoch < newest.get(entry.record_id, entry.epoch)
+    """Tell whether another node has gone on with the call of an entry, or it is erased."""
+    return entry.epoch < newest.get(entry.record_id, FOREVER)
+
+
+def without_known(connection: sa.Connection, batch: Batch) -> Batch:
+    """Return what is not on disk yet: an answer that got lost, or another node, may have left some there."""
+    names = {entry.record_id for entry in batch.told} | {entry.record_id for entry in batch.heard}
+    if not names:
+        return batch
+    least = min((entry.envelope.server_seq for entry in batch.told), default=0)
+    told = sa.select(events.c.record_id, events.c.seq).where(
+        events.c.record_id.in_(names), events.c.seq >= least
+    )
+    heard = sa.select(segments.c.record_id, segments.c.channel, segments.c.number).where(
+        segments.c.record_id.in_(names), segments.c.number >= min((s.number for s in batch.heard), default=0)
+    )
+    seqs = {tuple(row) for row in connection.execute(told)} if batch.told else set()
+    pieces = {tuple(row) for row in connection.execute(heard)} if batch.heard else set()
+    return replace(
+        batch,
+        told=tuple(e for e in batch.told if (e.record_id, e.envelope.server_seq) not in seqs),
+        heard=tuple(e for e in batch.heard if (e.record_id, e.channel, e.number) not in pieces),
+    )
+
+
+def forget_untold(connection: sa.Connection, record_id: str, committed: int) -> None:
+    """Delete events of a call that no other node knows: the next part says them again."""
+    its = (events.c.record_id == record_id, events.c.seq > committed)
+    kinds: list[str] = list(connection.scalars(sa.select(events.c.kind).where(*its)))
+    if not kinds:
+        return
+    connection.execute(sa.delete(events).where(*its))
+    connection.execute(
+        sa.delete(originals).where(
+            originals.c.record_id == record_id, originals.c.kind == EVENT, originals.c.number > committed
+        )
+    )
+    gone = {
+        "events": calls.c.events - len(kinds),
+        "utterances": calls.c.utterances - kinds.count(TranscriptEvent.__name__),
+    }
+    connection.execute(sa.update(calls).where(calls.c.record_id == record_id).values(gone))
 
 
 def whole_upto(connection: sa.Connection) -> int:

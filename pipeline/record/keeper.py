@@ -53,7 +53,8 @@ class RecordKeeper:
         keys: of all calls.
         derived: what is erased with a call.
         pack_after_s: behind its end, s, when the sound of a call is packed; None never packs it.
-        leads: tells whether this process keeps the record, of all that share it.
+        term: tells since which gain this process keeps the record, of all that share it; None while another
+            one does.
     """
 
     def __init__(
@@ -62,10 +63,10 @@ class RecordKeeper:
         keys: KeyStore,
         derived: Sequence[DerivedData],
         pack_after_s: float | None = None,
-        leads: Callable[[], bool] | None = None,
+        term: Callable[[], int | None] | None = None,
     ) -> None:
         self._stores, self._keys, self._derived = stores, keys, derived
-        self._leads, self._leading = leads, leads is None
+        self._term, self._leading = term, term is None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="record-keeper")
         self._pack_after_s = pack_after_s
         self._stopping = threading.Event()
@@ -144,12 +145,12 @@ class RecordKeeper:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        if self._leads is None:
+        if self._term is None:
             await self._guarded("restored calls", self._mark_restored)
             await self._guarded("indexes of other nodes", lambda: self._drop_indexes(of_others=True))
         async with asyncio.TaskGroup() as tasks:
-            if self._leads is not None:
-                tasks.create_task(self._follow_leads(self._leads), name="record leader")
+            if self._term is not None:
+                tasks.create_task(self._follow_terms(self._term), name="record leader")
             tasks.create_task(self._every(INDEX_S, "search index", self.index), name="record index")
             tasks.create_task(self._every(SWEEP_S, "retention", self._sweep_all), name="record retention")
             if self._pack_after_s is not None:
@@ -160,43 +161,44 @@ class RecordKeeper:
         if self._pack_after_s is None:
             return
         loop, before = asyncio.get_running_loop(), time.time() - self._pack_after_s
-        for tenant in self._stores.tenants():
+        for tenant in await self.in_thread(self._stores.tenants):
             packer = Packer(self._stores.of(tenant), self._keys, self._stopping)
             while await loop.run_in_executor(self._packing, packer.step, before):
                 pass
 
     async def index(self) -> None:
         """Let everything that was said until now be found."""
-        for tenant in self._stores.tenants():
+        for tenant in await self.in_thread(self._stores.tenants):
             while await self.in_thread(lambda tenant=tenant: self.indexer(tenant).step()):  # type: ignore[misc]
                 pass
 
     async def _sweep_all(self) -> None:
-        for tenant in self._stores.tenants():
+        for tenant in await self.in_thread(self._stores.tenants):
             await self.sweep(tenant)
             while await self.in_thread(self.eraser(tenant).forget_originals):
                 pass
 
     async def _mark_restored(self) -> None:
-        for tenant in self._stores.tenants():
+        for tenant in await self.in_thread(self._stores.tenants):
             eraser = self.eraser(tenant)
             await self.in_thread(eraser.forget_keys_of_erased)
             count = await self.in_thread(eraser.mark_restored)
             if count:
                 _log.warning("erased calls are erased again: a backup has brought them back", count=count)
 
-    async def _follow_leads(self, leads: Callable[[], bool]) -> None:
+    async def _follow_terms(self, term: Callable[[], int | None]) -> None:
         """Take up the work when this process is to do it, and let go of it when another one is.
 
         The index lies on this machine alone, and learns of no erasure while another one keeps the record: it
         does not outlive a change.
         """
         await self._guarded("old search index", self._drop_indexes)
+        known: int | None = None
         while True:
-            if leads() != self._leading:
-                self._leading = False
+            if (now := term()) != known:
+                self._leading, known = False, now
                 await self._guarded("old search index", self._drop_indexes)
-                if leads():
+                if now is not None:
                     await self._guarded("indexes of other nodes", lambda: self._drop_indexes(of_others=True))
                     await self._guarded("restored calls", self._mark_restored)
                     self._leading = True
@@ -206,7 +208,7 @@ class RecordKeeper:
     async def _drop_indexes(self, *, of_others: bool = False) -> None:
         if not of_others:
             await self.in_thread(self._indexers.clear)
-        for tenant in self._stores.tenants():
+        for tenant in await self.in_thread(self._stores.tenants):
             await self.in_thread(drop_indexes, self._stores.of(tenant), of_others=of_others)
 
     def check_leading(self) -> None:

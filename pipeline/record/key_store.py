@@ -106,11 +106,17 @@ class KeyStore:
     def obtain(self, names: Sequence[tuple[str, str | None]]) -> dict[str, CallCipher]:
         """Return what seals under keys that another node may have made; make those that are missing.
 
+        Those that were destroyed stay so: they are left out.
+
         Args:
             names: record id and company of each call.
         """
+        if not names:
+            return {}
         found = self.ciphers([name for name, _tenant in names])
         missing = [(name, tenant) for name, tenant in names if name not in found]
+        gone = self._destroyed_of([name for name, _tenant in missing])
+        missing = [(name, tenant) for name, tenant in missing if name.removeprefix(ORIGINAL) not in gone]
         try:
             return found | self.create(missing)
         except sa.exc.IntegrityError:  # another node has just made one
@@ -179,6 +185,12 @@ class KeyStore:
         with self._engine.connect() as connection:
             names: list[str] = list(connection.scalars(query))
         return {name.removeprefix(ORIGINAL) for name in names}
+
+    def _destroyed_of(self, names: Sequence[str]) -> set[str]:
+        bare = [name.removeprefix(ORIGINAL) for name in names]
+        query = sa.select(destroyed_keys.c.record_id).where(destroyed_keys.c.record_id.in_(bare))
+        with self._engine.connect() as connection:
+            return set(connection.scalars(query))
 
     def destroyed(self) -> set[str]:
         """Return the record ids of calls whose key was destroyed."""

@@ -7,9 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+import structlog
 
+from pipeline.calls.codec import CodecError
 from pipeline.calls.events import Ended
 from pipeline.calls.info import SAMPLE_RATE
+from pipeline.errors import SettingsError
 from pipeline.record.ciphers import CallCipher
 from pipeline.record.entries import EndRecord, RecordEntry, RecordState
 from pipeline.record.key_store import KeyStore
@@ -17,6 +20,8 @@ from pipeline.record.peers import Peers
 from pipeline.record.store import RecordStore
 from pipeline.record.stores import RecordStores
 from pipeline.record.tables import calls
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +51,8 @@ class OrphanCloser:
         keys: of all calls.
         peers: the nodes.
         clock: s since 1970 UTC.
+        patience_s: how long a node must have been silent, s, before calls that it alone can go on with are
+            closed.
     """
 
     def __init__(
@@ -54,8 +61,11 @@ class OrphanCloser:
         keys: KeyStore,
         peers: Peers,
         clock: Callable[[], float] = time.time,
+        patience_s: float = 30.0,
     ) -> None:
         self._stores, self._keys, self._peers, self._clock = stores, keys, peers, clock
+        self._patience_s = patience_s
+        self._silent: dict[str, float] = {}  # nodes, and since when, s, monotonic
 
     def close_own(self) -> int:
         """Close the records that the process before this one left, of calls that no node can take over."""
@@ -63,8 +73,16 @@ class OrphanCloser:
 
     def close(self) -> int:
         """Close the records that no node writes any more; return how many."""
-        alive = self._peers.alive()
-        return self._close(lambda record: not record.epoch and record.node not in alive)
+        alive, now = self._peers.alive(), time.monotonic()
+        self._silent = {node: since for node, since in self._silent.items() if node not in alive}
+
+        def alone(record: _Live) -> bool:
+            # Silent in every look for a while: a database that was away finds all nodes silent for a moment.
+            if record.epoch or record.node in alive:
+                return False
+            return now - self._silent.setdefault(record.node, now) >= self._patience_s
+
+        return self._close(alone)
 
     def _close(self, alone: Callable[[_Live], bool]) -> int:
         count = 0
@@ -77,10 +95,17 @@ class OrphanCloser:
                 for record in records
                 if alone(record) or (record.epoch and record.record_id not in known)
             ]
-            for record in orphans:
-                self._close_one(store, record)
-            count += len(orphans)
+            count += sum(self._closed(store, record) for record in orphans)
         return count
+
+    def _closed(self, store: RecordStore, record: _Live) -> bool:
+        """Close a record; one that cannot be closed holds up no other."""
+        try:
+            self._close_one(store, record)
+        except (SettingsError, CodecError, sa.exc.SQLAlchemyError) as error:
+            _log.error("a record cannot be closed", record=record.record_id, error=type(error).__name__)
+            return False
+        return True
 
     def _live(self, store: RecordStore) -> list[_Live]:
         query = sa.select(
@@ -103,7 +128,7 @@ class OrphanCloser:
         cipher = self._keys.cipher(record.record_id)
         known = self._peers.told(record.record_id) if record.epoch and cipher is not None else ()
         told = store.missing(record.record_id, record.epoch, known)
-        ends = [entry.envelope.event for entry in told if isinstance(entry.envelope.event, Ended)]
+        ends = [envelope.event for envelope in known if isinstance(envelope.event, Ended)]
         audio = max([record.audio, *(event.audio for event in ends)])
         end = EndRecord(
             record_id=record.record_id,

@@ -23,29 +23,36 @@ class RecordLock:
     Args:
         folder: of the record; made for its owner alone.
         store: URL of the PostgreSQL database that holds the calls; None where they are in the folder.
-        shared: whether others may hold it that share it too.
+        node: name of a node that shares it with others; None holds it alone.
 
     Raises:
         SettingsError: somebody else holds it, or the folder cannot be written to.
     """
 
-    def __init__(self, folder: Path, store: str | None = None, *, shared: bool = False) -> None:
-        self._shared = shared
+    def __init__(self, folder: Path, store: str | None = None, *, node: str | None = None) -> None:
+        self._shared = node is not None
+        self._files: list[int] = []
         self._connection: sa.Connection | None = None
+        self._hold(folder, LOCK, fcntl.LOCK_EX if node is None else fcntl.LOCK_SH)
+        if node is not None:
+            self._hold(folder, f"{LOCK}-{node}", fcntl.LOCK_EX)  # of two with one name, one is too many
+        if store is not None:
+            self._hold_database(store)
+
+    def _hold(self, folder: Path, name: str, how: int) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+            self._files.append(os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o600))
         except OSError as error:
+            self.release()
             raise SettingsError(f"record.folder: {folder} cannot be written ({error.strerror})") from error
         try:
-            fcntl.flock(self._file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            fcntl.flock(self._files[-1], how | fcntl.LOCK_NB)
         except OSError as error:
-            os.close(self._file)
+            self.release()
             raise SettingsError(
                 f"record.folder: another server writes the record in {folder}; stop it, or choose another"
             ) from error
-        if store is not None:
-            self._hold_database(store)
 
     def _hold_database(self, store: str) -> None:
         engine = sa.create_engine(address(store), poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
@@ -63,9 +70,8 @@ class RecordLock:
 
     def release(self) -> None:
         """Let somebody else have it; safe to call twice."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        while self._files:
+            os.close(self._files.pop())
         if self._connection is not None:
             self._connection.close()
             self._connection = None

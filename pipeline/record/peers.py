@@ -17,8 +17,8 @@ class Peers(Protocol):
         ...
 
     @property
-    def leads(self) -> bool:
-        """Whether this node does what one of all must do."""
+    def term(self) -> int | None:
+        """Since which gain, counted, this node does what one of all must do; None while it does not."""
         ...
 
     def told(self, record_id: str) -> Sequence[Envelope]:

@@ -95,6 +95,7 @@ class CallRecorder:
         self._began = spec.info.started_at if spec.past else None
         self._writer, self._waited = writer, waited
         self._whole, self._closed = True, False
+        self._ended = False
         self._waiting = 0  # pieces of sound
         self._settled = [0] * len(spec.roles) if keeping.with_sound else []
         first = max(0, self._epoch - 1) * PIECES_A_PART
@@ -131,6 +132,7 @@ class CallRecorder:
             said_until=said,
             origin=part.origin,
             last_seq=part.last_seq,
+            committed=part.committed,
         )
 
     @property
@@ -256,9 +258,12 @@ class CallRecorder:
         """Let nothing more come; safe to call twice."""
         if not self._closed:
             self._closed = True
-            self._writer.put(self._tenant, CloseRecord(record_id=self.record_id, epoch=self._epoch), _nothing)
+            lost = 0 if self._ended else self.lost
+            entry = CloseRecord(record_id=self.record_id, epoch=self._epoch, lost=lost)
+            self._writer.put(self._tenant, entry, _nothing)
 
     def _end(self, event: Ended) -> None:
+        self._ended = True
         at = time.time() if self._began is None else self._began + event.audio / SAMPLE_RATE
         entry = EndRecord(
             record_id=self.record_id,

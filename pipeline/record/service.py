@@ -77,7 +77,7 @@ class RecordService:
         self._metrics, self._auditor = metrics, auditor
         self._failing = False
         folder = settings.folder.expanduser()
-        self._lock = RecordLock(folder, settings.store, shared=peers is not None)
+        self._lock = RecordLock(folder, settings.store, node=None if peers is None else peers.node)
         self.stores = RecordStores(folder, settings.store, node=None if peers is None else peers.node)
         try:
             reread = functools.partial(read_master_keys, settings)
@@ -97,7 +97,7 @@ class RecordService:
             self.keys,
             derived,
             None if pack is None else pack * 3_600,
-            None if peers is None else lambda: peers.leads,
+            None if peers is None else lambda: peers.term,
         )
         self._live: dict[str, _Live] = {}
 
@@ -223,7 +223,7 @@ class RecordService:
         """Close the records that no node writes any more, over and over."""
         while True:
             await asyncio.sleep(ORPHANS_S)
-            if not peers.leads:
+            if peers.term is None:
                 continue
             try:
                 count = await self.keeper.in_thread(orphans.close)
@@ -237,6 +237,9 @@ class RecordService:
         """Tell calls whose record is not as it should be."""
         while True:
             await asyncio.sleep(WATCH_S)
+            if self._peers is not None:
+                with contextlib.suppress(SettingsError):  # the writer says that the database is away
+                    await asyncio.to_thread(self.stores.look)
             stalled = self.writer.state.failing or self.writer.waited_s > STALLED_S
             if stalled != self._failing:
                 self._failing = stalled

@@ -89,6 +89,14 @@ _ADD_UP = (
 )
 
 
+def _count_lost(connection: sa.Connection, entries: Iterable[RecordEntry]) -> None:
+    """Count what parts could not keep that went to another node."""
+    for entry in entries:
+        if isinstance(entry, CloseRecord) and entry.lost:
+            its = sa.update(calls).where(calls.c.record_id == entry.record_id)
+            connection.execute(its.values(lost=calls.c.lost + entry.lost))
+
+
 def _hidden_rows(batch: Batch, ciphers: Mapping[str, CallCipher]) -> list[dict[str, Any]]:
     """Return rows of what was hidden, sealed under keys of their own."""
     told = [
@@ -130,12 +138,15 @@ class RecordStore(RecordReads):
 
     # ---------------------------------------------------------------- in
 
-    def write(self, entries: Sequence[RecordEntry], ciphers: Mapping[str, CallCipher]) -> None:
+    def write(
+        self, entries: Sequence[RecordEntry], ciphers: Mapping[str, CallCipher], *, again: bool = False
+    ) -> None:
         """Write entries in one transaction; they are on disk when this returns.
 
         Args:
             entries: in the order in which they came.
             ciphers: of their calls.
+            again: an attempt before may have come to the disk, and its answer got lost.
 
         Raises:
             sqlalchemy.exc.SQLAlchemyError: they could not be written; none of them was.
@@ -144,6 +155,8 @@ class RecordStore(RecordReads):
         places: dict[tuple[str, str], int] = {}
         with writing(self.engine) as connection:
             batch = self._timely(connection, entries)
+            if again or self.node is not None:
+                batch = fencing.without_known(connection, batch)
             heard = self._joints.joined(batch.heard)
             told = [event_row(entry, ciphers[entry.record_id]) for entry in batch.told]
             hidden = _hidden_rows(batch, ciphers)
@@ -158,6 +171,7 @@ class RecordStore(RecordReads):
             self._add_up(connection, totals_of(batch.told, heard))
             for entry in batch.ended:
                 self._end(connection, entry)
+            _count_lost(connection, entries)
         for (record_id, utterance_id), seq in places.items():
             self._finals.setdefault(record_id, {})[utterance_id] = seq
         for piece in heard:
@@ -196,19 +210,22 @@ class RecordStore(RecordReads):
             epoch: part of the call that brings it now.
             told: all that must not be lost, redacted, in order.
         """
-        newest = sa.select(sa.func.max(events.c.seq)).where(events.c.record_id == record_id)
         with self.engine.connect() as connection:
-            upto = int(connection.scalar(newest) or 0)
-        places = {
-            name: known.server_seq
+            query = sa.select(events.c.seq).where(events.c.record_id == record_id)
+            seqs: set[int] = set(connection.scalars(query))
+        newest = {final_of(envelope.event): envelope.server_seq for envelope in told}
+        kept = {
+            name: seq
             for known in told
-            if known.server_seq <= upto and (name := final_of(known.event)) is not None
+            if (seq := known.server_seq) in seqs and (name := final_of(known.event))
         }
-        self._finals.setdefault(record_id, {}).update(places)
+        self._finals.setdefault(record_id, {}).update(kept)
         return [
             EventEntry(record_id=record_id, envelope=envelope, size=0, epoch=epoch)
             for envelope in told
-            if envelope.server_seq > upto and is_kept(envelope.event)
+            if envelope.server_seq not in seqs
+            and is_kept(envelope.event)
+            and (final_of(envelope.event) is None or newest[final_of(envelope.event)] == envelope.server_seq)
         ]
 
     def _forget(self, entry: EndRecord | CloseRecord) -> None:

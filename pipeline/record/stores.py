@@ -20,8 +20,6 @@ NO_COMPANY = "_"
 """Folder of a server that serves one company."""
 LONGEST_SCHEMA = 63
 """Bytes of a name in PostgreSQL."""
-LOOK_S = 5.0
-"""Time between two looks for companies whose calls another node has begun to keep, s."""
 SHARED = {"idle_in_transaction_session_timeout": "3000", "lock_timeout": "5000"}
 """A node that is frozen in the middle of a transaction must not hold up the others, ms."""
 _PREFIX = "record"
@@ -82,7 +80,6 @@ class RecordStores:
         node: str | None = None,
     ) -> None:
         self._root, self._clock, self._node = root, clock, node
-        self._looked_at = 0.0
         self._url = None if store is None else impatient(address(store))
         self._open: dict[str | None, RecordStore] = {}
         self._known: dict[str | None, None] | None = None  # None: nobody has looked yet
@@ -120,11 +117,20 @@ class RecordStores:
             SettingsError: the database cannot be reached.
         """
         with self._lock:
-            old = self._node is not None and time.monotonic() - self._looked_at > LOOK_S
-            if self._known is None or old:
-                self._known = dict.fromkeys([*self._there(), *self._open])
-                self._looked_at = time.monotonic()
-            return list(self._known)
+            if self._known is not None:
+                return list(self._known)
+        self.look()
+        return self.tenants()
+
+    def look(self) -> None:
+        """Look which companies have a record; other nodes may have begun some. Blocks.
+
+        Raises:
+            SettingsError: the database cannot be reached; those that are known stay.
+        """
+        there = self._there()
+        with self._lock:
+            self._known = dict.fromkeys([*(self._known or ()), *there, *self._open])
 
     def _there(self) -> list[str | None]:
         if self._url is not None:

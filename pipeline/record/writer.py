@@ -234,7 +234,7 @@ class RecordWriter:
     def _written(self, queue: _Queue, entries: list[RecordEntry]) -> list[bool]:
         """Write entries; return of the first ones whether they are on disk. The others wait for it."""
         try:
-            self._write(queue.tenant, entries)
+            self._write(queue.tenant, entries, again=queue.attempts > 0)
             kept = [True] * len(entries)
         except Exception as error:  # noqa: BLE001 (one entry that cannot be written must not stop all others)
             if _is_of_the_disk(error):
@@ -255,7 +255,7 @@ class RecordWriter:
         kept: list[bool] = []
         for entry in entries:
             try:
-                self._write(queue.tenant, [entry])
+                self._write(queue.tenant, [entry], again=True)
                 kept.append(True)
             except Exception as error:  # noqa: BLE001 (see _written)
                 if _is_of_the_disk(error):
@@ -271,11 +271,11 @@ class RecordWriter:
             self.state.failing = False
             _log.info("the record is written again")
 
-    def _write(self, tenant: str | None, entries: list[RecordEntry]) -> None:
+    def _write(self, tenant: str | None, entries: list[RecordEntry], *, again: bool) -> None:
         self._make_keys(tenant, entries)
         store = self._stores.of(tenant)
         named = [item for entry in entries for item in self._spelled_out(tenant, store, entry)]
-        store.write(named, self._ciphers)
+        store.write(named, self._ciphers, again=again)
 
     def _spelled_out(
         self, tenant: str | None, store: RecordStore, entry: RecordEntry
@@ -335,7 +335,7 @@ def _is_of_the_disk(error: Exception) -> bool:
     """Tell whether an error may pass: the database, or its disk, takes nothing now."""
     if isinstance(error, sa.exc.IntegrityError | sa.exc.DataError | sa.exc.ProgrammingError):
         return False
-    return isinstance(error, sa.exc.DBAPIError | OSError | SettingsError)
+    return isinstance(error, sa.exc.DBAPIError | sa.exc.TimeoutError | OSError | SettingsError)
 
 
 def _tell(outcomes: Iterable[tuple[asyncio.AbstractEventLoop, Callable[[], None]]]) -> None:

@@ -168,10 +168,10 @@ async def test_a_disk_that_fails_is_told_and_the_call_goes_on(
     monkeypatch.setattr("pipeline.record.writer.RETRY_S", (0.05,))
     failing, real = True, RecordStore.write
 
-    def write(self: RecordStore, *args: object) -> None:
+    def write(self: RecordStore, *args: object, **how: object) -> None:
         if failing:
             raise sa.exc.OperationalError("insert", {}, Exception("disk I/O error"))
-        real(self, *args)  # type: ignore[arg-type]
+        real(self, *args, **how)  # type: ignore[arg-type]
 
     monkeypatch.setattr(RecordStore, "write", write)
     chosen = settings(

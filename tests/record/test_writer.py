@@ -101,10 +101,10 @@ async def test_beyond_its_memory_it_takes_nothing_and_says_so(
     failing = True
     real = RecordStore.write
 
-    def write(self: RecordStore, *args: object) -> None:
+    def write(self: RecordStore, *args: object, **how: object) -> None:
         if failing:
             raise sa.exc.OperationalError("insert", {}, Exception("disk I/O error"))
-        real(self, *args)  # type: ignore[arg-type]
+        real(self, *args, **how)  # type: ignore[arg-type]
 
     monkeypatch.setattr("pipeline.record.writer.RETRY_S", (0.02,))
     monkeypatch.setattr(RecordStore, "write", write)
@@ -136,10 +136,10 @@ async def test_a_company_whose_disk_fails_holds_up_no_other(
 ) -> None:
     real = RecordStore.write
 
-    def write(self: RecordStore, *args: object) -> None:
+    def write(self: RecordStore, *args: object, **how: object) -> None:
         if self.folder.name == "broken":
             raise sa.exc.OperationalError("insert", {}, Exception("disk I/O error"))
-        real(self, *args)  # type: ignore[arg-type]
+        real(self, *args, **how)  # type: ignore[arg-type]
 
     monkeypatch.setattr(RecordStore, "write", write)
     monkeypatch.setattr("pipeline.record.writer.RETRY_S", (0.02,))
@@ -166,12 +166,12 @@ async def test_a_disk_that_fails_beside_a_bad_entry_loses_no_good_one(
     monkeypatch.setattr("pipeline.record.writer.RETRY_S", (0.02,))
     real, attempts = RecordStore.write, 0
 
-    def write(self: RecordStore, *args: object) -> None:
+    def write(self: RecordStore, *args: object, **how: object) -> None:
         nonlocal attempts
         attempts += 1
         if attempts == 4:
             raise sa.exc.OperationalError("insert", {}, Exception("disk I/O error"))
-        real(self, *args)  # type: ignore[arg-type]
+        real(self, *args, **how)  # type: ignore[arg-type]
 
     done: list[RecordEntry] = []
     async with writer_in(tmp_path) as writer:
