@@ -191,8 +191,7 @@ class Faults:
     async def migrate(self) -> None:
         """Renew a host whose tables are older than its code, while the others have calls."""
         await self._centre.database.run(
-            "drop table cluster_pointers, cluster_rules; "
-            "alter table cluster_calls drop column kept; update cluster_migrations set version_num = '0001'"
+            "drop table cluster_pointers, cluster_rules; update cluster_migrations set version_num = '0001'"
         )
         await self._centre.renew(self._victim)
 
