@@ -137,15 +137,7 @@ class Call:
 
     def in_force(self, at: int) -> InForce:
         """Return what the controls have come to at a sample."""
-        controls, roles = self._context.controls, self._context.roles
-        hidden = controls.sensitive.at(at)
-        return InForce(
-            language=controls.language.at(at),
-            hotwords=controls.hotwords.at(at),
-            roles=tuple(roles.of(channel, at) for channel in range(roles.count)),
-            paused=controls.paused.at(at),
-            sensitive=None if hidden is None else hidden.value,
-        )
+        return self._context.in_force(at)
 
     @property
     def speaking(self) -> bool:

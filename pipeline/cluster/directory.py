@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,17 +16,17 @@ from pipeline.audio.codecs import BYTES_PER_SAMPLE
 from pipeline.calls.codec import decode
 from pipeline.calls.commands import Command, CommandMessage, KeepNow
 from pipeline.calls.directory import CallStream, LiveCall, WatchedCall
-from pipeline.calls.events import CallEvent, RedactionEvent, TranscriptEvent
-from pipeline.calls.info import SAMPLE_RATE, CallInfo, CallPart, CallSpec, SaidBefore
+from pipeline.calls.info import SAMPLE_RATE, CallInfo, CallPart, CallSpec
 from pipeline.calls.log import CallLog
 from pipeline.calls.messages import AudioChunk, CallMessage
 from pipeline.calls.overview import CallFilter, CallRow
 from pipeline.calls.reach import CallReach
 from pipeline.cluster.beat import Beat
 from pipeline.cluster.log import ClusterCallLog
+from pipeline.cluster.parts import as_begun, next_part_of
 from pipeline.cluster.past import PastCall, PastCallLog
 from pipeline.cluster.rows import Claim, NewCall, TakenCall
-from pipeline.cluster.store import ClusterStore, form_of, next_part
+from pipeline.cluster.store import ClusterStore, form_of
 from pipeline.errors import CallError, CallMoved, CallTaken, DuplicateCall, UnknownCall
 from pipeline.logs.directory import MemoryCallDirectory
 from pipeline.logs.running import RunningCall
@@ -37,10 +37,6 @@ ASKED_S = 5.0
 """How long a call that begins waits for the database, s; then it begins all the same."""
 FLUSH_S = 2.0
 """How long a call that is handed over waits for the database, s; what it does not take is heard again."""
-AS_BEGUN = ("queue", "team", "agent_id", "profile", "started_at")
-"""What a call keeps of its first StartCall, whatever a resumed one says."""
-REMEMBERED = 90 * SAMPLE_RATE
-"""Samples before a part of which the guard is told what was said: twice as long as a question waits."""
 KEPT_S = 1.0
 """How long it waits for the disk of the record, s; what is not there by then is silent in it."""
 
@@ -214,7 +210,7 @@ class ClusterCallDirectory:
         with self._inner.admitted(spec):
             taken, part = await self._taken_over(spec, session_id)
             _log.info("call taken over", call=spec.call_id, epoch=taken.epoch)
-            return await self._started(_as_begun(spec, taken, part), stream, session_id, resumed=True)
+            return await self._started(as_begun(spec, taken, part), stream, session_id, resumed=True)
 
     async def _taken_over(self, spec: CallSpec, session_id: str) -> tuple[TakenCall, CallPart]:
         """Make a call this node's.
@@ -257,21 +253,7 @@ class ClusterCallDirectory:
     async def _part(self, taken: TakenCall, channels: int) -> CallPart:
         """Return the part that begins where everything before is safe."""
         bodies = await self._asked(lambda: self._store.told(taken.uid, 0))
-        told = [decode(body).event for body in bodies]
-        ends = [taken.acked] * channels
-        for event in told:
-            if isinstance(event, TranscriptEvent) and event.channel < channels:
-                ends[event.channel] = max(ends[event.channel], event.end)
-        return CallPart(
-            uid=taken.uid,
-            epoch=taken.epoch,
-            origin=taken.acked,
-            last_seq=next_part(taken.seq, taken.epoch),
-            committed=taken.seq,
-            said_until=tuple(end - taken.acked for end in ends),
-            in_force=taken.in_force,
-            said=_said(told, taken.acked, channels),
-        )
+        return next_part_of(taken, [decode(body).event for body in bodies], channels)
 
     def _proxy(self, call: LiveCall) -> LiveCall:
         here = self._inner.local(call.info)
@@ -363,27 +345,6 @@ class ClusterCallDirectory:
         await asyncio.to_thread(self._thread.shutdown, wait=True, cancel_futures=True)
 
 
-def _said(told: Iterable[CallEvent], origin: int, channels: int) -> tuple[SaidBefore, ...]:
-    """Return the last of what was said before a part that begins at ``origin``, as it reads now."""
-    finals: dict[str, TranscriptEvent] = {}
-    for event in told:
-        final = event.final if isinstance(event, RedactionEvent) else event
-        if isinstance(final, TranscriptEvent) and final.channel < channels:
-            finals[final.utterance_id] = final
-    return tuple(
-        SaidBefore(
-            utterance_id=final.utterance_id,
-            channel=final.channel,
-            role=final.role,
-            text=final.raw_text,
-            start=final.start - origin,
-            end=final.end - origin,
-        )
-        for final in finals.values()
-        if final.end > origin - REMEMBERED
-    )
-
-
 async def _sound_kept(call: RunningCall) -> None:
     """Let what may be kept of a call's sound go to the record, and wait a while until it is there."""
     reply: asyncio.Future[object] = asyncio.get_running_loop().create_future()
@@ -395,16 +356,6 @@ async def _sound_kept(call: RunningCall) -> None:
                 await asyncio.sleep(0.02)
     except (TimeoutError, CallError) as error:
         _log.debug("sound is missing where a call goes over", error=type(error).__name__)
-
-
-def _as_begun(spec: CallSpec, taken: TakenCall, part: CallPart) -> CallSpec:
-    """Return how a call goes on here: a resumed stream need not say again what its first one said."""
-    info = replace(spec.info, **{name: getattr(taken.info, name) for name in AS_BEGUN})
-    kept = taken.kept
-    return replace(
-        spec, info=info, part=part, unrecorded=kept.unrecorded, retention=kept.retention,
-        notice_given=kept.notice_given,
-    )  # fmt: skip
 
 
 def _form(spec: CallSpec) -> str:

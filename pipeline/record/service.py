@@ -27,7 +27,7 @@ from pipeline.record.peers import Peers
 from pipeline.record.recorder import CallRecorder, Keeping
 from pipeline.record.search import SearchWanted
 from pipeline.record.stores import RecordStores
-from pipeline.record.writer import GATHERED_S, RecordWriter
+from pipeline.record.writer import GATHERED_S, RecordWriter, nothing_told
 from pipeline.sections.record import Kept, ProfileRecordSettings, RecordSettings
 
 DAY_S = 86_400.0
@@ -77,8 +77,9 @@ class RecordService:
         self._metrics, self._auditor = metrics, auditor
         self._failing = False
         folder = settings.folder.expanduser()
-        self._lock = RecordLock(folder, settings.store, node=None if peers is None else peers.node)
-        self.stores = RecordStores(folder, settings.store, node=None if peers is None else peers.node)
+        self._node = None if peers is None else peers.node
+        self._lock = RecordLock(folder, settings.store, node=self._node)
+        self.stores = RecordStores(folder, settings.store, node=self._node)
         try:
             reread = functools.partial(read_master_keys, settings)
             self.keys = KeyStore(settings.keys, reread(), reread)
@@ -90,7 +91,8 @@ class RecordService:
             self._lock.release()
             raise
         waiting = settings.waiting_mb * 1_000_000
-        self.writer = RecordWriter(self.stores, self.keys, waiting, *([] if peers is None else [peers.told]))
+        told = nothing_told if peers is None else peers.told
+        self.writer = RecordWriter(self.stores, self.keys, waiting, told)
         pack = settings.opus_after_hours
         self.keeper = RecordKeeper(
             self.stores,
@@ -151,7 +153,7 @@ class RecordService:
                 keeping,
                 self.writer,
                 self._metrics.record_wait.observe,
-                "" if self._peers is None else self._peers.node,
+                self._node or "",
             )
         )
 

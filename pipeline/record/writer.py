@@ -57,6 +57,11 @@ def size_of(entry: RecordEntry) -> int:
     return SMALL + (entry.size if isinstance(entry, EventEntry) else 0)
 
 
+def nothing_told(_record_id: str) -> Sequence[Envelope]:
+    """Return what other nodes have told of a call, where there are none."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     entry: RecordEntry
@@ -108,7 +113,7 @@ class RecordWriter:
         stores: RecordStores,
         keys: KeyStore,
         most_bytes: int,
-        told: Callable[[str], Sequence[Envelope]] = lambda _record_id: (),
+        told: Callable[[str], Sequence[Envelope]] = nothing_told,
     ) -> None:
         self._stores, self._keys, self._told = stores, keys, told
         self._most_bytes = most_bytes

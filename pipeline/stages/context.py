@@ -12,7 +12,7 @@ from cantonese.personal import Category
 from diarization import ChannelRoles
 from pipeline.calls.controls import CallControls, History
 from pipeline.calls.events import CallEvent, WarningEvent
-from pipeline.calls.info import SAMPLE_RATE, CallSpec
+from pipeline.calls.info import SAMPLE_RATE, CallSpec, InForce
 from pipeline.calls.log import CallLog
 from pipeline.config import LimitSettings, ProfileSettings
 from pipeline.metrics import Metrics
@@ -178,6 +178,18 @@ class CallContext:
     controls: CallControls
     roles: ChannelRoles
     trace: CallTrace = NO_TRACE
+
+    def in_force(self, at: int) -> InForce:
+        """Return what the controls have come to at a sample."""
+        controls, roles = self.controls, self.roles
+        hidden = controls.sensitive.at(at)
+        return InForce(
+            language=controls.language.at(at),
+            hotwords=controls.hotwords.at(at),
+            roles=tuple(roles.of(channel, at) for channel in range(roles.count)),
+            paused=controls.paused.at(at),
+            sensitive=None if hidden is None else hidden.value,
+        )
 
     @classmethod
     def begin(
