@@ -146,7 +146,7 @@ IDS_A_PART = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class RecordTerms:
     """What a StartCall says of the record of its call.
 
     Attributes:
@@ -160,7 +160,7 @@ class Kept:
     notice_given: bool = False
 
 
-NOTHING_SAID = Kept()
+NO_TERMS = RecordTerms()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,9 +262,11 @@ class CallSpec:
         return self.info.call_id
 
     @property
-    def kept(self) -> Kept:
+    def record_terms(self) -> RecordTerms:
         """What it says of the record."""
-        return Kept(unrecorded=self.unrecorded, retention=self.retention, notice_given=self.notice_given)
+        return RecordTerms(
+            unrecorded=self.unrecorded, retention=self.retention, notice_given=self.notice_given
+        )
 
     @property
     def first_id(self) -> int:

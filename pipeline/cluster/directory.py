@@ -163,7 +163,7 @@ class ClusterCallDirectory:
             session_id=session_id,
             form=_form(spec),
             carrier=spec.carrier,
-            kept=spec.kept,
+            record_terms=spec.record_terms,
         )
         try:
             async with asyncio.timeout(ASKED_S):

@@ -65,8 +65,8 @@ def _said(told: Iterable[CallEvent], origin: int, channels: int) -> tuple[SaidBe
 def as_begun(spec: CallSpec, taken: TakenCall, part: CallPart) -> CallSpec:
     """Return how a call goes on here: a resumed stream need not say again what its first one said."""
     info = replace(spec.info, **{name: getattr(taken.info, name) for name in AS_BEGUN})
-    kept = taken.kept
+    terms = taken.record_terms
     return replace(
-        spec, info=info, part=part, unrecorded=kept.unrecorded, retention=kept.retention,
-        notice_given=kept.notice_given,
+        spec, info=info, part=part, unrecorded=terms.unrecorded, retention=terms.retention,
+        notice_given=terms.notice_given,
     )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.calls.info import NOTHING_SAID, CallInfo, Carrier, InForce, Kept
+from pipeline.calls.info import NO_TERMS, CallInfo, Carrier, InForce, RecordTerms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class NewCall:
         session_id: the secret that lets a new stream take it over.
         form: what a resumed call must keep of its audio.
         carrier: stream of a gateway that brings it.
-        kept: what is said of its record.
+        record_terms: what is said of its record.
     """
 
     uid: str
@@ -46,7 +46,7 @@ class NewCall:
     session_id: str
     form: str
     carrier: Carrier | None = None
-    kept: Kept = NOTHING_SAID
+    record_terms: RecordTerms = NO_TERMS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ class TakenCall:
         seq: number of the last event that may have been told.
         in_force: controls at the last safe sample; None where nothing was written yet.
         info: whose call it is, as its first StartCall said.
-        kept: what that said of its record.
+        record_terms: what that said of its record.
     """
 
     uid: str
@@ -86,7 +86,7 @@ class TakenCall:
     seq: int
     in_force: InForce | None
     info: CallInfo
-    kept: Kept
+    record_terms: RecordTerms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

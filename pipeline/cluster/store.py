@@ -16,16 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from diarization import Role
-from pipeline.calls.info import CallInfo, Carrier, InForce, Kept
+from pipeline.calls.info import CallInfo, Carrier, InForce, RecordTerms
 from pipeline.cluster.rows import CallWrite, Claim, LostCall, NewCall, NodeRow, TakenCall
 from pipeline.cluster.tables import calls, events, nodes
 from pipeline.cluster.writes import write_at_once, write_each
 from pipeline.errors import CallTaken, DuplicateCall, SettingsError
 from pipeline.storage.patience import impatient
-from suggest.store.database import Schema, address, open_database, writing
+from suggest.store.database import Schema, address, insert_of, open_database, writing
 
 CLUSTER = Schema(
     migrations=Path(__file__).with_name("migrations"),
@@ -67,7 +66,6 @@ class ClusterStore:
             raise SettingsError(f"cluster.url: {error}") from error
         self._alone = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._postgresql = self.engine.dialect.name == "postgresql"
-        self._insert = postgresql.insert if self._postgresql else sqlite.insert
 
     def close(self) -> None:
         """Close all connections."""
@@ -91,7 +89,7 @@ class ClusterStore:
             values: a value for each column; the key is one column.
         """
         (key,) = table.primary_key.columns
-        row = self._insert(table).values(**values)
+        row = insert_of(self.engine.dialect, table).values(**values)
         changed = {name: row.excluded[name] for name in values if name != key.name}
         with self._writing() as connection:
             connection.execute(row.on_conflict_do_update(index_elements=[key], set_=changed))
@@ -139,7 +137,7 @@ class ClusterStore:
             "session": _hash(call.session_id), "sender": info.sender, "form": call.form,
             "info": json.dumps(told, ensure_ascii=False), "started_at": info.started_at, "node": self.node,
             "epoch": 1, "carrier": _id_of(call.carrier), "acked": 0, "seq": 0, "touched_at": self._now,
-            "kept": json.dumps(asdict(call.kept)),
+            "kept": json.dumps(asdict(call.record_terms)),
         }  # fmt: skip
         try:
             with self._writing() as connection:
@@ -179,7 +177,7 @@ class ClusterStore:
             seq=row.seq,
             in_force=_in_force(row.in_force),
             info=_info(row),
-            kept=Kept(**json.loads(row.kept)) if row.kept else Kept(),
+            record_terms=RecordTerms(**json.loads(row.kept)) if row.kept else RecordTerms(),
         )
 
     def attach(self, uid: str, epoch: int, carrier: Carrier | None) -> bool:

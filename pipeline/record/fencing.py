@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from pipeline.calls.events import TranscriptEvent
 from pipeline.calls.info import SAMPLE_RATE
@@ -18,6 +17,7 @@ from pipeline.record.batch import Batch, PartEntry
 from pipeline.record.entries import BeginRecord, CloseRecord, ContinueRecord, RecordEntry
 from pipeline.record.rows import EVENT, call_row
 from pipeline.record.tables import calls, erasures, events, originals, segments
+from suggest.store.database import insert_of
 
 FOREVER = 1 << 62
 """Newer than any part of a call."""
@@ -33,8 +33,7 @@ def begin_row(connection: sa.Connection, entry: BeginRecord) -> None:
     gone = sa.select(erasures.c.n).where(erasures.c.record_id == entry.record_id).limit(1)
     if connection.execute(gone).first() is not None:
         return
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    row = insert(calls).values(**call_row(entry))
+    row = insert_of(connection.dialect, calls).values(**call_row(entry))
     connection.execute(row.on_conflict_do_nothing(index_elements=[calls.c.record_id]))
 
 

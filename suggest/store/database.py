@@ -14,6 +14,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
+from sqlalchemy.dialects import postgresql, sqlite
 
 from suggest.base import KnowledgeError
 
@@ -133,6 +134,11 @@ def _sqlite_begin(connection: sa.Connection) -> None:
 def writing(engine: sa.Engine) -> AbstractContextManager[sa.Connection]:
     """Return a transaction that writes; on SQLite it takes its turn at once, not at the first write."""
     return engine.execution_options(writes=True).begin()
+
+
+def insert_of(dialect: sa.Dialect, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    """Return an INSERT into a table that may say what happens where its row is there already."""
+    return postgresql.insert(table) if dialect.name == "postgresql" else sqlite.insert(table)
 
 
 def overwrite_deleted(engine: sa.Engine, tables: Sequence[sa.Table]) -> None:

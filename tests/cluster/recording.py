@@ -41,16 +41,30 @@ async def read_until(call: Any, wanted: Any) -> list[pb.StreamCallResponse]:
     return found
 
 
-async def move(one: Running, two: Running) -> list[pb.StreamCallResponse]:
-    """Begin a call at one node, go on with it at the other from its middle, end it; return what was told."""
+async def move(
+    one: Running,
+    two: Running,
+    *,
+    first_says: dict[str, Any] | None = None,
+    again_says: dict[str, Any] | None = None,
+) -> list[pb.StreamCallResponse]:
+    """Begin a call at one node, go on with it at the other from its middle, end it; return what was told.
+
+    Args:
+        one: where it begins.
+        two: where it goes on.
+        first_says: of the first StartCall; that people were told by default.
+        again_says: the same of the resumed one.
+    """
+    told = {"notice_given": True}
     data = demo_bytes(SECONDS)
     call = one.stub.StreamCall()
-    await call.write(start(notice_given=True))
+    await call.write(start(**(told if first_says is None else first_says)))
     session = (await take(call)).started.session_id
     await send(call, data[: 16 * 20_000], 0, 0)
     first = await read_until(call, lambda message: message.acked_audio_ms > 12_000)
     again = two.stub.StreamCall()
-    request = start(notice_given=True)
+    request = start(**(told if again_says is None else again_says))
     request.start_call.resume.session_id = session
     request.start_call.resume.last_server_seq = first[-1].server_seq
     await again.write(request)
